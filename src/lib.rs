@@ -1,0 +1,35 @@
+//! `upscale`: a GStreamer element that enlarges video with neural networks.
+//!
+//! A frame walks down through these rooms once:
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`element`] | the GObject: properties, caps, buffers, events, messages; alone in knowing GStreamer |
+//! | [`upscaler`] | the stages of one stream: unpack, compare, plan, infer, finish, pack |
+//! | [`reuse`] | what changed and which regions to compute again: pure arithmetic |
+//! | [`inference`] | ONNX Runtime: the library, providers, sessions |
+//! | [`model`] | what a model is, the readers of model files, the graph, the ONNX writer |
+//! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling: pure arithmetic |
+
+pub mod element;
+pub mod frame;
+pub mod inference;
+pub mod model;
+pub mod reuse;
+pub mod upscaler;
+
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    element::register(plugin)
+}
+
+gst::plugin_define!(
+    upscale,
+    env!("CARGO_PKG_DESCRIPTION"),
+    plugin_init,
+    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+    "MIT/X11",
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_REPOSITORY"),
+    env!("BUILD_REL_DATE")
+);

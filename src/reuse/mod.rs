@@ -1,0 +1,1 @@
+//! What changed since each place was computed, and which regions to compute again.

@@ -1,0 +1,101 @@
+//! The stages of one stream, in order: unpack, compare, plan, infer, finish, pack.
+
+use std::time::Duration;
+
+use crate::{
+    frame::{FrameInfo, FrameMut, FrameRef},
+    inference::{self, Infer},
+};
+
+/// What stays the same from frame to frame. Changing it means a new [`Upscaler`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// For our own stages, at least 1.
+    pub threads: usize,
+    /// Largest region edge in input pixels, halo not counted; 0: as large as memory allows.
+    pub tile_size: u32,
+    /// Input pixels around a region; `None`: the model's exact receptive field.
+    pub halo: Option<u32>,
+    /// Bytes for the working memory of inference; `None`: a share of what is free.
+    pub memory_limit: Option<u64>,
+}
+
+/// What may differ in each frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrameParams {
+    /// Share of the model's picture over a Lanczos enlargement of the input, 0..1.
+    pub blend: f32,
+    /// Strength of film grain, 0..1.
+    pub grain: f32,
+    /// Seeds the grain.
+    pub number: u64,
+}
+
+/// What one frame took.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FrameReport {
+    /// Regions that went through the model.
+    pub regions: u32,
+    /// Input pixels that went through the model, halo included.
+    pub pixels: u64,
+    pub unpack: Duration,
+    pub infer: Duration,
+    /// Resample, blend, grain and pack.
+    pub finish: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Frame(#[from] crate::frame::Error),
+    #[error(transparent)]
+    Inference(#[from] inference::Error),
+    #[error(
+        "not enough memory even for regions of {side} pixels: raise memory-limit or use a smaller model"
+    )]
+    NoMemory { side: u32 },
+    #[error("{0}")]
+    Impossible(String),
+}
+
+/// One stream's way from small frames to large ones.
+pub struct Upscaler {
+    engine: Box<dyn Infer>,
+}
+
+impl Upscaler {
+    /// For a stream that goes from `input` to `output` frames (same format and colour, any sizes).
+    ///
+    /// # Errors
+    /// Where the sizes overflow or the model cannot take such frames.
+    pub fn new(
+        engine: Box<dyn Infer>,
+        _input: FrameInfo,
+        _output: FrameInfo,
+        _settings: Settings,
+    ) -> Result<Self, Error> {
+        Ok(Self { engine })
+    }
+
+    /// Enlarges `input` into `output`.
+    ///
+    /// # Errors
+    /// See [`Error`]; `output` then holds no picture.
+    pub fn process(
+        &mut self,
+        _input: &FrameRef<'_>,
+        _output: &mut FrameMut<'_>,
+        _params: &FrameParams,
+    ) -> Result<FrameReport, Error> {
+        Ok(FrameReport::default())
+    }
+
+    /// Forgets everything about earlier frames (after a flush, seek or discontinuity).
+    pub fn reset(&mut self) {}
+
+    /// The engine back, for the next stream of the same model.
+    pub fn into_engine(self) -> Box<dyn Infer> {
+        self.engine
+    }
+}
