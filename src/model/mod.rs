@@ -9,9 +9,11 @@
 //! Whatever a file's own network wants besides (0..255, a mean, BGR, NHWC, fp16, a margin
 //! that it crops) becomes nodes of the graph around it.
 
+mod builder;
 mod graph;
 mod info;
 
+pub use builder::{Border, Shuffle, Window};
 pub use graph::{Attribute, Element, Graph, Node, Tensor};
 pub use info::ModelInfo;
 
