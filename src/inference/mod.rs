@@ -1,11 +1,15 @@
 //! ONNX Runtime: finding its library, the provider chain, sessions.
 
+mod engine;
+mod library;
+mod session;
+
 use std::path::PathBuf;
 
-use crate::{
-    frame::Image,
-    model::{Model, ModelInfo},
-};
+use crate::{frame::Image, model::ModelInfo};
+
+pub use engine::Engine;
+use library::Library;
 
 /// What runs a model's arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -55,6 +59,12 @@ pub enum Error {
     NotBuiltIn { backend: Backend },
     #[error("backend {backend:?} cannot do precision {precision:?}: {why}")]
     Precision { backend: Backend, precision: Precision, why: String },
+    #[error(
+        "backend {backend:?} is not in the ONNX Runtime in use ({library}): use backend=cpu, or set ORT_DYLIB_PATH to a build that has it"
+    )]
+    NoProvider { backend: Backend, library: String },
+    #[error("the model cannot take a picture of {channels} channels and {width}x{height}: {why}")]
+    Shape { channels: usize, width: u64, height: u64, why: String },
     #[error("memory ran out while running the model")]
     OutOfMemory,
     #[error("loading was cancelled")]
@@ -82,44 +92,52 @@ pub trait Infer: Send {
     /// # Errors
     /// [`Error::OutOfMemory`] where a smaller picture may still go; others are final.
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error>;
-}
 
-/// A model's session, warmed up.
-pub struct Engine {
-    info: ModelInfo,
-}
-
-impl Engine {
-    /// Builds the session for `model` on the first backend that works, and proves it by a run.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn load(
-        model: &Model,
-        options: &EngineOptions,
-        monitor: &dyn Monitor,
-    ) -> Result<Self, Error> {
-        let _ = (model, monitor);
-        Err(Error::NotBuiltIn { backend: options.backend })
-    }
-
-    /// The backend in use (never `Auto`).
-    pub fn backend(&self) -> Backend {
-        Backend::Cpu
-    }
-
-    /// The precision in use (never `Auto`).
-    pub fn precision(&self) -> Precision {
-        Precision::Fp32
+    /// Sides that are multiples of this are cheap to change between: each other shape costs
+    /// memory for good. 1 where any shape is as good as another.
+    fn shape_grid(&self) -> u32 {
+        1
     }
 }
 
-impl Infer for Engine {
-    fn info(&self) -> &ModelInfo {
-        &self.info
+/// What an error of ONNX Runtime means here.
+fn runtime_error<R>(task: &'static str, error: &ort::Error<R>) -> Error {
+    let why = error.message().trim();
+    if is_out_of_memory(why) {
+        return Error::OutOfMemory;
     }
+    Error::Runtime { task, why: why.to_owned() }
+}
 
-    fn run(&mut self, _input: &Image, _output: &mut Image) -> Result<(), Error> {
-        Err(Error::OutOfMemory)
+/// There is no error code for it: the arena, `new`, oneDNN and `strerror` each say it in words.
+fn is_out_of_memory(message: &str) -> bool {
+    const SAYINGS: [&str; 7] = [
+        "failed to allocate memory",
+        "could not allocate",
+        "cannot allocate memory",
+        "bad_alloc",
+        "bad allocation",
+        "out of memory",
+        "out_of_memory",
+    ];
+    let message = message.to_lowercase();
+    SAYINGS.iter().any(|saying| message.contains(saying))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_memory_is_told_from_other_errors() {
+        for message in [
+            "Non-zero status code returned while running Conv node. Name:'' Status Message: \
+             bfc_arena.cc:359 AllocateRawInternal Failed to allocate memory for requested buffer \
+             of size 17179869184",
+            "std::bad_alloc",
+        ] {
+            assert!(is_out_of_memory(message), "{message}");
+        }
+        assert!(!is_out_of_memory("Invalid rank for input: x Got: 3 Expected: 4"));
     }
 }

@@ -1,0 +1,88 @@
+#!/bin/sh
+# Gets what building, testing and running need. Safe to repeat: what is there already is left
+# alone, and then no network is needed.
+#
+#   scripts/setup.sh            Debian packages, ONNX Runtime, cargo-nextest
+#   scripts/setup.sh runtime    ONNX Runtime alone
+set -eu
+
+cd "$(dirname "$0")/.."
+pins=scripts/onnxruntime.txt
+runtime=build/onnxruntime
+
+packages='gcc libc6-dev pkg-config python3 python3-pip fonts-dejavu-core
+    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-tools
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav'
+
+say() { printf '%s\n' "setup: $*" >&2; }
+
+install_packages() {
+    command -v dpkg-query >/dev/null || {
+        say "this is no Debian: see to these packages yourself:" $packages
+        return
+    }
+    missing=
+    for package in $packages; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+            missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    say "installing$missing"
+    root=
+    [ "$(id -u)" = 0 ] || root=sudo
+    $root apt-get update -q
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
+}
+
+# The library of the pinned wheel lies in $runtime, with a copy of the pins beside it.
+install_runtime() {
+    if cmp -s "$pins" "$runtime/pins.txt"; then
+        return
+    fi
+    machine=$(uname -m)
+    say "getting ONNX Runtime for $machine"
+    mkdir -p build
+    work=$(mktemp -d build/onnxruntime.XXXXXX)
+    trap 'rm -rf "$work"' EXIT INT TERM
+    # The wheel is built for one Python, but only its C library is used: any Python gets it.
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --implementation cp --python-version 311 --abi cp311 \
+        --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" \
+        --dest "$work/wheel" --requirement "$pins"
+    [ -n "$(ls "$work/wheel" 2>/dev/null)" ] || {
+        say "no ONNX Runtime is pinned for $machine: add it to $pins, or set ORT_DYLIB_PATH"
+        exit 1
+    }
+    python3 -m zipfile -e "$work"/wheel/*.whl "$work/files"
+    mkdir "$work/onnxruntime"
+    rm -f "$work"/files/onnxruntime/capi/onnxruntime_pybind11_state*
+    mv "$work"/files/onnxruntime/capi/*.so* "$work/files/onnxruntime/LICENSE" \
+        "$work/files/onnxruntime/ThirdPartyNotices.txt" "$work/onnxruntime"
+    (cd "$work/onnxruntime" && ln -sf libonnxruntime.so.1.* libonnxruntime.so.1)
+    cp "$pins" "$work/onnxruntime/pins.txt"
+    rm -rf "$runtime"
+    mv "$work/onnxruntime" "$runtime"
+    rm -rf "$work"
+    trap - EXIT INT TERM
+}
+
+install_nextest() {
+    cargo nextest --version >/dev/null 2>&1 || {
+        say "installing cargo-nextest"
+        cargo install --locked cargo-nextest
+    }
+}
+
+case "${1:-all}" in
+all)
+    install_packages
+    install_runtime
+    install_nextest
+    ;;
+runtime) install_runtime ;;
+*)
+    say "unknown part $1: all or runtime"
+    exit 2
+    ;;
+esac

@@ -1,0 +1,251 @@
+//! ONNX Runtime's shared library: where it is looked for, and its one environment.
+//!
+//! One library serves the whole process. It is chosen before the first session, and its
+//! environment lives as long as the process does (ONNX Runtime allows no second one).
+
+use std::{
+    env,
+    ffi::{CStr, OsStr, c_char},
+    fmt::Write as _,
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    ptr,
+};
+
+use once_cell::sync::OnceCell;
+use ort::environment::Environment;
+
+use super::{Backend, Error, runtime_error};
+
+/// The library in use.
+pub(super) struct Library {
+    pub environment: Environment,
+    /// What the library says of its build: version, commit, flags.
+    #[expect(dead_code, reason = "for the measurements' cache")]
+    pub build: &'static str,
+    /// Where it was loaded from: a path, or a bare name that the system's loader resolved.
+    pub path: PathBuf,
+    providers: Vec<String>,
+}
+
+impl Library {
+    /// The process's library; the first call looks for it and loads it.
+    ///
+    /// # Errors
+    /// [`Error::NoLibrary`] where there is none that fits; a later call looks again.
+    pub fn get() -> Result<&'static Self, Error> {
+        static LIBRARY: OnceCell<Library> = OnceCell::new();
+        LIBRARY.get_or_try_init(Self::load)
+    }
+
+    fn load() -> Result<Self, Error> {
+        let mut searched = String::new();
+        for place in places() {
+            if !searched.is_empty() {
+                searched.push_str(", ");
+            }
+            let _ = write!(searched, "{place}");
+            for path in place.libraries() {
+                // No `ort::Error` may be made before a library is loaded (it would load one, or
+                // panic); `init_from` has an error type of its own.
+                match ort::init_from(&path) {
+                    Ok(builder) => return Self::with_environment(builder, path),
+                    Err(why) if !matches!(place, Place::Name(_)) => {
+                        let _ = write!(searched, " ({why})");
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        Err(Error::NoLibrary { searched })
+    }
+
+    fn with_environment(
+        builder: ort::environment::EnvironmentBuilder,
+        path: PathBuf,
+    ) -> Result<Self, Error> {
+        let environment = builder
+            .with_name("upscale")
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| runtime_error("set itself up", &error))?;
+        Ok(Self { environment, build: ort::info(), path, providers: available_providers()? })
+    }
+
+    /// Whether the library was built with what `backend` needs.
+    pub fn has(&self, backend: Backend) -> bool {
+        let name = match backend {
+            Backend::Auto | Backend::Cpu => return true,
+            Backend::OpenVino => "OpenVINOExecutionProvider",
+            Backend::Cuda => "CUDAExecutionProvider",
+            Backend::TensorRt => "TensorrtExecutionProvider",
+        };
+        self.providers.iter().any(|provider| provider == name)
+    }
+}
+
+/// One place to look at.
+#[derive(Debug, PartialEq)]
+enum Place {
+    /// A library that the user named.
+    File(PathBuf),
+    /// A folder that may hold one.
+    Folder(PathBuf),
+    /// A name that the system's loader knows the path of.
+    Name(&'static str),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "ORT_DYLIB_PATH={}", path.display()),
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Name(name) => write!(f, "the system's {name}"),
+        }
+    }
+}
+
+impl Place {
+    /// What to try to load here, best first.
+    fn libraries(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File(path) => vec![path.clone()],
+            Self::Name(name) => vec![PathBuf::from(name)],
+            Self::Folder(folder) => libraries_in(folder),
+        }
+    }
+}
+
+/// Where to look, in order. A library that the user names is the only one asked.
+fn places() -> Vec<Place> {
+    if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
+        // Made absolute: `ort` takes a relative path as relative to the executable.
+        let path = std::path::absolute(&path).unwrap_or_else(|_| path.into());
+        return vec![Place::File(path)];
+    }
+    let beside = own_file().and_then(|file| Some(file.parent()?.to_path_buf()));
+    let mut folders = Vec::new();
+    folders.extend(beside.clone());
+    folders.extend(beside.as_deref().and_then(set_up_folder_of));
+    folders.extend(option_env!("UPSCALE_SETUP_DIR").map(PathBuf::from));
+    folders.dedup();
+    let system = [
+        format!("/usr/lib/{}-linux-gnu", env::consts::ARCH),
+        "/usr/local/lib".into(),
+        "/usr/lib64".into(),
+        "/usr/lib".into(),
+    ];
+    let names = ["libonnxruntime.so.1", "libonnxruntime.so"];
+    folders
+        .into_iter()
+        .map(Place::Folder)
+        .chain(names.map(Place::Name))
+        .chain(system.map(|folder| Place::Folder(folder.into())))
+        .collect()
+}
+
+/// `build/onnxruntime` beside the target folder that `folder` is in, as in a checkout.
+fn set_up_folder_of(folder: &Path) -> Option<PathBuf> {
+    let target = folder.ancestors().find(|path| path.file_name() == Some(OsStr::new("target")))?;
+    Some(target.parent()?.join("build/onnxruntime"))
+}
+
+/// The files `libonnxruntime.so*` of a folder, newest version first.
+fn libraries_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(Vec<u32>, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let version = name.to_str()?.strip_prefix("libonnxruntime.so")?;
+            let numbers = version.split('.').filter_map(|part| part.parse().ok()).collect();
+            (version.is_empty() || version.starts_with('.')).then(|| (numbers, entry.path()))
+        })
+        .collect();
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    // Links to one file are tried once.
+    let mut seen = Vec::new();
+    found.retain(|(_, path)| match fs::canonicalize(path) {
+        Ok(file) if !seen.contains(&file) => {
+            seen.push(file);
+            true
+        }
+        _ => false,
+    });
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// The file that this code was loaded from: the plugin, or a program that links the crate.
+fn own_file() -> Option<PathBuf> {
+    let mut info = libc::Dl_info {
+        dli_fname: ptr::null(),
+        dli_fbase: ptr::null_mut(),
+        dli_sname: ptr::null(),
+        dli_saddr: ptr::null_mut(),
+    };
+    // SAFETY: `own_file` is an address in this object, and `info` a place to write to.
+    let found = unsafe { libc::dladdr(own_file as *const libc::c_void, &mut info) };
+    if found == 0 || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: `dladdr` gave a NUL-terminated name that lives as long as the object is loaded.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    fs::canonicalize(OsStr::from_bytes(name.to_bytes())).ok()
+}
+
+/// The providers that the library was compiled with.
+fn available_providers() -> Result<Vec<String>, Error> {
+    let mut names: *mut *mut c_char = ptr::null_mut();
+    let mut count = 0;
+    // SAFETY: both out pointers are valid; the library fills them or gives an error.
+    unsafe {
+        let status = (ort::api().GetAvailableProviders)(&mut names, &mut count);
+        ort::Error::result_from_status(status)
+    }
+    .map_err(|error| runtime_error("list its providers", &error))?;
+    let mut providers = Vec::new();
+    if !names.is_null() {
+        for index in 0..usize::try_from(count).unwrap_or(0) {
+            // SAFETY: the library promises `count` NUL-terminated names at `names`.
+            let name = unsafe { CStr::from_ptr(*names.add(index)) };
+            providers.push(name.to_string_lossy().into_owned());
+        }
+        // SAFETY: releases what was given, once. An error would mean a leak, no more.
+        unsafe {
+            let status = (ort::api().ReleaseAvailableProviders)(names, count);
+            let _ = ort::Error::result_from_status(status);
+        }
+    }
+    Ok(providers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_in_a_folder_comes_first_and_links_count_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.24.1", "libonnxruntime_x.so"] {
+            fs::write(at(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink(at("libonnxruntime.so.1.24.1"), at("libonnxruntime.so.1"))
+            .unwrap();
+        let names = [at("libonnxruntime.so.1.24.1"), at("libonnxruntime.so.1.9.0")];
+        assert_eq!(libraries_in(folder.path()), names);
+    }
+
+    #[test]
+    fn the_set_up_folder_lies_beside_the_target_folder() {
+        let folder = set_up_folder_of(Path::new("/a/target/x86_64-unknown-linux-gnu/release/deps"));
+        assert_eq!(folder, Some("/a/build/onnxruntime".into()));
+        assert_eq!(set_up_folder_of(Path::new("/usr/lib/gstreamer-1.0")), None);
+    }
+
+    #[test]
+    fn our_own_file_is_found() {
+        assert!(own_file().unwrap().is_file());
+    }
+}
