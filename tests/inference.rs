@@ -5,11 +5,14 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
 };
 
 use gstupscale::{
     frame::{Channels, Image},
-    inference::{Backend, Engine, EngineOptions, Error, Infer, Monitor, Precision},
+    inference::{
+        Backend, Engine, EngineOptions, Error, Infer, Monitor, Precision, regions_are_exact,
+    },
     model::{Model, ModelInfo},
 };
 
@@ -175,6 +178,94 @@ fn a_load_that_is_given_up_ends_early() {
     let options = options(Backend::Cpu, Precision::Auto);
     let result = Engine::load(&animevideo(&data), &options, &GivenUp);
     assert!(matches!(result, Err(Error::Cancelled)));
+}
+
+/// `None`, saying so, where the library at hand has no such provider or the CPU no such arithmetic.
+fn load_if_there(model: &Model, backend: Backend, precision: Precision) -> Option<Engine> {
+    match Engine::load(model, &options(backend, precision), &Quiet) {
+        Ok(engine) => Some(engine),
+        Err(error @ (Error::NoProvider { .. } | Error::Precision { .. })) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn openvino_gives_the_expected_pictures() {
+    let Some(data) = common::test_data() else { return };
+    let input = read_png(&data.join("images/comic_lq.png"));
+    let expected = read_png(&data.join("expected/realesr-animevideov3__comic_lq.png"));
+    for (precision, allowed) in [(Precision::Fp32, (1, 0.001)), (Precision::Bf16, (6, 0.5))] {
+        let model = animevideo(&data);
+        let Some(mut engine) = load_if_there(&model, Backend::OpenVino, precision) else {
+            continue;
+        };
+        assert_eq!((engine.backend(), engine.precision()), (Backend::OpenVino, precision));
+        let mut output = Image::default();
+        engine.run(&input, &mut output).unwrap();
+        let (largest, share) = difference(&output, &expected);
+        assert!((largest, share) <= allowed, "{precision:?}: {largest}, {share}");
+    }
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+struct Listener(Mutex<Vec<(u32, String)>>);
+
+impl Monitor for Listener {
+    fn progress(&self, percent: u32, what: &str) {
+        self.0.lock().unwrap().push((percent, what.into()));
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn auto_measures_once_and_keeps_the_answer() {
+    let Some(data) = common::test_data() else { return };
+    let model = animevideo(&data);
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        cache_dir: folder.path().into(),
+        ..options(Backend::Auto, Precision::Auto)
+    };
+    if load_if_there(&model, Backend::OpenVino, Precision::Fp32).is_none() {
+        return;
+    }
+    let mut taken = Vec::new();
+    for expect_measuring in [true, false] {
+        let listener = Listener::default();
+        let engine = Engine::load(&model, &options, &listener).unwrap();
+        taken.push((engine.backend(), engine.precision()));
+        let told = listener.0.into_inner().unwrap();
+        assert!(told.is_sorted_by_key(|(percent, _)| *percent), "{told:?}");
+        assert_eq!(told.last().map(|(percent, _)| *percent), Some(100));
+        let measured = told.iter().any(|(_, what)| what.contains("measuring"));
+        assert_eq!(measured, expect_measuring, "{told:?}");
+    }
+    assert_eq!(taken[0], taken[1]);
+}
+
+#[test]
+fn regions_of_a_convolution_network_are_exact_with_its_receptive_field_alone() {
+    let Some(data) = common::test_data() else { return };
+    let model = animevideo(&data);
+    for (backend, precision) in [
+        (Backend::Cpu, Precision::Fp32),
+        (Backend::OpenVino, Precision::Fp32),
+        (Backend::OpenVino, Precision::Bf16),
+    ] {
+        let Some(mut engine) = load_if_there(&model, backend, precision) else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        let exact =
+            |engine: &mut Engine, halo| regions_are_exact(engine, halo, folder.path()).unwrap();
+        assert!(exact(&mut engine, 18), "{backend:?} {precision:?}");
+        assert!(!exact(&mut engine, 16), "{backend:?} {precision:?}");
+    }
 }
 
 /// Runs one of this file's tests, which must be `#[ignore]`d, in a process of its own: a library

@@ -22,7 +22,6 @@ use super::{Backend, Error, runtime_error};
 pub(super) struct Library {
     pub environment: Environment,
     /// What the library says of its build: version, commit, flags.
-    #[expect(dead_code, reason = "for the measurements' cache")]
     pub build: &'static str,
     /// Where it was loaded from: a path, or a bare name that the system's loader resolved.
     pub path: PathBuf,

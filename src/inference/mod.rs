@@ -1,18 +1,26 @@
 //! ONNX Runtime: finding its library, the provider chain, sessions.
 
+mod cache;
+mod cpu;
 mod engine;
 mod library;
+mod picture;
+mod probe;
+mod selection;
 mod session;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{frame::Image, model::ModelInfo};
 
 pub use engine::Engine;
 use library::Library;
+pub use probe::regions_are_exact;
 
 /// What runs a model's arithmetic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Backend {
     /// The fastest that works here.
     #[default]
@@ -24,7 +32,7 @@ pub enum Backend {
 }
 
 /// The arithmetic that a model is run in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Precision {
     /// What is fastest without a visible difference.
     #[default]
@@ -93,10 +101,16 @@ pub trait Infer: Send {
     /// [`Error::OutOfMemory`] where a smaller picture may still go; others are final.
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error>;
 
-    /// Sides that are multiples of this are cheap to change between: each other shape costs
-    /// memory for good. 1 where any shape is as good as another.
+    /// Regions should have sides that are multiples of this: the engine keeps memory for each
+    /// shape that it has seen. 1 where any shape is as good as another.
     fn shape_grid(&self) -> u32 {
         1
+    }
+
+    /// Model, backend, precision and runtime: what a measurement of this engine is kept under.
+    /// Empty: nothing is to be kept.
+    fn identity(&self) -> &str {
+        ""
     }
 }
 

@@ -13,18 +13,13 @@ use ort::{
     value::{Shape, TensorRef, TensorRefMut},
 };
 
-use super::{Backend, EngineOptions, Error, Library, Precision, runtime_error};
+use super::{
+    Backend, EngineOptions, Error, Library, Precision, runtime_error, selection::Candidate,
+};
 use crate::{
     frame::Image,
     model::{Model, ModelInfo},
 };
-
-/// A backend with a precision: neither is `Auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub backend: Backend,
-    pub precision: Precision,
-}
 
 /// A session with the names and the shape rules that a run needs.
 pub(super) struct Session {

@@ -1,0 +1,66 @@
+//! Answers that took a measurement to get, kept from one run of the program to the next.
+//!
+//! Each is a small JSON file named after its key. Nothing here is needed: a file that cannot be
+//! read, or is of another key, is as good as none, and what cannot be written is measured again.
+
+use std::{fs, io::Write as _, path::Path};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
+
+#[derive(Serialize, Deserialize)]
+struct Entry<T> {
+    key: String,
+    value: T,
+}
+
+fn file_name(key: &str) -> String {
+    let mut name: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    name.truncate(32);
+    name + ".json"
+}
+
+/// What was kept under `key`, if it is there and whole.
+pub(super) fn read<T: DeserializeOwned>(folder: &Path, key: &str) -> Option<T> {
+    let text = fs::read(folder.join(file_name(key))).ok()?;
+    let entry: Entry<T> = serde_json::from_slice(&text).ok()?;
+    (entry.key == key).then_some(entry.value)
+}
+
+/// Keeps `value` under `key`, all or nothing: another process may be reading.
+pub(super) fn write<T: Serialize>(folder: &Path, key: &str, value: T) {
+    let entry = Entry { key: key.to_owned(), value };
+    let _ = fs::create_dir_all(folder).and_then(|()| {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&serde_json::to_vec_pretty(&entry)?)?;
+        file.persist(folder.join(file_name(key)))?;
+        Ok(())
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_answer_comes_back_and_a_damaged_one_is_rewritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("not/there/yet");
+        assert_eq!(read::<u32>(&folder, "key"), None);
+        write(&folder, "key", 7);
+        assert_eq!(read(&folder, "key"), Some(7));
+        assert_eq!(read::<u32>(&folder, "another key"), None);
+
+        fs::write(folder.join(file_name("key")), b"{\"key\":\"key\",\"val").unwrap();
+        assert_eq!(read::<u32>(&folder, "key"), None);
+        write(&folder, "key", 8);
+        assert_eq!(read(&folder, "key"), Some(8));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_no_error() {
+        write(Path::new("/dev/null/cache"), "key", 1);
+        assert_eq!(read::<u32>(Path::new("/dev/null/cache"), "key"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! Pictures to probe models with, the same on every machine.
+
+use crate::frame::Image;
+
+/// A small generator (Vigna's SplitMix64): probes must not change with a crate's version.
+pub(super) struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `0..end`; 0 where that is empty.
+    pub fn below(&mut self, end: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(end.max(1))).unwrap_or(0)
+    }
+
+    /// Uniform in 0..1.
+    pub fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
+
+/// White noise: what no filter can hide anything in.
+pub(super) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> Image {
+    let mut random = Random(seed);
+    let mut image = Image::new(channels, width, height);
+    image.data_mut().iter_mut().for_each(|sample| *sample = random.unit());
+    image
+}
+
+/// What pictures are made of: soft shading, sharp outlines at all angles, fine texture, and a
+/// little sensor noise, in 8-bit steps.
+pub(super) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> Image {
+    let mut random = Random(seed);
+    let extent = width.max(height).max(1) as f32;
+    let discs: Vec<[f32; 7]> = (0..24)
+        .map(|_| {
+            let (x, y) = (random.unit() * width as f32, random.unit() * height as f32);
+            let radius = extent * (0.02 + 0.18 * random.unit() * random.unit());
+            [x, y, radius, random.unit(), random.unit(), random.unit(), random.unit()]
+        })
+        .collect();
+    let tints: Vec<f32> = (0..channels).map(|_| random.unit()).collect();
+    let mut image = Image::new(channels, width, height);
+    for (channel, tint) in tints.iter().enumerate() {
+        for y in 0..height {
+            for (x, sample) in image.row_mut(channel, y).iter_mut().enumerate() {
+                let (x, y) = (x as f32, y as f32);
+                let mut value = 0.25 + 0.3 * (x + tint * y) / (2.0 * extent);
+                for disc in &discs {
+                    let [cx, cy, radius, frequency, angle, ..] = *disc;
+                    let shade = disc.get(4 + channel).copied().unwrap_or(angle);
+                    if (x - cx).hypot(y - cy) < radius {
+                        let (sin, cos) = (angle * std::f32::consts::TAU).sin_cos();
+                        let wave = ((x * cos + y * sin) * frequency * 1.5).sin();
+                        value = 0.1 + 0.7 * shade + 0.1 * wave;
+                    }
+                }
+                value += 0.02 * (random.unit() - 0.5);
+                *sample = (value.clamp(0.0, 1.0) * 255.0).round() / 255.0;
+            }
+        }
+    }
+    image
+}
+
+/// How far two pictures of one shape lie apart, both clamped to 0..1: the PSNR in decibels
+/// (infinite when they are equal, NaN when a sample is) and the largest difference.
+pub(super) fn distance(a: &Image, b: &Image) -> (f64, f32) {
+    let (mut squares, mut largest) = (0.0, 0.0f32);
+    for (a, b) in a.data().iter().zip(b.data()) {
+        let difference = (a.clamp(0.0, 1.0) - b.clamp(0.0, 1.0)).abs();
+        squares += f64::from(difference).powi(2);
+        largest = largest.max(difference);
+    }
+    (-10.0 * (squares / a.data().len().max(1) as f64).log10(), largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scene_has_shades_and_edges_and_is_always_the_same() {
+        let picture = scene(3, 64, 48, 1);
+        assert_eq!(picture, scene(3, 64, 48, 1));
+        assert!(picture.data().iter().all(|sample| (0.0..=1.0).contains(sample)));
+        let mean = picture.data().iter().sum::<f32>() / picture.data().len() as f32;
+        let steps = picture.row(0, 24).windows(2).map(|pair| (pair[0] - pair[1]).abs());
+        assert!((0.2..0.8).contains(&mean), "{mean}");
+        assert!(steps.fold(0.0, f32::max) > 0.1);
+    }
+
+    #[test]
+    fn distance_is_in_decibels_and_clamped() {
+        let (mut a, mut b) = (Image::new(1, 10, 10), Image::new(1, 10, 10));
+        assert_eq!(distance(&a, &b), (f64::INFINITY, 0.0));
+        a.data_mut().fill(1.5);
+        b.data_mut().fill(0.9);
+        let (psnr, largest) = distance(&a, &b);
+        assert!((psnr - 20.0).abs() < 1e-3 && (largest - 0.1).abs() < 1e-6);
+    }
+}
