@@ -1,0 +1,86 @@
+//! Buffer pools, both ways.
+
+use gst::prelude::*;
+use gst_video::{VideoBufferPool, VideoCropMeta, VideoInfo, VideoMeta};
+
+/// A kind of meta that downstream handles, and its parameters.
+pub(super) type OfferedMeta = (glib::Type, Option<gst::Structure>);
+
+/// The metas that downstream offers to handle and that can be offered on upstream: not those
+/// that describe memory, and no cropping, which is not done here.
+pub(super) fn offered_metas(query: &gst::query::Allocation) -> Vec<OfferedMeta> {
+    query
+        .allocation_metas()
+        .filter(|(api, _)| !gst::meta::meta_api_type_has_tag::<gst::meta::tags::Memory>(*api))
+        .filter(|(api, _)| *api != VideoCropMeta::meta_api())
+        .map(|(api, parameters)| (api, parameters.map(|parameters| parameters.to_owned())))
+        .collect()
+}
+
+/// Puts a configured pool first in `query`: downstream's where it has one that fits, else our
+/// own, with whatever strides downstream likes where it can tell us of them.
+pub(super) fn decide(query: &mut gst::query::Allocation) -> Result<(), glib::BoolError> {
+    let caps = query.get_owned().0.ok_or_else(|| glib::bool_error!("allocation without caps"))?;
+    let frame_size = u32::try_from(VideoInfo::from_caps(&caps)?.size())
+        .map_err(|_| glib::bool_error!("frames too large for a pool"))?;
+    let (allocator, parameters) = query.allocation_params().next().unwrap_or_default();
+    let offered = query.allocation_pools().next();
+    let (pool, size, min, max) = match &offered {
+        Some((pool, size, min, max)) => (pool.clone(), (*size).max(frame_size), *min, *max),
+        None => (None, frame_size, 0, 0),
+    };
+    let video_meta = query.find_allocation_meta::<VideoMeta>().is_some();
+
+    let configure = |pool: &gst::BufferPool| {
+        let mut config = pool.config();
+        config.set_params(Some(&caps), size, min, max);
+        config.set_allocator(allocator.as_ref(), Some(&parameters));
+        if video_meta {
+            config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_META.as_str());
+        }
+        pool.set_config(config)
+    };
+    let pool = match pool {
+        Some(pool) if configure(&pool).is_ok() => pool,
+        _ => {
+            let own = VideoBufferPool::new().upcast();
+            configure(&own)?;
+            own
+        }
+    };
+    if offered.is_some() {
+        query.set_nth_allocation_pool(0, Some(&pool), size, min, max);
+    } else {
+        query.add_allocation_pool(Some(&pool), size, min, max);
+    }
+    Ok(())
+}
+
+/// Tells upstream what it may use: its own strides, and the metas in `metas`.
+pub(super) fn propose(query: &mut gst::query::Allocation, metas: &[OfferedMeta]) {
+    let size = query.get_owned().0.and_then(|caps| super::caps::frame_size(&caps));
+    if let Some(size) = size.and_then(|size| u32::try_from(size).ok())
+        && query.allocation_pools().next().is_none()
+    {
+        query.add_allocation_pool(None::<&gst::BufferPool>, size, 0, 0);
+    }
+    query.add_allocation_meta::<VideoMeta>(None);
+    for (api, parameters) in metas {
+        add_meta(query, *api, parameters.as_deref());
+    }
+}
+
+/// `add_allocation_meta` for a type that is known at run time only.
+fn add_meta(
+    query: &mut gst::query::Allocation,
+    api: glib::Type,
+    parameters: Option<&gst::StructureRef>,
+) {
+    use glib::translate::IntoGlib;
+    let parameters = parameters.map_or(std::ptr::null(), gst::StructureRef::as_ptr);
+    // SAFETY: the query is writable, as `&mut` says; the type is one that an allocation query
+    // held before; the structure is copied by the callee.
+    unsafe {
+        gst::ffi::gst_query_add_allocation_meta(query.as_mut_ptr(), api.into_glib(), parameters);
+    }
+}

@@ -1,0 +1,462 @@
+//! The GObject: properties, state changes, and BaseTransform's virtual methods.
+
+use std::{
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::{
+    prelude::*,
+    subclass::{
+        BaseTransformMode,
+        base_transform::{GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess},
+        prelude::*,
+    },
+};
+
+use super::{
+    allocation::{self, OfferedMeta},
+    caps,
+    errors::{Failure, Severity},
+    latency::Latency,
+    loader::{EngineSource, Loader, NoModel, OnnxRuntime, Ready, Request},
+    lock, metas, navigation,
+    settings::{self, Settings},
+    sizes::TooLarge,
+    stats::Stats,
+    stream::{Negotiated, Stream},
+};
+use crate::model::ModelInfo;
+
+static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("upscale", gst::DebugColorFlags::empty(), Some("Video upscaler"))
+});
+
+/// Locks are taken in the order of the fields, and none but `stream` is held while a frame is
+/// at work.
+pub struct Upscale {
+    /// The streaming thread's.
+    stream: Mutex<Stream>,
+    loader: Loader,
+    source: Mutex<Arc<dyn EngineSource>>,
+    settings: Mutex<Settings>,
+    /// Of the model that caps are answered for.
+    model: Mutex<Option<ModelInfo>>,
+    negotiated: Mutex<Option<Negotiated>>,
+    too_large: Mutex<Option<TooLarge>>,
+    offered_metas: Mutex<Vec<OfferedMeta>>,
+    latency: Mutex<Latency>,
+    stats: Mutex<Stats>,
+    /// Whether upstream answered a latency query as a live source.
+    live: AtomicBool,
+    /// Between `start` and `stop`.
+    started: AtomicBool,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Upscale {
+    const NAME: &'static str = "GstUpscale";
+    type Type = super::Upscale;
+    type ParentType = gst_base::BaseTransform;
+
+    fn new() -> Self {
+        Self {
+            stream: Mutex::default(),
+            loader: Loader::default(),
+            source: Mutex::new(Arc::new(OnnxRuntime)),
+            settings: Mutex::default(),
+            model: Mutex::default(),
+            negotiated: Mutex::default(),
+            too_large: Mutex::default(),
+            offered_metas: Mutex::default(),
+            latency: Mutex::default(),
+            stats: Mutex::default(),
+            live: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+        }
+    }
+}
+
+impl ObjectImpl for Upscale {
+    fn constructed(&self) {
+        self.parent_constructed();
+        self.obj().set_qos(true);
+        // A frame that is flagged as a gap is enlarged like any other.
+        self.obj().set_gap_aware(true);
+    }
+
+    fn properties() -> &'static [glib::ParamSpec] {
+        settings::properties()
+    }
+
+    fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
+        let value = lock(&self.settings).get(spec.name());
+        value.unwrap_or_else(|| lock(&self.stats).structure().to_value())
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+        let (before, after) = {
+            let mut settings = lock(&self.settings);
+            let before = settings.clone();
+            settings.set(spec.name(), value);
+            (before, settings.clone())
+        };
+        if !self.started.load(Ordering::SeqCst) {
+            return;
+        }
+        if before.model != after.model {
+            gst::info!(CATEGORY, imp = self, "changing to model {}", after.model);
+            self.load(Request::Named(after.model), &before);
+        }
+        if before.scale != after.scale {
+            self.obj().reconfigure_src();
+        }
+    }
+}
+
+impl GstObjectImpl for Upscale {}
+
+impl ElementImpl for Upscale {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Video upscaler",
+                "Filter/Effect/Video/Scaler",
+                env!("CARGO_PKG_DESCRIPTION"),
+                "The gst-upscale developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
+                .into_iter()
+                .filter_map(|(name, direction)| {
+                    let always = gst::PadPresence::Always;
+                    gst::PadTemplate::new(name, direction, always, &caps::template()).ok()
+                })
+                .collect()
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::PausedToReady {
+            // The pads cannot be stopped while the first frame waits for the model.
+            self.loader.set_interrupted(true);
+        }
+        self.parent_change_state(transition)
+    }
+}
+
+impl BaseTransformImpl for Upscale {
+    const MODE: BaseTransformMode = BaseTransformMode::NeverInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = lock(&self.settings).clone();
+        let model = lock(&self.source).clone().open(&settings.model);
+        let model = model.map_err(|error| Failure::from(error).message())?;
+        *lock(&self.model) = Some(model.info.clone());
+        *lock(&self.stats) = Stats::default();
+        *lock(&self.latency) = Latency::default();
+        self.loader.set_interrupted(false);
+        self.load(Request::Opened(model), &settings);
+        self.started.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.started.store(false, Ordering::SeqCst);
+        self.loader.cancel();
+        *lock(&self.stream) = Stream::default();
+        *lock(&self.model) = None;
+        *lock(&self.negotiated) = None;
+        *lock(&self.too_large) = None;
+        lock(&self.offered_metas).clear();
+        self.live.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn transform_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        filter: Option<&gst::Caps>,
+    ) -> Option<gst::Caps> {
+        let other = caps::transform(direction, caps, filter);
+        gst::trace!(CATEGORY, imp = self, "{direction:?} {caps} can become {other}");
+        Some(other)
+    }
+
+    fn fixate_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        othercaps: gst::Caps,
+    ) -> gst::Caps {
+        let chosen = caps::fixate(direction, caps, othercaps.clone(), self.scale());
+        *lock(&self.too_large) = chosen.as_ref().err().copied();
+        // `set_caps` comes next and refuses what is too large.
+        chosen.unwrap_or_else(|_| {
+            let mut caps = othercaps;
+            caps.fixate();
+            caps
+        })
+    }
+
+    fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let negotiated = match lock(&self.too_large).take() {
+            Some(size) => Err(Failure::TooLarge(size)),
+            None => Negotiated::new(incaps, outcaps).map_err(Failure::Frames),
+        };
+        let negotiated = negotiated.map_err(|failure| {
+            failure.post(self.obj().upcast_ref(), Severity::Error);
+            gst::loggable_error!(CATEGORY, "{failure}")
+        })?;
+        gst::debug!(CATEGORY, imp = self, "from {incaps} to {outcaps}");
+        *lock(&self.negotiated) = Some(negotiated);
+        lock(&self.stream).caps_changed();
+        self.update_passthrough();
+        Ok(())
+    }
+
+    fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {
+        caps::frame_size(caps)
+    }
+
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        let answered = BaseTransformImplExt::parent_query(self, direction, query);
+        if direction == gst::PadDirection::Src
+            && answered
+            && let gst::QueryViewMut::Latency(query) = query.view_mut()
+        {
+            let (live, min, max) = query.result();
+            self.live.store(live, Ordering::SeqCst);
+            let own = if live { lock(&self.latency).get() } else { gst::ClockTime::ZERO };
+            query.set(live, min + own, max.map(|max| max + own));
+        }
+        answered
+    }
+
+    fn sink_event(&self, event: gst::Event) -> bool {
+        use gst::EventView;
+        match event.view() {
+            EventView::FlushStart(_) => self.loader.set_interrupted(true),
+            EventView::FlushStop(_) => {
+                self.loader.set_interrupted(false);
+                lock(&self.stream).reset();
+            }
+            EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).forget(),
+            EventView::Caps(event) if caps::is_interlaced(event.caps()) => {
+                Failure::Interlaced.post(self.obj().upcast_ref(), Severity::Error);
+                return false;
+            }
+            _ => {}
+        }
+        self.parent_sink_event(event)
+    }
+
+    fn src_event(&self, mut event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Navigation
+            && let Some(Negotiated { input, output, .. }) = lock(&self.negotiated).clone()
+        {
+            let across = f64::from(input.width()) / f64::from(output.width().max(1));
+            let down = f64::from(input.height()) / f64::from(output.height().max(1));
+            navigation::scale(event.make_mut().structure_mut(), across, down);
+        }
+        self.parent_src_event(event)
+    }
+
+    fn propose_allocation(
+        &self,
+        decide_query: Option<&gst::query::Allocation>,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        self.parent_propose_allocation(decide_query, query)?;
+        // Without a query of ours frames pass through, and downstream has answered.
+        if decide_query.is_some() {
+            allocation::propose(query, &lock(&self.offered_metas));
+        }
+        Ok(())
+    }
+
+    fn decide_allocation(
+        &self,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        *lock(&self.offered_metas) = allocation::offered_metas(query);
+        allocation::decide(query).map_err(|error| gst::loggable_error!(CATEGORY, "{error}"))?;
+        self.parent_decide_allocation(query)
+    }
+
+    fn transform_meta<'a>(
+        &self,
+        outbuf: &mut gst::BufferRef,
+        meta: gst::MetaRef<'a, gst::Meta>,
+        inbuf: &'a gst::BufferRef,
+    ) -> bool {
+        let Some(Negotiated { input, output, .. }) = lock(&self.negotiated).clone() else {
+            return false;
+        };
+        match metas::take_over(&meta, outbuf, &input, &output) {
+            metas::Fate::Copied => true,
+            metas::Fate::Transformed => false,
+            metas::Fate::Unknown => self.parent_transform_meta(outbuf, meta, inbuf),
+        }
+    }
+
+    fn submit_input_buffer(
+        &self,
+        is_discont: bool,
+        inbuf: gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        lock(&self.stats).frames_in += 1;
+        self.sync_controlled(&inbuf);
+        if let Some(ready) = self.loader.poll() {
+            self.adopt(&mut lock(&self.stream), ready);
+        }
+        self.update_passthrough();
+        self.parent_submit_input_buffer(is_discont, inbuf)
+    }
+
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let Some(inbuf) = self.take_queued_buffer() else {
+            return Ok(GenerateOutputSuccess::NoOutput);
+        };
+        let outbuf = if self.obj().is_passthrough() { inbuf } else { self.enlarge(&inbuf)? };
+        lock(&self.stats).frames_out += 1;
+        Ok(GenerateOutputSuccess::Buffer(outbuf))
+    }
+}
+
+impl Upscale {
+    pub(super) fn set_engine_source(&self, source: Arc<dyn EngineSource>) {
+        *lock(&self.source) = source;
+    }
+
+    fn load(&self, request: Request, settings: &Settings) {
+        let source = lock(&self.source).clone();
+        self.loader.begin(self.obj().upcast_ref(), source, request, settings.engine_options());
+    }
+
+    /// Goes on with a model that has been loaded.
+    fn adopt(&self, stream: &mut Stream, Ready { model, engine }: Ready) {
+        gst::info!(CATEGORY, imp = self, "going on with {}: {:?}", model.name, model.info);
+        lock(&self.stats).set_engine(model.name, engine.backend, engine.precision);
+        stream.set_engine(engine.infer);
+        let before = lock(&self.model).replace(model.info.clone());
+        // Its factor decides on the size where nothing else does.
+        if before.is_none_or(|before| before.factor != model.info.factor) {
+            self.obj().reconfigure_src();
+        }
+    }
+
+    /// Output size over input size, where downstream has no wish.
+    fn scale(&self) -> f64 {
+        let scale = lock(&self.settings).scale;
+        if scale > 0.0 {
+            return scale;
+        }
+        lock(&self.model).as_ref().map_or(1.0, |model| f64::from(model.factor))
+    }
+
+    /// Gives controlled properties the value that they have at `buffer`.
+    fn sync_controlled(&self, buffer: &gst::Buffer) {
+        let segment = self.obj().segment();
+        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else { return };
+        if let Some(time) = buffer.pts().and_then(|pts| segment.to_stream_time(pts)) {
+            // It fails for properties that are not controlled any more.
+            let _ = self.obj().sync_values(time);
+        }
+    }
+
+    fn update_passthrough(&self) {
+        let untouched = {
+            let settings = lock(&self.settings);
+            settings.blend <= 0.0 && settings.grain <= 0.0
+        };
+        let same_size = lock(&self.negotiated).as_ref().is_some_and(Negotiated::is_same_size);
+        let passthrough = untouched && same_size;
+        if passthrough != self.obj().is_passthrough() {
+            self.obj().set_passthrough(passthrough);
+            lock(&self.stream).forget();
+            // Pools are for the one or the other.
+            self.obj().reconfigure_src();
+        }
+    }
+
+    /// The large frame for `inbuf`, with all that belongs to it.
+    fn enlarge(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
+        let negotiated = lock(&self.negotiated).clone().ok_or(gst::FlowError::NotNegotiated)?;
+        if inbuf.size() == 0 && inbuf.flags().contains(gst::BufferFlags::GAP) {
+            return self.empty_gap(inbuf);
+        }
+        let mut stream = lock(&self.stream);
+        if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
+            stream.forget();
+        }
+        if !stream.has_engine() {
+            match self.loader.wait() {
+                Ok(ready) => self.adopt(&mut stream, ready),
+                Err(NoModel::Interrupted) => return Err(gst::FlowError::Flushing),
+                Err(NoModel::Failed) => return Err(gst::FlowError::Error),
+            }
+        }
+        let begun = Instant::now();
+        let mut outbuf = self.large_buffer(inbuf)?;
+        let (settings, mix) = {
+            let settings = lock(&self.settings);
+            (settings.upscaler_settings(), (settings.blend, settings.grain))
+        };
+        let Some(out) = outbuf.get_mut() else {
+            return Err(gst::FlowError::Error);
+        };
+        let report = stream.process(&negotiated, &settings, mix, inbuf, out);
+        drop(stream);
+        let report = report.map_err(|failure| {
+            failure.post(self.obj().upcast_ref(), Severity::Error);
+            gst::FlowError::Error
+        })?;
+        gst::trace!(CATEGORY, imp = self, "{report:?}");
+        lock(&self.stats).add(&report);
+        if lock(&self.latency).frame_took(begun.elapsed()) && self.live.load(Ordering::SeqCst) {
+            let _ =
+                self.obj().post_message(gst::message::Latency::builder().src(&*self.obj()).build());
+        }
+        Ok(outbuf)
+    }
+
+    /// A buffer for the large frame, with timestamps, flags and metas already on it.
+    fn large_buffer(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
+        match self.parent_prepare_output_buffer(InputBuffer::Readable(inbuf)) {
+            Ok(PrepareOutputBufferSuccess::Buffer(outbuf)) => Ok(outbuf),
+            Err(error) if error != gst::FlowError::Error => Err(error),
+            _ => {
+                Failure::NoMemory.post(self.obj().upcast_ref(), Severity::Error);
+                Err(gst::FlowError::Error)
+            }
+        }
+    }
+
+    /// A gap without a frame stays one.
+    fn empty_gap(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
+        let mut gap = gst::Buffer::new();
+        let out = gap.get_mut().ok_or(gst::FlowError::Error)?;
+        self.parent_copy_metadata(inbuf, out).map_err(|error| {
+            error.log();
+            gst::FlowError::Error
+        })?;
+        Ok(gap)
+    }
+}

@@ -1,0 +1,312 @@
+//! Loads models on a worker thread, tells the bus how far it is, and hands over what it loaded.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use glib::WeakRef;
+use gst::prelude::*;
+
+use super::{
+    errors::{Failure, Severity},
+    lock,
+};
+use crate::{
+    inference::{self, Engine, EngineOptions, Infer, Monitor},
+    model::{self, Model},
+};
+
+/// The `code` of this element's `progress` messages.
+const PROGRESS_CODE: &str = "load-model";
+
+/// An engine, and how it runs.
+pub struct LoadedEngine {
+    pub infer: Box<dyn Infer>,
+    /// Never `Auto`.
+    pub backend: inference::Backend,
+    /// Never `Auto`.
+    pub precision: inference::Precision,
+}
+
+/// Where models and engines come from.
+pub trait EngineSource: Send + Sync {
+    /// See [`Model::open`].
+    ///
+    /// # Errors
+    /// As there.
+    fn open(&self, name: &str) -> Result<Model, model::Error>;
+
+    /// See [`Engine::load`].
+    ///
+    /// # Errors
+    /// As there.
+    fn load(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<LoadedEngine, inference::Error>;
+}
+
+/// Model files and ONNX Runtime.
+pub(super) struct OnnxRuntime;
+
+impl EngineSource for OnnxRuntime {
+    fn open(&self, name: &str) -> Result<Model, model::Error> {
+        Model::open(name)
+    }
+
+    fn load(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<LoadedEngine, inference::Error> {
+        let engine = Engine::load(model, options, monitor)?;
+        let (backend, precision) = (engine.backend(), engine.precision());
+        Ok(LoadedEngine { infer: Box::new(engine), backend, precision })
+    }
+}
+
+/// What to load.
+pub(super) enum Request {
+    /// A model that is open already.
+    Opened(Model),
+    /// A model's name.
+    Named(String),
+}
+
+/// A model that is ready for frames.
+pub(super) struct Ready {
+    pub model: Model,
+    pub engine: LoadedEngine,
+}
+
+/// Why there is no model to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoModel {
+    /// A flush or a state change ended the wait.
+    Interrupted,
+    /// Loading failed; the bus knows why.
+    Failed,
+}
+
+#[derive(Default)]
+struct State {
+    ready: Option<Ready>,
+    loading: bool,
+    interrupted: bool,
+    /// Whether a model was handed over since the last [`Loader::cancel`].
+    handed_over: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Counts requests: a worker whose number is not the last one has been cancelled.
+    request: AtomicU64,
+}
+
+/// One element's loader. At most one worker runs at a time, and none outlives the loader.
+#[derive(Default)]
+pub(super) struct Loader {
+    shared: Arc<Shared>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Loader {
+    /// Starts loading; what was being loaded is given up.
+    ///
+    /// A failure is posted on the bus of `element`: as a warning where there is a model to go
+    /// on with, else as an error.
+    pub fn begin(
+        &self,
+        element: &gst::Element,
+        source: Arc<dyn EngineSource>,
+        request: Request,
+        options: EngineOptions,
+    ) {
+        let mut worker = lock(&self.worker);
+        let number = {
+            let mut state = lock(&self.shared.state);
+            state.loading = true;
+            self.shared.request.fetch_add(1, Ordering::SeqCst) + 1
+        };
+        let task = Task {
+            shared: self.shared.clone(),
+            element: element.downgrade(),
+            number,
+            previous: worker.take(),
+        };
+        let started = thread::Builder::new()
+            .name("upscale-load".into())
+            .spawn(move || task.run(&*source, request, &options));
+        match started {
+            Ok(handle) => *worker = Some(handle),
+            Err(error) => {
+                lock(&self.shared.state).loading = false;
+                self.shared.changed.notify_all();
+                Failure::NoThread(error).post(element, Severity::Error);
+            }
+        }
+    }
+
+    /// Gives up what is being loaded, drops what was loaded, and goes back to the beginning.
+    /// Does not wait for the worker.
+    pub fn cancel(&self) {
+        self.shared.request.fetch_add(1, Ordering::SeqCst);
+        let old = std::mem::take(&mut *lock(&self.shared.state));
+        self.shared.changed.notify_all();
+        drop(old);
+    }
+
+    /// While `interrupted`, no one waits.
+    pub fn set_interrupted(&self, interrupted: bool) {
+        lock(&self.shared.state).interrupted = interrupted;
+        self.shared.changed.notify_all();
+    }
+
+    /// A model that has been loaded since the last call.
+    pub fn poll(&self) -> Option<Ready> {
+        let mut state = lock(&self.shared.state);
+        let ready = state.ready.take();
+        state.handed_over |= ready.is_some();
+        ready
+    }
+
+    /// Waits for a model.
+    ///
+    /// # Errors
+    /// [`NoModel`].
+    pub fn wait(&self) -> Result<Ready, NoModel> {
+        let mut state = lock(&self.shared.state);
+        loop {
+            if state.interrupted {
+                return Err(NoModel::Interrupted);
+            }
+            if let Some(ready) = state.ready.take() {
+                state.handed_over = true;
+                return Ok(ready);
+            }
+            if !state.loading {
+                return Err(NoModel::Failed);
+            }
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.cancel();
+        // ONNX Runtime must not be at work when the process ends. The worker itself can be the
+        // one that drops the element.
+        if let Some(worker) = lock(&self.worker).take()
+            && worker.thread().id() != thread::current().id()
+        {
+            let _ = worker.join();
+        }
+    }
+}
+
+/// One request, on its worker.
+struct Task {
+    shared: Arc<Shared>,
+    element: WeakRef<gst::Element>,
+    number: u64,
+    previous: Option<JoinHandle<()>>,
+}
+
+impl Task {
+    fn run(mut self, source: &dyn EngineSource, request: Request, options: &EngineOptions) {
+        // Two loads at once would need twice the memory.
+        if let Some(previous) = self.previous.take() {
+            let _ = previous.join();
+        }
+        if self.cancelled() {
+            return;
+        }
+        let name = match &request {
+            Request::Opened(model) => model.name.clone(),
+            Request::Named(name) => name.clone(),
+        };
+        self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.load(source, request, options)))
+            .unwrap_or(Err(Failure::Panicked));
+        self.finish(&name, loaded);
+    }
+
+    fn load(
+        &self,
+        source: &dyn EngineSource,
+        request: Request,
+        options: &EngineOptions,
+    ) -> Result<Ready, Failure> {
+        let model = match request {
+            Request::Opened(model) => model,
+            Request::Named(name) => source.open(&name)?,
+        };
+        let engine = source.load(&model, options, self)?;
+        Ok(Ready { model, engine })
+    }
+
+    fn finish(&self, name: &str, loaded: Result<Ready, Failure>) {
+        let mut state = lock(&self.shared.state);
+        // Under the lock: once it is open a `cancel` sees all of this, or this sees it.
+        if self.cancelled() {
+            drop(state);
+            self.post(gst::ProgressType::Canceled, &format!("Loading model {name} was cancelled"));
+            return;
+        }
+        match loaded {
+            Ok(ready) => {
+                // The old one, if any, is dropped after the lock.
+                let _old = state.ready.replace(ready);
+                state.loading = false;
+                drop(state);
+                self.shared.changed.notify_all();
+                self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
+            }
+            Err(failure) => {
+                let severity = if state.handed_over || state.ready.is_some() {
+                    Severity::Warning
+                } else {
+                    Severity::Error
+                };
+                state.loading = false;
+                drop(state);
+                self.post(gst::ProgressType::Error, &format!("Model {name} did not load"));
+                // Before the streaming thread learns of it, so that this is the first error.
+                if let Some(element) = self.element.upgrade() {
+                    failure.post(&element, severity);
+                }
+                self.shared.changed.notify_all();
+            }
+        }
+    }
+
+    fn post(&self, kind: gst::ProgressType, text: &str) {
+        if let Some(element) = self.element.upgrade() {
+            let message =
+                gst::message::Progress::builder(kind, PROGRESS_CODE, text).src(&element).build();
+            // Without a bus there is no one to tell.
+            let _ = element.post_message(message);
+        }
+    }
+}
+
+impl Monitor for Task {
+    fn progress(&self, percent: u32, what: &str) {
+        self.post(gst::ProgressType::Continue, &format!("{what} ({percent} %)"));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.shared.request.load(Ordering::SeqCst) != self.number
+    }
+}

@@ -1,0 +1,293 @@
+//! The properties, as plain data.
+
+use std::{num::NonZero, path::PathBuf, sync::LazyLock, thread};
+
+use glib::prelude::*;
+
+use crate::{inference, upscaler};
+
+/// The property `backend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleBackend")]
+pub enum Backend {
+    #[default]
+    #[enum_value(name = "The fastest that works here", nick = "auto")]
+    Auto,
+    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
+    TensorRt,
+    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
+    Cuda,
+    #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
+    OpenVino,
+    #[enum_value(name = "ONNX Runtime on the CPU", nick = "cpu")]
+    Cpu,
+}
+
+/// The property `precision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscalePrecision")]
+pub enum Precision {
+    #[default]
+    #[enum_value(name = "The fastest without a visible difference", nick = "auto")]
+    Auto,
+    #[enum_value(name = "32-bit floating point", nick = "fp32")]
+    Fp32,
+    #[enum_value(name = "16-bit floating point", nick = "fp16")]
+    Fp16,
+    #[enum_value(name = "16-bit brain floating point", nick = "bf16")]
+    Bf16,
+    #[enum_value(name = "8-bit integers", nick = "int8")]
+    Int8,
+}
+
+impl From<Backend> for inference::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => Self::Auto,
+            Backend::TensorRt => Self::TensorRt,
+            Backend::Cuda => Self::Cuda,
+            Backend::OpenVino => Self::OpenVino,
+            Backend::Cpu => Self::Cpu,
+        }
+    }
+}
+
+impl From<Precision> for inference::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Auto => Self::Auto,
+            Precision::Fp32 => Self::Fp32,
+            Precision::Fp16 => Self::Fp16,
+            Precision::Bf16 => Self::Bf16,
+            Precision::Int8 => Self::Int8,
+        }
+    }
+}
+
+/// The value of every property that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Settings {
+    pub model: String,
+    /// 0: the model's own.
+    pub scale: f64,
+    pub backend: Backend,
+    pub device_id: i32,
+    pub precision: Precision,
+    /// 0: all that affinity and cgroup allow.
+    pub threads: u32,
+    pub tile_size: u32,
+    /// −1: the model's receptive field.
+    pub halo: i32,
+    /// 0: a share of what is free.
+    pub memory_limit: u64,
+    pub blend: f64,
+    pub grain: f64,
+    pub cache_dir: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: "builtin".into(),
+            scale: 0.0,
+            backend: Backend::Auto,
+            device_id: 0,
+            precision: Precision::Auto,
+            threads: 0,
+            tile_size: 0,
+            halo: -1,
+            memory_limit: 0,
+            blend: 1.0,
+            grain: 0.0,
+            cache_dir: default_cache_dir(),
+        }
+    }
+}
+
+fn default_cache_dir() -> String {
+    let base = dirs::cache_dir().unwrap_or_else(std::env::temp_dir);
+    base.join("gst-upscale").to_string_lossy().into_owned()
+}
+
+impl Settings {
+    /// The value of the property of this name; `None` for `stats` and unknown ones.
+    pub fn get(&self, name: &str) -> Option<glib::Value> {
+        Some(match name {
+            "model" => self.model.to_value(),
+            "scale" => self.scale.to_value(),
+            "backend" => self.backend.to_value(),
+            "device-id" => self.device_id.to_value(),
+            "precision" => self.precision.to_value(),
+            "threads" => self.threads.to_value(),
+            "tile-size" => self.tile_size.to_value(),
+            "halo" => self.halo.to_value(),
+            "memory-limit" => self.memory_limit.to_value(),
+            "blend" => self.blend.to_value(),
+            "grain" => self.grain.to_value(),
+            "cache-dir" => self.cache_dir.to_value(),
+            _ => return None,
+        })
+    }
+
+    /// Sets the property of this name; GObject has checked type and range.
+    pub fn set(&mut self, name: &str, value: &glib::Value) {
+        match name {
+            "model" => {
+                let model = value.get::<Option<String>>().ok().flatten();
+                self.model = model.unwrap_or_else(|| Self::default().model);
+            }
+            "scale" => assign(&mut self.scale, value),
+            "backend" => assign(&mut self.backend, value),
+            "device-id" => assign(&mut self.device_id, value),
+            "precision" => assign(&mut self.precision, value),
+            "threads" => assign(&mut self.threads, value),
+            "tile-size" => assign(&mut self.tile_size, value),
+            "halo" => assign(&mut self.halo, value),
+            "memory-limit" => assign(&mut self.memory_limit, value),
+            "blend" => assign(&mut self.blend, value),
+            "grain" => assign(&mut self.grain, value),
+            "cache-dir" => {
+                let folder = value.get::<Option<String>>().ok().flatten();
+                self.cache_dir = folder.unwrap_or_else(default_cache_dir);
+            }
+            _ => {}
+        }
+    }
+
+    fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            threads => threads as usize,
+        }
+    }
+
+    pub fn engine_options(&self) -> inference::EngineOptions {
+        inference::EngineOptions {
+            backend: self.backend.into(),
+            precision: self.precision.into(),
+            device_id: self.device_id.max(0) as u32,
+            threads: self.thread_count(),
+            cache_dir: PathBuf::from(&self.cache_dir),
+        }
+    }
+
+    pub fn upscaler_settings(&self) -> upscaler::Settings {
+        upscaler::Settings {
+            threads: self.thread_count(),
+            tile_size: self.tile_size,
+            halo: u32::try_from(self.halo).ok(),
+            memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
+        }
+    }
+}
+
+fn assign<T: for<'a> glib::value::FromValue<'a>>(slot: &mut T, value: &glib::Value) {
+    if let Ok(value) = value.get::<T>() {
+        *slot = value;
+    }
+}
+
+/// What `gst-inspect-1.0` shows.
+pub(super) fn properties() -> &'static [glib::ParamSpec] {
+    static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+        let ready = glib::ParamFlags::READWRITE | gst::PARAM_FLAG_MUTABLE_READY;
+        let playing = glib::ParamFlags::READWRITE | gst::PARAM_FLAG_MUTABLE_PLAYING;
+        let controllable = playing | gst::PARAM_FLAG_CONTROLLABLE;
+        let default = Settings::default();
+        vec![
+            glib::ParamSpecString::builder("model")
+                .nick("Model")
+                .blurb("A name of the catalogue, or the path of a model file")
+                .default_value(Some(&*default.model))
+                .flags(playing)
+                .build(),
+            glib::ParamSpecDouble::builder("scale")
+                .nick("Scale")
+                .blurb("Output size over input size; 0: the model's own. Downstream caps win")
+                .minimum(0.0)
+                .maximum(16.0)
+                .default_value(default.scale)
+                .flags(playing)
+                .build(),
+            glib::ParamSpecEnum::builder_with_default("backend", default.backend)
+                .nick("Backend")
+                .blurb("What runs the model")
+                .flags(ready)
+                .build(),
+            glib::ParamSpecInt::builder("device-id")
+                .nick("Device")
+                .blurb("Which GPU to use, counted from 0")
+                .minimum(0)
+                .maximum(i32::MAX)
+                .default_value(default.device_id)
+                .flags(ready)
+                .build(),
+            glib::ParamSpecEnum::builder_with_default("precision", default.precision)
+                .nick("Precision")
+                .blurb("The arithmetic of the model; an error where the backend cannot do it")
+                .flags(ready)
+                .build(),
+            glib::ParamSpecUInt::builder("threads")
+                .nick("Threads")
+                .blurb("Threads to use in all; 0: as many as affinity and cgroup allow")
+                .minimum(0)
+                .maximum(1024)
+                .default_value(default.threads)
+                .flags(ready)
+                .build(),
+            glib::ParamSpecUInt::builder("tile-size")
+                .nick("Tile size")
+                .blurb(
+                    "Largest edge of a region in input pixels, halo not counted; 0: as large as \
+                     memory-limit allows",
+                )
+                .minimum(0)
+                .maximum(32768)
+                .default_value(default.tile_size)
+                .flags(ready)
+                .build(),
+            glib::ParamSpecInt::builder("halo")
+                .nick("Halo")
+                .blurb("Input pixels around a region; -1: the model's exact receptive field")
+                .minimum(-1)
+                .maximum(32768)
+                .default_value(default.halo)
+                .flags(ready)
+                .build(),
+            glib::ParamSpecUInt64::builder("memory-limit")
+                .nick("Memory limit")
+                .blurb("Bytes for the working memory of inference; 0: a share of what is free")
+                .default_value(default.memory_limit)
+                .flags(ready)
+                .build(),
+            glib::ParamSpecDouble::builder("blend")
+                .nick("Blend")
+                .blurb("Share of the model's picture over a Lanczos enlargement of the input")
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.blend)
+                .flags(controllable)
+                .build(),
+            glib::ParamSpecDouble::builder("grain")
+                .nick("Grain")
+                .blurb("Strength of the film grain laid on top, weighted by luma")
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.grain)
+                .flags(controllable)
+                .build(),
+            glib::ParamSpecString::builder("cache-dir")
+                .nick("Cache folder")
+                .blurb("Where compiled models are kept")
+                .default_value(Some(&*default.cache_dir))
+                .flags(ready)
+                .build(),
+            glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                .nick("Statistics")
+                .blurb("Frames, regions, pixels and time per stage; model, backend and precision")
+                .read_only()
+                .build(),
+        ]
+    });
+    &PROPERTIES
+}

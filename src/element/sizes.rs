@@ -1,0 +1,360 @@
+//! How large the output is to be: pure arithmetic.
+//!
+//! Follows videoscale's rules: the display aspect ratio is kept, through the pixel aspect
+//! ratio where the size leaves no other way. Where one side alone is given, the other follows
+//! so that the pixel aspect ratio stays (videoscale would keep the other side instead).
+
+use std::cmp::Ordering;
+
+use crate::frame::FrameInfo;
+
+/// A positive fraction in lowest terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ratio {
+    pub numerator: u64,
+    pub denominator: u64,
+}
+
+impl Ratio {
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
+
+    /// A zero on either side counts as 1.
+    pub fn new(numerator: u64, denominator: u64) -> Self {
+        let (n, d) = (numerator.max(1), denominator.max(1));
+        let divisor = greatest_common_divisor(n, d);
+        Self { numerator: n / divisor, denominator: d / divisor }
+    }
+
+    pub fn value(self) -> f64 {
+        self.numerator as f64 / self.denominator as f64
+    }
+
+    /// The nearest fraction whose sides fit a caps field, by continued fractions.
+    fn representable(self) -> Self {
+        const LIMIT: u64 = i32::MAX as u64;
+        let (mut n, mut d) = (self.numerator, self.denominator);
+        let (mut before, mut last) = ((0u64, 1u64), (1u64, 0u64));
+        while d != 0 {
+            let term = n / d;
+            let next = (
+                term.saturating_mul(last.0).saturating_add(before.0),
+                term.saturating_mul(last.1).saturating_add(before.1),
+            );
+            if next.0 > LIMIT || next.1 > LIMIT {
+                break;
+            }
+            (before, last) = (last, next);
+            (n, d) = (d, n % d);
+        }
+        if last.1 == 0 { Self::new(LIMIT, 1) } else { Self::new(last.0, last.1) }
+    }
+}
+
+impl PartialOrd for Ratio {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ratio {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let left = u128::from(self.numerator) * u128::from(other.denominator);
+        let right = u128::from(other.numerator) * u128::from(self.denominator);
+        left.cmp(&right)
+    }
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// The lengths of a side that a peer takes, as inclusive ranges with a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lengths(pub Vec<(u32, u32, u32)>);
+
+impl Lengths {
+    pub fn any() -> Self {
+        Self(vec![(1, FrameInfo::MAX_SIDE, 1)])
+    }
+
+    /// The only length, where there is no choice.
+    fn only(&self) -> Option<u32> {
+        match self.0.as_slice() {
+            [(low, high, _)] if low == high => Some(*low),
+            _ => None,
+        }
+    }
+
+    /// Whether lengths beyond [`FrameInfo::MAX_SIDE`] were left out by us alone.
+    fn is_open_ended(&self) -> bool {
+        self.0.iter().any(|(low, high, _)| low < high && *high >= FrameInfo::MAX_SIDE)
+    }
+
+    fn nearest(&self, wanted: u64) -> u32 {
+        let in_range = |&(low, high, step): &(u32, u32, u32)| {
+            let (high, step) = (u64::from(high.max(low)), u64::from(step.max(1)));
+            let low = u64::from(low);
+            let offset = wanted.clamp(low, high) - low;
+            let steps = ((offset + step / 2) / step).min((high - low) / step);
+            (low + steps * step) as u32
+        };
+        let distance = |length: &u32| u64::from(*length).abs_diff(wanted);
+        self.0.iter().map(in_range).min_by_key(distance).unwrap_or(1)
+    }
+}
+
+/// The pixel aspect ratios that a peer takes, as inclusive ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ratios(pub Vec<(Ratio, Ratio)>);
+
+impl Ratios {
+    pub fn any() -> Self {
+        let far = i32::MAX as u64;
+        Self(vec![(Ratio::new(1, far), Ratio::new(far, 1))])
+    }
+
+    fn nearest(&self, wanted: Ratio) -> Ratio {
+        let wanted = wanted.representable();
+        let in_range = |(low, high): &(Ratio, Ratio)| wanted.max(*low).min((*high).max(*low));
+        let distance = |ratio: &Ratio| (ratio.value() / wanted.value()).ln().abs();
+        self.0
+            .iter()
+            .map(in_range)
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+            .unwrap_or(wanted)
+    }
+}
+
+/// A picture's size in pixels and the shape of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub width: u32,
+    pub height: u32,
+    pub pixel_aspect: Ratio,
+}
+
+impl Shape {
+    pub fn display_aspect(&self) -> Ratio {
+        Ratio::new(
+            u64::from(self.width) * self.pixel_aspect.numerator,
+            u64::from(self.height) * self.pixel_aspect.denominator,
+        )
+    }
+}
+
+/// What downstream takes.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed {
+    pub widths: Lengths,
+    pub heights: Lengths,
+    pub pixel_aspects: Ratios,
+}
+
+/// The size asked for is beyond what a frame can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    pub width: u64,
+    pub height: u64,
+}
+
+/// Each side times `scale`, rounded, at least 1.
+pub(super) fn scaled(shape: &Shape, scale: f64) -> (u64, u64) {
+    let side = |length: u32| ((f64::from(length) * scale).round() as u64).max(1);
+    (side(shape.width), side(shape.height))
+}
+
+/// The output's shape for an input `from` that would best be `preferred` pixels large.
+///
+/// # Errors
+/// [`TooLarge`] where nothing but [`FrameInfo::MAX_SIDE`] stands against `preferred`.
+pub(super) fn choose(
+    from: &Shape,
+    preferred: (u64, u64),
+    allowed: &Allowed,
+) -> Result<Shape, TooLarge> {
+    let (widths, heights) = (&allowed.widths, &allowed.heights);
+    let display = from.display_aspect();
+    let pixel = allowed.pixel_aspects.nearest(from.pixel_aspect);
+    let width_for = |height: u32| rounded(f64::from(height) * display.value() / pixel.value());
+    let height_for = |width: u32| rounded(f64::from(width) * pixel.value() / display.value());
+    let fits = |width: u32, height: u32| {
+        u64::from(width) == width_for(height) || u64::from(height) == height_for(width)
+    };
+    // The pixel aspect ratio that leaves the display aspect ratio as it is, where the size
+    // alone does not.
+    let with_aspect = |width: u32, height: u32| {
+        let exact = Ratio::new(
+            display.numerator.saturating_mul(u64::from(height)),
+            display.denominator.saturating_mul(u64::from(width)),
+        );
+        let pixel_aspect =
+            if fits(width, height) { pixel } else { allowed.pixel_aspects.nearest(exact) };
+        Shape { width, height, pixel_aspect }
+    };
+
+    match (widths.only(), heights.only()) {
+        (Some(width), Some(height)) => Ok(with_aspect(width, height)),
+        (Some(width), None) => Ok(with_aspect(width, heights.nearest(height_for(width)))),
+        (None, Some(height)) => Ok(with_aspect(widths.nearest(width_for(height)), height)),
+        (None, None) => {
+            let max = u64::from(FrameInfo::MAX_SIDE);
+            if preferred.0 > max && widths.is_open_ended()
+                || preferred.1 > max && heights.is_open_ended()
+            {
+                return Err(TooLarge { width: preferred.0, height: preferred.1 });
+            }
+            let (width, height) = (widths.nearest(preferred.0), heights.nearest(preferred.1));
+            if (u64::from(width), u64::from(height)) == preferred && pixel == from.pixel_aspect {
+                return Ok(Shape { width, height, pixel_aspect: pixel });
+            }
+            let by_height = with_aspect(widths.nearest(width_for(height)), height);
+            let by_width = with_aspect(width, heights.nearest(height_for(width)));
+            Ok(if fits(by_height.width, by_height.height) {
+                by_height
+            } else if fits(by_width.width, by_width.height) {
+                by_width
+            } else {
+                [by_height, by_width, with_aspect(width, height)]
+                    .into_iter()
+                    .min_by(|a, b| distortion(a, display).total_cmp(&distortion(b, display)))
+                    .unwrap_or(by_height)
+            })
+        }
+    }
+}
+
+fn rounded(length: f64) -> u64 {
+    (length.round() as u64).max(1)
+}
+
+fn distortion(shape: &Shape, display: Ratio) -> f64 {
+    (shape.display_aspect().value() / display.value()).ln().abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shape(width: u32, height: u32, n: u64, d: u64) -> Shape {
+        Shape { width, height, pixel_aspect: Ratio::new(n, d) }
+    }
+
+    fn allowed(widths: Lengths, heights: Lengths) -> Allowed {
+        Allowed { widths, heights, pixel_aspects: Ratios::any() }
+    }
+
+    fn one(length: u32) -> Lengths {
+        Lengths(vec![(length, length, 1)])
+    }
+
+    #[track_caller]
+    fn check(from: Shape, scale: f64, allowed: &Allowed, expected: Shape) {
+        assert_eq!(choose(&from, scaled(&from, scale), allowed), Ok(expected));
+    }
+
+    #[test]
+    fn without_wishes_the_size_is_the_input_times_scale() {
+        let any = allowed(Lengths::any(), Lengths::any());
+        check(shape(640, 360, 1, 1), 2.0, &any, shape(1280, 720, 1, 1));
+        check(shape(720, 478, 8, 9), 4.0, &any, shape(2880, 1912, 8, 9));
+        check(shape(101, 57, 1, 1), 1.5, &any, shape(152, 86, 1, 1));
+        check(shape(1, 1, 1, 1), 0.1, &any, shape(1, 1, 1, 1));
+    }
+
+    #[test]
+    fn one_given_side_keeps_the_pixel_aspect_ratio() {
+        let wide = allowed(one(1920), Lengths::any());
+        check(shape(640, 360, 1, 1), 4.0, &wide, shape(1920, 1080, 1, 1));
+        let high = allowed(Lengths::any(), one(956));
+        check(shape(720, 478, 8, 9), 4.0, &high, shape(1440, 956, 8, 9));
+    }
+
+    #[test]
+    fn two_given_sides_bend_the_pixel_aspect_ratio() {
+        let square = allowed(one(500), one(500));
+        check(shape(640, 360, 1, 1), 4.0, &square, shape(500, 500, 16, 9));
+    }
+
+    #[test]
+    fn square_pixels_asked_for_widen_the_picture() {
+        let mut square = allowed(Lengths::any(), Lengths::any());
+        square.pixel_aspects = Ratios(vec![(Ratio::ONE, Ratio::ONE)]);
+        check(shape(720, 576, 16, 15), 2.0, &square, shape(1536, 1152, 1, 1));
+    }
+
+    #[test]
+    fn a_limit_on_one_side_shrinks_both() {
+        let narrow = allowed(Lengths(vec![(16, 1280, 1)]), Lengths::any());
+        check(shape(640, 360, 1, 1), 4.0, &narrow, shape(1280, 720, 1, 1));
+        let stepped = allowed(Lengths(vec![(16, 1000, 16)]), Lengths(vec![(16, 1000, 16)]));
+        let shape = choose(&shape(640, 360, 1, 1), (1280, 720), &stepped).unwrap();
+        assert_eq!((shape.width % 16, shape.height % 16), (0, 0));
+        assert!(distortion(&shape, Ratio::new(16, 9)) < 1e-9, "{shape:?}");
+    }
+
+    #[test]
+    fn a_size_beyond_all_bounds_is_an_error_unless_downstream_limits_it() {
+        let any = allowed(Lengths::any(), Lengths::any());
+        let from = shape(20_000, 100, 1, 1);
+        let error = TooLarge { width: 40_000, height: 200 };
+        assert_eq!(choose(&from, scaled(&from, 2.0), &any), Err(error));
+        let limited = allowed(Lengths(vec![(1, 4000, 1)]), Lengths::any());
+        check(from, 2.0, &limited, shape(4000, 20, 1, 1));
+    }
+
+    #[test]
+    fn a_ratio_too_fine_for_caps_is_approximated() {
+        let fine = Ratio::new(u64::MAX, u64::MAX / 3).representable();
+        assert!((fine.value() - 3.0).abs() < 1e-6);
+        assert!(fine.numerator <= i32::MAX as u64 && fine.denominator <= i32::MAX as u64);
+    }
+
+    fn lengths() -> impl Strategy<Value = Lengths> {
+        prop_oneof![
+            Just(Lengths::any()),
+            (1u32..=32768).prop_map(one),
+            proptest::collection::vec((1u32..=20_000, 0u32..=12_000, 1u32..=64), 1..4).prop_map(
+                |ranges| Lengths(
+                    ranges.into_iter().map(|(low, more, step)| (low, low + more, step)).collect()
+                )
+            ),
+        ]
+    }
+
+    fn shapes() -> impl Strategy<Value = Shape> {
+        (1u32..=32768, 1u32..=32768, 1u64..=10_000, 1u64..=10_000)
+            .prop_map(|(width, height, n, d)| shape(width, height, n, d))
+    }
+
+    fn holds(lengths: &Lengths, length: u32) -> bool {
+        lengths.0.iter().any(|(low, high, step)| {
+            (low..=high).contains(&&length) && (length - low).is_multiple_of(*step)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_is_always_one_that_is_allowed(
+            from in shapes(), scale in 0.01f64..16.0, widths in lengths(), heights in lengths(),
+        ) {
+            let allowed = allowed(widths, heights);
+            if let Ok(to) = choose(&from, scaled(&from, scale), &allowed) {
+                prop_assert!(holds(&allowed.widths, to.width), "{to:?}");
+                prop_assert!(holds(&allowed.heights, to.height), "{to:?}");
+            }
+        }
+
+        #[test]
+        fn the_display_aspect_ratio_is_kept_to_rounding(
+            from in shapes(), scale in 0.01f64..16.0, widths in lengths(), heights in lengths(),
+        ) {
+            if let Ok(to) = choose(&from, scaled(&from, scale), &allowed(widths, heights)) {
+                // Half a pixel of either side.
+                let room = 0.51 / f64::from(to.width.min(to.height));
+                prop_assert!(distortion(&to, from.display_aspect()) <= room * 2.0 + 1e-6, "{to:?}");
+            }
+        }
+    }
+}

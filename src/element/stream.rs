@@ -1,0 +1,142 @@
+//! What the streaming thread works with: the negotiated frames, the engine, the upscaler.
+
+use gst_video::{VideoFrameRef, VideoInfo};
+
+use super::{errors::Failure, video_info};
+use crate::{
+    frame::FrameInfo,
+    inference::Infer,
+    upscaler::{FrameParams, FrameReport, Settings, Upscaler},
+};
+
+/// The frames on both sides.
+#[derive(Clone, Debug)]
+pub(super) struct Negotiated {
+    pub input: VideoInfo,
+    pub output: VideoInfo,
+    from: FrameInfo,
+    to: FrameInfo,
+}
+
+impl Negotiated {
+    /// # Errors
+    /// A sentence, where frames of these caps cannot be handled.
+    pub fn new(input: &gst::CapsRef, output: &gst::CapsRef) -> Result<Self, String> {
+        let read = |caps: &gst::CapsRef| {
+            VideoInfo::from_caps(caps).map_err(|error| format!("{error} ({caps:?})"))
+        };
+        let (input, output) = (read(input)?, read(output)?);
+        let to = video_info::frame_info(&output)?;
+        // Colour is not converted: where the input has no label, downstream's holds for both.
+        let from = FrameInfo {
+            colorimetry: to.colorimetry,
+            chroma_site: to.chroma_site,
+            ..video_info::frame_info(&input)?
+        };
+        if from.format != to.format {
+            return Err(format!("{} cannot become {}", from.format, to.format));
+        }
+        // GStreamer's pools count bytes in 32 bits.
+        if u32::try_from(output.size()).is_err() {
+            return Err(format!("a frame of {} bytes is too large", output.size()));
+        }
+        Ok(Self { input, output, from, to })
+    }
+
+    /// Whether both sides have as many pixels in each direction.
+    pub fn is_same_size(&self) -> bool {
+        (self.from.width, self.from.height) == (self.to.width, self.to.height)
+    }
+}
+
+#[derive(Default)]
+enum Engine {
+    #[default]
+    Missing,
+    /// Waits for the first frame after a change of caps.
+    Idle(Box<dyn Infer>),
+    AtWork(Upscaler),
+}
+
+/// One stream's engine, at work or not.
+#[derive(Default)]
+pub(super) struct Stream {
+    engine: Engine,
+    /// Frames since the last seam.
+    number: u64,
+}
+
+impl Stream {
+    pub fn has_engine(&self) -> bool {
+        !matches!(self.engine, Engine::Missing)
+    }
+
+    /// Goes on with `engine`; the one before is dropped.
+    pub fn set_engine(&mut self, engine: Box<dyn Infer>) {
+        self.engine = Engine::Idle(engine);
+    }
+
+    /// The next frame is the first of new caps.
+    pub fn caps_changed(&mut self) {
+        self.engine = match std::mem::take(&mut self.engine) {
+            Engine::AtWork(upscaler) => Engine::Idle(upscaler.into_engine()),
+            other => other,
+        };
+    }
+
+    /// The next frame has nothing to do with those before.
+    pub fn reset(&mut self) {
+        self.number = 0;
+        self.forget();
+    }
+
+    /// The next frame does not follow on the one before, within the same stretch of video.
+    pub fn forget(&mut self) {
+        if let Engine::AtWork(upscaler) = &mut self.engine {
+            upscaler.reset();
+        }
+    }
+
+    /// Enlarges `inbuf` into `outbuf`.
+    ///
+    /// # Errors
+    /// Where the buffers do not hold such frames, or the upscaler fails. The engine is lost
+    /// when an upscaler cannot be made of it.
+    pub fn process(
+        &mut self,
+        negotiated: &Negotiated,
+        settings: &Settings,
+        (blend, grain): (f64, f64),
+        inbuf: &gst::BufferRef,
+        outbuf: &mut gst::BufferRef,
+    ) -> Result<FrameReport, Failure> {
+        let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
+            .map_err(|error| Failure::Frames(error.to_string()))?;
+        let mut output = VideoFrameRef::from_buffer_ref_writable(outbuf, &negotiated.output)
+            .map_err(|error| Failure::Frames(error.to_string()))?;
+        let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
+        let mut output =
+            video_info::planes_mut(&mut output, negotiated.to).map_err(Failure::Frames)?;
+
+        let params = FrameParams { blend: blend as f32, grain: grain as f32, number: self.number };
+        self.number += 1;
+        Ok(self.upscaler(negotiated, settings)?.process(&input, &mut output, &params)?)
+    }
+
+    fn upscaler(
+        &mut self,
+        negotiated: &Negotiated,
+        settings: &Settings,
+    ) -> Result<&mut Upscaler, Failure> {
+        if let Engine::Idle(_) = self.engine
+            && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
+        {
+            let (from, to) = (negotiated.from, negotiated.to);
+            self.engine = Engine::AtWork(Upscaler::new(engine, from, to, settings.clone())?);
+        }
+        match &mut self.engine {
+            Engine::AtWork(upscaler) => Ok(upscaler),
+            _ => Err(Failure::Frames("there is no model".into())),
+        }
+    }
+}
