@@ -88,6 +88,16 @@ impl Image {
         self.data.get_mut(start..start + self.width).unwrap_or(&mut [])
     }
 
+    /// Row `y` of the first `N` channels; empty where there is none.
+    pub fn rows_mut<const N: usize>(&mut self, y: usize) -> [&mut [f32]; N] {
+        let (width, size) = (self.width, self.width * self.height);
+        let mut rows = std::array::from_fn(|_| <&mut [f32]>::default());
+        for (row, channel) in rows.iter_mut().zip(self.data.chunks_exact_mut(size.max(1))) {
+            *row = channel.get_mut(y * width..(y + 1) * width).unwrap_or_default();
+        }
+        rows
+    }
+
     /// Copies the rectangle `from` of `source` to (`x`, `y`) here, in every channel that both
     /// have. What would fall outside of either picture is left out.
     pub fn copy_from(&mut self, source: &Image, from: Rect, x: usize, y: usize) {

@@ -1,6 +1,6 @@
 //! What the frames of a stream look like.
 
-use super::{Error, PixelFormat};
+use super::{Axis, Error, Grid, PixelFormat};
 
 /// The matrix between R′G′B′ and Y′CbCr, ITU-T H.273 table 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,5 +67,25 @@ impl FrameInfo {
             return Ok(());
         }
         Err(Error::Size { format: self.format, width: self.width, height: self.height })
+    }
+
+    /// Luma columns and rows that share a chroma sample, 1 or 2.
+    pub fn chroma_step(&self) -> [u32; 2] {
+        self.format.layout().subsampling.map(|shift| 1 << shift)
+    }
+
+    /// Where the pixels lie.
+    pub const fn grid(&self) -> Grid {
+        Grid::of_size(self.width, self.height)
+    }
+
+    /// Where the chroma samples lie.
+    pub const fn chroma_grid(&self) -> Grid {
+        let [x, y] = self.format.layout().subsampling;
+        let site = self.chroma_site;
+        Grid {
+            x: Axis { pixels: self.width, shift: x, cosited: site.cosited_horizontally },
+            y: Axis { pixels: self.height, shift: y, cosited: site.cosited_vertically },
+        }
     }
 }

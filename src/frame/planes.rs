@@ -1,6 +1,6 @@
 //! Borrowed planes of a frame in memory.
 
-use super::FrameInfo;
+use super::{Error, FrameInfo};
 
 /// One plane to read: rows of `stride` bytes.
 #[derive(Clone, Copy, Debug)]
@@ -28,4 +28,146 @@ pub struct FrameRef<'a> {
 pub struct FrameMut<'a> {
     pub info: FrameInfo,
     pub planes: Vec<PlaneMut<'a>>,
+}
+
+/// Some rows of a frame to write, apart from the others: what one thread packs.
+#[derive(Debug)]
+pub struct Band<'a> {
+    /// Of the whole frame.
+    pub info: FrameInfo,
+    first_row: u32,
+    rows: u32,
+    planes: Vec<PlaneMut<'a>>,
+}
+
+/// Checks that a plane of `have` bytes holds all rows; the last may end before its stride does.
+fn check_plane(info: &FrameInfo, plane: usize, have: usize, stride: usize) -> Result<(), Error> {
+    let format = info.format;
+    let row_bytes = format.row_bytes(plane, info.width);
+    let rows = format.rows(plane, info.height);
+    let need = stride.max(row_bytes).saturating_mul(rows.saturating_sub(1)) + row_bytes;
+    if stride < row_bytes && rows > 1 || have < need {
+        return Err(Error::ShortPlane { format, plane, have, need });
+    }
+    Ok(())
+}
+
+impl<'a> FrameRef<'a> {
+    /// # Errors
+    /// [`Error::Size`] for a size that cannot be handled, [`Error::ShortPlane`] for a plane that
+    /// is missing or does not hold all its rows.
+    pub fn new(info: FrameInfo, planes: Vec<PlaneRef<'a>>) -> Result<Self, Error> {
+        let frame = Self { info, planes };
+        frame.check()?;
+        Ok(frame)
+    }
+
+    /// What [`new`](Self::new) checks.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn check(&self) -> Result<(), Error> {
+        self.info.check()?;
+        for plane in 0..self.info.format.planes() {
+            let (have, stride) =
+                self.planes.get(plane).map_or((0, 0), |plane| (plane.data.len(), plane.stride));
+            check_plane(&self.info, plane, have, stride)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes that row `y` of this plane fills (the plane's own rows); empty where there are
+    /// none.
+    pub fn row(&self, plane: usize, y: usize) -> &'a [u8] {
+        let bytes = self.info.format.row_bytes(plane, self.info.width);
+        let row = self.planes.get(plane).and_then(|plane| {
+            let start = y.checked_mul(plane.stride)?;
+            plane.data.get(start..start.checked_add(bytes)?)
+        });
+        row.unwrap_or(&[])
+    }
+}
+
+impl<'a> FrameMut<'a> {
+    /// # Errors
+    /// As [`FrameRef::new`].
+    pub fn new(info: FrameInfo, planes: Vec<PlaneMut<'a>>) -> Result<Self, Error> {
+        let frame = Self { info, planes };
+        frame.check()?;
+        Ok(frame)
+    }
+
+    /// What [`new`](Self::new) checks.
+    ///
+    /// # Errors
+    /// As [`FrameRef::new`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.info.check()?;
+        for plane in 0..self.info.format.planes() {
+            let (have, stride) =
+                self.planes.get(plane).map_or((0, 0), |plane| (plane.data.len(), plane.stride));
+            check_plane(&self.info, plane, have, stride)?;
+        }
+        Ok(())
+    }
+
+    /// All rows as one band.
+    pub fn whole(&mut self) -> Band<'_> {
+        let planes = self.planes.iter_mut();
+        let planes = planes.map(|plane| PlaneMut { data: plane.data, stride: plane.stride });
+        Band { info: self.info, first_row: 0, rows: self.info.height, planes: planes.collect() }
+    }
+
+    /// Bands of `height` luma rows from the top down, the last with what is left. `height` is
+    /// rounded up to a multiple of the luma rows that share chroma.
+    pub fn split_rows(&mut self, height: u32) -> Vec<Band<'_>> {
+        let FrameInfo { format, height: all, .. } = self.info;
+        let height = height.max(1).next_multiple_of(self.info.chroma_step()[1]);
+        let mut rest = self.whole();
+        let mut bands = Vec::new();
+        while rest.rows > height {
+            let mut planes = Vec::with_capacity(rest.planes.len());
+            for (index, plane) in rest.planes.iter_mut().enumerate() {
+                let rows = format.rows(index, height.min(all));
+                let at = (rows * plane.stride).min(plane.data.len());
+                let (data, below) = std::mem::take(&mut plane.data).split_at_mut(at);
+                plane.data = below;
+                planes.push(PlaneMut { data, stride: plane.stride });
+            }
+            bands.push(Band { info: rest.info, first_row: rest.first_row, rows: height, planes });
+            rest.first_row += height;
+            rest.rows -= height;
+        }
+        bands.push(rest);
+        bands
+    }
+}
+
+impl Band<'_> {
+    /// The first luma row, counted in the whole frame.
+    pub fn first_row(&self) -> u32 {
+        self.first_row
+    }
+
+    /// Luma rows.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The band's place in the frame.
+    pub fn rect(&self) -> super::Rect {
+        super::Rect::new(0, self.first_row, self.info.width, self.rows)
+    }
+
+    /// The bytes of row `y` of this plane, `y` counted in the whole frame's plane; empty where
+    /// the band has none.
+    pub(super) fn row_mut(&mut self, plane: usize, y: usize) -> &mut [u8] {
+        let bytes = self.info.format.row_bytes(plane, self.info.width);
+        let first = self.first_row as usize >> self.info.format.plane_subsampling(plane)[1];
+        let row = self.planes.get_mut(plane).and_then(|plane| {
+            let start = y.checked_sub(first)?.checked_mul(plane.stride)?;
+            plane.data.get_mut(start..start.checked_add(bytes)?)
+        });
+        row.unwrap_or_default()
+    }
 }

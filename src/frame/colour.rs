@@ -1,0 +1,122 @@
+//! Code values to float and back, and the matrices between R′G′B′ and Y′CbCr.
+
+use super::{FrameInfo, Matrix, Range, format::Family};
+
+impl Matrix {
+    /// The weights K_R and K_B of red and blue in luma, ITU-T H.273 table 4.
+    pub const fn weights(self) -> (f64, f64) {
+        match self {
+            Matrix::Bt601 => (0.299, 0.114),
+            Matrix::Bt709 => (0.2126, 0.0722),
+            Matrix::Bt2020 => (0.2627, 0.0593),
+            Matrix::Fcc => (0.30, 0.11),
+            Matrix::Smpte240m => (0.212, 0.087),
+        }
+    }
+}
+
+/// The code values of one component: `value = (code − zero) · step`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Codes {
+    pub zero: f32,
+    pub step: f32,
+    /// Codes per 1.0.
+    pub scale: f32,
+    /// The highest code.
+    pub max: f32,
+}
+
+impl Codes {
+    fn new(zero: u32, span: u32, bits: u32) -> Self {
+        let (zero, span) = (zero as f32, span as f32);
+        let max = ((1u32 << bits) - 1) as f32;
+        Self { zero, step: (1.0 / f64::from(span)) as f32, scale: span, max }
+    }
+
+    /// Y′, R′, G′ and B′, 0..1 (H.273 equations 20 to 28).
+    pub fn luma(range: Range, bits: u32) -> Self {
+        match range {
+            Range::Full => Self::new(0, (1 << bits) - 1, bits),
+            Range::Limited => Self::new(16 << (bits - 8), 219 << (bits - 8), bits),
+        }
+    }
+
+    /// Cb and Cr, −0.5..0.5.
+    pub fn chroma(range: Range, bits: u32) -> Self {
+        match range {
+            Range::Full => Self::new(1 << (bits - 1), (1 << bits) - 1, bits),
+            Range::Limited => Self::new(1 << (bits - 1), 224 << (bits - 8), bits),
+        }
+    }
+
+    /// Those of this component of frames like `info`. Alpha knows no limited range.
+    pub fn of(info: &FrameInfo, component: usize) -> Self {
+        let layout = info.format.layout();
+        let range = info.colorimetry.range;
+        match (layout.family, component) {
+            (Family::Yuv, 1 | 2) => Self::chroma(range, layout.bits),
+            (_, 3) => Self::luma(Range::Full, layout.bits),
+            _ => Self::luma(range, layout.bits),
+        }
+    }
+}
+
+/// A matrix's coefficients, both ways.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Coefficients {
+    /// K_R, K_G, K_B.
+    luma: [f32; 3],
+    /// Cb per B′ − Y′ and Cr per R′ − Y′.
+    chroma: [f32; 2],
+    /// R′ per Cr, G′ per Cb, G′ per Cr, B′ per Cb.
+    rgb: [f32; 4],
+}
+
+impl Coefficients {
+    pub fn new(matrix: Matrix) -> Self {
+        let (kr, kb) = matrix.weights();
+        let kg = 1.0 - kr - kb;
+        let (red, blue) = (2.0 * (1.0 - kr), 2.0 * (1.0 - kb));
+        Self {
+            luma: [kr, kg, kb].map(|k| k as f32),
+            chroma: [1.0 / blue, 1.0 / red].map(|k| k as f32),
+            rgb: [red, -kb * blue / kg, -kr * red / kg, blue].map(|k| k as f32),
+        }
+    }
+
+    #[inline(always)]
+    fn luma_of(&self, r: f32, g: f32, b: f32) -> f32 {
+        let [kr, kg, kb] = self.luma;
+        kr * r + kg * g + kb * b
+    }
+
+    /// Turns rows of Y′, Cb, Cr into R′, G′, B′ in place.
+    pub fn to_rgb(&self, y: &mut [f32], cb: &mut [f32], cr: &mut [f32]) {
+        let [r_cr, g_cb, g_cr, b_cb] = self.rgb;
+        for ((y, cb), cr) in y.iter_mut().zip(cb).zip(cr) {
+            let luma = *y;
+            let (blue, red) = (*cb, *cr);
+            *y = luma + r_cr * red;
+            *cb = luma + g_cb * blue + g_cr * red;
+            *cr = luma + b_cb * blue;
+        }
+    }
+
+    /// Luma of rows of R′, G′, B′.
+    pub fn to_luma(&self, r: &[f32], g: &[f32], b: &[f32], y: &mut [f32]) {
+        for (((y, r), g), b) in y.iter_mut().zip(r).zip(g).zip(b) {
+            *y = self.luma_of(*r, *g, *b);
+        }
+    }
+
+    /// Chroma of rows of R′, G′, B′.
+    pub fn to_chroma(&self, rgb: [&[f32]; 3], cb: &mut [f32], cr: &mut [f32]) {
+        let [r, g, b] = rgb;
+        let [to_cb, to_cr] = self.chroma;
+        for ((((cb, cr), r), g), b) in cb.iter_mut().zip(cr).zip(r).zip(g).zip(b) {
+            let luma = self.luma_of(*r, *g, *b);
+            *cb = (*b - luma) * to_cb;
+            *cr = (*r - luma) * to_cr;
+        }
+    }
+}

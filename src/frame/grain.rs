@@ -1,0 +1,196 @@
+//! Film grain and the blend of two pictures.
+
+use std::sync::LazyLock;
+
+use super::Image;
+
+/// Side of the tile of noise that all grain is cut from.
+const TILE: usize = 256;
+/// Pixels of a block that takes its grain from one place of the tile.
+const BLOCK: usize = 32;
+/// Standard deviation at mid-grey and strength 1.
+const SIGMA: f32 = 8.0 / 255.0;
+
+/// Noise of mean 0 and standard deviation 1, slightly alike between neighbours.
+static NOISE: LazyLock<Vec<f32>> = LazyLock::new(noise);
+
+/// A well mixed number (the finaliser of SplitMix64).
+const fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+fn noise() -> Vec<f32> {
+    // Four bytes of a hash added up are close enough to a normal distribution.
+    let white: Vec<f32> = (0..TILE * TILE)
+        .map(|i| mix(i as u64).to_le_bytes().into_iter().map(f32::from).sum())
+        .collect();
+    let at = |x: usize, y: usize| white.get(y % TILE * TILE + x % TILE).copied().unwrap_or(0.0);
+    let tap = [0.25, 1.0, 0.25];
+    let mut tile: Vec<f32> = (0..TILE * TILE)
+        .map(|i| {
+            let (x, y) = (i % TILE + TILE - 1, i / TILE + TILE - 1);
+            (0..9).map(|j| tap[j % 3] * tap[j / 3] * at(x + j % 3, y + j / 3)).sum()
+        })
+        .collect();
+    let count = tile.len() as f32;
+    let mean = tile.iter().sum::<f32>() / count;
+    let variance = tile.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
+    let gain = 1.0 / variance.sqrt();
+    tile.iter_mut().for_each(|value| *value = (*value - mean) * gain);
+    tile
+}
+
+/// Film grain of one frame: strongest in the midtones, none in black and white, and a function
+/// of the frame's number and a pixel's absolute position alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grain {
+    strength: f32,
+    seed: u64,
+}
+
+impl Grain {
+    /// `strength` is 0..1; at 1 the standard deviation at mid-grey is 8/255.
+    pub fn new(strength: f32, number: u64) -> Self {
+        Self { strength: strength * SIGMA, seed: mix(number) }
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_none(&self) -> bool {
+        self.strength == 0.0
+    }
+
+    /// Lays the grain on a picture of Y′ or R′G′B′ whose top left pixel is (`x`, `y`) of the
+    /// whole frame.
+    pub fn apply(&self, image: &mut Image, x: u32, y: u32) {
+        if self.is_none() {
+            return;
+        }
+        let mut grain = vec![0.0; image.width()];
+        for row in 0..image.height() {
+            self.row(x as usize, y as usize + row, &mut grain);
+            if image.channels() < 3 {
+                for channel in 0..image.channels() {
+                    for (value, grain) in image.row_mut(channel, row).iter_mut().zip(&grain) {
+                        *value += grain * weight(*value);
+                    }
+                }
+                continue;
+            }
+            let [red, green, blue] = image.rows_mut(row);
+            for (((r, g), b), grain) in red.iter_mut().zip(green).zip(blue).zip(&grain) {
+                // BT.601's luma, near enough for a weight whatever the matrix.
+                let grain = grain * weight(0.299 * *r + 0.587 * *g + 0.114 * *b);
+                *r += grain;
+                *g += grain;
+                *b += grain;
+            }
+        }
+    }
+
+    /// Unweighted grain of the pixels from (`x`, `y`) on.
+    fn row(&self, x: usize, y: usize, out: &mut [f32]) {
+        let (block_y, y) = (y / BLOCK, y % BLOCK);
+        let (mut x, mut rest) = (x, out);
+        while !rest.is_empty() {
+            let here = (BLOCK - x % BLOCK).min(rest.len());
+            let (now, later) = rest.split_at_mut(here);
+            let block = ((block_y as u64) << 32) | (x / BLOCK) as u64;
+            let place = mix(self.seed ^ mix(block));
+            let left = (place % (TILE - BLOCK) as u64) as usize + x % BLOCK;
+            let top = ((place >> 32) % (TILE - BLOCK) as u64) as usize + y;
+            let noise = NOISE.get(top * TILE + left..).unwrap_or_default();
+            for (out, noise) in now.iter_mut().zip(noise) {
+                *out = noise * self.strength;
+            }
+            x += here;
+            rest = later;
+        }
+    }
+}
+
+/// How much grain shows at this luma: 0 at black and white, 1 at mid-grey.
+#[inline(always)]
+fn weight(luma: f32) -> f32 {
+    let luma = luma.clamp(0.0, 1.0);
+    4.0 * luma * (1.0 - luma)
+}
+
+/// Blends a row of the model's picture over the Lanczos enlargement, in place: `share` 1 leaves
+/// `model` as it is, 0 gives `lanczos`.
+pub fn blend_row(lanczos: &[f32], model: &mut [f32], share: f32) {
+    for (model, lanczos) in model.iter_mut().zip(lanczos) {
+        // Not `lanczos + share · (model − lanczos)`, which is inexact at 1.
+        *model = (1.0 - share) * lanczos + share * *model;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Part, Rect};
+
+    fn grey(channels: usize, width: usize, height: usize, value: f32) -> Image {
+        let mut image = Image::new(channels, width, height);
+        image.data_mut().fill(value);
+        image
+    }
+
+    #[test]
+    fn grain_has_zero_mean_and_the_promised_deviation_at_mid_grey() {
+        let mut image = grey(1, 640, 360, 0.5);
+        Grain::new(1.0, 7).apply(&mut image, 0, 0);
+        let count = image.data().len() as f64;
+        let grain = || image.data().iter().map(|value| f64::from(*value) - 0.5);
+        let mean = grain().sum::<f64>() / count;
+        let deviation = (grain().map(|it| it * it).sum::<f64>() / count).sqrt() * 255.0;
+        assert!(mean.abs() * 255.0 < 0.1, "{mean}");
+        assert!((deviation - 8.0).abs() < 0.3, "{deviation}");
+        let neighbours = image.data().windows(2).map(|it| (it[0] - 0.5) * (it[1] - 0.5));
+        let correlation = neighbours.map(f64::from).sum::<f64>() / count * 255.0 * 255.0 / 64.0;
+        assert!((0.2..0.6).contains(&correlation), "{correlation}");
+    }
+
+    #[test]
+    fn black_and_white_have_no_grain() {
+        for value in [0.0, 1.0, -0.1, 1.2] {
+            let mut image = grey(3, 40, 40, value);
+            Grain::new(1.0, 1).apply(&mut image, 0, 0);
+            assert!(image.data().iter().all(|it| *it == value));
+        }
+    }
+
+    #[test]
+    fn grain_of_a_region_is_that_of_the_whole() {
+        let mut whole = grey(3, 100, 90, 0.4);
+        Grain::new(0.7, 3).apply(&mut whole, 0, 0);
+        let rect = Rect::new(13, 31, 70, 40);
+        let mut part = grey(3, 70, 40, 0.4);
+        Grain::new(0.7, 3).apply(&mut part, rect.x, rect.y);
+        let mut cut = Image::new(3, 70, 40);
+        cut.copy_from(Part::whole(&whole).image, rect, 0, 0);
+        assert_eq!(part, cut);
+    }
+
+    #[test]
+    fn each_frame_has_grain_of_its_own_and_always_the_same() {
+        let of = |number| {
+            let mut image = grey(1, 64, 64, 0.5);
+            Grain::new(1.0, number).apply(&mut image, 0, 0);
+            image
+        };
+        assert_eq!(of(5), of(5));
+        assert_ne!(of(5), of(6));
+    }
+
+    #[test]
+    fn blending_goes_from_lanczos_to_model() {
+        for (share, expected) in [(0.0, 0.25), (0.5, 0.5), (1.0, 0.75)] {
+            let mut model = [0.75];
+            blend_row(&[0.25], &mut model, share);
+            assert_eq!(model, [expected]);
+        }
+    }
+}
