@@ -10,8 +10,10 @@
 //! that it crops) becomes nodes of the graph around it.
 
 mod builder;
+pub mod fault;
 mod graph;
 mod info;
+pub mod ncnn;
 
 pub use builder::{Border, Shuffle, Window};
 pub use graph::{Attribute, Element, Graph, Node, Tensor};

@@ -1,0 +1,255 @@
+//! The text half of an ncnn model: layers, the blobs between them, their parameters.
+//!
+//! The format is ncnn's "param" of magic 7767517: a line with the counts of layers and blobs,
+//! then per layer `type name inputs outputs`, the blobs' names, and `id=value` pairs. An
+//! array's id is −23300 less its own and its value begins with its length.
+
+use std::collections::BTreeMap;
+
+use crate::model::fault::Fault;
+
+const MAGIC: &str = "7767517";
+/// Far above any published network's (about 2000).
+const MOST_LAYERS: usize = 1 << 13;
+/// A layer joins or splits at most so many blobs.
+const MOST_BLOBS: usize = 1 << 10;
+
+/// One layer's line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Such as `Convolution`.
+    pub kind: String,
+    pub name: String,
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+    params: BTreeMap<i32, Vec<Number>>,
+}
+
+/// A value as it was written; which type it is meant to have is the layer's knowledge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Number {
+    Int(i32),
+    Float(f32),
+}
+
+impl Number {
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(value) = text.parse::<i32>() {
+            return Some(Self::Int(value));
+        }
+        text.parse::<f32>().ok().filter(|v| v.is_finite()).map(Self::Float)
+    }
+
+    /// ncnn's older tools wrote the floats of arrays as the integers that share their bits;
+    /// such an integer is never small, for then its float would be subnormal.
+    fn float(self) -> f32 {
+        match self {
+            Self::Float(value) => value,
+            Self::Int(value) if value.unsigned_abs() < 1 << 23 => value as f32,
+            Self::Int(bits) => f32::from_bits(bits.cast_unsigned()),
+        }
+    }
+
+    fn int(self) -> Option<i32> {
+        match self {
+            Self::Int(value) => Some(value),
+            Self::Float(value) => {
+                (value.fract() == 0.0 && value.abs() < 1e9).then_some(value as i32)
+            }
+        }
+    }
+}
+
+impl Layer {
+    /// Parameter `id` as an integer, `default` where it is not given.
+    pub fn int(&self, id: i32, default: i32) -> Result<i32, Fault> {
+        match self.params.get(&id).map(Vec::as_slice) {
+            None => Ok(default),
+            Some(&[number]) => number.int().ok_or_else(|| self.odd(id, "an integer")),
+            Some(_) => Err(self.odd(id, "one integer")),
+        }
+    }
+
+    /// Parameter `id` as an integer of 0 to 65535: a size, a count or a distance.
+    pub fn size(&self, id: i32, default: u32) -> Result<u32, Fault> {
+        let value = self.int(id, default.cast_signed())?;
+        u32::try_from(value)
+            .ok()
+            .filter(|&v| v <= 0xffff)
+            .ok_or_else(|| self.odd(id, "an integer of 0 to 65535"))
+    }
+
+    /// Parameter `id` as a float, `default` where it is not given.
+    pub fn float(&self, id: i32, default: f32) -> Result<f32, Fault> {
+        match self.params.get(&id).map(Vec::as_slice) {
+            None => Ok(default),
+            Some(&[number]) => Ok(number.float()),
+            Some(_) => Err(self.odd(id, "one number")),
+        }
+    }
+
+    /// Array `id` as integers, empty where it is not given.
+    pub fn ints(&self, id: i32) -> Result<Vec<i32>, Fault> {
+        let numbers = self.params.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let ints: Option<_> = numbers.iter().map(|n| n.int()).collect();
+        ints.ok_or_else(|| self.odd(id, "integers"))
+    }
+
+    /// Array `id` as floats, empty where it is not given.
+    pub fn floats(&self, id: i32) -> Vec<f32> {
+        let numbers = self.params.get(&id).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().map(|n| n.float()).collect()
+    }
+
+    /// Whether parameter `id` is given.
+    pub fn has(&self, id: i32) -> bool {
+        self.params.contains_key(&id)
+    }
+
+    /// Something about this layer that its format forbids.
+    pub fn damaged(&self, what: impl std::fmt::Display) -> Fault {
+        Fault::damaged(format!("layer {} ({}): {what}", self.name, self.kind))
+    }
+
+    /// Something about this layer that is not known here.
+    pub fn unsuitable(&self, what: impl std::fmt::Display) -> Fault {
+        Fault::unsuitable(format!("layer {} ({}): {what}", self.name, self.kind))
+    }
+
+    fn odd(&self, id: i32, wanted: &str) -> Fault {
+        self.damaged(format_args!("parameter {id} is not {wanted}"))
+    }
+}
+
+/// The layers of `text`, in its order.
+///
+/// # Errors
+/// Where the text is not a param file, its counts do not fit, a blob is made twice, or is used
+/// before it is made.
+pub fn parse(text: &str) -> Result<Vec<Layer>, Fault> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    if lines.next() != Some(MAGIC) {
+        return Err(Fault::damaged(format!("an ncnn .param file begins with {MAGIC}")));
+    }
+    let counts: Option<Vec<usize>> =
+        lines.next().map(|l| l.split_whitespace().map_while(|n| n.parse().ok()).collect());
+    let Some(&[layer_count, blob_count]) = counts.as_deref() else {
+        return Err(Fault::damaged("its second line does not count layers and blobs"));
+    };
+    if layer_count > MOST_LAYERS {
+        return Err(Fault::damaged(format!("{layer_count} layers: {MOST_LAYERS} is the most")));
+    }
+    let mut layers = Vec::new();
+    let mut blobs = BTreeMap::new();
+    for line in lines {
+        let layer = parse_layer(line)?;
+        for input in &layer.inputs {
+            if !blobs.contains_key(input) {
+                return Err(layer.damaged(format_args!("no layer before it makes {input}")));
+            }
+        }
+        for output in &layer.outputs {
+            if blobs.insert(output.clone(), ()).is_some() {
+                return Err(layer.damaged(format_args!("{output} is made a second time")));
+            }
+        }
+        layers.push(layer);
+        if layers.len() > layer_count {
+            break;
+        }
+    }
+    if layers.len() != layer_count || blobs.len() != blob_count {
+        return Err(Fault::damaged(format!(
+            "it counts {layer_count} layers and {blob_count} blobs and holds {} and {}",
+            layers.len(),
+            blobs.len()
+        )));
+    }
+    Ok(layers)
+}
+
+fn parse_layer(line: &str) -> Result<Layer, Fault> {
+    let odd = |what: &str| {
+        let line: String = line.chars().take(60).collect();
+        Fault::damaged(format!("{what} in the line {line:?}"))
+    };
+    let mut words = line.split_whitespace();
+    let mut word = || words.next().ok_or_else(|| odd("too few words"));
+    let (kind, name) = (word()?.to_owned(), word()?.to_owned());
+    let mut count =
+        || word()?.parse().ok().filter(|&n| n <= MOST_BLOBS).ok_or_else(|| odd("an odd count"));
+    let (inputs, outputs) = (count()?, count()?);
+    let mut names =
+        |count| (0..count).map(|_| word().map(str::to_owned)).collect::<Result<Vec<_>, _>>();
+    let (inputs, outputs) = (names(inputs)?, names(outputs)?);
+    let mut params = BTreeMap::new();
+    for pair in words {
+        let (id, value) = pair.split_once('=').ok_or_else(|| odd("a word without ="))?;
+        let id: i32 = id.parse().map_err(|_| odd("an odd parameter"))?;
+        // -234xx are texts: expressions that no upscaler uses.
+        let (id, value) = match id {
+            -23399..=-23300 => {
+                let (length, rest) = value.split_once(',').unwrap_or((value, ""));
+                let values = rest.split(',').filter(|v| !v.is_empty());
+                if length.parse() != Ok(values.clone().count()) {
+                    return Err(odd("an array of another length than it says"));
+                }
+                (-23300 - id, values.map(Number::parse).collect())
+            }
+            0.. => (id, value.split(',').map(Number::parse).collect()),
+            _ => continue,
+        };
+        let value: Option<Vec<Number>> = value;
+        params.insert(id, value.ok_or_else(|| odd("a value that is no number"))?);
+    }
+    Ok(Layer { kind, name, inputs, outputs, params })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(line: &str) -> Layer {
+        let text = format!("7767517\n2 2\nInput in 0 1 a\n{line}\n");
+        parse(&text).expect("parses").pop().expect("a layer")
+    }
+
+    #[test]
+    fn numbers_are_read_as_ncnn_reads_them() {
+        let layer = one("Convolution c 1 1 a b 0=64 1=2.5e-01 -23310=2,1036831949,4 -23309=1,-2");
+        assert_eq!(layer.int(0, 1), Ok(64));
+        assert_eq!(layer.float(1, 0.0), Ok(0.25));
+        assert_eq!(layer.float(0, 0.0), Ok(64.0));
+        assert_eq!(layer.floats(10), [0.1, 4.0]);
+        assert_eq!(layer.ints(9), Ok(vec![-2]));
+        assert_eq!(layer.int(7, 5), Ok(5));
+        assert!(layer.int(1, 0).is_err());
+        assert!(layer.int(10, 0).is_err());
+    }
+
+    #[test]
+    fn broken_texts_are_refused() {
+        for text in [
+            "",
+            "7767518\n1 1\nInput in 0 1 a",
+            "7767517",
+            "7767517\n1",
+            "7767517\n1 -1\nInput in 0 1 a",
+            "7767517\n99999999999 1\nInput in 0 1 a",
+            "7767517\n2 1\nInput in 0 1 a",
+            "7767517\n1 2\nInput in 0 1 a",
+            "7767517\n1 1\nInput in 0 1 a\nNoop n 1 0 a",
+            "7767517\n1 1\nInput in 0 99999999 a",
+            "7767517\n1 1\nInput in 0 1",
+            "7767517\n1 1\nInput in 0 1 a 0",
+            "7767517\n1 1\nInput in 0 1 a 0=x",
+            "7767517\n1 1\nInput in 0 1 a x=0",
+            "7767517\n1 1\nInput in 0 1 a 0=nan",
+            "7767517\n1 1\nInput in 0 1 a -23300=3,1,2",
+            "7767517\n2 1\nInput in 0 1 a\nReLU r 1 1 a a",
+            "7767517\n3 3\nInput in 0 1 a\nReLU r 1 1 c b\nReLU r 1 1 b c",
+        ] {
+            assert!(matches!(parse(text), Err(Fault::Damaged(_))), "{text:?}");
+        }
+    }
+}
