@@ -6,7 +6,7 @@ fn main() -> io::Result<()> {
     gst_plugin_version_helper::info();
     name_the_set_up_folder();
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("no OUT_DIR"))?);
-    let protos = ["src/model/proto/onnx.proto"];
+    let protos = ["src/model/proto/onnx.proto", "src/model/proto/graphdef.proto"];
     for proto in protos {
         println!("cargo:rerun-if-changed={proto}");
     }

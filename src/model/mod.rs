@@ -14,6 +14,7 @@ pub mod fault;
 mod graph;
 mod info;
 pub mod ncnn;
+pub mod tensorflow;
 
 pub use builder::{Border, Shuffle, Window};
 pub use graph::{Attribute, Element, Graph, Node, Tensor};

@@ -39,7 +39,7 @@ impl Kernel {
         if [[kernel.outputs, group], kernel.size, dilation, stride].as_flattened().contains(&0) {
             return Err(layer.damaged("a kernel, stride, dilation or count of 0"));
         }
-        if kernel.outputs % group != 0 {
+        if !kernel.outputs.is_multiple_of(group) {
             return Err(layer.damaged("its outputs do not divide into its groups"));
         }
         Ok(kernel)
@@ -73,7 +73,7 @@ pub fn inputs(layer: &Layer) -> Result<u32, Fault> {
     let area = u64::from(kernel.size[0]) * u64::from(kernel.size[1]);
     let each = area * u64::from(kernel.outputs / kernel.window.group);
     let weights = kernel.weights as u64;
-    let whole = weights > 0 && weights % (each * u64::from(kernel.window.group)) == 0;
+    let whole = weights > 0 && weights.is_multiple_of(each * u64::from(kernel.window.group));
     let inputs = whole.then(|| u32::try_from(weights / each).ok()).flatten();
     inputs.ok_or_else(|| {
         layer.damaged(format_args!("{weights} weights do not divide into its kernels"))

@@ -173,7 +173,7 @@ pub fn interp(layer: &Layer, net: &mut Net) -> Result<Blob, Fault> {
 fn ratio(scale: f32) -> Option<(u32, u32)> {
     let fits = |&below: &u32| {
         let above = scale * below as f32;
-        above >= 1.0 && above <= 64.0 && (above - above.round()).abs() < 1e-5
+        (1.0..=64.0).contains(&above) && (above - above.round()).abs() < 1e-5
     };
     (1..=16).find(fits).map(|below| ((scale * below as f32).round() as u32, below))
 }
