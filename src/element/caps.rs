@@ -47,9 +47,12 @@ pub(super) fn transform(
         if structure.has_field("pixel-aspect-ratio") {
             structure.set("pixel-aspect-ratio", any_aspect());
         }
+        // See `template`: whatever goes in, nothing interlaced comes out.
+        structure.remove_field("field-order");
         if direction == gst::PadDirection::Src {
-            // See `template`.
-            structure.remove_fields(["interlace-mode", "field-order"]);
+            structure.remove_field("interlace-mode");
+        } else if structure.has_field("interlace-mode") {
+            structure.set("interlace-mode", "progressive");
         }
         other.merge_structure_full(structure, Some(features.to_owned()));
     }

@@ -129,10 +129,8 @@ impl Failure {
     }
 }
 
-/// GStreamer's own messages are sentences.
+/// GStreamer's own messages end in a full stop. They begin with a capital too, but here a file's
+/// name may come first.
 fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let end = if text.ends_with('.') { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
+    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
 }

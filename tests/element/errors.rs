@@ -1,0 +1,87 @@
+//! Every failure: its domain, its code, and what the user reads.
+
+use gst::{LibraryError, ResourceError, prelude::*};
+
+use crate::{
+    bench::{Bench, LONG, check_error, rgb, upscale},
+    fake::Fake,
+};
+
+/// A model that cannot be opened fails the change to PAUSED.
+#[track_caller]
+fn fails_to_open<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(model: &str, code: T) {
+    let element = upscale(&Default::default(), &format!("model={model}"));
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    assert!(element.set_state(gst::State::Paused).is_err(), "{model}");
+    let message = bus.timed_pop_filtered(LONG, &[gst::MessageType::Error]).unwrap();
+    check_error(&message, code, model);
+    element.set_state(gst::State::Null).unwrap();
+    // The element is none the worse for it.
+    element.set_property("model", "x2");
+    element.set_state(gst::State::Paused).unwrap();
+    element.set_state(gst::State::Null).unwrap();
+}
+
+/// A model that cannot be loaded fails the first frame.
+#[track_caller]
+fn fails_to_load<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(
+    properties: &str,
+    code: T,
+    text: &str,
+) {
+    let mut bench = Bench::with_caps(properties, &rgb(16, 8));
+    let frame = bench.frame(0, 0);
+    assert_eq!(bench.harness.push(frame), Err(gst::FlowError::Error));
+    bench.expect_error(gst::MessageType::Error, code, text);
+}
+
+#[test]
+fn a_model_that_cannot_be_opened_fails_the_state_change() {
+    fails_to_open("absent", ResourceError::NotFound);
+    fails_to_open("unreadable", ResourceError::OpenRead);
+    fails_to_open("unknown", ResourceError::Failed);
+    fails_to_open("damaged", ResourceError::Read);
+    fails_to_open("unsuitable", ResourceError::Settings);
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_fails_the_first_frame() {
+    fails_to_load("model=no-library", LibraryError::Init, "ORT_DYLIB_PATH");
+    fails_to_load("model=out-of-memory", ResourceError::NoSpaceLeft, "emory");
+    fails_to_load("model=broken", LibraryError::Failed, "build a session");
+    fails_to_load("model=panicking", LibraryError::Failed, "report");
+}
+
+#[test]
+fn a_backend_that_is_not_built_in_is_an_error() {
+    for backend in ["tensorrt", "cuda", "openvino"] {
+        let properties = format!("backend={backend}");
+        fails_to_load(&properties, LibraryError::Settings, "not built in");
+    }
+}
+
+#[test]
+fn a_frame_that_is_too_short_is_an_error() {
+    let mut bench = Bench::with_caps("", &rgb(16, 8));
+    let buffer = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
+    assert_eq!(bench.harness.push(buffer), Err(gst::FlowError::Error));
+    bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "handled");
+}
+
+#[test]
+fn a_pipeline_that_fails_ends_cleanly() {
+    crate::bench::init();
+    let pipeline = gst::Pipeline::new();
+    let source = gst::ElementFactory::make("videotestsrc").build().unwrap();
+    let sink = gst::ElementFactory::make("fakesink").build().unwrap();
+    let element = upscale(&std::sync::Arc::new(Fake::default()), "model=broken");
+    pipeline.add_many([&source, &element, &sink]).unwrap();
+    gst::Element::link_many([&source, &element, &sink]).unwrap();
+    let _ = pipeline.set_state(gst::State::Playing);
+    let bus = pipeline.bus().unwrap();
+    let message = bus.timed_pop_filtered(LONG, &[gst::MessageType::Error]).unwrap();
+    assert_eq!(message.src(), Some(element.upcast_ref()));
+    check_error(&message, LibraryError::Failed, "build a session");
+    pipeline.set_state(gst::State::Null).unwrap();
+}

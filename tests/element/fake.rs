@@ -1,0 +1,166 @@
+//! Models and engines without files and ONNX Runtime.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use gstupscale::{
+    element::{EngineSource, LoadedEngine},
+    frame::{Channels, Image},
+    inference::{self, Backend, EngineOptions, Infer, Monitor, Precision},
+    model::{self, Model, ModelInfo},
+};
+
+/// Understands the model names `x1` to `x9` (nearest neighbour), those with `slow` in front
+/// (which load once the gate is open), and one for each way to fail.
+#[derive(Default)]
+pub struct Fake {
+    gate: Mutex<bool>,
+    opened: Condvar,
+    /// Loads that have begun.
+    pub loads: AtomicUsize,
+    /// Engines that are alive.
+    pub engines: Arc<AtomicUsize>,
+    /// Pictures that went through an engine.
+    pub runs: Arc<AtomicUsize>,
+}
+
+impl Fake {
+    pub fn open_gate(&self) {
+        *self.gate.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    pub fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    fn wait_for_gate(&self, monitor: &dyn Monitor) -> Result<(), inference::Error> {
+        let mut gate = self.gate.lock().unwrap();
+        while !*gate {
+            if monitor.cancelled() {
+                return Err(inference::Error::Cancelled);
+            }
+            gate = self.opened.wait_timeout(gate, Duration::from_millis(2)).unwrap().0;
+        }
+        Ok(())
+    }
+}
+
+impl EngineSource for Fake {
+    fn open(&self, name: &str) -> Result<Model, model::Error> {
+        let path = name.into();
+        let why = "the test wants it so".to_owned();
+        match name {
+            "absent" => Err(model::Error::NotFound { path, known: "x2".into() }),
+            "unreadable" => {
+                let source = std::io::ErrorKind::PermissionDenied.into();
+                Err(model::Error::Io { path, source })
+            }
+            "unknown" => Err(model::Error::Unknown { path, why }),
+            "damaged" => Err(model::Error::Damaged { path, why }),
+            "unsuitable" => Err(model::Error::Unsuitable { path, why }),
+            _ => Ok(model_named(name)),
+        }
+    }
+
+    fn load(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<LoadedEngine, inference::Error> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        monitor.progress(50, "Building a session");
+        if model.name.starts_with("slow") {
+            self.wait_for_gate(monitor)?;
+        }
+        match model.name.as_str() {
+            "no-library" => {
+                return Err(inference::Error::NoLibrary { searched: "nowhere".into() });
+            }
+            "out-of-memory" => return Err(inference::Error::OutOfMemory),
+            "broken" => {
+                let why = "the test wants it so".into();
+                return Err(inference::Error::Runtime { task: "build a session", why });
+            }
+            "panicking" => panic!("the test wants it so"),
+            _ => {}
+        }
+        match options.backend {
+            Backend::Auto | Backend::Cpu => {}
+            backend => return Err(inference::Error::NotBuiltIn { backend }),
+        }
+        self.engines.fetch_add(1, Ordering::SeqCst);
+        let infer = Nearest {
+            info: model.info.clone(),
+            engines: self.engines.clone(),
+            runs: self.runs.clone(),
+        };
+        Ok(LoadedEngine {
+            infer: Box::new(infer),
+            backend: Backend::Cpu,
+            precision: Precision::Fp32,
+        })
+    }
+}
+
+fn model_named(name: &str) -> Model {
+    let factor = name.chars().last().and_then(|last| last.to_digit(10)).unwrap_or(2);
+    Model {
+        name: name.to_owned(),
+        info: ModelInfo {
+            channels: Channels::Rgb,
+            factor,
+            halo: Some(0),
+            align: 1,
+            min_side: 1,
+            fixed_size: None,
+            batch: false,
+            parameters: 0,
+            macs_per_pixel: 1.0,
+            peak_floats_per_pixel: 3.0 + f64::from(3 * factor * factor),
+        },
+        onnx: Default::default(),
+        digest: name.to_owned(),
+        external: None,
+        graph: None,
+    }
+}
+
+struct Nearest {
+    info: ModelInfo,
+    engines: Arc<AtomicUsize>,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Drop for Nearest {
+    fn drop(&mut self) {
+        self.engines.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Infer for Nearest {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), inference::Error> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        let factor = self.info.factor as usize;
+        output.resize(input.channels(), input.width() * factor, input.height() * factor);
+        for channel in 0..input.channels() {
+            for y in 0..output.height() {
+                let from = input.row(channel, y / factor);
+                for (x, sample) in output.row_mut(channel, y).iter_mut().enumerate() {
+                    *sample = from[x / factor];
+                }
+            }
+        }
+        Ok(())
+    }
+}

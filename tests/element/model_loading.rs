@@ -1,0 +1,189 @@
+//! Models load on a worker; who waits for them, and what ends the wait.
+
+use std::{
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant},
+};
+
+use gst::{ProgressType, prelude::*};
+
+use crate::bench::{Bench, LONG, rgb, upscale};
+
+/// Until `holds`, or a failure after a while.
+#[track_caller]
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A frame that waits for the model on a thread of its own.
+fn push_from_a_thread(
+    bench: &Bench,
+) -> thread::JoinHandle<Result<gst::FlowSuccess, gst::FlowError>> {
+    let (pad, frame) = (bench.harness.srcpad().unwrap().to_owned(), bench.frame(0, 0));
+    let pushing = thread::spawn(move || pad.push(frame));
+    thread::sleep(Duration::from_millis(30));
+    assert!(!pushing.is_finished(), "the frame waits");
+    pushing
+}
+
+fn progress(message: &gst::Message) -> (ProgressType, String) {
+    let gst::MessageView::Progress(progress) = message.view() else { panic!("{message:?}") };
+    let (kind, code, text) = progress.get();
+    assert_eq!(code, "load-model");
+    (kind, text.to_owned())
+}
+
+#[test]
+fn the_bus_hears_how_far_loading_is() {
+    let bench = Bench::new("");
+    let mut kinds = Vec::new();
+    while kinds.last() != Some(&ProgressType::Complete) {
+        kinds.push(progress(&bench.next_message(gst::MessageType::Progress).unwrap()).0);
+    }
+    let expected = [ProgressType::Start, ProgressType::Continue, ProgressType::Complete];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn a_failed_load_ends_its_progress_with_an_error() {
+    let bench = Bench::new("model=broken");
+    let mut last = ProgressType::Start;
+    while last != ProgressType::Error {
+        last = progress(&bench.next_message(gst::MessageType::Progress).unwrap()).0;
+        assert_ne!(last, ProgressType::Complete);
+    }
+}
+
+#[test]
+fn the_change_to_paused_does_not_wait_and_the_first_frame_does() {
+    let mut bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
+    assert_eq!(bench.element.current_state(), gst::State::Playing);
+    let pushing = push_from_a_thread(&bench);
+    bench.fake.open_gate();
+    assert_eq!(pushing.join().unwrap(), Ok(gst::FlowSuccess::Ok));
+    assert!(bench.harness.try_pull().is_some());
+}
+
+#[test]
+fn a_flush_ends_the_wait_and_the_next_frame_waits_again() {
+    let mut bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
+    let pushing = push_from_a_thread(&bench);
+    bench.harness.push_event(gst::event::FlushStart::new());
+    assert_eq!(pushing.join().unwrap(), Err(gst::FlowError::Flushing));
+    bench.harness.push_event(gst::event::FlushStop::new(true));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    let pushing = push_from_a_thread(&bench);
+    bench.fake.open_gate();
+    assert_eq!(pushing.join().unwrap(), Ok(gst::FlowSuccess::Ok));
+}
+
+#[test]
+fn a_state_change_ends_the_wait_and_the_load() {
+    let bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
+    let pushing = push_from_a_thread(&bench);
+    bench.element.set_state(gst::State::Null).unwrap();
+    assert_eq!(pushing.join().unwrap(), Err(gst::FlowError::Flushing));
+}
+
+#[test]
+fn no_thread_and_no_engine_outlives_the_element() {
+    let fake = std::sync::Arc::new(crate::fake::Fake::default());
+    let element = upscale(&fake, "model=slow-x2");
+    element.set_state(gst::State::Paused).unwrap();
+    eventually("the load begins", || fake.loads.load(Ordering::SeqCst) == 1);
+    element.set_state(gst::State::Null).unwrap();
+    drop(element);
+    // The worker held the last other reference.
+    assert_eq!(std::sync::Arc::strong_count(&fake), 1);
+    assert_eq!(fake.engines.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_model_swapped_in_while_playing_takes_over_between_frames() {
+    let mut bench = Bench::with_caps("", &rgb(16, 8));
+    let frame = bench.frame(0, 0);
+    assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
+
+    bench.element.set_property("model", "slow-x3");
+    // The old one goes on meanwhile.
+    let frame = bench.frame(1, 0);
+    assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
+
+    bench.fake.open_gate();
+    let mut number = 2;
+    eventually("the new model's size", || {
+        let frame = bench.frame(number, 0);
+        number += 1;
+        bench.push_and_pull(frame).size() == 48 * 24 * 3
+    });
+    assert_eq!(bench.output_info().width(), 48);
+    let stats = bench.element.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<&str>("model"), Ok("slow-x3"));
+    eventually("the old engine is gone", || bench.fake.engines.load(Ordering::SeqCst) == 1);
+}
+
+#[test]
+fn a_swap_that_fails_is_a_warning_and_the_old_model_goes_on() {
+    let mut bench = Bench::with_caps("", &rgb(16, 8));
+    let frame = bench.frame(0, 0);
+    bench.push_and_pull(frame);
+    bench.element.set_property("model", "absent");
+    let warning = gst::MessageType::Warning;
+    bench.expect_error(warning, gst::ResourceError::NotFound, "absent");
+    bench.element.set_property("model", "broken");
+    bench.expect_error(warning, gst::LibraryError::Failed, "build a session");
+    bench.element.set_property("model", "panicking");
+    bench.expect_error(warning, gst::LibraryError::Failed, "panic");
+    let frame = bench.frame(1, 0);
+    assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
+    assert!(bench.bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+}
+
+#[test]
+fn the_last_of_many_swaps_wins() {
+    let mut bench = Bench::with_caps("", &rgb(16, 8));
+    for model in ["x3", "slow-x4", "broken", "x5"] {
+        bench.element.set_property("model", model);
+    }
+    let mut number = 0;
+    eventually("the last model's size", || {
+        let frame = bench.frame(number, 0);
+        number += 1;
+        bench.push_and_pull(frame).size() == 80 * 40 * 3
+    });
+}
+
+#[test]
+fn a_hundred_cycles_of_states_leave_nothing_behind() {
+    let fake = std::sync::Arc::new(crate::fake::Fake::default());
+    let pipeline = gst::Pipeline::new();
+    let element = upscale(&fake, "");
+    let source = gst::ElementFactory::make("videotestsrc").property("num-buffers", 2).build();
+    let filter = gst::ElementFactory::make("capsfilter")
+        .property("caps", crate::bench::caps(&rgb(16, 8)))
+        .build();
+    let sink = gst::ElementFactory::make("fakesink").property("sync", false).build();
+    let (source, filter, sink) = (source.unwrap(), filter.unwrap(), sink.unwrap());
+    pipeline.add_many([&source, &filter, &element, &sink]).unwrap();
+    gst::Element::link_many([&source, &filter, &element, &sink]).unwrap();
+    let bus = pipeline.bus().unwrap();
+    for cycle in 0..100 {
+        pipeline.set_state(gst::State::Playing).unwrap();
+        // Half of them end while the model is being loaded.
+        if cycle % 2 == 0 {
+            let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
+            let end = bus.timed_pop_filtered(LONG, &kinds).unwrap();
+            assert_eq!(end.type_(), gst::MessageType::Eos, "cycle {cycle}: {end:?}");
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+    drop((pipeline, element, source, filter, sink, bus));
+    assert_eq!(fake.engines.load(Ordering::SeqCst), 0);
+    assert_eq!(std::sync::Arc::strong_count(&fake), 1);
+}
