@@ -227,6 +227,7 @@ impl BaseTransformImpl for Upscale {
         gst::debug!(CATEGORY, imp = self, "from {incaps} to {outcaps}");
         *lock(&self.negotiated) = Some(negotiated);
         lock(&self.stream).caps_changed();
+        lock(&self.latency).caps_changed();
         self.update_passthrough();
         Ok(())
     }
@@ -326,7 +327,10 @@ impl BaseTransformImpl for Upscale {
         if let Some(ready) = self.loader.poll() {
             self.adopt(&mut lock(&self.stream), ready);
         }
-        self.update_passthrough();
+        if self.update_passthrough() {
+            // Pools are for the one or the other.
+            self.obj().reconfigure_src();
+        }
         self.parent_submit_input_buffer(is_discont, inbuf)
     }
 
@@ -381,19 +385,20 @@ impl Upscale {
         }
     }
 
-    fn update_passthrough(&self) {
+    /// Lets frames through untouched or not, as settings and sizes have it; whether that is new.
+    fn update_passthrough(&self) -> bool {
         let untouched = {
             let settings = lock(&self.settings);
             settings.blend <= 0.0 && settings.grain <= 0.0
         };
         let same_size = lock(&self.negotiated).as_ref().is_some_and(Negotiated::is_same_size);
         let passthrough = untouched && same_size;
-        if passthrough != self.obj().is_passthrough() {
-            self.obj().set_passthrough(passthrough);
-            lock(&self.stream).forget();
-            // Pools are for the one or the other.
-            self.obj().reconfigure_src();
+        if passthrough == self.obj().is_passthrough() {
+            return false;
         }
+        self.obj().set_passthrough(passthrough);
+        lock(&self.stream).forget();
+        true
     }
 
     /// The large frame for `inbuf`, with all that belongs to it.
@@ -413,7 +418,6 @@ impl Upscale {
                 Err(NoModel::Failed) => return Err(gst::FlowError::Error),
             }
         }
-        let begun = Instant::now();
         let mut outbuf = self.large_buffer(inbuf)?;
         let (settings, mix) = {
             let settings = lock(&self.settings);
@@ -422,7 +426,9 @@ impl Upscale {
         let Some(out) = outbuf.get_mut() else {
             return Err(gst::FlowError::Error);
         };
+        let begun = Instant::now();
         let report = stream.process(&negotiated, &settings, mix, inbuf, out);
+        let took = begun.elapsed();
         drop(stream);
         let report = report.map_err(|failure| {
             failure.post(self.obj().upcast_ref(), Severity::Error);
@@ -430,7 +436,7 @@ impl Upscale {
         })?;
         gst::trace!(CATEGORY, imp = self, "{report:?}");
         lock(&self.stats).add(&report);
-        if lock(&self.latency).frame_took(begun.elapsed()) && self.live.load(Ordering::SeqCst) {
+        if lock(&self.latency).frame_took(took) && self.live.load(Ordering::SeqCst) {
             let _ =
                 self.obj().post_message(gst::message::Latency::builder().src(&*self.obj()).build());
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Latency {
     reported: Duration,
+    /// Whether a frame has been through since the last change.
+    warm: bool,
 }
 
 impl Latency {
@@ -18,8 +20,16 @@ impl Latency {
         gst::ClockTime::from_nseconds(self.reported.as_nanos() as u64)
     }
 
+    /// The next frame takes longer than those after it, and says nothing of them.
+    pub fn caps_changed(&mut self) {
+        self.warm = false;
+    }
+
     /// Takes note of how long a frame took; whether that changes the latency.
     pub fn frame_took(&mut self, time: Duration) -> bool {
+        if !std::mem::replace(&mut self.warm, true) {
+            return false;
+        }
         if time <= self.reported || self.reported >= Self::MOST {
             return false;
         }
@@ -37,6 +47,7 @@ mod tests {
     #[test]
     fn the_latency_grows_with_slow_frames_and_never_shrinks() {
         let mut latency = Latency::default();
+        assert!(!latency.frame_took(Duration::from_secs(1)), "the first frame does not count");
         assert!(latency.frame_took(Duration::from_millis(20)));
         assert_eq!(latency.get(), gst::ClockTime::from_mseconds(30));
         assert!(!latency.frame_took(Duration::from_millis(30)));

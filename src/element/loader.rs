@@ -160,9 +160,13 @@ impl Loader {
     /// Gives up what is being loaded, drops what was loaded, and goes back to the beginning.
     /// Does not wait for the worker.
     pub fn cancel(&self) {
-        self.shared.request.fetch_add(1, Ordering::SeqCst);
-        let old = std::mem::take(&mut *lock(&self.shared.state));
+        let old = {
+            let mut state = lock(&self.shared.state);
+            self.shared.request.fetch_add(1, Ordering::SeqCst);
+            std::mem::take(&mut *state)
+        };
         self.shared.changed.notify_all();
+        // An engine can take its time to go: not under the lock.
         drop(old);
     }
 
@@ -257,38 +261,43 @@ impl Task {
     }
 
     fn finish(&self, name: &str, loaded: Result<Ready, Failure>) {
-        let mut state = lock(&self.shared.state);
-        // Under the lock: once it is open a `cancel` sees all of this, or this sees it.
-        if self.cancelled() {
-            drop(state);
-            self.post(gst::ProgressType::Canceled, &format!("Loading model {name} was cancelled"));
-            return;
-        }
         match loaded {
             Ok(ready) => {
-                // The old one, if any, is dropped after the lock.
-                let _old = state.ready.replace(ready);
-                state.loading = false;
-                drop(state);
-                self.shared.changed.notify_all();
-                self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
+                if self.conclude(|state| state.ready = Some(ready)) {
+                    self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
+                    return;
+                }
             }
-            Err(failure) => {
-                let severity = if state.handed_over || state.ready.is_some() {
-                    Severity::Warning
-                } else {
-                    Severity::Error
+            Err(failure) if !self.cancelled() => {
+                let severity = {
+                    let state = lock(&self.shared.state);
+                    let others = state.handed_over || state.ready.is_some();
+                    if others { Severity::Warning } else { Severity::Error }
                 };
-                state.loading = false;
-                drop(state);
                 self.post(gst::ProgressType::Error, &format!("Model {name} did not load"));
                 // Before the streaming thread learns of it, so that this is the first error.
                 if let Some(element) = self.element.upgrade() {
                     failure.post(&element, severity);
                 }
-                self.shared.changed.notify_all();
+                self.conclude(|_| ());
+                return;
             }
+            Err(_) => {}
         }
+        self.post(gst::ProgressType::Canceled, &format!("Loading model {name} was cancelled"));
+    }
+
+    /// Ends the loading, and says so to those who wait, unless this was cancelled.
+    fn conclude(&self, change: impl FnOnce(&mut State)) -> bool {
+        let mut state = lock(&self.shared.state);
+        // Under the lock, so that what `cancel` and `begin` do comes before or after all this.
+        if self.cancelled() {
+            return false;
+        }
+        change(&mut state);
+        state.loading = false;
+        self.shared.changed.notify_all();
+        true
     }
 
     fn post(&self, kind: gst::ProgressType, text: &str) {

@@ -28,8 +28,10 @@ fn a_live_pipeline_is_told_how_long_a_frame_takes() {
     bench.harness.set_live(true);
     bench.harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
     assert_eq!(bench.harness.query_latency(), Some(gst::ClockTime::from_mseconds(7)));
-    let frame = bench.frame(0, 0);
-    bench.push_and_pull(frame);
+    for number in 0..2 {
+        let frame = bench.frame(number, 0);
+        bench.push_and_pull(frame);
+    }
     assert!(bench.next_message(gst::MessageType::Latency).is_some());
     assert!(bench.harness.query_latency().unwrap() > gst::ClockTime::from_mseconds(7));
 }
@@ -38,8 +40,10 @@ fn a_live_pipeline_is_told_how_long_a_frame_takes() {
 fn a_pipeline_that_is_not_live_has_no_latency() {
     let mut bench = Bench::with_caps("", &rgb(160, 80));
     bench.harness.set_live(false);
-    let frame = bench.frame(0, 0);
-    bench.push_and_pull(frame);
+    for number in 0..2 {
+        let frame = bench.frame(number, 0);
+        bench.push_and_pull(frame);
+    }
     assert_eq!(bench.harness.query_latency(), Some(gst::ClockTime::ZERO));
 }
 

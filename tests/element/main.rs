@@ -1,10 +1,14 @@
 //! The element's manners, on models that need no ONNX Runtime.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod allocation;
 mod bench;
 mod errors;
 mod events;
 mod fake;
+mod footage;
 mod frames;
 mod metas;
 mod model_loading;
