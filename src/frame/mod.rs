@@ -3,6 +3,7 @@
 
 mod colour;
 mod companion;
+mod filter;
 mod format;
 mod grain;
 mod grid;
@@ -26,7 +27,7 @@ pub use pack::Packer;
 pub use planes::{Band, FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
 pub use resample::{Part, Resampler};
-pub use table::{Kernel, Table};
+pub use table::Kernel;
 pub use unpack::Unpacker;
 
 /// What can be wrong with a frame or its description.

@@ -4,6 +4,7 @@ use super::{
     Band, Channels, Companion, CompanionKind, Error, FrameInfo, Image, Kernel, Matrix, Part, Rect,
     Resampler,
     colour::{Codes, Coefficients},
+    filter::Scratch,
     format::Family,
     samples,
 };
@@ -156,7 +157,7 @@ impl Packer {
         let matrix = Coefficients::new(self.info.colorimetry.matrix);
         self.write_luma(&matrix, main, rect, band);
         let samples = self.info.chroma_grid().samples(rect);
-        let (mut full, mut scratch) = (Image::default(), Vec::new());
+        let (mut full, mut scratch) = (Image::default(), Scratch::default());
         let mut out = vec![0.0; samples.width as usize];
         for top in (samples.y..samples.bottom()).step_by(BAND as usize / 2) {
             let rows = (BAND / 2).min(samples.bottom() - top);

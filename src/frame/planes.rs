@@ -1,6 +1,6 @@
 //! Borrowed planes of a frame in memory.
 
-use super::{Error, FrameInfo};
+use super::{Error, FrameInfo, Rect};
 
 /// One plane to read: rows of `stride` bytes.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +40,23 @@ pub struct Band<'a> {
     planes: Vec<PlaneMut<'a>>,
 }
 
-/// Checks that a plane of `have` bytes holds all rows; the last may end before its stride does.
-fn check_plane(info: &FrameInfo, plane: usize, have: usize, stride: usize) -> Result<(), Error> {
+/// Checks that every plane (its bytes and stride given) holds all its rows; the last one may
+/// end before its stride does.
+fn check(
+    info: &FrameInfo,
+    plane_at: impl Fn(usize) -> Option<(usize, usize)>,
+) -> Result<(), Error> {
+    info.check()?;
     let format = info.format;
-    let row_bytes = format.row_bytes(plane, info.width);
-    let rows = format.rows(plane, info.height);
-    let need = stride.max(row_bytes).saturating_mul(rows.saturating_sub(1)) + row_bytes;
-    if stride < row_bytes && rows > 1 || have < need {
-        return Err(Error::ShortPlane { format, plane, have, need });
+    for plane in 0..format.planes() {
+        let (have, stride) = plane_at(plane).unwrap_or_default();
+        let row_bytes = format.row_bytes(plane, info.width);
+        let rows = format.rows(plane, info.height);
+        let above = stride.max(row_bytes).saturating_mul(rows.saturating_sub(1));
+        let need = above.saturating_add(row_bytes);
+        if have < need || stride < row_bytes && rows > 1 {
+            return Err(Error::ShortPlane { format, plane, have, need });
+        }
     }
     Ok(())
 }
@@ -67,13 +76,9 @@ impl<'a> FrameRef<'a> {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn check(&self) -> Result<(), Error> {
-        self.info.check()?;
-        for plane in 0..self.info.format.planes() {
-            let (have, stride) =
-                self.planes.get(plane).map_or((0, 0), |plane| (plane.data.len(), plane.stride));
-            check_plane(&self.info, plane, have, stride)?;
-        }
-        Ok(())
+        check(&self.info, |plane| {
+            self.planes.get(plane).map(|plane| (plane.data.len(), plane.stride))
+        })
     }
 
     /// The bytes that row `y` of this plane fills (the plane's own rows); empty where there are
@@ -102,13 +107,9 @@ impl<'a> FrameMut<'a> {
     /// # Errors
     /// As [`FrameRef::new`].
     pub fn check(&self) -> Result<(), Error> {
-        self.info.check()?;
-        for plane in 0..self.info.format.planes() {
-            let (have, stride) =
-                self.planes.get(plane).map_or((0, 0), |plane| (plane.data.len(), plane.stride));
-            check_plane(&self.info, plane, have, stride)?;
-        }
-        Ok(())
+        check(&self.info, |plane| {
+            self.planes.get(plane).map(|plane| (plane.data.len(), plane.stride))
+        })
     }
 
     /// All rows as one band.
@@ -155,8 +156,8 @@ impl Band<'_> {
     }
 
     /// The band's place in the frame.
-    pub fn rect(&self) -> super::Rect {
-        super::Rect::new(0, self.first_row, self.info.width, self.rows)
+    pub fn rect(&self) -> Rect {
+        Rect::new(0, self.first_row, self.info.width, self.rows)
     }
 
     /// The bytes of row `y` of this plane, `y` counted in the whole frame's plane; empty where

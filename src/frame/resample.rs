@@ -1,6 +1,10 @@
 //! Separable resampling of float pictures, whole or by regions.
 
-use super::{Companion, Error, Grid, Image, Kernel, Rect, Table};
+use super::{
+    Companion, Error, Grid, Image, Kernel, Rect,
+    filter::{Scratch, filter_row, sum_rows},
+    table::Table,
+};
 
 /// A part of a picture, and where its top left sample lies in the whole.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +117,7 @@ impl Resampler {
         let channels = source.image.channels();
         source.check("picture to resample", channels, self.needed(rect))?;
         out.resize(channels, rect.width as usize, rect.height as usize);
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::default();
         for channel in 0..channels {
             for y in 0..rect.height {
                 let row = out.row_mut(channel, y as usize);
@@ -132,45 +136,44 @@ impl Resampler {
         x: u32,
         y: u32,
         out: &mut [f32],
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         let (from, to) = self.horizontal.needed(x, x + out.len() as u32);
         let (top, weights) = self.vertical.window(y as usize);
         let row = |tap: usize| source.row(channel, from, (top + tap) as u32, to - from);
+        let Scratch { column, sorted } = scratch;
         // Vertically first: whole rows, and fewer of them than outputs when enlarging.
         let column = match weights {
             [_] => row(0),
             _ => {
-                scratch.resize((to - from) as usize, 0.0);
-                blend_rows(weights, row, scratch);
-                scratch
+                column.resize((to - from) as usize, 0.0);
+                sum_rows(weights, row, column);
+                column
             }
         };
-        if self.horizontal.taps() == 1 {
+        if self.horizontal.is_identity() {
             for (out, value) in out.iter_mut().zip(column) {
                 *out = *value;
             }
             return;
         }
-        for (i, out) in out.iter_mut().enumerate() {
-            let (start, weights) = self.horizontal.window(x as usize + i);
-            let window = column.get(start - from as usize..).unwrap_or_default();
-            *out = weights.iter().zip(window).map(|(weight, value)| weight * value).sum();
-        }
+        filter_row(&self.horizontal, column, from as usize, x as usize, out, sorted);
     }
 }
 
-/// The weighted sum of rows.
-fn blend_rows<'a>(weights: &[f32], row: impl Fn(usize) -> &'a [f32], out: &mut [f32]) {
-    for (tap, weight) in weights.iter().enumerate() {
-        if tap == 0 {
-            for (out, value) in out.iter_mut().zip(row(tap)) {
-                *out = weight * value;
-            }
-        } else {
-            for (out, value) in out.iter_mut().zip(row(tap)) {
-                *out += weight * value;
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_pixel_fills_any_size() {
+        let mut source = Image::new(1, 1, 1);
+        source.data_mut().fill(0.25);
+        for size in [(1, 1), (9, 36), (64, 1)] {
+            let resampler = Resampler::new((1, 1), size);
+            let mut out = Image::default();
+            resampler.resample(Part::whole(&source), resampler.output(), &mut out).unwrap();
+            assert!(out.data().iter().all(|value| *value == 0.25), "{size:?}");
         }
     }
 }

@@ -67,9 +67,12 @@ pub(super) fn read(
 
 #[inline(always)]
 fn code(value: f32, codes: Codes) -> u16 {
-    // Halves go up; NaN becomes 0.
-    let code = value * codes.scale + (codes.zero + 0.5);
-    code.max(0.0).min(codes.max) as i32 as u16
+    let code = value * codes.scale + codes.zero;
+    // Comparisons, which turn NaN into 0, and an addition that rounds to the nearest whole
+    // number (halves to even) and leaves it in the low bits: both vectorise, `as` does not.
+    let code = if code > 0.0 { code } else { 0.0 };
+    let code = if code < codes.max { code } else { codes.max };
+    (code + 8_388_608.0).to_bits() as u16
 }
 
 fn write_one<const STEP: usize, const AT: usize>(

@@ -1,6 +1,6 @@
 //! Filter coefficients along one direction, at absolute positions.
 
-use std::{collections::HashMap, f64::consts::PI};
+use std::{collections::HashMap, f64::consts::PI, ops::Range};
 
 use super::Axis;
 
@@ -46,18 +46,25 @@ impl Kernel {
 /// same weights to the bit. Beyond the border the border's samples go on: their weights are
 /// folded into the window, which therefore always lies inside of the input.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub(super) struct Table {
     input: u32,
     taps: usize,
     /// First input sample and index of the weights, per output.
     windows: Vec<(u32, u32)>,
     /// `taps` each, their sum 1.
     weights: Vec<f32>,
+    /// After so many outputs and inputs the weights come again.
+    period: [usize; 2],
+    /// Outputs whose windows no border cuts.
+    interior: Range<usize>,
 }
 
 impl Table {
     /// From samples on `from` to samples on `to`, which cover the same picture.
     pub fn new(from: Axis, to: Axis, kernel: Kernel) -> Self {
+        if from.is_empty() || to.is_empty() {
+            return Self::identity(0, 0);
+        }
         let (input, output) = (i64::from(from.len()), i64::from(to.len()));
         // Output i lies at input (a·i + b) / d.
         let (pixels_in, pixels_out) = (i64::from(from.pixels), i64::from(to.pixels));
@@ -70,14 +77,26 @@ impl Table {
         let reach = kernel.radius() * a.max(d);
         let taps = (2 * reach + d - 1) / d;
         let kept = taps.min(input);
-        let mut table =
-            Self { input: from.len(), taps: kept as usize, windows: vec![], weights: vec![] };
+        let common = gcd(a, d);
+        let mut table = Self {
+            input: from.len(),
+            taps: kept as usize,
+            windows: vec![],
+            weights: vec![],
+            period: [d / common, a / common].map(|length| length as usize),
+            interior: 0..0,
+        };
         let mut of_phase = HashMap::new();
         for i in 0..output {
             let position = a * i + b;
             let first = (position - reach).div_euclid(d) + 1;
             let start = first.clamp(0, input - kept);
             let inside = start == first && kept == taps;
+            if inside {
+                let begin =
+                    if table.interior.is_empty() { i as usize } else { table.interior.start };
+                table.interior = begin..i as usize + 1;
+            }
             let phase = position.rem_euclid(d);
             let next = table.weights.len() / table.taps;
             let index = if inside { *of_phase.entry(phase).or_insert(next) } else { next };
@@ -100,17 +119,13 @@ impl Table {
 
     fn identity(output: u32, input: u32) -> Self {
         let windows = (0..output).map(|i| (i, 0)).collect();
-        Self { input, taps: 1, windows, weights: vec![1.0] }
+        let interior = 0..output as usize;
+        Self { input, taps: 1, windows, weights: vec![1.0], period: [1, 1], interior }
     }
 
     /// Whether output equals input.
     pub fn is_identity(&self) -> bool {
         self.taps == 1 && self.windows.len() == self.input as usize && self.weights == [1.0]
-    }
-
-    /// Input samples.
-    pub fn input_len(&self) -> u32 {
-        self.input
     }
 
     /// Output samples.
@@ -121,6 +136,16 @@ impl Table {
     /// Input samples per output sample.
     pub fn taps(&self) -> usize {
         self.taps
+    }
+
+    /// After so many outputs, and so many inputs, the weights come again.
+    pub fn period(&self) -> [usize; 2] {
+        self.period
+    }
+
+    /// Outputs whose windows no border cuts: within, windows follow the period.
+    pub fn interior(&self) -> Range<usize> {
+        self.interior.clone()
     }
 
     /// The first input sample of output `i` and the weights from there on; none beyond the
@@ -151,6 +176,10 @@ impl Table {
         let end = self.windows.partition_point(|window| window.0 < to);
         (first as u32, end.max(first) as u32)
     }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

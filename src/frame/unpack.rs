@@ -4,6 +4,7 @@ use super::{
     Channels, Companion, CompanionKind, Error, FrameInfo, FrameRef, Image, Kernel, Matrix, Part,
     Rect, Resampler,
     colour::{Codes, Coefficients},
+    filter::Scratch,
     format::Family,
     samples,
 };
@@ -147,7 +148,7 @@ impl Unpacker {
 
     fn yuv_to_rgb(&self, frame: &FrameRef<'_>, rect: Rect, out: &mut Image) -> Result<(), Error> {
         let matrix = Coefficients::new(self.info.colorimetry.matrix);
-        let (mut chroma, mut scratch) = (Image::default(), Vec::new());
+        let (mut chroma, mut scratch) = (Image::default(), Scratch::default());
         for top in (0..rect.height).step_by(BAND as usize) {
             let rows = BAND.min(rect.height - top);
             let band = Rect::new(rect.x, rect.y + top, rect.width, rows);

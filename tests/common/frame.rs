@@ -1,0 +1,157 @@
+//! Frames in memory, written and read the plain way.
+
+// Each test uses its share.
+#![allow(dead_code)]
+
+use gstupscale::frame::{
+    Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Image, Matrix, Packer, Part,
+    PixelFormat, PlaneMut, PlaneRef, Range, Rect, Unpacker,
+};
+
+pub const SITES: [ChromaSite; 4] = [
+    ChromaSite::LEFT,
+    ChromaSite::CENTER,
+    ChromaSite { cosited_horizontally: true, cosited_vertically: true },
+    ChromaSite { cosited_horizontally: false, cosited_vertically: true },
+];
+
+pub fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
+    FrameInfo {
+        format,
+        width,
+        height,
+        colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
+        chroma_site: ChromaSite::LEFT,
+    }
+}
+
+/// A frame that owns its planes. Strides are longer than the rows, the last row has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub info: FrameInfo,
+    pub planes: Vec<(Vec<u8>, usize)>,
+}
+
+impl Frame {
+    pub fn new(info: FrameInfo, extra: usize) -> Self {
+        let planes = (0..info.format.planes()).map(|plane| {
+            let row = info.format.row_bytes(plane, info.width);
+            let rows = info.format.rows(plane, info.height);
+            (vec![0xA5; (row + extra) * (rows - 1) + row], row + extra)
+        });
+        Self { info, planes: planes.collect() }
+    }
+
+    /// Writes a code value the plain way.
+    pub fn set(&mut self, component: usize, x: usize, y: usize, code: u32) {
+        let layout = self.info.format.layout();
+        let place = layout.components[component];
+        let (data, stride) = &mut self.planes[place.plane];
+        let at = y * *stride + (x * place.step + place.offset) * layout.bytes();
+        match layout.bytes() {
+            1 => data[at] = code as u8,
+            _ => {
+                data[at..at + 2].copy_from_slice(&((code << layout.low_bits) as u16).to_le_bytes())
+            }
+        }
+    }
+
+    pub fn get(&self, component: usize, x: usize, y: usize) -> u32 {
+        let layout = self.info.format.layout();
+        let place = layout.components[component];
+        let (data, stride) = &self.planes[place.plane];
+        let at = y * stride + (x * place.step + place.offset) * layout.bytes();
+        match layout.bytes() {
+            1 => u32::from(data[at]),
+            _ => u32::from(u16::from_le_bytes([data[at], data[at + 1]])) >> layout.low_bits,
+        }
+    }
+
+    /// Width and height of a component.
+    pub fn size(&self, component: usize) -> (usize, usize) {
+        let [x, y] = self.info.format.layout().subsampling_of(component);
+        (self.info.width.div_ceil(1 << x) as usize, self.info.height.div_ceil(1 << y) as usize)
+    }
+
+    /// Sets every sample by component, column and row.
+    pub fn filled(mut self, code: impl Fn(usize, usize, usize) -> u32) -> Self {
+        for component in 0..self.info.format.layout().components.len() {
+            let (width, height) = self.size(component);
+            for y in 0..height {
+                for x in 0..width {
+                    self.set(component, x, y, code(component, x, y));
+                }
+            }
+        }
+        self
+    }
+
+    /// Samples all over the range.
+    pub fn noisy(self, seed: u32) -> Self {
+        let max = (1 << self.info.format.layout().bits) - 1;
+        self.filled(|component, x, y| {
+            let mut hash = (component as u32 ^ seed.rotate_left(9))
+                .wrapping_mul(0x9E37_79B1)
+                .wrapping_add(x as u32)
+                .wrapping_mul(0x85EB_CA77)
+                .wrapping_add(y as u32)
+                .wrapping_mul(0xC2B2_AE3D);
+            hash ^= hash >> 15;
+            hash.wrapping_mul(0x2C1B_3C6D) >> 8 & max
+        })
+    }
+
+    pub fn read(&self) -> FrameRef<'_> {
+        let planes = self.planes.iter();
+        let planes = planes.map(|(data, stride)| PlaneRef { data, stride: *stride });
+        FrameRef::new(self.info, planes.collect()).unwrap()
+    }
+
+    pub fn write(&mut self) -> FrameMut<'_> {
+        let planes = self.planes.iter_mut();
+        let planes = planes.map(|(data, stride)| PlaneMut { data, stride: *stride });
+        FrameMut::new(self.info, planes.collect()).unwrap()
+    }
+
+    /// The same but for bytes that no component uses.
+    pub fn samples(&self) -> Vec<u32> {
+        let mut samples = Vec::new();
+        for component in 0..self.info.format.layout().components.len() {
+            let (width, height) = self.size(component);
+            for y in 0..height {
+                samples.extend((0..width).map(|x| self.get(component, x, y)));
+            }
+        }
+        samples
+    }
+}
+
+/// Main picture and companions of a whole frame.
+pub fn unpack(frame: &Frame, channels: Channels) -> (Image, Vec<Image>) {
+    let unpacker = Unpacker::new(frame.info, channels).unwrap();
+    let mut main = Image::default();
+    unpacker.unpack(&frame.read(), frame.info.grid().rect(), &mut main).unwrap();
+    let companions = unpacker.companions().iter().enumerate().map(|(index, companion)| {
+        let mut image = Image::default();
+        let rect = companion.grid.rect();
+        unpacker.unpack_companion(index, &frame.read(), rect, &mut image).unwrap();
+        image
+    });
+    (main, companions.collect())
+}
+
+pub fn pack(info: FrameInfo, channels: Channels, main: &Image, companions: &[Image]) -> Frame {
+    let packer = Packer::new(info, channels).unwrap();
+    let mut frame = Frame::new(info, 5);
+    let parts: Vec<_> = companions.iter().map(Part::whole).collect();
+    let rect = info.grid().rect();
+    packer.pack(Part::whole(main), &parts, rect, &mut frame.write().whole()).unwrap();
+    frame
+}
+
+/// The part `rect` of a picture.
+pub fn cut(image: &Image, rect: Rect) -> Image {
+    let mut part = Image::new(image.channels(), rect.width as usize, rect.height as usize);
+    part.copy_from(image, rect, 0, 0);
+    part
+}
