@@ -1,5 +1,9 @@
 //! The stages of one stream, in order: unpack, compare, plan, infer, finish, pack.
 
+mod region;
+
+pub use region::{Geometry, Region};
+
 use std::time::Duration;
 
 use crate::{
