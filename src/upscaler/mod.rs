@@ -1,5 +1,6 @@
 //! The stages of one stream, in order: unpack, compare, plan, infer, finish, pack.
 
+mod memory;
 mod region;
 
 pub use region::{Geometry, Region};
