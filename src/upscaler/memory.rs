@@ -21,7 +21,8 @@ pub fn pixels_within(bytes: u64, info: &ModelInfo) -> u64 {
     (bytes as f64 / per_pixel) as u64
 }
 
-fn free() -> u64 {
+/// Bytes that the machine and the control group have left.
+pub fn free() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let available = system.available_memory();

@@ -1,16 +1,15 @@
 //! The stages of one stream, in order: unpack, compare, plan, infer, finish, pack.
 
+mod cpu;
 mod memory;
 mod region;
 
+pub use cpu::Upscaler;
 pub use region::{Geometry, Region};
 
 use std::time::Duration;
 
-use crate::{
-    frame::{FrameInfo, FrameMut, FrameRef},
-    inference::{self, Infer},
-};
+use crate::inference;
 
 /// What stays the same from frame to frame. Changing it means a new [`Upscaler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +42,7 @@ pub struct FrameReport {
     pub regions: u32,
     /// Input pixels that went through the model, halo included.
     pub pixels: u64,
-    pub unpack: Duration,
+    /// Unpack and the model.
     pub infer: Duration,
     /// Resample, blend, grain and pack.
     pub finish: Duration,
@@ -60,47 +59,11 @@ pub enum Error {
         "not enough memory even for regions of {side} pixels: raise memory-limit or use a smaller model"
     )]
     NoMemory { side: u32 },
+    #[error(
+        "the enlarged picture of {width}x{height} pixels needs {megabytes} MB, more than is free: \
+         use a model of a smaller factor or smaller frames"
+    )]
+    TooLarge { width: u64, height: u64, megabytes: u64 },
     #[error("{0}")]
     Impossible(String),
-}
-
-/// One stream's way from small frames to large ones.
-pub struct Upscaler {
-    engine: Box<dyn Infer>,
-}
-
-impl Upscaler {
-    /// For a stream that goes from `input` to `output` frames (same format and colour, any sizes).
-    ///
-    /// # Errors
-    /// Where the sizes overflow or the model cannot take such frames.
-    pub fn new(
-        engine: Box<dyn Infer>,
-        _input: FrameInfo,
-        _output: FrameInfo,
-        _settings: Settings,
-    ) -> Result<Self, Error> {
-        Ok(Self { engine })
-    }
-
-    /// Enlarges `input` into `output`.
-    ///
-    /// # Errors
-    /// See [`Error`]; `output` then holds no picture.
-    pub fn process(
-        &mut self,
-        _input: &FrameRef<'_>,
-        _output: &mut FrameMut<'_>,
-        _params: &FrameParams,
-    ) -> Result<FrameReport, Error> {
-        Ok(FrameReport::default())
-    }
-
-    /// Forgets everything about earlier frames (after a flush, seek or discontinuity).
-    pub fn reset(&mut self) {}
-
-    /// The engine back, for the next stream of the same model.
-    pub fn into_engine(self) -> Box<dyn Infer> {
-        self.engine
-    }
 }

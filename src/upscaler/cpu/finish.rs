@@ -1,0 +1,167 @@
+//! Stages 5 and 6: from the canvas to the asked size, blended and grained, into planes.
+
+use rayon::prelude::*;
+
+use super::super::FrameParams;
+use crate::frame::{
+    Band, Channels, Companion, Error, FrameInfo, FrameMut, FrameRef, Grain, Image, Kernel, Packer,
+    Part, Rect, Resampler, Unpacker, blend_row,
+};
+
+/// Output rows that are finished at a time: few enough that their floats stay in the cache.
+const BAND_ROWS: u32 = 32;
+
+/// Everything between the canvas and the output's planes, set up once per caps.
+pub(super) struct Finish {
+    output: FrameInfo,
+    unpacker: Unpacker,
+    packer: Packer,
+    /// From the canvas.
+    canvas: Resampler,
+    /// From the input: the Lanczos enlargement that the model's picture is blended over.
+    input: Resampler,
+    /// From the planes that do not go through the model: chroma of luma models, alpha.
+    companions: Vec<Resampler>,
+}
+
+impl Finish {
+    pub(super) fn new(
+        input: FrameInfo,
+        output: FrameInfo,
+        channels: Channels,
+        factor: u32,
+    ) -> Result<Self, Error> {
+        let unpacker = Unpacker::new(input, channels)?;
+        let packer = Packer::new(output, channels)?;
+        let canvas =
+            FrameInfo { width: input.width * factor, height: input.height * factor, ..input };
+        let enlarge = |(from, to): (&Companion, &Companion)| from.resampler(to);
+        Ok(Self {
+            canvas: Resampler::new(&canvas.grid(), &output.grid(), Kernel::Lanczos3),
+            input: Resampler::new(&input.grid(), &output.grid(), Kernel::Lanczos3),
+            companions: unpacker
+                .companions()
+                .iter()
+                .zip(packer.companions())
+                .map(enlarge)
+                .collect(),
+            output,
+            unpacker,
+            packer,
+        })
+    }
+
+    /// The output pixels that change where the input pixels of `rect` and their part of the
+    /// canvas do.
+    pub(super) fn dependents(&self, rect: Rect, factor: u32) -> Rect {
+        let companions = self.unpacker.companions().iter().zip(self.packer.companions());
+        let around = self.packer.dependents(
+            self.canvas.dependents(rect.scaled(factor)).union(&self.input.dependents(rect)),
+        );
+        companions.zip(&self.companions).fold(around, |all, ((from, to), resampler)| {
+            all.union(&to.grid.pixels(resampler.dependents(from.grid.samples(rect))))
+        })
+    }
+
+    /// Writes `rects` of `output`; the rest of it is copied from `previous`, the output of the
+    /// frame before, which `rects` may leave out only where that is given.
+    pub(super) fn run(
+        &self,
+        canvas: &Image,
+        frame: &FrameRef<'_>,
+        previous: Option<&FrameRef<'_>>,
+        output: &mut FrameMut<'_>,
+        rects: &[Rect],
+        params: &FrameParams,
+    ) -> Result<(), Error> {
+        output.split_rows(BAND_ROWS).into_par_iter().try_for_each_init(
+            Scratch::default,
+            |scratch, mut band| {
+                let all = band.rect();
+                if let Some(previous) = previous.filter(|_| !rects.iter().any(|r| r.contains(&all)))
+                {
+                    band.copy_from(previous);
+                }
+                for rect in rects.iter().map(|rect| rect.intersection(&all)) {
+                    if !rect.is_empty() {
+                        self.rect(canvas, frame, params, rect, &mut band, scratch)?;
+                    }
+                }
+                Ok(())
+            },
+        )
+    }
+
+    fn rect(
+        &self,
+        canvas: &Image,
+        frame: &FrameRef<'_>,
+        params: &FrameParams,
+        rect: Rect,
+        band: &mut Band<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let Scratch { main, lanczos, source, companions } = scratch;
+        let main =
+            self.main(canvas, frame, params, self.packer.needed(rect), main, lanczos, source)?;
+        companions.resize_with(self.companions.len(), Image::default);
+        let mut parts = Vec::with_capacity(companions.len());
+        for (index, (resampler, out)) in self.companions.iter().zip(companions).enumerate() {
+            let wanted = self.packer.needed_companion(index, rect);
+            let needed = resampler.needed(wanted);
+            self.unpacker.unpack_companion(index, frame, needed, source)?;
+            resampler.resample(Part::new(source, needed.x, needed.y), wanted, out)?;
+            parts.push(Part::new(out, wanted.x, wanted.y));
+        }
+        self.packer.pack(main, &parts, rect, band)
+    }
+
+    /// The finished main picture of output pixels `rect`: the canvas itself where nothing is to
+    /// be done to it.
+    #[allow(clippy::too_many_arguments)]
+    fn main<'a>(
+        &self,
+        canvas: &'a Image,
+        frame: &FrameRef<'_>,
+        params: &FrameParams,
+        rect: Rect,
+        out: &'a mut Image,
+        lanczos: &mut Image,
+        source: &mut Image,
+    ) -> Result<Part<'a>, Error> {
+        let untouched = params.blend >= 1.0 && params.grain <= 0.0;
+        if untouched && self.canvas.is_identity() {
+            return Ok(Part::whole(canvas));
+        }
+        if params.blend > 0.0 {
+            self.canvas.resample(Part::whole(canvas), rect, out)?;
+        }
+        if params.blend < 1.0 {
+            let needed = self.input.needed(rect);
+            self.unpacker.unpack(frame, needed, source)?;
+            let target = if params.blend > 0.0 { &mut *lanczos } else { &mut *out };
+            self.input.resample(Part::new(source, needed.x, needed.y), rect, target)?;
+            if params.blend > 0.0 {
+                blend_row(lanczos.data(), out.data_mut(), params.blend);
+            }
+        }
+        if params.grain > 0.0 {
+            Grain::new(params.grain, params.number).apply(out, rect.x, rect.y);
+        }
+        Ok(Part::new(out, rect.x, rect.y))
+    }
+
+    /// The whole output.
+    pub(super) fn whole(&self) -> Rect {
+        Rect::of_size(self.output.width, self.output.height)
+    }
+}
+
+/// Pictures that a thread keeps from band to band, for their allocations.
+#[derive(Default)]
+struct Scratch {
+    main: Image,
+    lanczos: Image,
+    source: Image,
+    companions: Vec<Image>,
+}
