@@ -160,6 +160,21 @@ impl Band<'_> {
         Rect::new(0, self.first_row, self.info.width, self.rows)
     }
 
+    /// Copies the band's rows from a frame of the same description.
+    pub fn copy_from(&mut self, frame: &FrameRef<'_>) {
+        for plane in 0..self.planes.len() {
+            let shift = self.info.format.plane_subsampling(plane)[1];
+            let end = (self.first_row + self.rows).div_ceil(1 << shift);
+            for y in (self.first_row >> shift)..end {
+                let from = frame.row(plane, y as usize);
+                let to = self.row_mut(plane, y as usize);
+                if from.len() == to.len() {
+                    to.copy_from_slice(from);
+                }
+            }
+        }
+    }
+
     /// The bytes of row `y` of this plane, `y` counted in the whole frame's plane; empty where
     /// the band has none.
     pub(super) fn row_mut(&mut self, plane: usize, y: usize) -> &mut [u8] {

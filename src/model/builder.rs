@@ -3,7 +3,7 @@
 //! Each method adds one operator (or a short pattern of them) and gives the name of the new
 //! value. Names are made up here and never clash.
 
-use super::{Attribute, Element, Graph, Node, Tensor};
+use super::{Attribute, Graph, Node, Tensor};
 
 /// How a convolution's window walks, [vertical, horizontal].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

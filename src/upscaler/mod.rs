@@ -42,7 +42,8 @@ pub struct FrameReport {
     pub regions: u32,
     /// Input pixels that went through the model, halo included.
     pub pixels: u64,
-    /// Unpack and the model.
+    pub unpack: Duration,
+    /// The model.
     pub infer: Duration,
     /// Resample, blend, grain and pack.
     pub finish: Duration,

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::super::FrameParams;
 use crate::frame::{
-    Band, Channels, Companion, Error, FrameInfo, FrameMut, FrameRef, Grain, Image, Kernel, Packer,
-    Part, Rect, Resampler, Unpacker, blend_row,
+    Band, Channels, Companion, Error, FrameInfo, FrameMut, FrameRef, Grain, Image, Packer, Part,
+    Rect, Resampler, Unpacker, blend_row,
 };
 
 /// Output rows that are finished at a time: few enough that their floats stay in the cache.
@@ -33,12 +33,11 @@ impl Finish {
     ) -> Result<Self, Error> {
         let unpacker = Unpacker::new(input, channels)?;
         let packer = Packer::new(output, channels)?;
-        let canvas =
-            FrameInfo { width: input.width * factor, height: input.height * factor, ..input };
-        let enlarge = |(from, to): (&Companion, &Companion)| from.resampler(to);
+        let enlarge = |(from, to): (&Companion, &Companion)| Resampler::between(from, to);
+        let size = (output.width, output.height);
         Ok(Self {
-            canvas: Resampler::new(&canvas.grid(), &output.grid(), Kernel::Lanczos3),
-            input: Resampler::new(&input.grid(), &output.grid(), Kernel::Lanczos3),
+            canvas: Resampler::new((input.width * factor, input.height * factor), size),
+            input: Resampler::new((input.width, input.height), size),
             companions: unpacker
                 .companions()
                 .iter()
@@ -48,18 +47,6 @@ impl Finish {
             output,
             unpacker,
             packer,
-        })
-    }
-
-    /// The output pixels that change where the input pixels of `rect` and their part of the
-    /// canvas do.
-    pub(super) fn dependents(&self, rect: Rect, factor: u32) -> Rect {
-        let companions = self.unpacker.companions().iter().zip(self.packer.companions());
-        let around = self.packer.dependents(
-            self.canvas.dependents(rect.scaled(factor)).union(&self.input.dependents(rect)),
-        );
-        companions.zip(&self.companions).fold(around, |all, ((from, to), resampler)| {
-            all.union(&to.grid.pixels(resampler.dependents(from.grid.samples(rect))))
         })
     }
 

@@ -1,6 +1,8 @@
 //! Stage 4: regions of the input through the model, into the canvas.
 
-use super::super::{Error, Region};
+use std::time::Instant;
+
+use super::super::{Error, FrameReport, Region};
 use crate::{
     frame::{FrameRef, Image, Rect, Unpacker},
     inference::Infer,
@@ -11,14 +13,15 @@ pub(super) struct Inference {
     engine: Box<dyn Infer>,
     unpacker: Unpacker,
     input: Image,
-    padded: Image,
+    /// Of a region that the model wants larger than the frame is.
+    unpadded: Image,
     output: Image,
 }
 
 impl Inference {
     pub(super) fn new(engine: Box<dyn Infer>, unpacker: Unpacker) -> Self {
         let empty = Image::default;
-        Self { engine, unpacker, input: empty(), padded: empty(), output: empty() }
+        Self { engine, unpacker, input: empty(), unpadded: empty(), output: empty() }
     }
 
     pub(super) fn into_engine(self) -> Box<dyn Infer> {
@@ -31,22 +34,40 @@ impl Inference {
         frame: &FrameRef<'_>,
         region: &Region,
         canvas: &mut Image,
+        report: &mut FrameReport,
     ) -> Result<(), Error> {
-        let factor = self.engine.info().factor;
-        self.unpacker.unpack(frame, region.read, &mut self.input);
+        let start = Instant::now();
+        self.unpack(frame, region)?;
+        report.unpack += start.elapsed();
+        let start = Instant::now();
+        self.infer(region, canvas)?;
+        report.infer += start.elapsed();
+        report.regions += 1;
+        report.pixels += region.pixels();
+        Ok(())
+    }
+
+    /// Fills `input` with what the model is given.
+    fn unpack(&mut self, frame: &FrameRef<'_>, region: &Region) -> Result<(), Error> {
         let (width, height) = (region.padded.0 as usize, region.padded.1 as usize);
-        let given = if (self.input.width(), self.input.height()) == (width, height) {
-            &self.input
-        } else {
-            continue_by_reflection(&self.input, width, height, &mut self.padded);
-            &self.padded
-        };
-        let fills_canvas = (given.width() * factor as usize, given.height() * factor as usize)
-            == (canvas.width(), canvas.height());
-        if fills_canvas {
-            return Ok(self.engine.run(given, canvas)?);
+        if (region.read.width as usize, region.read.height as usize) == (width, height) {
+            return Ok(self.unpacker.unpack(frame, region.read, &mut self.input)?);
         }
-        self.engine.run(given, &mut self.output)?;
+        self.unpacker.unpack(frame, region.read, &mut self.unpadded)?;
+        continue_by_reflection(&self.unpadded, width, height, &mut self.input);
+        Ok(())
+    }
+
+    /// From `input` to the region's place in `canvas`.
+    fn infer(&mut self, region: &Region, canvas: &mut Image) -> Result<(), Error> {
+        let factor = self.engine.info().factor;
+        let fills_canvas = region.compute == region.read
+            && (self.input.width() * factor as usize, self.input.height() * factor as usize)
+                == (canvas.width(), canvas.height());
+        if fills_canvas {
+            return Ok(self.engine.run(&self.input, canvas)?);
+        }
+        self.engine.run(&self.input, &mut self.output)?;
         let Rect { x, y, width, height } = region.compute;
         let inside = Rect::new(x - region.read.x, y - region.read.y, width, height).scaled(factor);
         let at = region.compute.scaled(factor);

@@ -75,11 +75,9 @@ impl Upscaler {
         params: &FrameParams,
     ) -> Result<FrameReport, Error> {
         let mut report = FrameReport::default();
-        let start = Instant::now();
         if params.blend > 0.0 {
             self.infer(input, &mut report)?;
         }
-        report.infer = start.elapsed();
         let start = Instant::now();
         let rects = [self.finish.whole()];
         self.pool.install(|| self.finish.run(&self.canvas, input, None, output, &rects, params))?;
@@ -90,11 +88,10 @@ impl Upscaler {
     /// The whole frame through the model, in smaller regions where memory runs out.
     fn infer(&mut self, input: &FrameRef<'_>, report: &mut FrameReport) -> Result<(), Error> {
         loop {
-            let outcome = self.regions.iter().try_for_each(|region| {
-                report.regions += 1;
-                report.pixels += region.pixels();
-                self.inference.run(input, region, &mut self.canvas)
-            });
+            let outcome = self
+                .regions
+                .iter()
+                .try_for_each(|region| self.inference.run(input, region, &mut self.canvas, report));
             match outcome {
                 Err(Error::Inference(inference::Error::OutOfMemory)) => self.halve_regions()?,
                 done => return done,
