@@ -55,7 +55,7 @@ enum Engine {
     Missing,
     /// Waits for the first frame after a change of caps.
     Idle(Box<dyn Infer>),
-    AtWork(Upscaler),
+    AtWork(Box<Upscaler>),
 }
 
 /// One stream's engine, at work or not.
@@ -132,7 +132,8 @@ impl Stream {
             && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
         {
             let (from, to) = (negotiated.from, negotiated.to);
-            self.engine = Engine::AtWork(Upscaler::new(engine, from, to, settings.clone())?);
+            let upscaler = Upscaler::new(engine, from, to, settings.clone())?;
+            self.engine = Engine::AtWork(Box::new(upscaler));
         }
         match &mut self.engine {
             Engine::AtWork(upscaler) => Ok(upscaler),
