@@ -350,6 +350,7 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Element;
 
     #[test]
     fn names_never_clash() {

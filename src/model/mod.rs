@@ -9,16 +9,22 @@
 //! Whatever a file's own network wants besides (0..255, a mean, BGR, NHWC, fp16, a margin
 //! that it crops) becomes nodes of the graph around it.
 
+mod analysis;
 mod builder;
 pub mod fault;
 mod graph;
 mod info;
+mod join;
 pub mod ncnn;
+pub mod onnx;
+mod open;
+mod order;
 pub mod tensorflow;
 
 pub use builder::{Border, Shuffle, Window};
 pub use graph::{Attribute, Element, Graph, Node, Tensor};
 pub use info::ModelInfo;
+pub use open::OpenOptions;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -54,17 +60,4 @@ pub enum Error {
     Damaged { path: PathBuf, why: String },
     #[error("{path} cannot upscale video: {why}")]
     Unsuitable { path: PathBuf, why: String },
-}
-
-impl Model {
-    /// The model that `name` means: a name of the catalogue, else a path.
-    ///
-    /// Reads the file and works out what it is; builds no session, so it is quick.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn open(name: &str) -> Result<Self, Error> {
-        let path = PathBuf::from(name);
-        Err(Error::NotFound { path, known: String::new() })
-    }
 }

@@ -1,0 +1,67 @@
+//! What a model costs: trained numbers, and memory while it runs.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::probe::{Probe, needed};
+use crate::model::{Element, Graph};
+
+/// Elements of all float constants that picture arithmetic uses.
+pub(super) fn parameters(graph: &Graph) -> u64 {
+    let control = ["Resize", "Upsample", "Clip", "Pad", "Slice", "Reshape", "Cast"];
+    let used: BTreeSet<&str> = graph
+        .nodes
+        .iter()
+        .filter(|node| !control.contains(&node.op.as_str()))
+        .flat_map(|node| node.inputs.iter().map(String::as_str))
+        .collect();
+    let floats =
+        |element| matches!(element, Element::F32 | Element::F16 | Element::Other(2 | 3 | 11 | 16));
+    let weights = graph
+        .constants
+        .iter()
+        .filter(|(name, tensor)| floats(tensor.element) && used.contains(name.as_str()));
+    weights.filter_map(|(_, tensor)| tensor.count()).fold(0, u64::saturating_add)
+}
+
+/// The most floats that are alive at once, input and output always among them: operators that
+/// only rename or reshape take none of their own.
+pub(super) fn peak_floats(probe: &Probe<'_>) -> f64 {
+    let graph = probe.graph;
+    let needed = needed(graph);
+    let mut owner: HashMap<&str, &str> = HashMap::new();
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    let nodes = || graph.nodes.iter().enumerate().filter(|(index, _)| needed.contains(index));
+    let size = |name: &str| probe.values.get(name).filter(|v| v.picture).map_or(0.0, |v| v.count());
+    for (index, node) in nodes() {
+        for input in node.inputs.iter().map(String::as_str) {
+            last.insert(owner.get(input).copied().unwrap_or(input), index);
+        }
+        if matches!(node.op.as_str(), "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity")
+            && let (Some(input), Some(output)) = (node.inputs.first(), node.outputs.first())
+        {
+            let source = owner.get(input.as_str()).copied().unwrap_or(input);
+            owner.insert(output, source);
+        }
+    }
+    let ends = [graph.input.as_str(), graph.output.as_str()];
+    let root = |name| owner.get(name).copied().unwrap_or(name);
+    let kept = ends.map(root);
+    let mut frees: HashMap<usize, f64> = HashMap::new();
+    for (name, index) in last {
+        if !kept.contains(&name) {
+            *frees.entry(index).or_default() += size(name);
+        }
+    }
+    let mut alive: f64 = size(graph.input.as_str()) + size(graph.output.as_str());
+    let mut peak = alive;
+    for (index, node) in nodes() {
+        for output in node.outputs.iter().map(String::as_str) {
+            if !owner.contains_key(output) && !kept.contains(&output) {
+                alive += size(output);
+            }
+        }
+        peak = peak.max(alive);
+        alive -= frees.get(&index).copied().unwrap_or(0.0);
+    }
+    peak
+}

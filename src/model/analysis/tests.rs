@@ -1,0 +1,209 @@
+//! Hand-built graphs whose properties have closed forms.
+
+use super::{Analysis, analyze};
+use crate::{
+    frame::Channels,
+    model::{Graph, Shuffle, Window},
+};
+
+/// A convolution of zeros, `kernel`², "same" padding.
+fn conv(graph: &mut Graph, x: &str, from: u64, to: u64, kernel: u64, stride: u32) -> String {
+    let count = (from * to * kernel * kernel) as usize;
+    let weight = graph.constant_f32("weight", &[to, from, kernel, kernel], &vec![0.0; count]);
+    let window = Window { stride: [stride; 2], ..Window::padded(kernel as u32 / 2) };
+    graph.conv(x, &weight, None, window)
+}
+
+fn finish(mut graph: Graph, output: &str) -> Analysis {
+    graph.set_output(output);
+    analyze(&graph).unwrap()
+}
+
+/// SRVGGNetCompact: `convs` body convolutions between a first and a last one.
+fn compact(features: u64, convs: usize, factor: u32) -> Analysis {
+    let mut graph = Graph::new(3);
+    let slope = graph.constant_f32("slope", &[features, 1, 1], &vec![0.1; features as usize]);
+    let mut x = conv(&mut graph, "input", 3, features, 3, 1);
+    for _ in 0..convs {
+        x = graph.prelu(&x, &slope);
+        x = conv(&mut graph, &x, features, features, 3, 1);
+    }
+    x = graph.prelu(&x, &slope);
+    x = conv(&mut graph, &x, features, 3 * u64::from(factor * factor), 3, 1);
+    x = graph.depth_to_space(&x, factor, Shuffle::Crd);
+    let base = graph.resize_nearest("input", [factor as f32; 2]);
+    let sum = graph.add(&x, &base);
+    finish(graph, &sum)
+}
+
+#[test]
+fn the_halo_of_compact_networks_is_that_of_their_convolutions() {
+    let video = compact(64, 16, 4).info;
+    assert_eq!((video.factor, video.halo, video.align), (4, Some(18), 1));
+    assert_eq!(video.channels, Channels::Rgb);
+    assert!(video.batch && video.fixed_size.is_none() && video.min_side == 1);
+    assert_eq!(compact(64, 32, 4).info.halo, Some(34));
+    assert_eq!(compact(8, 3, 1).info.factor, 1);
+    assert_eq!(video.macs_per_pixel, (3 * 64 * 9 + 16 * 64 * 64 * 9 + 64 * 48 * 9) as f64);
+}
+
+#[test]
+fn the_peak_counts_what_is_alive_at_the_widest_place() {
+    // Input 3, output 48, and either 64 + 64 in the body or 64 + 48 + 48 + 48 at the end.
+    let peak = compact(64, 16, 4).info.peak_floats_per_pixel;
+    assert_eq!(peak, (3 + 48 + 64 + 64) as f64);
+}
+
+#[test]
+fn convolutions_after_enlarging_reach_less_far() {
+    // 3×3 at 1×, then ×2 nearest, 3×3 at 2×, twice, as in ESRGAN's tail.
+    let mut graph = Graph::new(3);
+    let mut x = conv(&mut graph, "input", 3, 3, 3, 1);
+    for _ in 0..2 {
+        x = graph.resize_nearest(&x, [2.0; 2]);
+        x = conv(&mut graph, &x, 3, 3, 3, 1);
+    }
+    x = conv(&mut graph, &x, 3, 3, 3, 1);
+    // At 4×: 4x − 2 → at 2× 2x − 1 → less 1: 2x − 2 → at 1× x − 1 → less 1: x − 2.
+    assert_eq!(finish(graph, &x).info.halo, Some(2));
+}
+
+#[test]
+fn strides_make_alignment() {
+    let mut graph = Graph::new(1);
+    let x = conv(&mut graph, "input", 1, 4, 3, 2);
+    let x = conv(&mut graph, &x, 4, 64, 3, 2);
+    let x = graph.depth_to_space(&x, 8, Shuffle::Crd);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.align, info.channels), (2, 4, Channels::Luma));
+    // A block of 4 becomes one position at ¼; that sees −1..1 at ½ (−2..2 + 1 each side).
+    assert_eq!(info.halo, Some(3));
+}
+
+#[test]
+fn unshuffling_makes_alignment_and_keeps_to_its_block() {
+    let mut graph = Graph::new(3);
+    let x = graph.space_to_depth("input", 2, 3);
+    let x = conv(&mut graph, &x, 12, 48, 1, 1);
+    let x = graph.depth_to_space(&x, 4, Shuffle::Crd);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.align, info.halo, info.min_side), (2, 2, Some(0), 2));
+}
+
+#[test]
+fn shuffles_written_with_reshapes_are_followed() {
+    let mut graph = Graph::new(1);
+    let x = conv(&mut graph, "input", 1, 9, 5, 1);
+    let shape = graph.push("Shape", &["input"], []);
+    let two = graph.constant_i64("two", &[2]);
+    let three = graph.constant_i64("three", &[3]);
+    let height = graph.push("Gather", &[&shape, &two], []);
+    let width = graph.push("Gather", &[&shape, &three], []);
+    let r = graph.constant_i64("r", &[3]);
+    let n = graph.constant_i64("n", &[0]);
+    let one = graph.constant_i64("one", &[1]);
+    let split = graph.concat(&[&n, &one, &r, &r, &height, &width], 0);
+    let split = graph.push("Reshape", &[&x, &split], []);
+    let order = crate::model::Attribute::Ints(vec![0, 1, 4, 2, 5, 3]);
+    let turned = graph.push("Transpose", &[&split], [("perm", order)]);
+    let tall = graph.mul(&height, &r);
+    let wide = graph.mul(&width, &r);
+    let merged = graph.concat(&[&n, &one, &tall, &wide], 0);
+    let x = graph.push("Reshape", &[&turned, &merged], []);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.halo, info.align), (3, Some(2), 1));
+    assert!(info.batch);
+}
+
+#[test]
+fn transposed_convolutions_see_the_inputs_that_overlap() {
+    // FSRCNN's tail: 9×9, stride 2, padding 4, one row more.
+    let mut graph = Graph::new(1);
+    let weight = graph.constant_f32("weight", &[1, 1, 9, 9], &[0.0; 81]);
+    let window = Window { stride: [2; 2], ..Window::padded(4) };
+    let x = graph.conv_transpose("input", &weight, None, window, [1; 2]);
+    let found = finish(graph, &x);
+    assert_eq!((found.info.factor, found.missing), (2, [0, 0]));
+    // Output 2x sees ⌈(2x − 4)/2⌉ = x − 2; output 2x + 1 sees ⌊(2x + 5)/2⌋ = x + 2.
+    assert_eq!(found.info.halo, Some(2));
+}
+
+#[test]
+fn linear_and_cubic_enlarging_reach_their_taps() {
+    let resized = |cubic: bool, scale: f32| {
+        let mut graph = Graph::new(1);
+        let x = match cubic {
+            true => graph.resize_cubic("input", [scale; 2]),
+            false => graph.resize_linear("input", [scale; 2]),
+        };
+        finish(graph, &x).info.halo
+    };
+    assert_eq!(resized(false, 2.0), Some(1));
+    assert_eq!(resized(false, 3.0), Some(1));
+    assert_eq!(resized(true, 2.0), Some(2));
+}
+
+#[test]
+fn halving_after_fourfold_enlarging_gives_two() {
+    let mut graph = Graph::new(3);
+    let x = conv(&mut graph, "input", 3, 48, 3, 1);
+    let x = graph.depth_to_space(&x, 4, Shuffle::Crd);
+    let x = graph.resize_cubic(&x, [0.5; 2]);
+    let info = finish(graph, &x).info;
+    // Output 2x lies at 4x + ½: taps 4x − 1 .. 4x + 2, so x − 1, and the convolution's one.
+    assert_eq!((info.factor, info.halo, info.align), (2, Some(2), 1));
+}
+
+#[test]
+fn cropping_networks_tell_what_is_missing() {
+    let mut graph = Graph::new(3);
+    let weight = graph.constant_f32("weight", &[3, 3, 7, 7], &[0.0; 441]);
+    let x = graph.conv("input", &weight, None, Window::default());
+    let x = graph.resize_nearest(&x, [2.0; 2]);
+    let found = finish(graph, &x);
+    assert_eq!((found.info.factor, found.missing, found.info.min_side), (2, [12, 12], 7));
+}
+
+#[test]
+fn what_looks_at_the_whole_picture_has_no_halo() {
+    let mut graph = Graph::new(3);
+    let mean = graph.push("GlobalAveragePool", &["input"], []);
+    let x = graph.mul("input", &mean);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.halo), (1, None));
+}
+
+#[test]
+fn a_constant_that_differs_from_place_to_place_has_no_halo() {
+    let mut graph = Graph::new(1);
+    graph.input_dims = vec![Some(1), Some(1), Some(4), Some(6)];
+    let places = graph.constant_f32("places", &[1, 1, 4, 6], &[0.5; 24]);
+    let x = graph.add("input", &places);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.fixed_size, info.halo, info.batch), (Some((6, 4)), None, false));
+}
+
+#[test]
+fn factors_that_are_not_whole_and_alike_are_refused() {
+    let mut graph = Graph::new(1);
+    let x = graph.resize_nearest("input", [2.0, 3.0]);
+    graph.set_output(&x);
+    assert!(analyze(&graph).is_err_and(|why| why.contains("3.0000 times across")));
+    let mut graph = Graph::new(1);
+    let x = graph.resize_nearest("input", [1.5; 2]);
+    graph.set_output(&x);
+    assert!(analyze(&graph).is_err());
+}
+
+#[test]
+fn absurd_sizes_are_refused() {
+    let mut graph = Graph::new(1);
+    let shape = graph.constant_i64("shape", &[1, 1 << 62, 1 << 62]);
+    let x = graph.push("Reshape", &["input", &shape], []);
+    graph.set_output(&x);
+    assert!(analyze(&graph).is_err());
+    let mut graph = Graph::new(1);
+    let x = graph.pad("input", [i64::MAX, 0, 0, 0], crate::model::Border::Zero);
+    graph.set_output(&x);
+    assert!(analyze(&graph).is_err());
+}

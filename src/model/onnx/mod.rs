@@ -1,0 +1,19 @@
+//! ONNX files: what people bring, and what sessions load.
+
+mod adapt;
+mod external;
+mod limits;
+mod open;
+mod read;
+mod settings;
+mod splice;
+mod write;
+
+pub(crate) use open::{open, resized};
+pub use write::{Layout, write};
+
+/// ONNX's messages, from `src/model/proto/onnx.proto`.
+#[allow(clippy::all, clippy::pedantic)]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+}

@@ -1,0 +1,190 @@
+//! From what a user writes for `model=` to a [`Model`].
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Error, Graph, Model, analysis,
+    fault::Fault,
+    join, ncnn,
+    onnx::{self, Layout},
+    order, tensorflow,
+};
+
+/// How a model is to be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OpenOptions {
+    /// Strength of denoising, 0..1, for models that have it; `None`: the model as it is.
+    pub denoise: Option<f32>,
+}
+
+/// A kind of model file: how its first bytes (and its name) look, and its reader.
+struct Format {
+    name: &'static str,
+    matches: fn(&[u8], &Path) -> bool,
+    read: fn(&Path) -> Result<Graph, Error>,
+}
+
+/// The kinds that are read into a graph. `.onnx`, which keeps its own bytes, is not among them.
+const FORMATS: &[Format] = &[
+    Format {
+        name: "ncnn .param and .bin",
+        matches: |head, path| {
+            let text = head.trim_ascii_start();
+            text.starts_with(b"7767517") || path.extension().is_some_and(|end| end == "bin")
+        },
+        read: ncnn::read,
+    },
+    Format {
+        name: "TensorFlow .pb",
+        // A GraphDef begins with its first node; an ONNX model has no field of that number.
+        matches: |head, _| head.first() == Some(&0x0a),
+        read: tensorflow::read,
+    },
+];
+
+/// The longest `.onnx`: what protobuf allows.
+const LONGEST: u64 = 2 << 30;
+
+impl Model {
+    /// The model that `name` means, with the default options. See [`Model::open_with`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Self::open_with(name, &OpenOptions::default())
+    }
+
+    /// The model that `name` means: `builtin`, a name of the catalogue, a path, or several of
+    /// these with commas between them, which are run one after the other.
+    ///
+    /// Reads the files and works out what they are; builds no session, so it is quick.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open_with(name: &str, options: &OpenOptions) -> Result<Self, Error> {
+        let parts: Vec<&str> = name.split(',').map(str::trim).collect();
+        // A path may have a comma in it.
+        let [first, rest @ ..] = &parts[..] else { return part(name, options) };
+        if rest.is_empty() || Path::new(name).exists() {
+            return part(name, options);
+        }
+        let mut graph = graph_of(first, options)?;
+        for next in rest {
+            let second = graph_of(next, options)?;
+            graph = join::join(&graph, &second).map_err(|why| {
+                Fault::unsuitable(format!(
+                    "{first} and {next} do not go one after the other: {why}"
+                ))
+                .at(Path::new(name))
+            })?;
+        }
+        Self::from_graph(name, Path::new(name), graph)
+    }
+
+    /// A model from a graph that follows the contract (see [`crate::model`]), save for a margin
+    /// that it may crop. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a graph that is none, [`Error::Unsuitable`] for one that cannot
+    /// enlarge.
+    pub fn from_graph(name: &str, path: &Path, mut graph: Graph) -> Result<Self, Error> {
+        order::sort(&mut graph).map_err(|why| Fault::damaged(why).at(path))?;
+        let unsuitable = |why: String| Fault::unsuitable(why).at(path);
+        let mut found = analysis::analyze(&graph).map_err(unsuitable)?;
+        if found.missing != [0, 0] {
+            graph = join::complete(&graph, &found).map_err(unsuitable)?;
+            found = analysis::analyze(&graph).map_err(unsuitable)?;
+        }
+        let onnx = onnx::write(&graph, Layout::default()).map_err(unsuitable)?;
+        Ok(Self {
+            name: name.into(),
+            info: found.info,
+            digest: digest([&onnx]),
+            onnx,
+            external: None,
+            graph: Some(Arc::new(graph)),
+        })
+    }
+
+    /// The model's ONNX bytes at another precision, batch or size.
+    ///
+    /// # Errors
+    /// [`Error::Unsuitable`] where the model cannot be written so.
+    pub fn onnx_at(&self, layout: Layout) -> Result<Bytes, Error> {
+        let written = match &self.graph {
+            _ if layout == Layout::default() => Ok(self.onnx.clone()),
+            Some(graph) => onnx::write(graph, layout),
+            None => onnx::resized(&self.onnx, layout),
+        };
+        written.map_err(|why| Fault::unsuitable(why).at(Path::new(&self.name)))
+    }
+}
+
+fn graph_of(name: &str, options: &OpenOptions) -> Result<Graph, Error> {
+    let model = part(name, options)?;
+    let unknown = || {
+        Fault::unsuitable("it has operators that cannot be put into a chain").at(Path::new(name))
+    };
+    model.graph.map(Arc::unwrap_or_clone).ok_or_else(unknown)
+}
+
+/// One part of a chain.
+fn part(name: &str, _options: &OpenOptions) -> Result<Model, Error> {
+    let path = PathBuf::from(name);
+    let head = head(&path)?;
+    if let Some(format) = FORMATS.iter().find(|format| (format.matches)(&head, &path)) {
+        return Model::from_graph(name, &path, (format.read)(&path)?);
+    }
+    // An ONNX model begins with its IR version, or goes by its name.
+    let onnx = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
+    if !onnx && !matches!(head[..], [0x08, 1..=20, ..]) {
+        let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+        let why = format!("its content is none of .onnx, {}", known.join(", "));
+        return Err(Error::Unknown { path, why });
+    }
+    let bytes = read(&path)?;
+    onnx::open(name, &path, bytes)
+}
+
+/// The file's first bytes.
+fn head(path: &Path) -> Result<Vec<u8>, Error> {
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound { path: path.into(), known: String::new() },
+        _ => Error::Io { path: path.into(), source },
+    };
+    if fs::metadata(path).map_err(io)?.is_dir() {
+        return Err(Error::Unknown { path: path.into(), why: "it is a folder".into() });
+    }
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).map_err(io)?;
+    Ok(head)
+}
+
+fn read(path: &Path) -> Result<Bytes, Error> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let file = File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(LONGEST)).unwrap_or(0));
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Fault::damaged(format!("it has more than {LONGEST} bytes")).at(path));
+    }
+    Ok(bytes.into())
+}
+
+/// Lower-case hexadecimal SHA-256 of all of these.
+pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a Bytes>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
