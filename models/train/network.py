@@ -1,0 +1,87 @@
+"""The networks that are trained here, and how they become ONNX."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def cubic(x, a=-0.5):
+    """Keys' cubic convolution kernel (Keys 1981, eq. 15), as in Pillow's BICUBIC."""
+    x = abs(x)
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    if x < 2:
+        return (((x - 5) * x + 8) * x - 4) * a
+    return 0.0
+
+
+class Builtin(nn.Module):
+    """Luma, 2x: N x 1 x H x W to N x 1 x 2H x 2W, H and W even, Y' in 0..1.
+
+    Everything happens at half size, where a channel costs a quarter: a 6x6 convolution of
+    stride 2 is a 3x3 one behind an unshuffle by 2, and a shuffle by 4 leads to the output. A
+    linear convolution beside the network starts out as bicubic interpolation, so only what
+    that misses has to be learnt; unlike a resize node it gives regions the same samples, to
+    the bit, as the whole frame.
+    """
+
+    def __init__(self, width=48, body=3):
+        super().__init__()
+        self.head = nn.Conv2d(1, width, 6, stride=2, padding=2)
+        self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(body))
+        self.tail = nn.Conv2d(width, 16, 3, padding=1)
+        self.linear = nn.Conv2d(1, 16, 6, stride=2, padding=2, bias=False)
+        with torch.no_grad():
+            nn.init.zeros_(self.tail.bias)
+            self.tail.weight.mul_(0.1)
+            for row in range(4):
+                for column in range(4):
+                    # Output (row, column) of a cell of 4 x 4 lies here among the 6 x 6 inputs.
+                    y, x = (i / 2 - 0.25 + 2 for i in (row, column))
+                    for i in range(6):
+                        for j in range(6):
+                            self.linear.weight[row * 4 + column, 0, i, j] = cubic(i - y) * cubic(j - x)
+
+    def forward(self, x):
+        y = F.relu(self.head(x))
+        for conv in self.body:
+            y = F.relu(conv(y))
+        return F.pixel_shuffle(self.tail(y) + self.linear(x), 4)
+
+
+def export(model, path, notes):
+    """Writes `model` as ONNX (opset 17) with free batch, height and width."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, weights = [], []
+
+    def conv(name, module, source, target):
+        inputs = [source]
+        for kind in ("weight", "bias"):
+            value = getattr(module, kind)
+            if value is not None:
+                weights.append(numpy_helper.from_array(value.detach().float().numpy(), f"{name}.{kind}"))
+                inputs.append(f"{name}.{kind}")
+        nodes.append(helper.make_node(
+            "Conv", inputs, [target], name=name, kernel_shape=module.kernel_size,
+            strides=module.stride, pads=list(module.padding) * 2))
+
+    source = "input"
+    for index, module in enumerate([model.head, *model.body]):
+        conv(f"conv{index}", module, source, f"conv{index}")
+        nodes.append(helper.make_node("Relu", [f"conv{index}"], [f"relu{index}"]))
+        source = f"relu{index}"
+    conv("tail", model.tail, source, "detail")
+    conv("linear", model.linear, "input", "base")
+    nodes.append(helper.make_node("Add", ["detail", "base"], ["cells"]))
+    nodes.append(helper.make_node("DepthToSpace", ["cells"], ["output"], blocksize=4, mode="CRD"))
+    graph = helper.make_graph(
+        nodes, "builtin",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 1, "H", "W"])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["N", 1, "2H", "2W"])],
+        weights)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(proto, notes)
+    onnx.checker.check_model(proto)
+    onnx.save(proto, path)
