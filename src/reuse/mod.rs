@@ -1,1 +1,22 @@
 //! What changed since each place was computed, and which regions to compute again.
+//!
+//! A [`Reference`] holds the picture that the canvas was computed from, all of it at any time:
+//! the model's answer to the reference *is* the canvas. For each frame:
+//!
+//! 1. [`Reference::compare`] says which blocks of the frame differ from it;
+//! 2. [`Reference::update`] copies those blocks into it;
+//! 3. the planner names the regions whose picture depends on them, and those are computed from
+//!    [`Reference::frame`], not from the frame that came.
+//!
+//! With [`Mode::Exact`] the reference then equals the frame, so that the result equals that of
+//! computing everything. With [`Mode::Tolerant`] it is at no place and at no time further from
+//! the frame than the tolerance: slow fades cannot drift, and regions computed at different
+//! times meet without a seam.
+
+mod changed_map;
+mod plane;
+mod reference;
+mod refresh;
+
+pub use changed_map::ChangedMap;
+pub use reference::{Mode, Reference};
