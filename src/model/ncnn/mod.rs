@@ -88,7 +88,8 @@ pub fn parse(param: &str, bin: Bytes) -> Result<Graph, Fault> {
 }
 
 /// Samples of the input around each output picture that the network crops away: its own
-/// applications give it so much more, mirrored at the frame's border.
+/// applications give it so much more, the frame's border samples repeated
+/// (waifu2x_preproc.comp).
 fn margin(output: &Blob) -> Result<u32, Fault> {
     let (height, width) = (output.height, output.width);
     let Some(factor) = height.factor().filter(|_| height == width) else {
@@ -105,7 +106,7 @@ fn margin(output: &Blob) -> Result<u32, Fault> {
         .ok_or_else(|| Fault::unsuitable(format!("its output has {} samples too many", -lost)))
 }
 
-/// Turns `layers` into a graph whose input is mirrored by `margin` samples on each side.
+/// Turns `layers` into a graph whose input has `margin` samples more on each side.
 fn build(layers: &[Layer], bin: Bytes, channels: u32, margin: u32) -> Result<(Graph, Blob), Fault> {
     let graph = Graph::new(channels.into());
     let side = Extent::input(0);
@@ -113,7 +114,7 @@ fn build(layers: &[Layer], bin: Bytes, channels: u32, margin: u32) -> Result<(Gr
     let mut net = Net { graph, weights: Weights::new(bin), blobs: HashMap::new() };
     let input = match margin {
         0 => input,
-        _ => spatial::pad(&mut net, input, [margin.into(); 4], Border::Reflect),
+        _ => spatial::pad(&mut net, input, [margin.into(); 4], Border::Edge),
     };
     let consumed: HashSet<&String> = layers.iter().flat_map(|layer| &layer.inputs).collect();
     let mut output = None;

@@ -69,9 +69,9 @@ fn crop_ranges(layer: &Layer, net: &mut Net, x: Blob) -> Result<Blob, Fault> {
             1 | 2 | -2 | -1 => {
                 let (before, after) = match (start, stop) {
                     (0.., UNSET) => (start, 0),
-                    (0.., ..0) => (start, -stop),
+                    (0.., ..0) => (start, stop.wrapping_neg()),
                     // Real-CUGAN's ×4 export: PyTorch's pad of −n, its signs mistaken.
-                    (..0, 1..) if stop == -start => (stop, stop),
+                    (..0, 1..) if stop == start.wrapping_neg() => (stop, stop),
                     _ => return Err(layer.unsuitable("crops to a fixed size")),
                 };
                 let side = usize::from(matches!(axis, 2 | -1));

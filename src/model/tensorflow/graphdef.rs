@@ -22,8 +22,8 @@ const DT_HALF: i32 = 19;
 
 /// No published graph comes near.
 const MOST_NODES: usize = 1 << 13;
-/// A short list of numbers, its last repeated, may grow to so many.
-const MOST_REPEATED: u64 = 1 << 20;
+/// A short list of numbers, its last repeated, may grow to so many: enough for any bias.
+const MOST_REPEATED: u64 = 1 << 12;
 
 /// The nodes of a graph by their names, in the file's order.
 pub struct Nodes {
@@ -179,6 +179,9 @@ impl Constant {
     /// A kernel, of four dimensions, with these in another order.
     pub fn permuted(&self, order: [usize; 4]) -> Option<([u64; 4], Vec<f32>)> {
         let dims: [u64; 4] = self.dims.as_slice().try_into().ok()?;
+        if dims.contains(&0) {
+            return None;
+        }
         let mut strides = [1; 4];
         for axis in (0..3).rev() {
             strides[axis] = strides[axis + 1] * dims[axis + 1] as usize;

@@ -3,6 +3,8 @@
 //! TensorFlow's pictures are N × H × W × C; those of the graph stay N × C × H × W throughout,
 //! so that a transposition between the two orders is no operator at all.
 
+use std::{collections::HashMap, rc::Rc};
+
 use super::{
     graphdef::{Constant, NodeDef},
     piecewise::Piecewise,
@@ -13,7 +15,7 @@ use crate::model::{Border, Graph, Shuffle, Window, fault::Fault};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Picture(Picture),
-    Constant(Constant),
+    Constant(Rc<Constant>),
 }
 
 /// A picture of so many channels.
@@ -39,18 +41,35 @@ const KNOWN: &str = "Abs, Add, BiasAdd, Const, Conv2D, Conv2DBackpropInput, Dept
     Identity, LeakyRelu, Maximum, MirrorPad, Mul, Neg, Pad, Placeholder, Relu, Sigmoid, Sub, Tanh, \
     Transpose";
 
+/// The graph as it grows.
+pub struct Lowering {
+    pub graph: Graph,
+    /// Kernels that are there already: constants shared between nodes stay shared.
+    kernels: HashMap<*const Constant, String>,
+}
+
+impl Lowering {
+    pub fn new(graph: Graph) -> Self {
+        Self { graph, kernels: HashMap::new() }
+    }
+}
+
+/// No published network has more channels (EDSR ×3 has 2304).
+const MOST_CHANNELS: u64 = 1 << 12;
+
 /// Adds `node`, whose `inputs` are there already, to `graph`.
 ///
 /// # Errors
 /// Where the operator is not known or its inputs do not fit it.
-pub fn lower(node: &NodeDef, inputs: &[Value], graph: &mut Graph) -> Result<Value, Fault> {
+pub fn lower(node: &NodeDef, inputs: &[Value], to: &mut Lowering) -> Result<Value, Fault> {
+    let graph = &mut to.graph;
     use Value::{Constant as C, Picture as P};
     let slopes = |x: &Picture, samples: Option<Piecewise>| match samples {
         Some(samples) => Ok(P(Picture { samples, ..x.clone() })),
         None => Err(node.damaged("its constant has another count of channels")),
     };
     match (node.op.as_str(), inputs) {
-        ("Const", _) => node.constant().map(C),
+        ("Const", _) => Ok(C(Rc::new(node.constant()?))),
         ("Identity" | "StopGradient" | "CheckNumerics", [value, ..]) => Ok(value.clone()),
         ("Transpose", [P(x), C(order)]) => match order.ints()[..] {
             [0, 3, 1, 2] | [0, 2, 3, 1] => Ok(P(x.clone())),
@@ -93,8 +112,8 @@ pub fn lower(node: &NodeDef, inputs: &[Value], graph: &mut Graph) -> Result<Valu
                 [],
             )))
         }
-        ("Conv2D", [P(x), C(kernel)]) => convolution(node, x, kernel, graph),
-        ("Conv2DBackpropInput", [_, C(kernel), P(x)]) => deconvolution(node, x, kernel, graph),
+        ("Conv2D", [P(x), C(kernel)]) => convolution(node, x, kernel, to),
+        ("Conv2DBackpropInput", [_, C(kernel), P(x)]) => deconvolution(node, x, kernel, to),
         ("DepthToSpace", [P(x)]) => {
             let size = node.int("block_size").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
             let area = u64::from(size) * u64::from(size);
@@ -184,23 +203,31 @@ fn sides(node: &NodeDef, name: &str) -> Result<[u32; 2], Fault> {
     }
 }
 
-/// The kernel of a convolution, in the graph's order, and its sides; `inputs` and `outputs`
-/// are the axes that hold those.
+/// The kernel of a convolution: its constant's name, its sides, and its counts of the last
+/// and the third dimension in TensorFlow's order, which come first in the graph's.
 fn kernel(
     node: &NodeDef,
-    constant: &Constant,
-    order: [usize; 4],
-    graph: &mut Graph,
+    constant: &Rc<Constant>,
+    to: &mut Lowering,
 ) -> Result<(String, [u32; 2], [u64; 2]), Fault> {
     let odd = || node.damaged(format!("a kernel of {:?}", constant.dims));
-    let (dims, values) = constant.permuted(order).ok_or_else(odd)?;
-    let [first, second, tall, wide] = dims;
+    let &[tall, wide, third, last] = constant.dims.as_slice() else { return Err(odd()) };
     let side = |n: u64| u32::try_from(n).ok().filter(|n| (1..=1024).contains(n));
     let size = [side(tall).ok_or_else(odd)?, side(wide).ok_or_else(odd)?];
-    if first == 0 || second == 0 {
+    if third > MOST_CHANNELS || last > MOST_CHANNELS {
         return Err(odd());
     }
-    Ok((graph.constant_f32("weight", &dims, &values), size, [first, second]))
+    let key = Rc::as_ptr(constant);
+    let name = match to.kernels.get(&key) {
+        Some(name) => name.clone(),
+        None => {
+            let (dims, values) = constant.permuted([3, 2, 0, 1]).ok_or_else(odd)?;
+            let name = to.graph.constant_f32("weight", &dims, &values);
+            to.kernels.insert(key, name.clone());
+            name
+        }
+    };
+    Ok((name, size, [last, third]))
 }
 
 /// Top, left, bottom, right of what `SAME` means for so many samples in all.
@@ -213,12 +240,12 @@ fn same(total: [u32; 2]) -> [u32; 4] {
 fn convolution(
     node: &NodeDef,
     x: &Picture,
-    weights: &Constant,
-    graph: &mut Graph,
+    weights: &Rc<Constant>,
+    to: &mut Lowering,
 ) -> Result<Value, Fault> {
     last_channels(node)?;
     let (stride, dilation) = (sides(node, "strides")?, sides(node, "dilations")?);
-    let (weight, size, [outputs, inputs]) = kernel(node, weights, [3, 2, 0, 1], graph)?;
+    let (weight, size, [outputs, inputs]) = kernel(node, weights, to)?;
     if inputs != x.channels {
         return Err(node.damaged(format!("its kernel is for {inputs} channels of {}", x.channels)));
     }
@@ -228,9 +255,9 @@ fn convolution(
         Some("SAME") if stride == [1; 2] => same(span),
         other => return Err(node.unsuitable(format!("padding {other:?}, strides {stride:?}"))),
     };
-    let value = x.samples.emit(graph);
+    let value = x.samples.emit(&mut to.graph);
     let window = Window { stride, pads, dilation, group: 1 };
-    let value = graph.conv(&value, &weight, None, window);
+    let value = to.graph.conv(&value, &weight, None, window);
     Ok(Value::Picture(Picture::new(value, outputs)))
 }
 
@@ -239,12 +266,12 @@ fn convolution(
 fn deconvolution(
     node: &NodeDef,
     x: &Picture,
-    weights: &Constant,
-    graph: &mut Graph,
+    weights: &Rc<Constant>,
+    to: &mut Lowering,
 ) -> Result<Value, Fault> {
     last_channels(node)?;
     let (stride, dilation) = (sides(node, "strides")?, sides(node, "dilations")?);
-    let (weight, size, [inputs, outputs]) = kernel(node, weights, [3, 2, 0, 1], graph)?;
+    let (weight, size, [inputs, outputs]) = kernel(node, weights, to)?;
     if inputs != x.channels || dilation != [1; 2] {
         return Err(node.damaged(format!("its kernel is for {inputs} channels of {}", x.channels)));
     }
@@ -256,8 +283,8 @@ fn deconvolution(
         }
         other => return Err(node.unsuitable(format!("padding {other:?}"))),
     };
-    let value = x.samples.emit(graph);
+    let value = x.samples.emit(&mut to.graph);
     let window = Window { stride, pads, dilation, group: 1 };
-    let value = graph.conv_transpose(&value, &weight, None, window, more);
+    let value = to.graph.conv_transpose(&value, &weight, None, window, more);
     Ok(Value::Picture(Picture::new(value, outputs)))
 }

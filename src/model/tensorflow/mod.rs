@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use self::{
     graphdef::{NodeDef, Nodes},
-    lower::{Picture, Value},
+    lower::{Lowering, Picture, Value},
 };
 use super::{Error, Graph, Window, fault::Fault};
 
@@ -55,6 +55,7 @@ pub fn parse(bytes: Bytes) -> Result<Graph, Fault> {
         let weights = [[0.0, 0.0, 255.0], [0.0, 255.0, 0.0], [255.0, 0.0, 0.0]];
         first = mix(&mut graph, &first, weights, EDSR_MEAN.map(|mean| -mean));
     }
+    let mut lowering = Lowering::new(graph);
     let mut values: Vec<Option<Value>> = vec![None; nodes.list.len()];
     let mut pictures = 0;
     for &place in &order {
@@ -71,12 +72,12 @@ pub fn parse(bytes: Bytes) -> Result<Graph, Fault> {
                 let nothing = Value::Picture(Picture::new(String::new(), 0));
                 let rest: Option<Vec<_>> = ready.skip(1).collect();
                 let rest = rest.ok_or_else(|| node.damaged("lacks an input"))?;
-                lower::lower(node, &[vec![nothing], rest].concat(), &mut graph)?
+                lower::lower(node, &[vec![nothing], rest].concat(), &mut lowering)?
             }
             _ => {
                 let ready: Option<Vec<_>> = ready.collect();
                 let ready = ready.ok_or_else(|| node.damaged("lacks an input"))?;
-                lower::lower(node, &ready, &mut graph)?
+                lower::lower(node, &ready, &mut lowering)?
             }
         };
         values[place] = Some(value);
@@ -90,6 +91,7 @@ pub fn parse(bytes: Bytes) -> Result<Graph, Fault> {
             picture.channels
         )));
     }
+    let mut graph = lowering.graph;
     let mut last = picture.samples.emit(&mut graph);
     if channels == 3 {
         let part = 1.0 / 255.0;
@@ -109,8 +111,8 @@ fn mix(graph: &mut Graph, x: &str, weights: [[f32; 3]; 3], offset: [f32; 3]) -> 
 }
 
 /// The node whose picture is the result. Of several (LapSRN's ×4 graph gives ×2 too, and calls
-/// them `NCHW_output_2x` and `NCHW_output_4x`) it is the one with the largest number, or the
-/// last.
+/// them `NCHW_output_2x` and `NCHW_output_4x`) it is the one with the largest number, else the
+/// one called `NCHW_output`, else the last.
 fn output(nodes: &Nodes) -> Result<usize, Fault> {
     let mut used = HashSet::new();
     for node in &nodes.list {
@@ -122,7 +124,7 @@ fn output(nodes: &Nodes) -> Result<usize, Fault> {
     let factor = |node: &NodeDef| -> Option<u32> {
         node.name.strip_suffix('x')?.rsplit('_').next()?.parse().ok()
     };
-    let last = ends.max_by_key(|&(place, node)| (factor(node), place));
+    let last = ends.max_by_key(|&(place, node)| (factor(node), node.name == "NCHW_output", place));
     last.map(|(place, _)| place).ok_or_else(|| Fault::damaged("it ends nowhere"))
 }
 
@@ -173,9 +175,11 @@ fn order(nodes: &Nodes, output: usize) -> Result<Vec<usize>, Fault> {
 fn input_channels(nodes: &Nodes, order: &[usize]) -> Result<u64, Fault> {
     for &place in order {
         let node = &nodes.list[place];
-        if node.op != "Conv2D" {
-            continue;
-        }
+        let axis = match node.op.as_str() {
+            "Conv2D" => 2,
+            "Conv2DBackpropInput" => 3,
+            _ => continue,
+        };
         let kernel = match inputs(nodes, node)?.get(1) {
             Some(&kernel) => &nodes.list[kernel],
             None => return Err(node.damaged("lacks its kernel")),
@@ -184,9 +188,9 @@ fn input_channels(nodes: &Nodes, order: &[usize]) -> Result<u64, Fault> {
             ("Identity", &[inner, ..]) => &nodes.list[inner],
             _ => kernel,
         };
-        return match kernel.constant()?.dims[..] {
-            [_, _, channels @ (1 | 3), _] => Ok(channels),
-            ref dims => Err(node.unsuitable(format!("its kernel is {dims:?}, not for 1 or 3"))),
+        return match kernel.constant()?.dims.get(axis) {
+            Some(&channels @ (1 | 3)) => Ok(channels),
+            other => Err(node.unsuitable(format!("takes {other:?} channels, not 1 or 3"))),
         };
     }
     Err(Fault::unsuitable("it has no convolution: it is no upscaler"))
