@@ -84,6 +84,15 @@ impl Library {
     }
 }
 
+/// The process's ONNX Runtime environment, for sessions beside those of [`Engine`](super::Engine):
+/// a process can have no second one. It stays open.
+///
+/// # Errors
+/// [`Error::NoLibrary`] where no library is found that fits.
+pub fn environment() -> Result<Environment, Error> {
+    Ok(Library::get()?.environment.clone())
+}
+
 /// One place to look at.
 #[derive(Debug, PartialEq)]
 enum Place {

@@ -17,6 +17,7 @@ use crate::{frame::Image, model::ModelInfo};
 
 pub use engine::Engine;
 use library::Library;
+pub use library::environment;
 pub use probe::regions_are_exact;
 
 /// What runs a model's arithmetic.
