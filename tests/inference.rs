@@ -210,6 +210,46 @@ fn openvino_gives_the_expected_pictures() {
     }
 }
 
+#[test]
+fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
+    let Some(data) = common::test_data() else { return };
+    let path = data.join("weights/realesr-animevideov3.onnx");
+    let model = Model::open(&path.to_string_lossy()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        cache_dir: folder.path().into(),
+        ..options(Backend::Cpu, Precision::Int8)
+    };
+    let input = read_png(&data.join("images/comic_lq.png"));
+    let expected = read_png(&data.join("expected/realesr-animevideov3__comic_lq.png"));
+    let mut outputs = Vec::new();
+    for expect_calibrating in [true, false] {
+        let listener = Listener::default();
+        let mut engine = Engine::load(&model, &options, &listener).unwrap();
+        let told = listener.0.into_inner().unwrap();
+        let calibrated = told.iter().any(|(_, what)| what.contains("calibrating"));
+        assert_eq!(calibrated, expect_calibrating, "{told:?}");
+        let mut output = Image::default();
+        engine.run(&input, &mut output).unwrap();
+        let squares = output.data().iter().zip(expected.data()).map(|(a, b)| {
+            f64::from(a.clamp(0.0, 1.0) - b).powi(2)
+        });
+        let psnr = -10.0 * (squares.sum::<f64>() / output.data().len() as f64).log10();
+        eprintln!("{:?}: {psnr:.1} dB, {:?}", engine.precision(), engine.remark());
+        assert_eq!(engine.remark().is_some(), engine.precision() == Precision::Fp32);
+        assert!(psnr > 36.0, "{psnr}");
+        outputs.push(output);
+    }
+    assert_eq!(outputs[0], outputs[1]);
+}
+
+#[test]
+fn int8_of_a_model_without_a_graph_is_refused() {
+    let Some(data) = common::test_data() else { return };
+    let result = Engine::load(&animevideo(&data), &options(Backend::Cpu, Precision::Int8), &Quiet);
+    assert!(matches!(result, Err(Error::Precision { .. })), "{:?}", result.err());
+}
+
 /// Remembers what it was told.
 #[derive(Default)]
 struct Listener(Mutex<Vec<(u32, String)>>);

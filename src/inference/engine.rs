@@ -1,7 +1,7 @@
 //! The engine: loading a model onto the best backend, and running it.
 
 use super::{
-    Backend, EngineOptions, Error, Infer, Library, Monitor, Precision,
+    Backend, EngineOptions, Error, Infer, Monitor, Precision, int8,
     selection::{self, Candidate},
     session::Session,
 };
@@ -16,6 +16,8 @@ pub struct Engine {
     candidate: Candidate,
     identity: String,
     session: Session,
+    /// What the user should know of how it turned out.
+    pub(super) remark: Option<String>,
 }
 
 impl Engine {
@@ -34,7 +36,12 @@ impl Engine {
         let progress = Progress(monitor);
         progress.step(0, "loading ONNX Runtime")?;
         let candidates = selection::candidates(options)?;
-        let engine = selection::best(model, &candidates, options, &progress)?;
+        let engine = match candidates[..] {
+            [Candidate { precision: Precision::Int8, .. }] => {
+                int8::load(model, options, &progress)?
+            }
+            _ => selection::best(model, &candidates, options, &progress)?,
+        };
         progress.step(100, "ready")?;
         Ok(engine)
     }
@@ -50,8 +57,8 @@ impl Engine {
         let (width, height) = probe_size(&model.info, 16);
         let input = Image::new(model.info.channels.count(), width, height);
         session.run(&input, &mut Image::default())?;
-        let identity = format!("{} {candidate}, {}", model.digest, Library::get()?.build);
-        Ok(Self { info: model.info.clone(), candidate, identity, session })
+        let identity = Session::identity(model, candidate)?;
+        Ok(Self { info: model.info.clone(), candidate, identity, session, remark: None })
     }
 
     pub(super) fn candidate(&self) -> Candidate {
@@ -66,6 +73,12 @@ impl Engine {
     /// The precision in use (never `Auto`).
     pub fn precision(&self) -> Precision {
         self.candidate.precision
+    }
+
+    /// A sentence for the user where the engine is not what was asked for: int8 that would have
+    /// shown, so that [`Engine::precision`] is fp32.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
     }
 }
 

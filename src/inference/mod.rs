@@ -3,9 +3,11 @@
 mod cache;
 mod cpu;
 mod engine;
+mod int8;
 mod library;
 mod picture;
 mod probe;
+mod quantization;
 mod selection;
 mod session;
 

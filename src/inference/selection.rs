@@ -54,7 +54,8 @@ pub(super) fn candidates(options: &EngineOptions) -> Result<Vec<Candidate>, Erro
         }
         (B::Cpu, P::Bf16) => return cannot("openvino does it: use backend=openvino"),
         (_, P::Fp16) => return cannot("it needs a GPU: use precision=auto"),
-        (_, P::Int8) => return cannot("use precision=auto"),
+        (B::Auto | B::Cpu, P::Int8) => &[(B::Cpu, P::Int8)],
+        (B::OpenVino, P::Int8) => return cannot("the cpu does it: use backend=cpu"),
     };
     let mut candidates: Vec<_> =
         wanted.iter().map(|&(backend, precision)| Candidate { backend, precision }).collect();

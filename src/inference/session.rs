@@ -58,6 +58,31 @@ impl Session {
         Ok(Self { session, input, output, memory: MemoryInfo::default(), info: model.info.clone() })
     }
 
+    /// What a session of `candidate` is told apart by: model, backend, precision and runtime.
+    ///
+    /// # Errors
+    /// [`Error::NoLibrary`].
+    pub fn identity(model: &Model, candidate: Candidate) -> Result<String, Error> {
+        Ok(format!("{} {candidate}, {}", model.digest, Library::get()?.build))
+    }
+
+    /// All samples of the output for `input`, whatever its shape.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
+        check_shape(&self.info, input)?;
+        let mut run = || -> ort::Result<Vec<f32>> {
+            let from = TensorRef::from_array_view((shape(input), input.data()))?;
+            let outputs = self.session.run(ort::inputs![from])?;
+            match outputs.values().next() {
+                Some(value) => Ok(value.try_extract_tensor::<f32>()?.1.to_vec()),
+                None => Ok(Vec::new()),
+            }
+        };
+        run().map_err(|error| runtime_error("run the model", &error))
+    }
+
     /// Enlarges `input` into `output`, which is given its shape here. Neither is copied: the
     /// runtime reads and writes the pictures' own samples.
     ///
