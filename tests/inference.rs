@@ -216,10 +216,8 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
     let path = data.join("weights/realesr-animevideov3.onnx");
     let model = Model::open(&path.to_string_lossy()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let options = EngineOptions {
-        cache_dir: folder.path().into(),
-        ..options(Backend::Cpu, Precision::Int8)
-    };
+    let options =
+        EngineOptions { cache_dir: folder.path().into(), ..options(Backend::Cpu, Precision::Int8) };
     let input = read_png(&data.join("images/comic_lq.png"));
     let expected = read_png(&data.join("expected/realesr-animevideov3__comic_lq.png"));
     let mut outputs = Vec::new();
@@ -231,9 +229,11 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
         assert_eq!(calibrated, expect_calibrating, "{told:?}");
         let mut output = Image::default();
         engine.run(&input, &mut output).unwrap();
-        let squares = output.data().iter().zip(expected.data()).map(|(a, b)| {
-            f64::from(a.clamp(0.0, 1.0) - b).powi(2)
-        });
+        let squares = output
+            .data()
+            .iter()
+            .zip(expected.data())
+            .map(|(a, b)| f64::from(a.clamp(0.0, 1.0) - b).powi(2));
         let psnr = -10.0 * (squares.sum::<f64>() / output.data().len() as f64).log10();
         eprintln!("{:?}: {psnr:.1} dB, {:?}", engine.precision(), engine.remark());
         assert_eq!(engine.remark().is_some(), engine.precision() == Precision::Fp32);
