@@ -1,5 +1,11 @@
 //! Pixels without GStreamer: formats, colorimetry, chroma siting, planes, and the
 //! float pictures that models work on.
+//!
+//! [`FrameRef`] → [`Unpacker`] → [`Image`] → a model, and beside it [`Resampler`] for what does
+//! not go through the model → [`Packer`] → [`FrameMut`]. `format` is the table of layouts,
+//! `colour` and `samples` are code values to float and back, `grid` and `table` say where
+//! samples lie and what they are made of, `filter` holds the inner loops. Every sample is a
+//! function of its absolute position, so work by regions changes no bit.
 
 mod colour;
 mod companion;

@@ -48,8 +48,9 @@ impl Unpacker {
     /// How many pixels around a rectangle its main picture depends on (by shared and
     /// interpolated chroma).
     pub fn reads_beyond(&self) -> u32 {
-        // Four taps of two pixels, the nearest within one pixel.
-        if self.upsampler.is_identity() || !self.interpolates() { 0 } else { 5 }
+        // Two chroma samples to each side, two pixels each; where one lies on the pixel itself,
+        // the others weigh nothing.
+        if self.upsampler.is_identity() || !self.interpolates() { 0 } else { 4 }
     }
 
     fn interpolates(&self) -> bool {
