@@ -367,8 +367,7 @@ mod tests {
     fn half_floats_read_as_floats() {
         let data = [f32::from(half::f16::from_f32(1.5))].map(half::f16::from_f32);
         let data: Vec<u8> = data.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let tensor =
-            Tensor { element: crate::model::Element::F16, dims: vec![1], data: data.into() };
+        let tensor = Tensor { element: Element::F16, dims: vec![1], data: data.into() };
         assert_eq!(tensor.to_f32(), Some(vec![1.5]));
         assert!(tensor.is_whole());
     }

@@ -11,6 +11,7 @@
 
 mod analysis;
 mod builder;
+pub mod catalogue;
 pub mod fault;
 mod graph;
 mod info;
@@ -52,6 +53,8 @@ pub enum Error {
         "there is no model file {path}: check the path, or name a model of the catalogue ({known})"
     )]
     NotFound { path: PathBuf, known: String },
+    #[error("the model {name} is not on this machine yet: run \"gst-upscale models fetch {name}\"")]
+    NotFetched { name: String },
     #[error("{path} could not be read: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path} is not a model file that is known here: {why}")]

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Graph, Model, analysis,
+    Error, Graph, Model, analysis, catalogue,
     fault::Fault,
     join, ncnn,
     onnx::{self, Layout},
@@ -136,28 +136,46 @@ fn graph_of(name: &str, options: &OpenOptions) -> Result<Graph, Error> {
     model.graph.map(Arc::unwrap_or_clone).ok_or_else(unknown)
 }
 
-/// One part of a chain.
-fn part(name: &str, _options: &OpenOptions) -> Result<Model, Error> {
-    let path = PathBuf::from(name);
-    let head = head(&path)?;
-    if let Some(format) = FORMATS.iter().find(|format| (format.matches)(&head, &path)) {
-        return Model::from_graph(name, &path, (format.read)(&path)?);
+/// One part of a chain: built in, of the catalogue, or a path.
+fn part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
+    let path = Path::new(name);
+    // A file of the user's wins over a name of the catalogue, save for `builtin`.
+    match catalogue::find(name) {
+        Some(entry) if entry.url.is_none() => match catalogue::built_in(&entry.name) {
+            Some(bytes) => onnx::open(name, path, bytes),
+            None => Err(not_found(path)),
+        },
+        Some(entry) if !path.is_file() => match entry.path() {
+            Some(path) if path.is_file() => file(name, &path, options),
+            _ => Err(Error::NotFetched { name: entry.name.clone() }),
+        },
+        _ => file(name, path, options),
+    }
+}
+
+fn file(name: &str, path: &Path, _options: &OpenOptions) -> Result<Model, Error> {
+    let head = head(path)?;
+    if let Some(format) = FORMATS.iter().find(|format| (format.matches)(&head, path)) {
+        return Model::from_graph(name, path, (format.read)(path)?);
     }
     // An ONNX model begins with its IR version, or goes by its name.
     let onnx = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
     if !onnx && !matches!(head[..], [0x08, 1..=20, ..]) {
         let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
         let why = format!("its content is none of .onnx, {}", known.join(", "));
-        return Err(Error::Unknown { path, why });
+        return Err(Error::Unknown { path: path.into(), why });
     }
-    let bytes = read(&path)?;
-    onnx::open(name, &path, bytes)
+    onnx::open(name, path, read(path)?)
+}
+
+fn not_found(path: &Path) -> Error {
+    Error::NotFound { path: path.into(), known: catalogue::names() }
 }
 
 /// The file's first bytes.
 fn head(path: &Path) -> Result<Vec<u8>, Error> {
     let io = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound { path: path.into(), known: String::new() },
+        std::io::ErrorKind::NotFound => not_found(path),
         _ => Error::Io { path: path.into(), source },
     };
     if fs::metadata(path).map_err(io)?.is_dir() {

@@ -7,6 +7,8 @@ mod open;
 mod read;
 mod settings;
 mod splice;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use open::{open, resized};

@@ -43,6 +43,11 @@ pub(crate) fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error
             join(&adapters.before, &import.graph).and_then(|graph| join(&graph, &adapters.after));
         import.graph = graph.map_err(unsuitable)?;
         splice(&mut import.proto, &adapters.before, &adapters.after).map_err(unsuitable)?;
+        // What they told is done.
+        import
+            .proto
+            .metadata_props
+            .retain(|entry| !entry.key.starts_with("upscale.") || entry.key == "upscale.factor");
         onnx = import.proto.encode_to_vec().into();
     }
     let info = match analyze(&import.graph) {

@@ -1,0 +1,293 @@
+//! Files read, written, adapted, and broken in every way.
+
+use std::{fs, path::Path};
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::{
+    open,
+    proto::{
+        ModelProto, StringStringEntryProto, TensorProto, tensor_proto::DataLocation,
+        tensor_shape_proto::dimension, type_proto,
+    },
+    read::import,
+    write::{Layout, write},
+};
+use crate::{
+    frame::Channels,
+    model::{Border, Element, Error, Graph, Model, Shuffle, Window},
+};
+
+/// A small network with something of everything.
+fn network(channels: u64) -> Graph {
+    let mut graph = Graph::new(channels);
+    let weight: Vec<f32> =
+        (0..4 * channels * channels * 9).map(|i| (i % 7) as f32 * 0.01).collect();
+    let weight = graph.constant_f32("body.weight", &[4 * channels, channels, 3, 3], &weight);
+    let bias = graph.constant_f32("body.bias", &[4 * channels], &vec![0.5; 4 * channels as usize]);
+    let padded = graph.pad("input", [1; 4], Border::Edge);
+    let x = graph.conv(&padded, &weight, Some(&bias), Window::default());
+    let x = graph.leaky_relu(&x, 0.2);
+    let x = graph.depth_to_space(&x, 2, Shuffle::Crd);
+    let base = graph.resize_linear("input", [2.0; 2]);
+    let sum = graph.add(&x, &base);
+    graph.set_output(&sum);
+    graph
+}
+
+fn bytes_of(graph: &Graph) -> Bytes {
+    write(graph, Layout::default()).unwrap()
+}
+
+fn opened(bytes: Bytes) -> Result<Model, Error> {
+    open("test", Path::new("/nowhere/test.onnx"), bytes)
+}
+
+/// The small network's file after `change`.
+fn changed(change: impl FnOnce(&mut ModelProto)) -> Result<Model, Error> {
+    let mut proto = ModelProto::decode(bytes_of(&network(3))).unwrap();
+    change(&mut proto);
+    opened(proto.encode_to_vec().into())
+}
+
+fn why(result: Result<Model, Error>) -> String {
+    result.err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn a_written_graph_reads_back_the_same() {
+    let graph = network(3);
+    let read = import(Path::new("test.onnx"), &bytes_of(&graph)).unwrap();
+    // Scales have a name of their own for float32, beside the graph's.
+    let nodes = |graph: &Graph| {
+        graph
+            .nodes
+            .iter()
+            .map(|n| (n.op.clone(), n.outputs.clone(), n.attributes.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(nodes(&read.graph), nodes(&graph));
+    assert!(
+        graph.constants.iter().all(|(name, tensor)| read.graph.constants.get(name) == Some(tensor))
+    );
+    assert!(read.complete && read.external.is_none());
+}
+
+#[test]
+fn half_precision_keeps_float_ends_and_float_scales() {
+    let layout = Layout { element: Element::F16, batch: Some(2), size: Some((64, 48)) };
+    let read = import(Path::new("test.onnx"), &write(&network(3), layout).unwrap()).unwrap();
+    assert_eq!(read.ends, [Element::F32; 2]);
+    assert_eq!(read.graph.input_dims, [Some(2), Some(3), Some(48), Some(64)]);
+    assert_eq!(read.graph.constants["body.weight"].element, Element::F16);
+    let resize = read.graph.nodes.iter().find(|node| node.op == "Resize").unwrap();
+    assert_eq!(read.graph.constants[&resize.inputs[2]].element, Element::F32);
+    let casts = read.graph.nodes.iter().filter(|node| node.op == "Cast").count();
+    assert_eq!(casts, 2);
+    assert!(opened(write(&network(3), layout).unwrap()).is_ok());
+}
+
+#[test]
+fn weights_too_large_for_half_precision_are_limited() {
+    let mut graph = Graph::new(1);
+    let x = graph.scale("input", 1e6);
+    graph.set_output(&x);
+    let layout = Layout { element: Element::F16, ..Layout::default() };
+    let read = import(Path::new("test.onnx"), &write(&graph, layout).unwrap()).unwrap();
+    assert_eq!(read.graph.constants["factor"].to_f32(), Some(vec![65504.0]));
+}
+
+#[test]
+fn a_file_that_fits_is_kept_to_the_byte() {
+    let bytes = bytes_of(&network(3));
+    let model = opened(bytes.clone()).unwrap();
+    assert_eq!(model.onnx, bytes);
+    assert_eq!((model.info.factor, model.info.halo), (2, Some(1)));
+}
+
+#[test]
+fn metadata_tells_range_order_and_mean() {
+    let model = changed(|proto| {
+        for (key, value) in [("range", "255"), ("order", "bgr"), ("mean", "[1, 2, 3.5]")] {
+            let entry =
+                StringStringEntryProto { key: format!("upscale.{key}"), value: value.into() };
+            proto.metadata_props.push(entry);
+        }
+    })
+    .unwrap();
+    let graph = model.graph.unwrap();
+    assert_eq!(graph.nodes.iter().filter(|node| node.op == "Gather").count(), 2);
+    assert_eq!(graph.nodes.iter().filter(|node| node.op == "Mul").count(), 2);
+    assert_eq!(model.info.halo, Some(1));
+    // What the session loads is the whole of it: nothing is put around it twice.
+    let again = opened(model.onnx.clone());
+    assert_eq!(again.unwrap().onnx, model.onnx);
+}
+
+#[test]
+fn channels_last_is_found_out_from_the_shapes() {
+    let mut inner = network(3);
+    let turned = |order: [i64; 4]| [("perm", crate::model::Attribute::Ints(order.into()))];
+    let ahead = Graph { nodes: Vec::new(), ..Graph::new(3) };
+    let mut graph = Graph { input_dims: vec![None, None, None, Some(3)], ..ahead };
+    let x = graph.push("Transpose", &["input"], turned([0, 3, 1, 2]));
+    graph.set_output(&x);
+    let y = inner.push("Transpose", &[&inner.output.clone()], turned([0, 2, 3, 1]));
+    inner.set_output(&y);
+    let whole = crate::model::join::join(&graph, &inner).unwrap();
+    let model = opened(bytes_of(&whole)).unwrap();
+    assert_eq!((model.info.factor, model.info.channels), (2, Channels::Rgb));
+    assert_eq!(model.info.halo, Some(1));
+    assert_eq!(model.graph.unwrap().input_dims, [None, Some(3), None, None]);
+}
+
+#[test]
+fn four_channels_want_a_word_on_the_fourth() {
+    let bytes = bytes_of(&network(4));
+    assert!(why(opened(bytes.clone())).contains("alpha = true"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rgba.onnx");
+    fs::write(path.with_extension("toml"), "alpha = true\nrange = 255").unwrap();
+    let model = open("rgba", &path, bytes.clone()).unwrap();
+    assert_eq!(model.info.channels, Channels::Rgb);
+    fs::write(path.with_extension("toml"), "aplha = true").unwrap();
+    assert!(why(open("rgba", &path, bytes)).contains("aplha"));
+}
+
+#[test]
+fn what_is_no_enlarger_of_one_picture_is_refused_in_words() {
+    let two = changed(|proto| {
+        let graph = proto.graph.as_mut().unwrap();
+        let mut second = graph.input[0].clone();
+        second.name = "second".into();
+        graph.input.push(second);
+    });
+    assert!(why(two).contains("2 inputs where one picture is wanted"));
+    let three = changed(|proto| {
+        if let Some(type_proto::Value::TensorType(tensor)) =
+            &mut proto.graph.as_mut().unwrap().input[0].r#type.as_mut().unwrap().value
+        {
+            tensor.shape.as_mut().unwrap().dim.remove(0);
+        }
+    });
+    assert!(why(three).contains("has 3 dimensions, wanted are four"));
+    assert!(why(opened(bytes_of(&network(2)))).contains("takes 2 channels"));
+    let strange = changed(|proto| proto.graph.as_mut().unwrap().node[0].op_type = "Enlarge".into());
+    assert!(why(strange).contains("operator Enlarge"));
+}
+
+#[test]
+fn absurd_dimensions_and_circles_are_refused() {
+    let wide = changed(|proto| {
+        if let Some(type_proto::Value::TensorType(tensor)) =
+            &mut proto.graph.as_mut().unwrap().input[0].r#type.as_mut().unwrap().value
+        {
+            let width = &mut tensor.shape.as_mut().unwrap().dim[3];
+            width.value = Some(dimension::Value::DimValue(i64::MAX));
+        }
+    });
+    assert!(why(wide).contains("dimension of 9223372036854775807"));
+    let huge = changed(|proto| {
+        for tensor in &mut proto.graph.as_mut().unwrap().initializer {
+            tensor.dims.fill(i64::MAX);
+        }
+    });
+    assert!(why(huge).contains("of dimensions"));
+    let negative = changed(|proto| proto.graph.as_mut().unwrap().initializer[0].dims[0] = i64::MIN);
+    assert!(why(negative).contains("negative"));
+    let circle = changed(|proto| {
+        let graph = proto.graph.as_mut().unwrap();
+        graph.node[0].input[0] = graph.node[2].output[0].clone();
+    });
+    assert!(why(circle).contains("circle"));
+    for value in [i64::MAX, i64::MIN, 0, -1] {
+        let strided = changed(|proto| {
+            for node in &mut proto.graph.as_mut().unwrap().node {
+                for attribute in &mut node.attribute {
+                    attribute.i = value;
+                    attribute.ints.fill(value);
+                }
+            }
+        });
+        assert!(strided.is_err());
+    }
+}
+
+#[test]
+fn truncated_files_are_refused_and_flipped_bytes_do_no_harm() {
+    let bytes = bytes_of(&network(1));
+    for length in (0..bytes.len() - 1).step_by(5) {
+        assert!(opened(bytes.slice(..length)).is_err(), "the first {length} bytes");
+    }
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as usize
+    };
+    let start = std::time::Instant::now();
+    while start.elapsed().as_secs() < 2 {
+        let mut broken = bytes.to_vec();
+        for _ in 0..1 + random() % 4 {
+            let place = random() % broken.len();
+            broken[place] = match random() % 3 {
+                0 => 0xff,
+                1 => 0,
+                _ => random() as u8,
+            };
+        }
+        // Any answer will do, as long as there is one.
+        drop(opened(broken.into()));
+    }
+}
+
+/// The small network with its weights in the file `location` beside it.
+fn outside(location: &str, offset: &str) -> ModelProto {
+    let mut proto = ModelProto::decode(bytes_of(&network(3))).unwrap();
+    let entry =
+        |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
+    let weights: &mut TensorProto = proto
+        .graph
+        .as_mut()
+        .unwrap()
+        .initializer
+        .iter_mut()
+        .find(|t| t.name == "body.weight")
+        .unwrap();
+    weights.data_location = DataLocation::External.into();
+    let length = weights.raw_data.len().to_string();
+    weights.raw_data = Bytes::new();
+    weights.external_data =
+        vec![entry("location", location), entry("offset", offset), entry("length", &length)];
+    proto
+}
+
+#[test]
+fn outside_weights_come_from_the_models_own_folder_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("models/net.onnx");
+    fs::create_dir(folder.path().join("models")).unwrap();
+    let weights = vec![0u8; 12 * 3 * 9 * 4 + 8];
+    fs::write(folder.path().join("secret"), &weights).unwrap();
+    fs::write(folder.path().join("models/net.data"), &weights).unwrap();
+    std::os::unix::fs::symlink("../secret", folder.path().join("models/link")).unwrap();
+    let try_open = |location: &str, offset: &str| {
+        open("net", &path, outside(location, offset).encode_to_vec().into())
+    };
+    let model = try_open("net.data", "8").unwrap();
+    assert_eq!(model.external.as_deref(), path.parent());
+    let secret = folder.path().join("secret").display().to_string();
+    for location in ["../secret", "link", &secret, "", "sub/../../secret"] {
+        assert!(
+            why(try_open(location, "0")).contains("folder") || location.is_empty(),
+            "{location}"
+        );
+        assert!(try_open(location, "0").is_err(), "{location}");
+    }
+    for offset in ["9", "18446744073709551615", "-1", "x"] {
+        assert!(try_open("net.data", offset).is_err(), "{offset}");
+    }
+    assert!(why(try_open("gone", "0")).contains("could not be read"));
+}
