@@ -37,10 +37,11 @@ name=$(basename "$input")
 result="$out/${name%.*}-upscaled.mp4"
 upscale="upscale model=${MODEL:-builtin} scale=${SCALE:-0}"
 line=(filesrc "location=$input" ! decodebin name=in
-      in. ! video/x-raw ! queue ! deinterlace ! videoconvert ! videoscale ! video/x-raw,width=1280,height=720
+      in. ! video/x-raw ! queue ! deinterlace ! videoconvert ! $upscale
       ! videoconvert ! video/x-raw,format=I420 ! x264enc speed-preset=veryfast pass=quant quantizer=18
       ! h264parse ! queue ! mux.)
-if gst-discoverer-1.0 "$input" 2>/dev/null | grep -q '^ *audio'; then
+# Not by a pipe: grep would end first, and its success be lost to pipefail.
+if grep -q '^ *audio' <<<"$(gst-discoverer-1.0 "$input")"; then
   line+=(in. ! audio/x-raw ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0
          ! audioconvert ! audioresample ! avenc_aac ! queue ! mux.)
 fi
