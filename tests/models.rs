@@ -76,3 +76,210 @@ fn a_chain_is_one_model() {
     assert_eq!(chain.info.parameters, 2 * one.info.parameters);
     assert!(chain.info.halo > one.info.halo);
 }
+
+mod running {
+    //! Models rewritten in every way, run through ONNX Runtime.
+
+    use std::path::{Path, PathBuf};
+
+    use gstupscale::{
+        frame::Image,
+        inference::{Backend, Engine, EngineOptions, Error, Infer, Monitor, Precision},
+        model::{Attribute, Element, Graph, Model, Window, onnx::Layout},
+    };
+
+    struct Quiet;
+
+    impl Monitor for Quiet {
+        fn progress(&self, _percent: u32, _what: &str) {}
+
+        fn cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    /// A picture of different samples, put through the model; `None`, saying so, where there
+    /// is no ONNX Runtime.
+    fn run(model: &Model, width: usize, height: usize) -> Option<(Image, Image)> {
+        let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
+        let (backend, precision) = (Backend::Cpu, Precision::Fp32);
+        let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
+        let mut engine = match Engine::load(model, &options, &Quiet) {
+            Err(error @ Error::NoLibrary { .. }) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+            engine => engine.unwrap(),
+        };
+        let mut input = Image::new(model.info.channels.count(), width, height);
+        for (index, sample) in input.data_mut().iter_mut().enumerate() {
+            *sample = (index * 37 % 101) as f32 / 100.0;
+        }
+        let mut output = Image::default();
+        engine.run(&input, &mut output).unwrap();
+        Some((input, output))
+    }
+
+    #[track_caller]
+    fn alike(a: &Image, b: &Image, within: f32) {
+        assert_eq!((a.channels(), a.width(), a.height()), (b.channels(), b.width(), b.height()));
+        let worst = a.data().iter().zip(b.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= within, "differs by {worst}");
+    }
+
+    /// The model of a file with these settings beside it.
+    fn file(graph: &Graph, settings: &str) -> Model {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.onnx");
+        let bytes = gstupscale::model::onnx::write(graph, Layout::default()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::write(path.with_extension("toml"), settings).unwrap();
+        Model::open(&path.display().to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_network_of_its_own_range_mean_order_and_layout_gets_what_it_wants() {
+        // Adds 25.5 to the third channel (blue's place is red's in BGR) of NHWC pictures.
+        let mut graph = Graph::new(3);
+        graph.input_dims = vec![None, None, None, Some(4)];
+        let change = graph.constant_f32("change", &[4], &[0.0, 0.0, 25.5, 0.0]);
+        let x = graph.add("input", &change);
+        // Its own mean comes back on: what it saw was less that mean, opaque.
+        let opaque = graph.constant_f32("opaque", &[4], &[1.0, 1.0, 1.0, 1.0 / 255.0]);
+        let x = graph.mul(&x, &opaque);
+        graph.set_output(&x);
+        let settings = "order = 'bgr'\nrange = 255\nmean = [103.15, 111.56, 114.36]\nalpha = true";
+        let model = file(&graph, settings);
+        let Some((mut input, output)) = run(&model, 7, 5) else { return };
+        input.channel_mut(0).iter_mut().for_each(|sample| *sample += 0.1);
+        alike(&output, &input, 1e-5);
+    }
+
+    #[test]
+    fn an_unshuffle_is_undone_by_a_shuffle() {
+        let mut graph = Graph::new(3);
+        let x = graph.space_to_depth("input", 2, 3);
+        let x = graph.depth_to_space(&x, 2, gstupscale::model::Shuffle::Crd);
+        graph.set_output(&x);
+        let model = Model::from_graph("unshuffle", Path::new("unshuffle"), graph).unwrap();
+        let Some((input, output)) = run(&model, 6, 4) else { return };
+        alike(&output, &input, 0.0);
+    }
+
+    #[test]
+    fn a_network_that_crops_gives_a_full_frame_in_place() {
+        // A delta in the middle of a 5×5 window: the picture itself, less two at each side.
+        let mut graph = Graph::new(1);
+        let mut delta = [0.0; 25];
+        delta[12] = 1.0;
+        let weight = graph.constant_f32("weight", &[1, 1, 5, 5], &delta);
+        let x = graph.conv("input", &weight, None, Window::default());
+        graph.set_output(&x);
+        let model = Model::from_graph("crop", Path::new("crop"), graph).unwrap();
+        assert_eq!(model.info.halo, Some(2));
+        let Some((input, output)) = run(&model, 9, 8) else { return };
+        alike(&output, &input, 0.0);
+    }
+
+    #[test]
+    fn a_chain_equals_its_parts_one_after_the_other() {
+        let one = Model::open("builtin").unwrap();
+        let both = Model::open("builtin,builtin").unwrap();
+        let Some((_, chained)) = run(&both, 12, 10) else { return };
+        let Some((_, first)) = run(&one, 12, 10) else { return };
+        let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
+        let (backend, precision) = (Backend::Cpu, Precision::Fp32);
+        let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
+        let mut engine = Engine::load(&one, &options, &Quiet).unwrap();
+        let mut second = Image::default();
+        engine.run(&first, &mut second).unwrap();
+        alike(&chained, &second, 1e-5);
+    }
+
+    #[test]
+    fn half_precision_and_fixed_sizes_stay_close() {
+        let model = Model::open("builtin").unwrap();
+        let layout = Layout { element: Element::F16, batch: Some(1), size: Some((16, 12)) };
+        let onnx = model.onnx_at(layout).unwrap();
+        let mut half = Model { onnx, digest: "half".into(), ..model.clone() };
+        half.info.fixed_size = layout.size;
+        let Some((_, exact)) = run(&model, 16, 12) else { return };
+        let Some((_, close)) = run(&half, 16, 12) else { return };
+        alike(&close, &exact, 0.01);
+    }
+
+    #[test]
+    fn the_halo_worked_out_is_the_halo_measured() {
+        // One sample of the input is changed: how far away does the output change?
+        let mut graphs: Vec<(&str, Graph)> = Vec::new();
+        let ones = |graph: &mut Graph, size: u64| {
+            graph.constant_f32("w", &[1, 1, size, size], &vec![0.25; (size * size) as usize])
+        };
+        let mut graph = Graph::new(1);
+        let w = ones(&mut graph, 9);
+        let window = Window { stride: [2; 2], ..Window::padded(4) };
+        let x = graph.conv_transpose("input", &w, None, window, [1; 2]);
+        let w = ones(&mut graph, 3);
+        let x = graph.conv(&x, &w, None, Window::padded(1));
+        graph.set_output(&x);
+        graphs.push(("transposed", graph));
+        for (name, cubic) in [("linear", false), ("cubic", true)] {
+            for scale in [2.0, 3.0] {
+                let mut graph = Graph::new(1);
+                let w = ones(&mut graph, 3);
+                let x = graph.conv("input", &w, None, Window::padded(1));
+                let x = match cubic {
+                    true => graph.resize_cubic(&x, [scale; 2]),
+                    false => graph.resize_linear(&x, [scale; 2]),
+                };
+                let x = graph.conv(&x, &w, None, Window::padded(1));
+                graph.set_output(&x);
+                graphs.push((name, graph));
+            }
+        }
+        let mut graph = Graph::new(1);
+        let w = ones(&mut graph, 3);
+        let x = graph.conv("input", &w, None, Window { stride: [2; 2], ..Window::padded(1) });
+        let kernel =
+            [("kernel_shape", Attribute::Ints(vec![3, 3])), ("pads", Attribute::Ints(vec![1; 4]))];
+        let x = graph.push("AveragePool", &[&x], kernel);
+        let x = graph.resize_nearest(&x, [4.0; 2]);
+        let x = graph.conv(&x, &w, None, Window::padded(1));
+        graph.set_output(&x);
+        graphs.push(("strided", graph));
+
+        for (name, graph) in graphs {
+            let model = Model::from_graph(name, Path::new(name), graph).unwrap();
+            let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
+            let (backend, precision) = (Backend::Cpu, Precision::Fp32);
+            let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
+            let mut engine = match Engine::load(&model, &options, &Quiet) {
+                Err(error @ Error::NoLibrary { .. }) => return eprintln!("skipped: {error}"),
+                engine => engine.unwrap(),
+            };
+            let (side, factor) = (48, model.info.factor as usize);
+            let align = model.info.align as usize;
+            let mut measured = 0;
+            let (mut plain, mut changed) = (Image::default(), Image::default());
+            engine.run(&Image::new(1, side, side), &mut plain).unwrap();
+            for place in 20..20 + align {
+                let mut input = Image::new(1, side, side);
+                input.row_mut(0, place)[place] = 1.0;
+                engine.run(&input, &mut changed).unwrap();
+                for y in 0..side * factor {
+                    for x in 0..side * factor {
+                        if plain.row(0, y)[x] != changed.row(0, y)[x] {
+                            // From the nearest pixel of the aligned block that this is in.
+                            let block = x / factor / align * align;
+                            let away = block
+                                .saturating_sub(place)
+                                .max(place.saturating_sub(block + align - 1));
+                            measured = measured.max(away);
+                        }
+                    }
+                }
+            }
+            assert_eq!(model.info.halo, Some(measured as u32), "{name} {factor}");
+        }
+    }
+}

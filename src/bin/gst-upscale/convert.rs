@@ -1,0 +1,52 @@
+//! `models convert`.
+
+use std::{error::Error, io::Write, path::Path};
+
+use gstupscale::model::{
+    Element, Model,
+    onnx::{self, Layout},
+};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Weights and arithmetic in half precision; input and output stay float32.
+    #[arg(long)]
+    half: bool,
+    /// Frames a batch; any number if not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: Option<u32>,
+    /// The only input size, as WIDTHxHEIGHT; any if not given.
+    #[arg(long, value_parser = size)]
+    size: Option<(u32, u32)>,
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text
+        .split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides
+        .filter(|(width, height)| (1..=32768).contains(width) && (1..=32768).contains(height))
+        .ok_or_else(|| "wanted is WIDTHxHEIGHT, such as 640x360".into())
+}
+
+pub fn convert(name: &str, output: &Path, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let model = Model::open(name)?;
+    let element = if arguments.half { Element::F16 } else { Element::F32 };
+    let layout = Layout { element, batch: arguments.batch, size: arguments.size };
+    let bytes = match (&model.graph, &model.external) {
+        // Weights that lie in other files come along.
+        (Some(graph), Some(_)) => onnx::write(graph, layout)?,
+        (None, Some(_)) => return Err(
+            "the model keeps its weights in other files and has operators that cannot be rewritten"
+                .into(),
+        ),
+        _ => model.onnx_at(layout)?,
+    };
+    let folder =
+        output.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&bytes)?;
+    file.persist(output)?;
+    println!("{}: {} bytes", output.display(), bytes.len());
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! `gst-upscale`: the models that the element `upscale` can use, from the command line.
+
+mod check;
+mod convert;
+mod fetch;
+mod list;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Enlarge video with neural networks: manage the models that GStreamer's upscale uses.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    room: Room,
+}
+
+#[derive(Subcommand)]
+enum Room {
+    /// List, fetch, convert and check models.
+    #[command(subcommand)]
+    Models(Command),
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the models that are known by name.
+    List,
+    /// Say all that is known of a model.
+    Show {
+        /// A name of the list, or a file.
+        model: String,
+    },
+    /// Fetch models by name, into the user's data folder.
+    Fetch {
+        /// Names of the list.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Write a model as an ONNX file.
+    Convert {
+        /// A name of the list, or a file.
+        model: String,
+        /// The file to write.
+        output: PathBuf,
+        #[command(flatten)]
+        layout: convert::Arguments,
+    },
+    /// Run models once, and say what they are and how long they take.
+    Check {
+        /// Names of the list, or files.
+        #[arg(required = true)]
+        models: Vec<String>,
+        /// Processor threads; 0: all.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+        /// Side of the picture to run on, in pixels.
+        #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
+        tile: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let Room::Models(command) = Arguments::parse().room;
+    let done = match command {
+        Command::List => {
+            list::list();
+            Ok(())
+        }
+        Command::Show { model } => list::show(&model),
+        Command::Fetch { names } => names.iter().try_for_each(|name| fetch::fetch_named(name)),
+        Command::Convert { model, output, layout } => convert::convert(&model, &output, &layout),
+        Command::Check { models, threads, tile } => check::check(&models, threads, tile),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gst-upscale: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
