@@ -1,0 +1,69 @@
+//! Frames that the benchmark makes for itself.
+
+/// Frames of one caps, in memory, R′G′B′ at first.
+pub struct Clip {
+    pub caps: gst::Caps,
+    pub frames: Vec<gst::Buffer>,
+    pub width: u32,
+    pub height: u32,
+}
+
+impl Clip {
+    /// Smooth shapes and hard edges that move a pixel in each frame: nothing can be reused.
+    pub fn pan(width: u32, height: u32, count: u32) -> Self {
+        Self::draw(width, height, count, |x, y, frame| {
+            let (x, y) = (x + frame, y);
+            let wave = ((x as f32 * 0.11).sin() + (y as f32 * 0.07).cos()) * 60.0 + 128.0;
+            let edge = if (x / 23 + y / 17) % 3 == 0 { 40 } else { 0 };
+            [wave as u8, (wave as u8).wrapping_add(edge), (x ^ y) as u8 / 4 + 64]
+        })
+    }
+
+    pub fn draw(
+        width: u32,
+        height: u32,
+        count: u32,
+        pixel: impl Fn(u32, u32, u32) -> [u8; 3],
+    ) -> Self {
+        let caps = gst_video::VideoCapsBuilder::new()
+            .format(gst_video::VideoFormat::Rgb)
+            .width(width as i32)
+            .height(height as i32)
+            .framerate((25, 1).into())
+            .build();
+        let stride = (width as usize * 3).next_multiple_of(4);
+        let frames = (0..count).map(|frame| {
+            let mut bytes = vec![0u8; stride * height as usize];
+            for (y, row) in bytes.chunks_exact_mut(stride).enumerate() {
+                for (x, sample) in row.chunks_exact_mut(3).take(width as usize).enumerate() {
+                    sample.copy_from_slice(&pixel(x as u32, y as u32, frame));
+                }
+            }
+            stamped(gst::Buffer::from_slice(bytes), frame)
+        });
+        Self { caps, frames: frames.collect(), width, height }
+    }
+
+    /// The same frames in another format.
+    pub fn in_format(self, format: &str) -> Self {
+        let convert = gst::ElementFactory::make("videoconvert").build().expect("videoconvert");
+        let mut harness = gst_check::Harness::with_element(&convert, Some("sink"), Some("src"));
+        let mut caps = self.caps.copy();
+        caps.make_mut().set("format", format);
+        harness.set_caps(self.caps, caps.clone());
+        let frames = self.frames.into_iter().zip(0..).map(|(frame, number)| {
+            let out = harness.push_and_pull(frame).expect("videoconvert gives a frame");
+            stamped(out.copy_deep().expect("memory"), number)
+        });
+        let frames = frames.collect();
+        Self { caps, frames, ..self }
+    }
+}
+
+fn stamped(mut buffer: gst::Buffer, number: u32) -> gst::Buffer {
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(gst::ClockTime::from_mseconds(40) * u64::from(number));
+        buffer.set_duration(gst::ClockTime::from_mseconds(40));
+    }
+    buffer
+}
