@@ -14,4 +14,5 @@ mod metas;
 mod model_loading;
 mod negotiation;
 mod passthrough;
+mod pixels;
 mod properties;

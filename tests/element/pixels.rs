@@ -1,0 +1,86 @@
+//! What the frames show.
+
+use gst::prelude::*;
+use gst_controller::prelude::*;
+
+use crate::bench::{Bench, rgb};
+
+/// An 8×4 RGB frame in which every pixel differs.
+fn colourful(bench: &Bench, number: u64) -> gst::Buffer {
+    let mut frame = bench.frame(number, 0);
+    let mut map = frame.get_mut().unwrap().map_writable().unwrap();
+    for (at, sample) in map.iter_mut().enumerate() {
+        *sample = (at * 37 % 251) as u8;
+    }
+    drop(map);
+    frame
+}
+
+fn samples(frame: &gst::Buffer) -> Vec<u8> {
+    frame.map_readable().unwrap().to_vec()
+}
+
+#[test]
+fn the_models_picture_comes_out() {
+    let mut bench = Bench::with_caps("", &rgb(8, 4));
+    let frame = colourful(&bench, 0);
+    let small = samples(&frame);
+    let large = samples(&bench.push_and_pull(frame));
+    for y in 0..8 {
+        for x in 0..16 {
+            let (at, from) = ((y * 16 + x) * 3, (y / 2 * 8 + x / 2) * 3);
+            assert_eq!(large[at..at + 3], small[from..from + 3], "at {x},{y}");
+        }
+    }
+    assert_eq!(bench.fake.runs(), 1);
+}
+
+#[test]
+fn without_its_share_the_model_does_not_run() {
+    let mut bench = Bench::with_caps("blend=0", &rgb(8, 4));
+    let frame = colourful(&bench, 0);
+    bench.push_and_pull(frame);
+    assert_eq!(bench.fake.runs(), 0);
+}
+
+#[test]
+fn blend_follows_its_controller_in_stream_time() {
+    let mut bench = Bench::with_caps("", &rgb(8, 4));
+    let source = gst_controller::InterpolationControlSource::new();
+    source.set_mode(gst_controller::InterpolationMode::Linear);
+    source.set(gst::ClockTime::ZERO, 1.0);
+    source.set(gst::ClockTime::from_mseconds(200), 0.0);
+    let binding = gst_controller::DirectControlBinding::new(&bench.element, "blend", &source);
+    bench.element.add_control_binding(&binding).unwrap();
+    let pictures: Vec<_> = (0..3)
+        .map(|number| {
+            let frame = colourful(&bench, number);
+            samples(&bench.push_and_pull(frame))
+        })
+        .collect();
+    // All of the model, then half, then none.
+    for (at, half) in pictures[1].iter().enumerate() {
+        let mean = (i32::from(pictures[0][at]) + i32::from(pictures[2][at])).div_euclid(2);
+        // Over- and undershoots of the enlargement are cut in the last one only.
+        let cut = matches!(pictures[2][at], 0 | 255);
+        assert!(cut || (mean - i32::from(*half)).abs() <= 1, "sample {at}");
+    }
+    assert!(pictures[0] != pictures[2], "blend does nothing");
+}
+
+#[test]
+fn grain_is_new_in_each_frame_and_the_same_after_a_seek() {
+    let mut bench = Bench::with_caps("grain=1", &rgb(64, 64));
+    let mut grainy = |number| {
+        let frame = bench.frame(number, 128);
+        samples(&bench.push_and_pull(frame))
+    };
+    let (first, second) = (grainy(0), grainy(1));
+    assert!(first != second, "the same grain twice");
+    bench.harness.push_event(gst::event::FlushStart::new());
+    bench.harness.push_event(gst::event::FlushStop::new(true));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    let frame = bench.frame(0, 128);
+    assert!(samples(&bench.push_and_pull(frame)) == first, "other grain after a seek");
+}
