@@ -74,9 +74,8 @@ impl Failure {
                     _ => Library(LibraryError::Failed),
                 }
             }
-            Self::Upscaler(upscaler::Error::NoMemory { .. }) | Self::NoMemory => {
-                Resource(ResourceError::NoSpaceLeft)
-            }
+            Self::Upscaler(upscaler::Error::NoMemory { .. } | upscaler::Error::TooLarge { .. })
+            | Self::NoMemory => Resource(ResourceError::NoSpaceLeft),
             Self::Upscaler(_) | Self::TooLarge(_) | Self::Interlaced | Self::Frames(_) => {
                 Stream(StreamError::Format)
             }

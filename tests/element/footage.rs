@@ -17,7 +17,7 @@ use crate::{
 fn run(file: &Path, elements: &str) -> Result<Vec<VideoInfo>, gst::Message> {
     init();
     let description = format!(
-        "filesrc location={} ! decodebin3 ! video/x-raw ! identity eos-after=5 ! {elements} \
+        "filesrc location={} ! decodebin ! video/x-raw ! identity eos-after=5 ! {elements} \
          ! fakesink sync=false",
         file.display()
     );
