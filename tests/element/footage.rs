@@ -11,14 +11,14 @@ use crate::{
     fake::Fake,
 };
 
-/// Runs the first frames of a file through `elements`, in which `upscale name=u` stands; the
-/// caps that come out of it, or the first error.
+/// Runs the first frame of a file through `elements`, in which `upscale name=u` stands; the
+/// caps on both sides of it, or the first error.
 #[track_caller]
 fn run(file: &Path, elements: &str) -> Result<Vec<VideoInfo>, gst::Message> {
     init();
     let description = format!(
-        "filesrc location={} ! decodebin ! video/x-raw ! identity eos-after=5 ! {elements} \
-         ! fakesink sync=false",
+        "filesrc location={} ! decodebin ! video/x-raw ! {elements} \
+         ! fakesink",
         file.display()
     );
     let pipeline = gst::parse::launch(&description).unwrap().downcast::<gst::Pipeline>().unwrap();
@@ -27,8 +27,8 @@ fn run(file: &Path, elements: &str) -> Result<Vec<VideoInfo>, gst::Message> {
     upscale.set_engine_source(Arc::new(Fake::default()));
     element.set_property("model", "x2");
 
-    let _ = pipeline.set_state(gst::State::Playing);
-    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
+    let _ = pipeline.set_state(gst::State::Paused);
+    let kinds = [gst::MessageType::AsyncDone, gst::MessageType::Error];
     let end = pipeline.bus().unwrap().timed_pop_filtered(LONG, &kinds).expect("an end");
     let infos = ["sink", "src"].map(|pad| {
         let caps = element.static_pad(pad).unwrap().current_caps();
@@ -36,7 +36,7 @@ fn run(file: &Path, elements: &str) -> Result<Vec<VideoInfo>, gst::Message> {
     });
     pipeline.set_state(gst::State::Null).unwrap();
     match end.type_() {
-        gst::MessageType::Eos => Ok(infos.into_iter().flatten().collect()),
+        gst::MessageType::AsyncDone => Ok(infos.into_iter().flatten().collect()),
         _ => Err(end),
     }
 }
