@@ -5,7 +5,7 @@
 //!
 //! 1. [`Reference::compare`] says which blocks of the frame differ from it;
 //! 2. [`Reference::update`] copies those blocks into it;
-//! 3. the planner names the regions whose picture depends on them, and those are computed from
+//! 3. [`Planner::plan`] names the regions whose picture depends on them, and those are computed from
 //!    [`Reference::frame`], not from the frame that came.
 //!
 //! With [`Mode::Exact`] the reference then equals the frame, so that the result equals that of
@@ -14,9 +14,15 @@
 //! times meet without a seam.
 
 mod changed_map;
+mod cost;
+mod cover;
 mod plane;
+mod planner;
 mod reference;
 mod refresh;
+mod span;
 
 pub use changed_map::ChangedMap;
+pub use cost::CostModel;
+pub use planner::{Dependence, Plan, Planner, Region, Shapes};
 pub use reference::{Mode, Reference};

@@ -343,4 +343,28 @@ mod tests {
         let error = reference.compare(&other.get(), Mode::Exact).unwrap_err();
         assert!(matches!(error, Error::OtherFrame { .. }));
     }
+
+    #[test]
+    #[ignore = "a measurement"]
+    fn comparing_time() {
+        let info = info(PixelFormat::Nv12, 1920, 1080);
+        let same = Frame::new(info, 16);
+        let mut noise = Frame::new(info, 16);
+        let bytes = noise.planes.iter_mut().flat_map(|(data, _)| data);
+        bytes.enumerate().for_each(|(index, byte)| *byte = ((index * index) >> 7) as u8);
+        let mut reference = after(&same);
+        for (name, frame) in [("equal", &same), ("all different", &noise)] {
+            for mode in [Mode::Exact, TOLERANT] {
+                let times = (0..30).map(|_| {
+                    let start = std::time::Instant::now();
+                    let map = reference.compare(&frame.get(), mode).unwrap();
+                    (start.elapsed(), map.count())
+                });
+                println!("{name}, {mode:?}: {:?} and blocks", times.min().unwrap());
+            }
+        }
+        let start = std::time::Instant::now();
+        reference.update_rect(&noise.get(), Rect::of_size(1920, 1080)).unwrap();
+        println!("taking all: {:?}", start.elapsed());
+    }
 }

@@ -1,0 +1,179 @@
+//! From what changed to the regions to compute.
+
+use super::{
+    changed_map::{ChangedMap, set_bits},
+    cost::CostModel,
+    cover::{Cells, Mask, Search},
+    span::Direction,
+};
+use crate::frame::Rect;
+
+/// How a place of the canvas depends on the input around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dependence {
+    /// Input pixels around a place that the model looks at.
+    pub halo: u32,
+    /// How many pixels around a changed one differ in what the model is given, before it looks
+    /// at them (interpolated chroma).
+    pub spread: u32,
+    /// What regions begin at multiples of, and have sides that are multiples of, ≥ 1.
+    pub align: u32,
+}
+
+/// The shapes that regions may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shapes {
+    /// The sides of what is read are multiples of this where the frame has room, so that an
+    /// engine that keeps memory for each shape sees finitely many; 1: any.
+    pub grid: u32,
+    /// The least side of what the model is given, ≥ 1.
+    pub min_side: u32,
+    /// The greatest width and height, halo not counted; those by which a whole frame is cut too.
+    pub largest: (u32, u32),
+}
+
+/// A part of the input that goes through the model in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The input pixels whose enlarged picture is kept.
+    pub compute: Rect,
+    /// The input pixels that are read: at least the halo around `compute`, ending exactly at
+    /// the border of the frame.
+    pub read: Rect,
+}
+
+/// What to compute for a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing: the canvas holds.
+    Nothing,
+    /// These; the rest of the canvas holds.
+    Regions(Vec<Region>),
+    /// Everything, which is cheaper than regions.
+    Whole,
+}
+
+/// Plans the frames of one stream.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    x: Direction,
+    y: Direction,
+    cost: CostModel,
+}
+
+impl Planner {
+    /// For frames of `width` × `height` pixels.
+    pub fn new(
+        width: u32,
+        height: u32,
+        dependence: Dependence,
+        shapes: Shapes,
+        cost: CostModel,
+    ) -> Self {
+        let align = dependence.align.max(1);
+        let reach = dependence.halo.saturating_add(dependence.spread);
+        let direction = |length, most: u32| {
+            let mut direction = Direction::new(length, reach, dependence.halo);
+            direction.align = align;
+            direction.grid = least_common_multiple(shapes.grid.max(1), align);
+            direction.least = shapes.min_side.max(1);
+            direction.most = most.max(1);
+            direction
+        };
+        Self { x: direction(width, shapes.largest.0), y: direction(height, shapes.largest.1), cost }
+    }
+
+    /// What to compute when these blocks changed, as cheap as can be found quickly.
+    pub fn plan(&self, changed: &ChangedMap) -> Plan {
+        if changed.size() != (self.x.length, self.y.length) {
+            return Plan::Whole;
+        }
+        let mask = self.affected(changed);
+        let mut search = Search::new(&mask, &self.x, &self.y, self.cost);
+        // What regions save must be more than rounding.
+        match search.run(self.whole_seconds() * (1.0 - 1e-6)) {
+            None => Plan::Whole,
+            Some(cells) if cells.is_empty() => Plan::Nothing,
+            Some(cells) => {
+                Plan::Regions(cells.into_iter().flat_map(|cells| self.regions(cells)).collect())
+            }
+        }
+    }
+
+    /// Seconds that a plan takes.
+    pub fn seconds(&self, plan: &Plan) -> f64 {
+        match plan {
+            Plan::Nothing => 0.0,
+            Plan::Whole => self.whole_seconds(),
+            Plan::Regions(regions) => {
+                let pixels = regions.iter().map(|region| self.given(region)).sum();
+                self.cost.seconds(regions.len() as u64, pixels)
+            }
+        }
+    }
+
+    /// Pixels that the model is given for a region, padding included.
+    fn given(&self, region: &Region) -> u64 {
+        let padded = |direction: &Direction, side: u32| {
+            u64::from(side.max(direction.least).next_multiple_of(direction.align))
+        };
+        padded(&self.x, region.read.width) * padded(&self.y, region.read.height)
+    }
+
+    fn whole_seconds(&self) -> f64 {
+        let size = |direction: &Direction| direction.size(direction.pixels(0, direction.cells()));
+        let ((columns, width), (rows, height)) = (size(&self.x), size(&self.y));
+        self.cost.seconds(columns * rows, width * height)
+    }
+
+    /// The places whose picture depends on changed blocks.
+    fn affected(&self, changed: &ChangedMap) -> Mask {
+        let mut mask = Mask::new(self.x.cells(), self.y.cells());
+        let mut bits = mask.blank_row();
+        for row in 0..changed.rows() {
+            bits.fill(0);
+            let mut pending: Option<(usize, usize)> = None;
+            for run in changed.runs(row) {
+                let (from, to) = self.x.affected(run.start, run.end);
+                pending = match pending {
+                    Some((start, end)) if from <= end => Some((start, to.max(end))),
+                    Some((start, end)) => {
+                        set_bits(&mut bits, start..end);
+                        Some((from, to))
+                    }
+                    None => Some((from, to)),
+                };
+            }
+            if let Some((start, end)) = pending {
+                set_bits(&mut bits, start..end);
+                let (from, to) = self.y.affected(row, row + 1);
+                mask.add(&bits, from, to);
+            }
+        }
+        mask
+    }
+
+    fn regions(&self, cells: Cells) -> impl Iterator<Item = Region> {
+        let rows = self.y.parts(self.y.pixels(cells.y, cells.bottom));
+        rows.flat_map(move |y| {
+            let columns = self.x.parts(self.x.pixels(cells.x, cells.right));
+            columns.map(move |x| {
+                let rect = |x: super::span::Span, y: super::span::Span| {
+                    Rect::new(x.start, y.start, x.length(), y.length())
+                };
+                Region { compute: rect(x, y), read: rect(self.x.read(x), self.y.read(y)) }
+            })
+        })
+    }
+}
+
+fn least_common_multiple(a: u32, b: u32) -> u32 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x.max(1)).saturating_mul(b)
+}
+
+#[cfg(test)]
+mod tests;
