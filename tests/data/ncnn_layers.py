@@ -110,6 +110,8 @@ CASES = [
     ("Pooling mean, zeros counted", ["Pooling p 1 1 a z 0=1 1=3 2=1 3=1 5=1 6=1"], "", 8),
     ("Pooling maximum, padded, full", ["Pooling p 1 1 a z 0=0 1=3 2=1 3=1"], "", 8),
     *[(f"Interp type {kind} by {scale}", [f"Interp i 1 1 a z 0={kind} 1={scale} 2={scale}"], "", 8) for kind in (1, 2, 3) for scale in ("2.0", "3.0", "4.0")],
+    ("Interp type 2, corners aligned", ["Interp i 1 1 a z 0=2 1=2.0 2=2.0 6=1"], "", 8),
+    ("Interp type 3, corners aligned", ["Interp i 1 1 a z 0=3 1=2.0 2=2.0 6=1"], "", 8),
     ("Interp up 4, half by bicubic", ["Interp i 1 1 a b 0=1 1=4.0 2=4.0", "Interp j 1 1 b z 0=3 1=5.0e-01 2=5.0e-01"], "", 8),
     ("Interp up 4, three quarters by bicubic", ["Interp i 1 1 a b 0=1 1=4.0 2=4.0", "Interp j 1 1 b z 0=3 1=7.5e-01 2=7.5e-01"], "", 8),
     ("Interp up 4, half by bilinear", ["Interp i 1 1 a b 0=1 1=4.0 2=4.0", "Interp j 1 1 b z 0=2 1=5.0e-01 2=5.0e-01"], "", 8),

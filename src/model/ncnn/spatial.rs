@@ -155,15 +155,23 @@ pub fn interp(layer: &Layer, net: &mut Net) -> Result<Blob, Fault> {
     let [Some(tall), Some(wide)] = scale.map(ratio) else {
         return Err(layer.unsuitable(format_args!("resizes by {scale:?}")));
     };
-    // Corner on corner, the places of samples depend on the picture's size.
-    if layer.int(6, 0)? != 0 {
-        return Err(layer.unsuitable("aligns corners, which no part of a picture can"));
-    }
-    let value = match layer.int(0, 0)? {
-        1 => net.graph.resize_nearest(&x.value, scale),
-        2 => net.graph.resize_linear(&x.value, scale),
-        3 => net.graph.resize_cubic(&x.value, scale),
-        kind => return Err(layer.unsuitable(format_args!("resize type {kind}"))),
+    let corners = layer.int(6, 0)? != 0;
+    let value = match (layer.int(0, 0)?, corners) {
+        (1, _) => net.graph.resize_nearest(&x.value, scale),
+        (2, false) => net.graph.resize_linear(&x.value, scale),
+        (3, false) => net.graph.resize_cubic(&x.value, scale),
+        // Corner on corner: where samples lie depends on the picture's size.
+        (kind @ (2 | 3), true) => {
+            let mode = if kind == 2 { "linear" } else { "cubic" };
+            let places = Attribute::Text("align_corners".into());
+            let attributes = [
+                ("mode", Attribute::Text(mode.into())),
+                ("coordinate_transformation_mode", places),
+                ("cubic_coeff_a", Attribute::Float(-0.75)),
+            ];
+            net.graph.resize(&x.value, scale, attributes)
+        }
+        (kind, _) => return Err(layer.unsuitable(format_args!("resize type {kind}"))),
     };
     let (height, width) = (x.height.scaled(tall.0, tall.1)?, x.width.scaled(wide.0, wide.1)?);
     Ok(Blob { value, height, width, ..x })
