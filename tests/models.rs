@@ -5,8 +5,9 @@ mod common;
 use common::test_data;
 use gstupscale::{
     frame::Channels,
-    model::{Error, Model},
+    model::{Error, Graph, Model, Shuffle, Window},
 };
+use std::time::{Duration, Instant};
 
 /// Opens a file of the test data's weights; `None`, saying so, where they are absent.
 fn open(file: &str) -> Option<Model> {
@@ -75,6 +76,40 @@ fn a_chain_is_one_model() {
     assert_eq!((chain.info.factor, chain.info.channels), (4, Channels::Luma));
     assert_eq!(chain.info.parameters, 2 * one.info.parameters);
     assert!(chain.info.halo > one.info.halo);
+}
+
+#[test]
+fn sixty_seven_megabytes_open_within_a_second() {
+    // As many convolutions of 64 channels as RealESRGAN_x4plus has weights for.
+    let mut graph = Graph::new(3);
+    let weight = |graph: &mut Graph, to: u64, from: u64| {
+        let values = vec![0.01f32; (to * from * 9) as usize];
+        graph.constant_f32("weight", &[to, from, 3, 3], &values)
+    };
+    let first = weight(&mut graph, 64, 3);
+    let mut x = graph.conv("input", &first, None, Window::padded(1));
+    for _ in 0..454 {
+        let body = weight(&mut graph, 64, 64);
+        x = graph.conv(&x, &body, None, Window::padded(1));
+    }
+    let last = weight(&mut graph, 48, 64);
+    let x = graph.conv(&x, &last, None, Window::padded(1));
+    let x = graph.depth_to_space(&x, 4, Shuffle::Crd);
+    graph.set_output(&x);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.onnx");
+    let bytes = gstupscale::model::onnx::write(&graph, Default::default()).unwrap();
+    assert!(bytes.len() > 66_000_000);
+    std::fs::write(&path, bytes).unwrap();
+    let quickest = (0..3).map(|_| {
+        let start = Instant::now();
+        let model = Model::open(&path.display().to_string()).unwrap();
+        assert_eq!(model.info.halo, Some(456));
+        start.elapsed()
+    });
+    let quickest = quickest.min().unwrap();
+    println!("{quickest:?}");
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
 }
 
 mod running {

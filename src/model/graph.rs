@@ -46,14 +46,18 @@ pub struct Tensor {
 impl Tensor {
     /// Float32 elements of this shape.
     pub fn from_f32(dims: &[u64], values: &[f32]) -> Self {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        Self { element: Element::F32, dims: dims.to_vec(), data: data.into() }
+        let data: Vec<[u8; 4]> = values.iter().map(|value| value.to_le_bytes()).collect();
+        Self { element: Element::F32, dims: dims.to_vec(), data: data.into_flattened().into() }
     }
 
     /// A list of integers, such as a shape.
     pub fn from_i64(values: &[i64]) -> Self {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        Self { element: Element::I64, dims: vec![values.len() as u64], data: data.into() }
+        let data: Vec<[u8; 8]> = values.iter().map(|value| value.to_le_bytes()).collect();
+        Self {
+            element: Element::I64,
+            dims: vec![values.len() as u64],
+            data: data.into_flattened().into(),
+        }
     }
 
     /// How many elements the shape holds; `None` where that overflows.

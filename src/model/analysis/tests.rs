@@ -207,3 +207,53 @@ fn absurd_sizes_are_refused() {
     graph.set_output(&x);
     assert!(analyze(&graph).is_err());
 }
+
+#[test]
+fn sizes_worked_out_in_float_are_followed() {
+    // PyTorch's interpolate of an unknown size: shape, cast, times, floor, cast, concat.
+    let mut graph = Graph::new(1);
+    let shape = graph.push("Shape", &["input"], []);
+    let sides = graph.slice(&shape, 0, 2, 4);
+    let cast = |kind| [("to", crate::model::Attribute::Int(kind))];
+    let sides = graph.push("Cast", &[&sides], cast(1));
+    let sides = graph.scale(&sides, 2.0);
+    let sides = graph.push("Floor", &[&sides], []);
+    let sides = graph.push("Cast", &[&sides], cast(7));
+    let rest = graph.slice(&shape, 0, 0, 2);
+    let sizes = graph.concat(&[&rest, &sides], 0);
+    let modes =
+        ["nearest", "asymmetric", "floor"].map(|mode| crate::model::Attribute::Text(mode.into()));
+    let names = ["mode", "coordinate_transformation_mode", "nearest_mode"];
+    let x = graph.push("Resize", &["input", "", "", &sizes], names.into_iter().zip(modes));
+    let x = conv(&mut graph, &x, 1, 1, 3, 1);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.halo, info.batch), (2, Some(1), true));
+}
+
+#[test]
+fn attention_in_windows_gives_factor_and_alignment_but_no_halo() {
+    // N·C·H·W → windows of 8 × 8 that each look at themselves → back.
+    let mut graph = Graph::new(3);
+    let shape = graph.push("Shape", &["input"], []);
+    let eight = graph.constant_i64("eight", &[8]);
+    let sides = [2, 3].map(|side| graph.slice(&shape, 0, side, side + 1));
+    let counts = sides.clone().map(|side| graph.push("Div", &[&side, &eight], []));
+    let keep = graph.constant_i64("keep", &[0, 0]);
+    let split = graph.concat(&[&keep, &counts[0], &eight, &counts[1], &eight], 0);
+    let x = graph.push("Reshape", &["input", &split], []);
+    let order = |order: [i64; 6]| [("perm", crate::model::Attribute::Ints(order.into()))];
+    let x = graph.push("Transpose", &[&x], order([0, 2, 4, 1, 3, 5]));
+    let windows = graph.constant_i64("windows", &[-1, 3, 64]);
+    let flat = graph.push("Reshape", &[&x, &windows], []);
+    let weights = graph.push("Softmax", &[&flat], [("axis", crate::model::Attribute::Int(-1))]);
+    let x = graph.mul(&flat, &weights);
+    let first = graph.slice(&shape, 0, 0, 1);
+    let three = graph.constant_i64("three", &[3]);
+    let back = graph.concat(&[&first, &counts[0], &counts[1], &three, &eight, &eight], 0);
+    let x = graph.push("Reshape", &[&x, &back], []);
+    let x = graph.push("Transpose", &[&x], order([0, 3, 1, 4, 2, 5]));
+    let x = graph.push("Reshape", &[&x, &shape], []);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.halo, info.align), (1, None, 8));
+    assert!(info.batch);
+}

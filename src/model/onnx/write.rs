@@ -264,13 +264,12 @@ fn convert(tensor: &Tensor, half: bool) -> Cow<'_, Tensor> {
         (Element::F32, true) => {
             let words = tensor.data.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word));
             let limit = f16::MAX.to_f32();
-            words
-                .flat_map(|value| f16::from_f32(value.clamp(-limit, limit)).to_le_bytes())
-                .collect()
+            let halves = words.map(|value| f16::from_f32(value.clamp(-limit, limit)).to_le_bytes());
+            halves.collect::<Vec<_>>().into_flattened()
         }
         (Element::F16, false) => {
             let words = tensor.data.as_chunks().0.iter().map(|&word| f16::from_le_bytes(word));
-            words.flat_map(|value| value.to_f32().to_le_bytes()).collect()
+            words.map(|value| value.to_f32().to_le_bytes()).collect::<Vec<_>>().into_flattened()
         }
         _ => return Cow::Borrowed(tensor),
     };
