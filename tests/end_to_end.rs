@@ -120,3 +120,28 @@ fn a_file_that_is_no_model_is_told_from_one_that_is_not_there() {
         element.set_state(gst::State::Null).unwrap();
     }
 }
+
+#[test]
+fn a_hundred_cycles_of_states_keep_no_thread() {
+    if !run("videotestsrc num-buffers=1 ! video/x-raw,width=16,height=16 ! upscale ! fakesink") {
+        return;
+    }
+    let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    let pipeline = gst::parse::launch(
+        "videotestsrc num-buffers=2 ! video/x-raw,width=16,height=16 ! upscale ! fakesink",
+    )
+    .unwrap();
+    let bus = pipeline.bus().unwrap();
+    let mut before = 0;
+    for cycle in 0..100 {
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
+        let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &kinds).unwrap();
+        assert_eq!(end.type_(), gst::MessageType::Eos, "{cycle}: {end:?}");
+        pipeline.set_state(gst::State::Null).unwrap();
+        if cycle == 10 {
+            before = threads();
+        }
+    }
+    assert!(threads() <= before + 2, "{before} threads became {}", threads());
+}

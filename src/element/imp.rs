@@ -55,6 +55,9 @@ pub struct Upscale {
     live: AtomicBool,
     /// Between `start` and `stop`.
     started: AtomicBool,
+    /// Whether the last caps were refused: upstream tries again with each buffer, and one
+    /// message is enough.
+    caps_refused: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -77,6 +80,7 @@ impl ObjectSubclass for Upscale {
             stats: Mutex::default(),
             live: AtomicBool::new(false),
             started: AtomicBool::new(false),
+            caps_refused: AtomicBool::new(false),
         }
     }
 }
@@ -185,6 +189,7 @@ impl BaseTransformImpl for Upscale {
         *lock(&self.too_large) = None;
         lock(&self.offered_metas).clear();
         self.live.store(false, Ordering::SeqCst);
+        self.caps_refused.store(false, Ordering::SeqCst);
         Ok(())
     }
 
@@ -221,9 +226,10 @@ impl BaseTransformImpl for Upscale {
             None => Negotiated::new(incaps, outcaps).map_err(Failure::Frames),
         };
         let negotiated = negotiated.map_err(|failure| {
-            failure.post(self.obj().upcast_ref(), Severity::Error);
+            self.refuse_caps(&failure);
             gst::loggable_error!(CATEGORY, "{failure}")
         })?;
+        self.caps_refused.store(false, Ordering::SeqCst);
         gst::debug!(CATEGORY, imp = self, "from {incaps} to {outcaps}");
         *lock(&self.negotiated) = Some(negotiated);
         lock(&self.stream).caps_changed();
@@ -260,7 +266,7 @@ impl BaseTransformImpl for Upscale {
             }
             EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).forget(),
             EventView::Caps(event) if caps::is_interlaced(event.caps()) => {
-                Failure::Interlaced.post(self.obj().upcast_ref(), Severity::Error);
+                self.refuse_caps(&Failure::Interlaced);
                 return false;
             }
             _ => {}
@@ -352,6 +358,12 @@ impl Upscale {
     fn load(&self, request: Request, settings: &Settings) {
         let source = lock(&self.source).clone();
         self.loader.begin(self.obj().upcast_ref(), source, request, settings.engine_options());
+    }
+
+    fn refuse_caps(&self, failure: &Failure) {
+        if !self.caps_refused.swap(true, Ordering::SeqCst) {
+            failure.post(self.obj().upcast_ref(), Severity::Error);
+        }
     }
 
     /// Goes on with a model that has been loaded.

@@ -157,6 +157,10 @@ fn interlaced_video_is_refused_with_an_error_that_names_deinterlace() {
             assert!(sink.query_accept_caps(&caps(&input)), "{mode} to {downstream}");
             assert!(!bench.send_caps(&input));
             bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "deinterlace");
+            // Upstream tries again, and is not answered again.
+            assert!(!bench.send_caps(&input));
+            assert!(bench.bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+            assert!(bench.send_caps(&i420(64, 36)));
         }
     }
 }
