@@ -1,21 +1,14 @@
 //! The GObject: properties, state changes, and BaseTransform's virtual methods.
 
-use std::{
-    sync::{
-        Arc, LazyLock, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc, LazyLock, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{
     prelude::*,
-    subclass::{
-        BaseTransformMode,
-        base_transform::{GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess},
-        prelude::*,
-    },
+    subclass::{BaseTransformMode, base_transform::GenerateOutputSuccess, prelude::*},
 };
 
 use super::{
@@ -23,7 +16,7 @@ use super::{
     caps,
     errors::{Failure, Severity},
     latency::Latency,
-    loader::{EngineSource, Loader, NoModel, OnnxRuntime, Ready, Request},
+    loader::{EngineSource, Loader, OnnxRuntime, Request},
     lock, metas, navigation,
     settings::{self, Settings},
     sizes::TooLarge,
@@ -32,7 +25,7 @@ use super::{
 };
 use crate::model::ModelInfo;
 
-static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(super) static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("upscale", gst::DebugColorFlags::empty(), Some("Video upscaler"))
 });
 
@@ -40,19 +33,19 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 /// at work.
 pub struct Upscale {
     /// The streaming thread's.
-    stream: Mutex<Stream>,
-    loader: Loader,
+    pub(super) stream: Mutex<Stream>,
+    pub(super) loader: Loader,
     source: Mutex<Arc<dyn EngineSource>>,
-    settings: Mutex<Settings>,
+    pub(super) settings: Mutex<Settings>,
     /// Of the model that caps are answered for.
-    model: Mutex<Option<ModelInfo>>,
-    negotiated: Mutex<Option<Negotiated>>,
+    pub(super) model: Mutex<Option<ModelInfo>>,
+    pub(super) negotiated: Mutex<Option<Negotiated>>,
     too_large: Mutex<Option<TooLarge>>,
     offered_metas: Mutex<Vec<OfferedMeta>>,
-    latency: Mutex<Latency>,
-    stats: Mutex<Stats>,
+    pub(super) latency: Mutex<Latency>,
+    pub(super) stats: Mutex<Stats>,
     /// Whether upstream answered a latency query as a live source.
-    live: AtomicBool,
+    pub(super) live: AtomicBool,
     /// Between `start` and `stop`.
     started: AtomicBool,
     /// Whether the last caps were refused: upstream tries again with each buffer, and one
@@ -366,18 +359,6 @@ impl Upscale {
         }
     }
 
-    /// Goes on with a model that has been loaded.
-    fn adopt(&self, stream: &mut Stream, Ready { model, engine }: Ready) {
-        gst::info!(CATEGORY, imp = self, "going on with {}: {:?}", model.name, model.info);
-        lock(&self.stats).set_engine(model.name, engine.backend, engine.precision);
-        stream.set_engine(engine.infer);
-        let before = lock(&self.model).replace(model.info.clone());
-        // Its factor decides on the size where nothing else does.
-        if before.is_none_or(|before| before.factor != model.info.factor) {
-            self.obj().reconfigure_src();
-        }
-    }
-
     /// Output size over input size, where downstream has no wish.
     fn scale(&self) -> f64 {
         let scale = lock(&self.settings).scale;
@@ -385,16 +366,6 @@ impl Upscale {
             return scale;
         }
         lock(&self.model).as_ref().map_or(1.0, |model| f64::from(model.factor))
-    }
-
-    /// Gives controlled properties the value that they have at `buffer`.
-    fn sync_controlled(&self, buffer: &gst::Buffer) {
-        let segment = self.obj().segment();
-        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else { return };
-        if let Some(time) = buffer.pts().and_then(|pts| segment.to_stream_time(pts)) {
-            // It fails for properties that are not controlled any more.
-            let _ = self.obj().sync_values(time);
-        }
     }
 
     /// Lets frames through untouched or not, as settings and sizes have it; whether that is new.
@@ -411,70 +382,5 @@ impl Upscale {
         self.obj().set_passthrough(passthrough);
         lock(&self.stream).forget();
         true
-    }
-
-    /// The large frame for `inbuf`, with all that belongs to it.
-    fn enlarge(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
-        let negotiated = lock(&self.negotiated).clone().ok_or(gst::FlowError::NotNegotiated)?;
-        if inbuf.size() == 0 && inbuf.flags().contains(gst::BufferFlags::GAP) {
-            return self.empty_gap(inbuf);
-        }
-        let mut stream = lock(&self.stream);
-        if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
-            stream.forget();
-        }
-        if !stream.has_engine() {
-            match self.loader.wait() {
-                Ok(ready) => self.adopt(&mut stream, ready),
-                Err(NoModel::Interrupted) => return Err(gst::FlowError::Flushing),
-                Err(NoModel::Failed) => return Err(gst::FlowError::Error),
-            }
-        }
-        let mut outbuf = self.large_buffer(inbuf)?;
-        let (settings, mix) = {
-            let settings = lock(&self.settings);
-            (settings.upscaler_settings(), (settings.blend, settings.grain))
-        };
-        let Some(out) = outbuf.get_mut() else {
-            return Err(gst::FlowError::Error);
-        };
-        let begun = Instant::now();
-        let report = stream.process(&negotiated, &settings, mix, inbuf, out);
-        let took = begun.elapsed();
-        drop(stream);
-        let report = report.map_err(|failure| {
-            failure.post(self.obj().upcast_ref(), Severity::Error);
-            gst::FlowError::Error
-        })?;
-        gst::trace!(CATEGORY, imp = self, "{report:?}");
-        lock(&self.stats).add(&report);
-        if lock(&self.latency).frame_took(took) && self.live.load(Ordering::SeqCst) {
-            let _ =
-                self.obj().post_message(gst::message::Latency::builder().src(&*self.obj()).build());
-        }
-        Ok(outbuf)
-    }
-
-    /// A buffer for the large frame, with timestamps, flags and metas already on it.
-    fn large_buffer(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
-        match self.parent_prepare_output_buffer(InputBuffer::Readable(inbuf)) {
-            Ok(PrepareOutputBufferSuccess::Buffer(outbuf)) => Ok(outbuf),
-            Err(error) if error != gst::FlowError::Error => Err(error),
-            _ => {
-                Failure::NoMemory.post(self.obj().upcast_ref(), Severity::Error);
-                Err(gst::FlowError::Error)
-            }
-        }
-    }
-
-    /// A gap without a frame stays one.
-    fn empty_gap(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
-        let mut gap = gst::Buffer::new();
-        let out = gap.get_mut().ok_or(gst::FlowError::Error)?;
-        self.parent_copy_metadata(inbuf, out).map_err(|error| {
-            error.log();
-            gst::FlowError::Error
-        })?;
-        Ok(gap)
     }
 }

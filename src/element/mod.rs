@@ -54,6 +54,7 @@ use gst::prelude::*;
 
 mod allocation;
 mod caps;
+mod enlarge;
 mod errors;
 mod imp;
 mod latency;
