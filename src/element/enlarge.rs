@@ -60,15 +60,16 @@ impl Upscale {
             }
         }
         let mut outbuf = self.large_buffer(inbuf)?;
-        let (settings, mix) = {
+        let settings = || lock(&self.settings).upscaler_settings();
+        let mix = {
             let settings = lock(&self.settings);
-            (settings.upscaler_settings(), (settings.blend, settings.grain))
+            (settings.blend, settings.grain)
         };
         let Some(out) = outbuf.get_mut() else {
             return Err(gst::FlowError::Error);
         };
         let begun = Instant::now();
-        let report = stream.process(&negotiated, &settings, mix, inbuf, out);
+        let report = stream.process(&negotiated, settings, mix, inbuf, out);
         let took = begun.elapsed();
         drop(stream);
         let report = report.map_err(|failure| {

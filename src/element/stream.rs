@@ -97,7 +97,7 @@ impl Stream {
         }
     }
 
-    /// Enlarges `inbuf` into `outbuf`.
+    /// Enlarges `inbuf` into `outbuf`; `settings` are asked for at the first frame of new caps.
     ///
     /// # Errors
     /// Where the buffers do not hold such frames, or the upscaler fails. The engine is lost
@@ -105,7 +105,7 @@ impl Stream {
     pub fn process(
         &mut self,
         negotiated: &Negotiated,
-        settings: &Settings,
+        settings: impl FnOnce() -> Settings,
         (blend, grain): (f64, f64),
         inbuf: &gst::BufferRef,
         outbuf: &mut gst::BufferRef,
@@ -126,13 +126,13 @@ impl Stream {
     fn upscaler(
         &mut self,
         negotiated: &Negotiated,
-        settings: &Settings,
+        settings: impl FnOnce() -> Settings,
     ) -> Result<&mut Upscaler, Failure> {
         if let Engine::Idle(_) = self.engine
             && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
         {
             let (from, to) = (negotiated.from, negotiated.to);
-            let upscaler = Upscaler::new(engine, from, to, settings.clone())?;
+            let upscaler = Upscaler::new(engine, from, to, settings())?;
             self.engine = Engine::AtWork(Box::new(upscaler));
         }
         match &mut self.engine {
