@@ -8,18 +8,19 @@
 use std::collections::HashMap;
 
 use super::{
-    changed_map::{next_bit, set_bits},
     cost::CostModel,
-    span::Direction,
+    mask::Mask,
+    profile::{Part, Profile},
+    span::{Direction, Span},
 };
 
-/// Cuts that are followed at each step while there is time: all where there are this few …
+/// Where there are this few cuts, all are followed in the thorough search …
 const FEW: usize = 12;
 /// … else those that look best.
 const BEST: usize = 3;
-/// Words and lines that may be looked at before only the best cut is followed; twice as many end
-/// the search. Set so that planning at 1920×1080 stays well under a millisecond.
-const BUDGET: usize = 30_000;
+/// Lines and words that the quick and the thorough search may look at. Set so that planning at
+/// 1920×1080 takes some tenths of a millisecond at most.
+const BUDGETS: [usize; 2] = [5_500, 2_000];
 
 /// Columns `x..right`, rows `y..bottom` of cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,128 +31,50 @@ pub(super) struct Cells {
     pub bottom: usize,
 }
 
-/// A bit per cell.
-pub(super) struct Mask {
-    pub columns: usize,
-    pub rows: usize,
-    words_per_row: usize,
-    words: Vec<u64>,
-}
-
-impl Mask {
-    pub fn new(columns: usize, rows: usize) -> Self {
-        let words_per_row = columns.div_ceil(64);
-        Self { columns, rows, words_per_row, words: vec![0; words_per_row * rows] }
+/// Covers all cells of `mask` at less than `limit` seconds, if there is a way: each rectangle as
+/// pixels across and down.
+pub(super) fn cover(
+    mask: &Mask,
+    x: &Direction,
+    y: &Direction,
+    model: CostModel,
+    limit: f64,
+) -> Option<Vec<(Span, Span)>> {
+    let everything = Cells { x: 0, right: mask.columns(), y: 0, bottom: mask.rows() };
+    let (columns, rows) = Profile::both(mask, everything);
+    let (across, down) = (columns.whole(), rows.whole());
+    if down.pixels == 0 {
+        return Some(vec![]);
     }
-
-    fn row(&self, y: usize) -> &[u64] {
-        let start = y * self.words_per_row;
-        self.words.get(start..start + self.words_per_row).unwrap_or_default()
-    }
-
-    /// Adds `bits` to rows `from..to`.
-    pub fn add(&mut self, bits: &[u64], from: usize, to: usize) {
-        for row in self.words.chunks_mut(self.words_per_row.max(1)).take(to).skip(from) {
-            row.iter_mut().zip(bits).for_each(|(word, bits)| *word |= bits);
+    let (x_ends, y_ends) = (across.along, down.along);
+    let all = Cells { x: x_ends.0, right: x_ends.1, y: y_ends.0, bottom: y_ends.1 };
+    let ends = |direction: &Direction, lines: &[u32]| {
+        lines.iter().map(|line| direction.reach(*line)).collect::<Vec<_>>()
+    };
+    let ends = [ends(x, mask.lines(0)), ends(y, mask.lines(1))];
+    // First by the best cut alone, which is quick and sets a limit to the thorough search.
+    let mut found = None;
+    let mut limit = limit;
+    for ((few, best), budget) in [(1, 1), (FEW, BEST)].into_iter().zip(BUDGETS) {
+        let known = HashMap::new();
+        let mut search = Search { mask, x, y, ends: &ends, model, few, best, known, budget };
+        if let Some((cost, rects)) = search.run(all, down.pixels, limit) {
+            (found, limit) = (Some(rects), cost);
+        } else if search.budget == 0 {
+            // Noise all over: more thought would not pay for itself.
+            break;
         }
     }
-
-    /// An empty row of as many words.
-    pub fn blank_row(&self) -> Vec<u64> {
-        vec![0; self.words_per_row]
-    }
-
-    /// Runs of cells in row `y`, from column `from` up to `to`.
-    fn runs(&self, y: usize, from: usize, to: usize) -> impl Iterator<Item = (usize, usize)> {
-        let row = self.row(y);
-        let mut at = from;
-        std::iter::from_fn(move || {
-            let start = next_bit(row, at, true).filter(|start| *start < to)?;
-            let end = next_bit(row, start, false).unwrap_or(to).min(to);
-            at = end;
-            Some((start, end))
-        })
-    }
-}
-
-/// What lies in the columns, or rows, of a rectangle of cells, each by itself.
-struct Profile {
-    /// First and one past the last cell; none where they are equal.
-    extent: Vec<(usize, usize)>,
-    /// Pixels of the cells.
-    pixels: Vec<u64>,
-    /// Whether it differs from the one before.
-    differs: Vec<bool>,
-}
-
-impl Profile {
-    fn new(length: usize) -> Self {
-        Self {
-            extent: vec![(usize::MAX, 0); length],
-            pixels: vec![0; length],
-            differs: vec![false; length],
-        }
-    }
-
-    fn widen(&mut self, index: usize, from: usize, to: usize) {
-        if let Some(extent) = self.extent.get_mut(index) {
-            *extent = (extent.0.min(from), extent.1.max(to));
-        }
-    }
-
-    /// For each place to cut (before item `i`): what is before it, as first and end along,
-    /// across, and pixels.
-    fn before(&self) -> Vec<Part> {
-        let mut part = Part { along: (usize::MAX, 0), across: (usize::MAX, 0), pixels: 0 };
-        let mut parts = Vec::with_capacity(self.extent.len());
-        for (index, (extent, pixels)) in self.extent.iter().zip(&self.pixels).enumerate() {
-            parts.push(part);
-            part = part.with(index, *extent, *pixels);
-        }
-        parts
-    }
-
-    /// The same for what is behind it.
-    fn behind(&self) -> Vec<Part> {
-        let mut part = Part { along: (usize::MAX, 0), across: (usize::MAX, 0), pixels: 0 };
-        let items = self.extent.iter().zip(&self.pixels).enumerate().rev();
-        let mut parts: Vec<_> = items
-            .map(|(index, (extent, pixels))| {
-                part = part.with(index, *extent, *pixels);
-                part
-            })
-            .collect();
-        parts.reverse();
-        parts
-    }
-}
-
-/// What one side of a cut holds.
-#[derive(Clone, Copy)]
-struct Part {
-    along: (usize, usize),
-    across: (usize, usize),
-    pixels: u64,
-}
-
-impl Part {
-    fn with(self, index: usize, extent: (usize, usize), pixels: u64) -> Self {
-        if extent.0 >= extent.1 {
-            return self;
-        }
-        Self {
-            along: (self.along.0.min(index), self.along.1.max(index + 1)),
-            across: (self.across.0.min(extent.0), self.across.1.max(extent.1)),
-            pixels: self.pixels + pixels,
-        }
-    }
+    let pixels =
+        |cells: Cells| (mask.across(cells.x, cells.right), mask.down(cells.y, cells.bottom));
+    found.map(|rects| rects.into_iter().map(pixels).collect())
 }
 
 struct Cut {
     one: Cells,
     other: Cells,
-    /// The least that either could cost.
-    least: (f64, f64),
+    /// Pixels that each holds.
+    pixels: (u64, u64),
     /// What both cost as they are.
     cost: f64,
 }
@@ -165,64 +88,68 @@ struct Known {
     cut: Option<(Cells, Cells)>,
 }
 
-/// The search for one frame.
-pub(super) struct Search<'a> {
-    pub mask: &'a Mask,
-    pub x: &'a Direction,
-    pub y: &'a Direction,
-    pub model: CostModel,
+struct Search<'a> {
+    mask: &'a Mask,
+    x: &'a Direction,
+    y: &'a Direction,
+    /// For each line across and down, what regions that end there read.
+    ends: &'a [Vec<Span>; 2],
+    model: CostModel,
+    /// Where there are at most this many cuts, all of them are followed …
+    few: usize,
+    /// … else this many.
+    best: usize,
     known: HashMap<Cells, Known>,
-    work: usize,
+    /// Lines and words that may yet be looked at.
+    budget: usize,
 }
 
-impl<'a> Search<'a> {
-    pub fn new(mask: &'a Mask, x: &'a Direction, y: &'a Direction, model: CostModel) -> Self {
-        Self { mask, x, y, model, known: HashMap::new(), work: 0 }
-    }
-
-    /// Rectangles that cover all cells at less than `limit` seconds, if there are.
-    pub fn run(&mut self, limit: f64) -> Option<Vec<Cells>> {
-        let all = Cells { x: 0, right: self.mask.columns, y: 0, bottom: self.mask.rows };
-        let (columns, rows) = self.profiles(all);
-        let whole = rows.behind().first().copied()?;
-        if whole.pixels == 0 {
-            return Some(vec![]);
+impl Search<'_> {
+    /// The cost and the rectangles for `all`, which holds `pixels`, where below `limit`.
+    fn run(&mut self, all: Cells, pixels: u64, limit: f64) -> Option<(f64, Vec<Cells>)> {
+        if self.least(pixels, all, 1.0) >= limit {
+            return None;
         }
-        let across = columns.behind().first()?.along;
-        let tight = Cells { x: across.0, right: across.1, y: whole.along.0, bottom: whole.along.1 };
-        if self.least(whole.pixels, tight) >= limit || self.best(tight, limit) >= limit {
+        let cost = self.cheapest(all, limit);
+        if cost >= limit {
             return None;
         }
         let mut rects = vec![];
-        let mut rest = vec![tight];
+        let mut rest = vec![all];
         while let Some(cells) = rest.pop() {
             match self.known.get(&cells).and_then(|known| known.cut) {
                 Some((one, other)) => rest.extend([one, other]),
                 None => rects.push(cells),
             }
         }
-        Some(rects)
+        Some((cost, rects))
     }
 
     /// Seconds for `cells` as one rectangle.
-    pub fn cost(&self, cells: Cells) -> f64 {
-        let (columns, width) = self.x.size(self.x.pixels(cells.x, cells.right));
-        let (rows, height) = self.y.size(self.y.pixels(cells.y, cells.bottom));
+    fn cost(&self, cells: Cells) -> f64 {
+        let size = |direction: &Direction, ends: &[Span], from: usize, to: usize, span: Span| match (
+            ends.get(from),
+            ends.get(to),
+        ) {
+            (Some(from), Some(to)) if span.length() + 2 * direction.align <= direction.most => {
+                (1, u64::from(direction.given(to.end - from.start)))
+            }
+            _ => direction.size(span),
+        };
+        let Cells { x, right, y, bottom } = cells;
+        let (columns, width) = size(self.x, &self.ends[0], x, right, self.mask.across(x, right));
+        let (rows, height) = size(self.y, &self.ends[1], y, bottom, self.mask.down(y, bottom));
         self.model.seconds(columns * rows, width * height)
     }
 
-    /// The least that covering `pixels` within `cells` can cost.
-    fn least(&self, pixels: u64, cells: Cells) -> f64 {
-        self.least_in(pixels, cells, 1.0)
-    }
-
-    /// The same in `parts` rectangles, which are squares at best.
-    fn least_in(&self, pixels: u64, cells: Cells, parts: f64) -> f64 {
-        let inside = |direction: &Direction, from, to| {
-            let span = direction.pixels(from, to);
+    /// The least that covering `pixels` within `cells` can cost by `parts` rectangles, which are
+    /// squares at best.
+    fn least(&self, pixels: u64, cells: Cells, parts: f64) -> f64 {
+        let inside = |direction: &Direction, span: Span| {
             span.start > direction.halo && span.end + direction.halo < direction.length
         };
-        let inside = inside(self.x, cells.x, cells.right) && inside(self.y, cells.y, cells.bottom);
+        let inside = inside(self.x, self.mask.across(cells.x, cells.right))
+            && inside(self.y, self.mask.down(cells.y, cells.bottom));
         let halo = if inside { 2.0 * f64::from(self.x.halo) } else { 0.0 };
         let area = pixels as f64;
         let read = area + 2.0 * halo * area.sqrt() + parts * halo * halo;
@@ -231,22 +158,18 @@ impl<'a> Search<'a> {
 
     /// The least cost that is found for `cells`, which are shrunk to what they hold; any number
     /// of at least `limit` where it is not below that.
-    fn best(&mut self, cells: Cells, limit: f64) -> f64 {
+    fn cheapest(&mut self, cells: Cells, limit: f64) -> f64 {
         if let Some(known) = self.known.get(&cells)
             && (known.exact || known.cost >= limit)
         {
             return known.cost;
         }
         let mut known = Known { cost: self.cost(cells), exact: true, cut: None };
-        if self.work < 2 * BUDGET {
+        if self.budget > 0 {
             let (pixels, mut cuts) = self.cuts(cells);
-            if self.least_in(pixels, cells, 2.0) < known.cost.min(limit) {
-                let followed = match cuts.len() {
-                    _ if self.work > BUDGET => 1,
-                    0..=FEW => FEW,
-                    _ => BEST,
-                };
+            if self.least(pixels, cells, 2.0) < known.cost.min(limit) {
                 cuts.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+                let followed = if cuts.len() <= self.few { self.few } else { self.best };
                 for cut in cuts.iter().take(followed) {
                     self.follow(cut, limit, &mut known);
                 }
@@ -261,24 +184,28 @@ impl<'a> Search<'a> {
 
     fn follow(&mut self, cut: &Cut, limit: f64, known: &mut Known) {
         let limit = known.cost.min(limit);
-        if cut.least.0 + cut.least.1 >= limit {
+        let least = self.least(cut.pixels.1, cut.other, 1.0);
+        if self.least(cut.pixels.0, cut.one, 1.0) + least >= limit {
             return;
         }
-        let one = self.best(cut.one, limit - cut.least.1);
-        if one + cut.least.1 >= limit {
+        // Each comparison is with the very number that the search was given.
+        let room = limit - least;
+        let one = self.cheapest(cut.one, room);
+        if one >= room {
             return;
         }
-        let cost = one + self.best(cut.other, limit - one);
-        if cost < limit {
-            *known = Known { cost, exact: true, cut: Some((cut.one, cut.other)) };
+        let room = limit - one;
+        let other = self.cheapest(cut.other, room);
+        if other < room && one + other < limit {
+            *known = Known { cost: one + other, exact: true, cut: Some((cut.one, cut.other)) };
         }
     }
 
     /// The pixels that `cells` hold, and every cut that can be of use.
     fn cuts(&mut self, cells: Cells) -> (u64, Vec<Cut>) {
-        let (columns, rows) = self.profiles(cells);
+        let (columns, rows) = Profile::both(self.mask, cells);
+        let Cells { x, right, y, bottom } = cells;
         let mut cuts = vec![];
-        let Cells { x, y, .. } = cells;
         let upright = |part: &Part| Cells {
             x: x + part.along.0,
             right: x + part.along.1,
@@ -293,8 +220,9 @@ impl<'a> Search<'a> {
         };
         self.cuts_along(&columns, upright, &mut cuts);
         self.cuts_along(&rows, level, &mut cuts);
-        self.work += 4 * cuts.len();
-        (rows.pixels.iter().sum(), cuts)
+        let work = (bottom - y) * self.mask.words_per_row() + right - x + cuts.len();
+        self.budget = self.budget.saturating_sub(work);
+        (rows.whole().pixels, cuts)
     }
 
     fn cuts_along(&self, profile: &Profile, cells: impl Fn(&Part) -> Cells, cuts: &mut Vec<Cut>) {
@@ -302,89 +230,8 @@ impl<'a> Search<'a> {
         for ((before, behind), differs) in parts.zip(&profile.differs) {
             if *differs && before.pixels > 0 && behind.pixels > 0 {
                 let (one, other) = (cells(&before), cells(&behind));
-                let least = (self.least(before.pixels, one), self.least(behind.pixels, other));
-                cuts.push(Cut { one, other, least, cost: self.cost(one) + self.cost(other) });
-            }
-        }
-    }
-
-    /// What the columns and the rows of `cells` hold.
-    fn profiles(&mut self, cells: Cells) -> (Profile, Profile) {
-        let Cells { x, right, y, bottom } = cells;
-        let (first, end) = (x / 64, right.div_ceil(64));
-        let mut inside = self.mask.blank_row();
-        set_bits(&mut inside, x..right);
-        let (mut columns, mut rows) = (Profile::new(right - x), Profile::new(bottom - y));
-        let mut changes = vec![0u64; self.mask.words_per_row];
-        let mut edges = vec![0i64; right - x + 1];
-        let mut seen = vec![0u64; self.mask.words_per_row];
-        for row in y..bottom {
-            let height = self.y.pixels(row, row + 1).length();
-            let mut width = 0;
-            for (from, to) in self.mask.runs(row, x, right) {
-                rows.widen(row - y, from, to);
-                width += self.x.pixels(from, to).length();
-                if let Some(edge) = edges.get_mut(from - x) {
-                    *edge += i64::from(height);
-                }
-                if let Some(edge) = edges.get_mut(to - x) {
-                    *edge -= i64::from(height);
-                }
-                set_bits(&mut changes, from..from + 1);
-                set_bits(&mut changes, to..to + 1);
-            }
-            if let Some(pixels) = rows.pixels.get_mut(row - y) {
-                *pixels = u64::from(width) * u64::from(height);
-            }
-            if row > y
-                && let Some(differs) = rows.differs.get_mut(row - y)
-            {
-                let words = self.mask.row(row).iter().zip(self.mask.row(row - 1)).zip(&inside);
-                *differs = words
-                    .skip(first)
-                    .take(end - first)
-                    .any(|((word, above), inside)| (word ^ above) & inside != 0);
-            }
-            self.new_columns(&mut seen, &inside, row, |column| {
-                columns.widen(column - x, row, row + 1);
-            });
-        }
-        seen.fill(0);
-        for row in (y..bottom).rev() {
-            self.new_columns(&mut seen, &inside, row, |column| {
-                columns.widen(column - x, row, row + 1);
-            });
-        }
-        let mut height = 0;
-        for (column, (pixels, edge)) in columns.pixels.iter_mut().zip(&edges).enumerate() {
-            height += edge;
-            let width = self.x.pixels(x + column, x + column + 1).length();
-            *pixels = height as u64 * u64::from(width);
-        }
-        for (column, differs) in columns.differs.iter_mut().enumerate().skip(1) {
-            let word = changes.get((x + column) / 64).copied().unwrap_or(0);
-            *differs = word >> ((x + column) % 64) & 1 == 1;
-        }
-        self.work += 2 * (bottom - y) * (end - first) + right - x;
-        (columns, rows)
-    }
-
-    /// Calls `found` for each column that has a cell in this row and is not in `seen`, and adds
-    /// it there.
-    fn new_columns(
-        &self,
-        seen: &mut [u64],
-        inside: &[u64],
-        row: usize,
-        mut found: impl FnMut(usize),
-    ) {
-        let words = self.mask.row(row).iter().zip(inside).zip(seen);
-        for (index, ((word, inside), seen)) in words.enumerate() {
-            let mut new = word & inside & !*seen;
-            *seen |= new;
-            while new != 0 {
-                found(index * 64 + new.trailing_zeros() as usize);
-                new &= new - 1;
+                let pixels = (before.pixels, behind.pixels);
+                cuts.push(Cut { one, other, pixels, cost: self.cost(one) + self.cost(other) });
             }
         }
     }

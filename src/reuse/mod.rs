@@ -5,8 +5,10 @@
 //!
 //! 1. [`Reference::compare`] says which blocks of the frame differ from it;
 //! 2. [`Reference::update`] copies those blocks into it;
-//! 3. [`Planner::plan`] names the regions whose picture depends on them, and those are computed from
-//!    [`Reference::frame`], not from the frame that came.
+//! 3. [`Planner::plan`] names the regions whose picture depends on them, and those are computed
+//!    from [`Reference::frame`], not from the frame that came. Before that, all that
+//!    [`Planner::owned`] names (everything, for [`Plan::Whole`]) may be taken by
+//!    [`Reference::update_rect`] too: it costs nothing and keeps a tolerant picture closer.
 //!
 //! With [`Mode::Exact`] the reference then equals the frame, so that the result equals that of
 //! computing everything. With [`Mode::Tolerant`] it is at no place and at no time further from
@@ -16,8 +18,10 @@
 mod changed_map;
 mod cost;
 mod cover;
+mod mask;
 mod plane;
 mod planner;
+mod profile;
 mod reference;
 mod refresh;
 mod span;

@@ -3,8 +3,9 @@
 use super::{
     changed_map::{ChangedMap, set_bits},
     cost::CostModel,
-    cover::{Cells, Mask, Search},
-    span::Direction,
+    cover::cover,
+    mask::Mask,
+    span::{Direction, Span},
 };
 use crate::frame::Rect;
 
@@ -70,17 +71,13 @@ impl Planner {
         shapes: Shapes,
         cost: CostModel,
     ) -> Self {
-        let align = dependence.align.max(1);
-        let reach = dependence.halo.saturating_add(dependence.spread);
-        let direction = |length, most: u32| {
-            let mut direction = Direction::new(length, reach, dependence.halo);
-            direction.align = align;
-            direction.grid = least_common_multiple(shapes.grid.max(1), align);
-            direction.least = shapes.min_side.max(1);
-            direction.most = most.max(1);
-            direction
+        let Dependence { halo, spread, align } = dependence;
+        let Shapes { grid, min_side, largest } = shapes;
+        let direction = |length, largest| {
+            Direction::new(length, halo.saturating_add(spread), halo)
+                .shaped(align, grid, min_side, largest)
         };
-        Self { x: direction(width, shapes.largest.0), y: direction(height, shapes.largest.1), cost }
+        Self { x: direction(width, largest.0), y: direction(height, largest.1), cost }
     }
 
     /// What to compute when these blocks changed, as cheap as can be found quickly.
@@ -88,16 +85,25 @@ impl Planner {
         if changed.size() != (self.x.length, self.y.length) {
             return Plan::Whole;
         }
-        let mask = self.affected(changed);
-        let mut search = Search::new(&mask, &self.x, &self.y, self.cost);
+        let mask = self.affected(changed).simplified();
         // What regions save must be more than rounding.
-        match search.run(self.whole_seconds() * (1.0 - 1e-6)) {
+        let limit = self.whole_seconds() * (1.0 - 1e-6);
+        match cover(&mask, &self.x, &self.y, self.cost, limit) {
             None => Plan::Whole,
-            Some(cells) if cells.is_empty() => Plan::Nothing,
-            Some(cells) => {
-                Plan::Regions(cells.into_iter().flat_map(|cells| self.regions(cells)).collect())
+            Some(rects) if rects.is_empty() => Plan::Nothing,
+            Some(rects) => {
+                Plan::Regions(rects.into_iter().flat_map(|(x, y)| self.regions(x, y)).collect())
             }
         }
+    }
+
+    /// The input blocks that nothing outside of `region` depends on; may be empty. They can be
+    /// taken into a [`Reference`](super::Reference) when the region is computed anyway.
+    pub fn owned(&self, region: &Region) -> Rect {
+        let Rect { x, y, .. } = region.compute;
+        let across = self.x.owned(Span { start: x, end: region.compute.right() });
+        let down = self.y.owned(Span { start: y, end: region.compute.bottom() });
+        Rect::new(across.start, down.start, across.length(), down.length())
     }
 
     /// Seconds that a plan takes.
@@ -114,21 +120,19 @@ impl Planner {
 
     /// Pixels that the model is given for a region, padding included.
     fn given(&self, region: &Region) -> u64 {
-        let padded = |direction: &Direction, side: u32| {
-            u64::from(side.max(direction.least).next_multiple_of(direction.align))
-        };
-        padded(&self.x, region.read.width) * padded(&self.y, region.read.height)
+        let Rect { width, height, .. } = region.read;
+        u64::from(self.x.given(width)) * u64::from(self.y.given(height))
     }
 
     fn whole_seconds(&self) -> f64 {
-        let size = |direction: &Direction| direction.size(direction.pixels(0, direction.cells()));
+        let size = |direction: &Direction| direction.size(Span { start: 0, end: direction.length });
         let ((columns, width), (rows, height)) = (size(&self.x), size(&self.y));
         self.cost.seconds(columns * rows, width * height)
     }
 
     /// The places whose picture depends on changed blocks.
     fn affected(&self, changed: &ChangedMap) -> Mask {
-        let mut mask = Mask::new(self.x.cells(), self.y.cells());
+        let mut mask = Mask::new(self.x.lines.clone(), self.y.lines.clone());
         let mut bits = mask.blank_row();
         for row in 0..changed.rows() {
             bits.fill(0);
@@ -153,26 +157,16 @@ impl Planner {
         mask
     }
 
-    fn regions(&self, cells: Cells) -> impl Iterator<Item = Region> {
-        let rows = self.y.parts(self.y.pixels(cells.y, cells.bottom));
-        rows.flat_map(move |y| {
-            let columns = self.x.parts(self.x.pixels(cells.x, cells.right));
-            columns.map(move |x| {
-                let rect = |x: super::span::Span, y: super::span::Span| {
-                    Rect::new(x.start, y.start, x.length(), y.length())
-                };
-                Region { compute: rect(x, y), read: rect(self.x.read(x), self.y.read(y)) }
+    /// The regions that compute a rectangle: one, or more where it is too large.
+    fn regions(&self, x: Span, y: Span) -> impl Iterator<Item = Region> {
+        let rect = |x: Span, y: Span| Rect::new(x.start, y.start, x.length(), y.length());
+        self.y.parts(y).flat_map(move |y| {
+            self.x.parts(x).map(move |x| Region {
+                compute: rect(x, y),
+                read: rect(self.x.read(x), self.y.read(y)),
             })
         })
     }
-}
-
-fn least_common_multiple(a: u32, b: u32) -> u32 {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x.max(1)).saturating_mul(b)
 }
 
 #[cfg(test)]

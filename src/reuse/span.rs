@@ -7,6 +7,9 @@ use super::changed_map::BLOCK;
 pub(super) struct Direction {
     /// The frame's side.
     pub length: u32,
+    /// How far a changed pixel makes itself felt.
+    reach: u32,
+    /// How far around a place the model looks.
     pub halo: u32,
     /// What positions and lengths of what is read are multiples of.
     pub align: u32,
@@ -17,8 +20,10 @@ pub(super) struct Direction {
     pub least: u32,
     /// The greatest length of a region, halo not counted.
     pub most: u32,
+    /// The frame's side as the model is given it.
+    padded: u32,
     /// Where affected places can begin and end, in order, the frame's two ends included.
-    lines: Vec<u32>,
+    pub lines: Vec<u32>,
     /// The intervals between lines that each block affects.
     affected: Vec<(u32, u32)>,
 }
@@ -37,7 +42,7 @@ impl Span {
 }
 
 impl Direction {
-    /// `reach`: how far a changed pixel makes itself felt.
+    /// Without limits to shapes; see the fields.
     pub fn new(length: u32, reach: u32, halo: u32) -> Self {
         let blocks = (0..length.div_ceil(BLOCK)).map(|block| block * BLOCK);
         let ends = blocks.map(|start| {
@@ -51,12 +56,17 @@ impl Direction {
         lines.dedup();
         let index = |at| lines.partition_point(|line| *line < at) as u32;
         let affected = ends.into_iter().map(|(start, end)| (index(start), index(end))).collect();
-        Self { length, halo, align: 1, grid: 1, least: 1, most: length.max(1), lines, affected }
+        let most = length.max(1);
+        let padded = length;
+        Self { length, reach, halo, align: 1, grid: 1, least: 1, most, padded, lines, affected }
     }
 
-    /// Intervals between lines.
-    pub fn cells(&self) -> usize {
-        self.lines.len().saturating_sub(1)
+    /// With other shapes than any; see the fields.
+    pub fn shaped(self, align: u32, grid: u32, least: u32, most: u32) -> Self {
+        let (align, least, most) = (align.max(1), least.max(1), most.max(1));
+        let grid = least_common_multiple(grid.max(1), align);
+        let padded = self.length.max(least).next_multiple_of(align);
+        Self { align, grid, least, most, padded, ..self }
     }
 
     /// The intervals that changes of the blocks `from..to` affect.
@@ -64,15 +74,6 @@ impl Direction {
         let first = self.affected.get(from as usize).map_or(0, |cells| cells.0);
         let end = to.checked_sub(1).and_then(|last| self.affected.get(last as usize));
         (first as usize, end.map_or(0, |cells| cells.1 as usize))
-    }
-
-    /// The pixels of intervals, grown to the alignment.
-    pub fn pixels(&self, from: usize, to: usize) -> Span {
-        Span { start: self.line(from), end: self.line(to) }
-    }
-
-    pub fn line(&self, index: usize) -> u32 {
-        self.lines.get(index).copied().unwrap_or(self.length)
     }
 
     /// What is computed for `span`, cut where it is too long for one region.
@@ -91,26 +92,58 @@ impl Direction {
     /// What is read to compute `span`: its halo around it, ending exactly at the frame's ends,
     /// moved inwards where the grid asks for more than there is on one side.
     pub fn read(&self, span: Span) -> Span {
-        let padded = self.padded();
-        let start = span.start.saturating_sub(self.halo) / self.align * self.align;
-        let end = span.end.saturating_add(self.halo).min(self.length);
-        let length = (end - start).max(self.least).next_multiple_of(self.grid).min(padded);
-        let start = start.min(padded - length);
+        let (start, end) = (self.reach(span.start).start, self.reach(span.end).end);
+        let length = self.given(end - start);
+        let start = start.min(self.padded - length);
         Span { start, end: (start + length).min(self.length) }
     }
 
-    /// The frame's side as the model is given it.
-    fn padded(&self) -> u32 {
-        self.length.max(self.least).next_multiple_of(self.align)
+    /// The whole blocks within `span` that nothing outside of it depends on.
+    pub fn owned(&self, span: Span) -> Span {
+        let start = match span.start {
+            0 => 0,
+            start => start.saturating_add(self.reach).next_multiple_of(BLOCK),
+        };
+        let end = match span.end {
+            end if end == self.length => end,
+            end => end.saturating_sub(self.reach) / BLOCK * BLOCK,
+        };
+        Span { start: start.min(end), end }
+    }
+
+    /// From where a region that begins at `line` reads, and up to where one that ends there.
+    pub fn reach(&self, line: u32) -> Span {
+        let (start, end) = match self.align {
+            1 => (line, line),
+            align => (line / align * align, line.div_ceil(align).saturating_mul(align)),
+        };
+        let start = start.saturating_sub(self.halo);
+        let start = if self.align == 1 { start } else { start / self.align * self.align };
+        Span { start, end: end.saturating_add(self.halo).min(self.length) }
+    }
+
+    /// The length that the model is given when so much is to be read.
+    pub fn given(&self, length: u32) -> u32 {
+        let length = length.max(self.least);
+        let length = if self.grid == 1 { length } else { length.next_multiple_of(self.grid) };
+        length.min(self.padded)
     }
 
     /// How many regions `span` takes, and the sum of the lengths that the model is given.
     pub fn size(&self, span: Span) -> (u64, u64) {
         self.parts(span).fold((0, 0), |(count, length), part| {
-            let read = self.read(part).length().max(self.least).next_multiple_of(self.align);
-            (count + 1, length + u64::from(read))
+            let read = self.reach(part.end).end - self.reach(part.start).start;
+            (count + 1, length + u64::from(self.given(read)))
         })
     }
+}
+
+fn least_common_multiple(a: u32, b: u32) -> u32 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x.max(1)).saturating_mul(b)
 }
 
 #[cfg(test)]
@@ -127,7 +160,7 @@ mod tests {
         assert_eq!(direction.lines, [0, 5, 11, 13, 19, 21, 27, 30]);
         let affected = |from, to| {
             let (from, to) = direction.affected(from, to);
-            direction.pixels(from, to)
+            span(direction.lines[from], direction.lines[to])
         };
         assert_eq!(affected(0, 1), span(0, 11));
         assert_eq!(affected(1, 3), span(5, 27));
@@ -136,8 +169,7 @@ mod tests {
 
     #[test]
     fn lengths_read_are_on_the_grid_inside_of_the_frame() {
-        let mut direction = Direction::new(101, 5, 5);
-        (direction.align, direction.grid) = (2, 32);
+        let direction = Direction::new(101, 5, 5).shaped(2, 32, 1, 101);
         assert_eq!(direction.read(span(40, 50)), span(34, 66));
         // Ends at the border, which is padded to 102.
         assert_eq!(direction.read(span(80, 90)), span(70, 101));
@@ -149,10 +181,10 @@ mod tests {
 
     #[test]
     fn long_regions_are_cut_into_equal_parts() {
-        let direction = Direction { align: 4, grid: 4, most: 32, ..Direction::new(99, 5, 5) };
+        let direction = Direction::new(99, 5, 5).shaped(4, 1, 1, 32);
         let parts: Vec<_> = direction.parts(span(3, 97)).collect();
         assert_eq!(parts, [span(0, 28), span(28, 56), span(56, 84), span(84, 99)]);
-        let direction = Direction { most: 32, ..Direction::new(64, 5, 5) };
+        let direction = Direction::new(64, 5, 5).shaped(1, 1, 1, 32);
         assert_eq!(direction.parts(span(0, 64)).count(), 2);
     }
 }

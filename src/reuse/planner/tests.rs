@@ -201,7 +201,13 @@ proptest! {
         let Plan::Regions(regions) = plan else { return Ok(()) };
         let frame = Rect::of_size(width, height);
         let mut left = affected_pixels(&map, halo + spread);
-        for Region { compute, read } in regions {
+        for region in regions {
+            let Region { compute, read } = region;
+            let owned = planner.owned(&region);
+            if !owned.is_empty() {
+                let blocks = owned.aligned_within(8, width, height);
+                prop_assert!(compute.contains(&blocks.grown_within(halo + spread, width, height)));
+            }
             for y in compute.y..compute.bottom() {
                 let start = (y * width + compute.x) as usize;
                 left[start..start + compute.width as usize].fill(false);
