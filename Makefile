@@ -6,13 +6,14 @@
 #   make test                           format, lints, all tests
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   a real video made larger
 #   make bench                          the element against the bare runtime
+#   make quality                        the built-in models against classic scalers
 #   make clean                          all that was built or fetched
 
 CARGO ?= cargo
 
 export INPUT MODEL SCALE
 
-.PHONY: setup setup-openvino build test demo bench clean
+.PHONY: setup setup-openvino build test demo bench quality clean
 
 setup:
 	scripts/setup.sh
@@ -34,6 +35,15 @@ demo: build
 
 bench: setup
 	$(CARGO) bench --locked
+
+# Python's packages stay until their pins change.
+build/python/pins.txt: models/train/requirements.txt
+	python3 -m venv build/python
+	build/python/bin/python -m pip install --quiet --requirement $<
+	cp $< $@
+
+quality: build/python/pins.txt
+	build/python/bin/python models/train/evaluate.py
 
 clean:
 	$(CARGO) clean

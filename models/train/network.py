@@ -49,6 +49,37 @@ class Builtin(nn.Module):
         return F.pixel_shuffle(self.tail(y) + self.linear(x), 4)
 
 
+class Compact(nn.Module):
+    """SRVGGNetCompact (Real-ESRGAN): R'G'B', N x 3 x H x W to N x 3 x fH x fW, 0..1.
+
+    All at the input's size: convolutions with PReLU, a shuffle, and the input repeated
+    underneath. The names of the weights are the official ones.
+    """
+
+    def __init__(self, features=64, convolutions=16, factor=4):
+        super().__init__()
+        self.factor = factor
+        sides = [3] + [features] * (convolutions + 1)
+        layers = []
+        for inputs, outputs in zip(sides, sides[1:]):
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.PReLU(outputs)]
+        self.body = nn.ModuleList([*layers, nn.Conv2d(features, 3 * factor**2, 3, padding=1)])
+
+    @classmethod
+    def of(cls, weights, factor):
+        """The network that `weights` (official name to tensor) belong to."""
+        convolutions = sum(value.dim() == 4 for value in weights.values()) - 2
+        network = cls(weights["body.0.weight"].shape[0], convolutions, factor)
+        network.load_state_dict(weights)
+        return network
+
+    def forward(self, x):
+        y = x
+        for layer in self.body:
+            y = layer(y)
+        return F.pixel_shuffle(y, self.factor) + F.interpolate(x, scale_factor=self.factor)
+
+
 def export(model, path, notes):
     """Writes `model` as ONNX (opset 17) with free batch, height and width."""
     import onnx

@@ -1,0 +1,77 @@
+"""What is measured on: pictures and clips halved, clean and as real video.
+
+A sample is (small, large): 8-bit R'G'B', large of even sides and twice small's size.
+"""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+import video
+
+CONDITIONS = ["bicubic", "area", "CRF 23", "CRF 28", "CRF 33"]
+SUFFIXES = (".png", ".webp", ".jpg")
+DRIFT = 2  # px per frame of the large picture, so that the encoder has motion to code
+FRAMES = 8
+
+
+def pictures(folder, pattern="*"):
+    paths = sorted(p for p in Path(folder).glob(pattern) if p.suffix in SUFFIXES)
+    return {path.stem: Image.open(path).convert("RGB") for path in paths}
+
+
+def even(picture):
+    return picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2))
+
+
+def halve(picture, kernel=Image.Resampling.BICUBIC):
+    return picture.resize((picture.width // 2, picture.height // 2), kernel)
+
+
+def encode(frames, crf):
+    """8-bit R'G'B' frames through H.264 and back."""
+    height, width = frames[0].shape[:2]
+    coded = video.encode(frames, "libx264", {"crf": str(crf)})
+    return [video.rgb_of(frame)[:height, :width] for frame in coded]
+
+
+def sample(picture, condition):
+    """A picture under one of CONDITIONS: as a halved still, or the last frame of a slow pan."""
+    picture = even(picture)
+    if condition in ("bicubic", "area"):
+        kernel = Image.Resampling.BICUBIC if condition == "bicubic" else Image.Resampling.BOX
+        return np.asarray(halve(picture, kernel)), np.asarray(picture)
+    width = picture.width - DRIFT * (FRAMES - 1) // 2 * 2
+    windows = [picture.crop((DRIFT * i, 0, DRIFT * i + width, picture.height)) for i in range(FRAMES)]
+    smalls = [np.asarray(halve(window)) for window in windows]
+    return encode(smalls, int(condition.split()[1]))[-1], np.asarray(windows[-1])
+
+
+def noisy_still(picture, frames=16, sigma=3, crf=28, seed=1):
+    """A scene that stands still before a noisy camera, as H.264: small frames."""
+    rng, small = np.random.default_rng(seed), np.asarray(halve(even(picture)), np.float32)
+    noisy = [np.clip(np.round(small + rng.normal(0, sigma, small.shape)), 0, 255).astype(np.uint8)
+             for _ in range(frames)]
+    return encode(noisy, crf)
+
+
+def sequences(folder):
+    """Name to the frames of every sequence (a folder of numbered pictures)."""
+    found = {}
+    for path in sorted(p for p in Path(folder).iterdir() if p.is_dir()):
+        found[path.name] = [even(p) for p in pictures(path).values()]
+    return found
+
+
+def clip(path, frames, start=0):
+    """Frames of a video file."""
+    found = []
+    with av.open(str(path)) as container:
+        for index, picture in enumerate(container.decode(video=0)):
+            if index >= start + frames:
+                break
+            if index >= start:
+                found.append(even(picture.to_image()))
+    return found

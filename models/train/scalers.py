@@ -1,0 +1,110 @@
+"""What is compared: each scaler takes an 8-bit R'G'B' picture to twice its size.
+
+A scaler is a function from H x W x 3 bytes to 2H x 2W x 3 bytes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+LUMA = np.float32([0.299, 0.587, 0.114])  # BT.601, for R'G'B' and Y' both 0..1
+
+
+def classic(filter):
+    """One of Pillow's filters."""
+
+    def scale(picture):
+        height, width = picture.shape[:2]
+        return np.asarray(Image.fromarray(picture).resize((2 * width, 2 * height), filter))
+
+    return scale
+
+
+lanczos = classic(Image.Resampling.LANCZOS)
+
+
+def to_bytes(unit):
+    """Samples 0..1 as bytes, the way Real-ESRGAN writes them: clamped, rounded to nearest."""
+    return np.round(np.clip(unit, 0, 1) * 255).astype(np.uint8)
+
+
+def session(path, threads=2):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+
+
+def luma_network(path, align=2):
+    """An ONNX network for luma; chroma goes by Lanczos, as in the element."""
+    network = session(path)
+
+    def scale(picture):
+        height, width = picture.shape[:2]
+        y = picture.astype(np.float32) / 255 @ LUMA
+        y = np.pad(y, ((0, -height % align), (0, -width % align)), "reflect")
+        y = network.run(None, {"input": y[None, None]})[0][0, 0, : 2 * height, : 2 * width]
+        base = lanczos(picture).astype(np.float32) / 255
+        return to_bytes(base + (y - base @ LUMA)[..., None])
+
+    return scale
+
+
+def colour_network(run, factor):
+    """A network for R'G'B'; a factor above 2 is brought down by Pillow's bicubic filter."""
+
+    def scale(picture):
+        height, width = picture.shape[:2]
+        planes = np.ascontiguousarray(picture.astype(np.float32).transpose(2, 0, 1)[None] / 255)
+        large = to_bytes(run(planes)[0].transpose(1, 2, 0))
+        if factor == 2:
+            return large
+        size = (2 * width, 2 * height)
+        return np.asarray(Image.fromarray(large).resize(size, Image.Resampling.BICUBIC))
+
+    return scale
+
+
+def onnx_network(path, factor):
+    network = session(path)
+    name = network.get_inputs()[0].name
+    return colour_network(lambda planes: network.run(None, {name: planes})[0], factor)
+
+
+def compact_network(path, factor):
+    """A SRVGGNetCompact from a .safetensors file with its official names."""
+    import torch
+    from safetensors.torch import load_file
+
+    from network import Compact
+
+    weights = {name: value.float() for name, value in load_file(path).items()}
+    network = Compact.of(weights, factor).eval()
+
+    @torch.no_grad()
+    def run(planes):
+        return network(torch.from_numpy(planes)).numpy()
+
+    return colour_network(run, factor)
+
+
+def scalers(models, weights):
+    """Name to scaler, of all that the folders `models` and `weights` hold."""
+    found = {
+        "nearest": classic(Image.Resampling.NEAREST),
+        "bilinear": classic(Image.Resampling.BILINEAR),
+        "bicubic": classic(Image.Resampling.BICUBIC),
+        "lanczos": lanczos,
+    }
+    models, weights = Path(models), Path(weights)
+    if (models / "builtin.onnx").exists():
+        found["builtin"] = luma_network(models / "builtin.onnx")
+    if (models / "builtin-quality.onnx").exists():
+        found["builtin-quality"] = onnx_network(models / "builtin-quality.onnx", 2)
+    if (weights / "realesr-animevideov3.onnx").exists():
+        found["animevideov3"] = onnx_network(weights / "realesr-animevideov3.onnx", 4)
+    if (weights / "realesr-general-x4v3.safetensors").exists():
+        found["general-x4v3"] = compact_network(weights / "realesr-general-x4v3.safetensors", 4)
+    return found

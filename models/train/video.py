@@ -1,0 +1,52 @@
+"""Pictures through real video encoders and back, and BT.601 luma."""
+
+import io
+
+import av
+import numpy as np
+
+WEIGHTS = np.float32([65.481, 128.553, 24.966]) / 255
+
+
+def studio_luma(rgb):
+    """BT.601 studio luma, 16..235 and unrounded, of 8-bit R'G'B' (H x W x 3)."""
+    return 16 + np.asarray(rgb, np.float32) @ WEIGHTS
+
+
+def to_unit(luma):
+    """Studio luma as a model for luma wants it: black 0, white 1."""
+    return (luma.astype(np.float32) - 16) / 219
+
+
+def encode(frames, codec, options):
+    """8-bit R'G'B' frames as 4:2:0 video (BT.601, limited range) and back: PyAV frames.
+
+    Odd sides come back one sample longer.
+    """
+    buffer, (height, width) = io.BytesIO(), frames[0].shape[:2]
+    pad = ((0, height % 2), (0, width % 2), (0, 0))
+    with av.open(buffer, "w", format="matroska") as container:
+        stream = container.add_stream(codec, rate=24, options=options)
+        stream.height, stream.width = height + height % 2, width + width % 2
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(np.pad(frame, pad, "edge"), format="rgb24")
+            container.mux(stream.encode(picture.reformat(
+                format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")))
+        container.mux(stream.encode())
+    buffer.seek(0)
+    with av.open(buffer) as container:
+        return list(container.decode(video=0))
+
+
+def luma_of(frame):
+    """The luma plane of a decoded frame, as bytes."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width].copy()
+
+
+def rgb_of(frame):
+    """A decoded frame as 8-bit R'G'B'."""
+    return frame.reformat(format="rgb24", src_colorspace="ITU601", src_color_range="MPEG").to_ndarray()
