@@ -10,8 +10,12 @@
 //! that it crops) becomes nodes of the graph around it.
 
 mod analysis;
+pub mod architecture;
 mod builder;
 pub mod catalogue;
+pub mod checkpoint;
+mod companion;
+mod denoise;
 pub mod fault;
 mod graph;
 mod info;

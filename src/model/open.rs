@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Read,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -11,7 +11,11 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Graph, Model, analysis, catalogue,
+    Error, Graph, Model, analysis,
+    architecture::{self, Hints},
+    catalogue,
+    checkpoint::{self, StateDict},
+    denoise,
     fault::Fault,
     join, ncnn,
     onnx::{self, Layout},
@@ -21,7 +25,9 @@ use super::{
 /// How a model is to be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OpenOptions {
-    /// Strength of denoising, 0..1, for models that have it; `None`: the model as it is.
+    /// Strength of denoising, 0..1, of `realesr-general-x4v3` (0: its `-wdn-` partner, 1: it
+    /// alone) and of pairs (0: the second, 1: the first); `None`: the model as it is, a pair
+    /// half and half.
     pub denoise: Option<f32>,
 }
 
@@ -63,7 +69,9 @@ impl Model {
     }
 
     /// The model that `name` means: `builtin`, a name of the catalogue, a path, or several of
-    /// these with commas between them, which are run one after the other.
+    /// these with commas between them, which are run one after the other. `a.pth+b.pth` is a
+    /// pair: what lies between two checkpoints of one architecture, as [`OpenOptions::denoise`]
+    /// says.
     ///
     /// Reads the files and works out what they are; builds no session, so it is quick.
     ///
@@ -71,6 +79,9 @@ impl Model {
     /// See [`Error`].
     pub fn open_with(name: &str, options: &OpenOptions) -> Result<Self, Error> {
         let parts: Vec<&str> = name.split(',').map(str::trim).collect();
+        if let Some(strength) = options.denoise {
+            denoise::check(strength, &parts).map_err(|fault| fault.at(Path::new(name)))?;
+        }
         // A path may have a comma in it.
         let [first, rest @ ..] = &parts[..] else { return part(name, options) };
         if rest.is_empty() || Path::new(name).exists() {
@@ -136,25 +147,48 @@ fn graph_of(name: &str, options: &OpenOptions) -> Result<Graph, Error> {
     model.graph.map(Arc::unwrap_or_clone).ok_or_else(unknown)
 }
 
-/// One part of a chain: built in, of the catalogue, or a path.
+/// One part of a chain: built in, of the catalogue, a path, or a pair of checkpoints.
 fn part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
     let path = Path::new(name);
-    // A file of the user's wins over a name of the catalogue, save for `builtin`.
-    match catalogue::find(name) {
-        Some(entry) if entry.url.is_none() => match catalogue::built_in(&entry.name) {
+    if let Some(entry) = catalogue::find(name).filter(|entry| entry.url.is_none()) {
+        return match catalogue::built_in(&entry.name) {
             Some(bytes) => onnx::open(name, path, bytes),
             None => Err(not_found(path)),
-        },
-        Some(entry) if !path.is_file() => match entry.path() {
-            Some(path) if path.is_file() => file(name, &path, options),
+        };
+    }
+    if let Some(pair) = denoise::pair(name) {
+        let [first, second] = pair;
+        return checkpoint_model(
+            name,
+            path,
+            denoise::mixed(
+                &locate(first)?,
+                &locate(second)?,
+                options.denoise.unwrap_or(denoise::HALF),
+            ),
+        );
+    }
+    file(name, &locate(name)?, options)
+}
+
+/// The file that a path, or a name of the catalogue, means.
+pub(super) fn locate(name: &str) -> Result<PathBuf, Error> {
+    // A file of the user's wins over a name of the catalogue.
+    match catalogue::find(name) {
+        Some(entry) if !Path::new(name).is_file() => match entry.path() {
+            Some(path) if path.is_file() => Ok(path),
             _ => Err(Error::NotFetched { name: entry.name.clone() }),
         },
-        _ => file(name, path, options),
+        _ => Ok(name.into()),
     }
 }
 
-fn file(name: &str, path: &Path, _options: &OpenOptions) -> Result<Model, Error> {
+fn file(name: &str, path: &Path, options: &OpenOptions) -> Result<Model, Error> {
     let head = head(path)?;
+    if checkpoint::matches(&head) {
+        return checkpoint_model(name, path, denoise::weights(path, options.denoise));
+    }
+    denoise::refuse_whole(path, options.denoise)?;
     if let Some(format) = FORMATS.iter().find(|format| (format.matches)(&head, path)) {
         return Model::from_graph(name, path, (format.read)(path)?);
     }
@@ -162,10 +196,25 @@ fn file(name: &str, path: &Path, _options: &OpenOptions) -> Result<Model, Error>
     let onnx = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
     if !onnx && !matches!(head[..], [0x08, 1..=20, ..]) {
         let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-        let why = format!("its content is none of .onnx, {}", known.join(", "));
+        let why = format!(
+            "its content is none of .onnx, PyTorch .pth and .pt, .safetensors, {}",
+            known.join(", ")
+        );
         return Err(Error::Unknown { path: path.into(), why });
     }
     onnx::open(name, path, read(path)?)
+}
+
+/// The model of a checkpoint's weights; what they do not tell, `path` does.
+fn checkpoint_model(
+    name: &str,
+    path: &Path,
+    weights: Result<StateDict, Error>,
+) -> Result<Model, Error> {
+    let weights = weights?;
+    let hints = Hints::of(path).map_err(|why| Fault::unsuitable(why).at(path))?;
+    let graph = architecture::graph(&weights, &hints).map_err(|fault| fault.at(path))?;
+    Model::from_graph(name, path, graph)
 }
 
 fn not_found(path: &Path) -> Error {

@@ -1,5 +1,8 @@
 //! Running models on the CPU and comparing pictures, for the tests of readers.
 
+// Each test uses its share.
+#![allow(dead_code)]
+
 use std::path::{Path, PathBuf};
 
 use gstupscale::{

@@ -17,6 +17,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::proto::ModelProto;
+use crate::model::companion;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,9 +44,6 @@ pub(super) enum Order {
     Bgr,
 }
 
-/// A companion file of more than this is none.
-const LIMIT: u64 = 1 << 16;
-
 impl Settings {
     /// Of the model at `path`.
     ///
@@ -53,20 +51,8 @@ impl Settings {
     /// What is wrong with them, as the end of a sentence.
     pub fn of(path: &Path, model: &ModelProto) -> Result<Self, String> {
         let mut settings = Self::from_metadata(model)?;
-        let mut longer = path.as_os_str().to_owned();
-        longer.push(".toml");
-        for companion in [Path::new(&longer), &path.with_extension("toml")] {
-            let Ok(meta) = std::fs::metadata(companion) else { continue };
-            let say =
-                |why: String| format!("{} beside it is not understood: {why}", companion.display());
-            if !meta.is_file() || meta.len() > LIMIT {
-                return Err(say("it is too large".into()));
-            }
-            let text =
-                std::fs::read_to_string(companion).map_err(|error| say(error.to_string()))?;
-            let told: Self = toml::from_str(&text).map_err(|error| say(error.message().into()))?;
+        if let Some(told) = companion::read::<Self>(path)? {
             settings = told.or(settings);
-            break;
         }
         let sane = |value: f32| value.is_finite() && value.abs() < 1e6;
         if settings.range.is_some_and(|range| !sane(range) || range <= 0.0)

@@ -1,0 +1,48 @@
+//! The safetensors format.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use safetensors::{Dtype, SafeTensors};
+
+use super::{budget::Budget, torch::Kind};
+use crate::model::{Element, Tensor, fault::Fault};
+
+/// Whether a file that begins so is one: a length of 8 bytes, then JSON.
+pub(super) fn matches(head: &[u8]) -> bool {
+    let Some((length, json)) = head.split_first_chunk() else { return false };
+    (2..=100_000_000).contains(&u64::from_le_bytes(*length)) && json.starts_with(b"{\"")
+}
+
+/// Its tensors of floats, in float32.
+///
+/// # Errors
+/// [`Fault::Damaged`].
+pub(super) fn read(bytes: &Bytes, budget: &mut Budget) -> Result<BTreeMap<String, Tensor>, Fault> {
+    let damaged = |error| Fault::damaged(format!("its table of tensors is broken: {error}"));
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.iter() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::F32,
+            Dtype::F16 => Kind::F16,
+            Dtype::BF16 => Kind::Bf16,
+            Dtype::F64 => Kind::F64,
+            _ => continue,
+        };
+        let dims = view.shape().iter().map(|&dim| dim as u64).collect();
+        let data = match kind {
+            Kind::F32 => bytes.slice_ref(view.data()),
+            _ => {
+                let size = kind.bytes() as usize;
+                let count = view.data().len() / size;
+                budget.spend(count as u64 * 4).map_err(Fault::Damaged)?;
+                let mut data = Vec::with_capacity(count * 4);
+                view.data().chunks_exact(size).for_each(|element| kind.append(element, &mut data));
+                data.into()
+            }
+        };
+        tensors.insert(name.to_owned(), Tensor { element: Element::F32, dims, data });
+    }
+    Ok(tensors)
+}
