@@ -28,7 +28,7 @@ pub(super) fn pair(name: &str) -> Option<[&str; 2]> {
         })
     };
     let found = |name: &&str| locate(name).is_ok_and(|path| path.is_file());
-    pairs().find(|pair| pair.iter().all(|name| found(name))).or_else(|| pairs().next())
+    pairs().find(|pair| pair.iter().all(found)).or_else(|| pairs().next())
 }
 
 /// Whether a strength can be given to this file, or name of the catalogue.
