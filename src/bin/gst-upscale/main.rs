@@ -1,15 +1,16 @@
-//! `gst-upscale`: the models that the element `upscale` can use, from the command line.
+//! `gst-upscale`: videos enlarged, and the models for it, from the command line.
 
 mod check;
 mod convert;
 mod fetch;
 mod list;
+mod upscale;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// Enlarge video with neural networks: manage the models that GStreamer's upscale uses.
+/// Enlarge video with neural networks.
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
@@ -19,6 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Room {
+    /// Enlarge a video file.
+    Upscale(upscale::Arguments),
     /// List, fetch, convert and check models.
     #[command(subcommand)]
     Models(Command),
@@ -63,8 +66,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Room::Models(command) = Arguments::parse().room;
-    let done = match command {
+    let done = match Arguments::parse().room {
+        Room::Upscale(arguments) => upscale::upscale(&arguments),
+        Room::Models(command) => models(command).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("gst-upscale: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn models(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
         Command::List => {
             list::list();
             Ok(())
@@ -73,12 +86,5 @@ fn main() -> ExitCode {
         Command::Fetch { names } => names.iter().try_for_each(|name| fetch::fetch_named(name)),
         Command::Convert { model, output, layout } => convert::convert(&model, &output, &layout),
         Command::Check { models, threads, tile } => check::check(&models, threads, tile),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("gst-upscale: {error}");
-            ExitCode::FAILURE
-        }
     }
 }

@@ -1,0 +1,164 @@
+//! The output file: which muxer its name asks for, and which encoders go with that.
+
+use std::path::Path;
+
+use super::Error;
+
+/// How the enlarged video is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Codec {
+    H264,
+    H265,
+    Vp9,
+    /// Lossless.
+    Ffv1,
+}
+
+/// A kind of file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Container {
+    pub extensions: &'static [&'static str],
+    pub muxer: &'static str,
+    /// What it holds, the default first.
+    pub codecs: &'static [Codec],
+    /// Encoders for sound that cannot be copied, the best first.
+    pub audio_encoders: &'static [&'static str],
+}
+
+const CONTAINERS: &[Container] = &[
+    Container {
+        extensions: &["mp4", "m4v"],
+        muxer: "mp4mux",
+        codecs: &[Codec::H264, Codec::H265],
+        audio_encoders: &["fdkaacenc", "avenc_aac", "voaacenc"],
+    },
+    Container {
+        extensions: &["mov"],
+        muxer: "qtmux",
+        codecs: &[Codec::H264, Codec::H265],
+        audio_encoders: &["fdkaacenc", "avenc_aac", "voaacenc"],
+    },
+    Container {
+        extensions: &["mkv"],
+        muxer: "matroskamux",
+        codecs: &[Codec::H264, Codec::H265, Codec::Vp9, Codec::Ffv1],
+        audio_encoders: &["flacenc", "opusenc"],
+    },
+    Container {
+        extensions: &["webm"],
+        muxer: "webmmux",
+        codecs: &[Codec::Vp9],
+        audio_encoders: &["opusenc", "vorbisenc"],
+    },
+];
+
+impl Container {
+    /// The kind of file that the extension of `path` names.
+    ///
+    /// # Errors
+    /// [`Error::Extension`].
+    pub fn of(path: &Path) -> Result<&'static Self, Error> {
+        let extension = path.extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+        let known = |kind: &&Container| {
+            extension.as_ref().is_some_and(|end| kind.extensions.contains(&end.as_str()))
+        };
+        CONTAINERS.iter().find(known).ok_or_else(|| {
+            let known: Vec<_> =
+                CONTAINERS.iter().flat_map(|kind| kind.extensions).copied().collect();
+            Error::Extension { path: path.into(), known: known.join(", ") }
+        })
+    }
+
+    /// The codec that is asked for, or else the default.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] where this kind of file does not hold it.
+    pub fn codec(&self, asked: Option<Codec>) -> Result<Codec, Error> {
+        let codec = asked.or(self.codecs.first().copied()).unwrap_or(Codec::H264);
+        if self.codecs.contains(&codec) {
+            return Ok(codec);
+        }
+        let extension = self.extensions.first().copied().unwrap_or_default();
+        Err(Error::Codec { codec, extension, known: format!("{:?}", self.codecs) })
+    }
+}
+
+impl Codec {
+    /// The element that encodes, and what may go into it and comes out of it, in the words of
+    /// `gst-launch-1.0`. `quality` is the codec's own constant quality (0: the best).
+    ///
+    /// What most players cannot show (4:4:4, and 10 bits in H.264) is converted.
+    pub fn description(self, quality: Option<u32>) -> String {
+        let quality = quality.unwrap_or(self.default_quality()).min(self.worst_quality());
+        match self {
+            Self::H264 => format!(
+                "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} speed-preset=fast \
+                 ! h264parse"
+            ),
+            Self::H265 => format!(
+                "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc speed-preset=fast \
+                 option-string=crf={quality} ! h265parse"
+            ),
+            Self::Vp9 => format!(
+                "video/x-raw,format=(string){{I420,I420_10LE}} ! vp9enc end-usage=cq \
+                 cq-level={quality} target-bitrate=0 deadline=1 cpu-used=2 row-mt=true threads=8"
+            ),
+            Self::Ffv1 => "avenc_ffv1".into(),
+        }
+    }
+
+    /// Sides of the picture are multiples of this: encoders of H.264 and H.265 refuse odd ones
+    /// in 4:2:0.
+    pub fn step(self) -> i32 {
+        match self {
+            Self::H264 | Self::H265 => 2,
+            Self::Vp9 | Self::Ffv1 => 1,
+        }
+    }
+
+    fn default_quality(self) -> u32 {
+        match self {
+            Self::H264 | Self::Ffv1 => 17,
+            Self::H265 => 19,
+            Self::Vp9 => 24,
+        }
+    }
+
+    fn worst_quality(self) -> u32 {
+        match self {
+            Self::H264 | Self::H265 | Self::Ffv1 => 51,
+            Self::Vp9 => 63,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_names_the_container_in_either_case() {
+        for (name, muxer) in
+            [("a.mp4", "mp4mux"), ("b.MKV", "matroskamux"), ("c.d.webm", "webmmux")]
+        {
+            assert_eq!(Container::of(Path::new(name)).unwrap().muxer, muxer);
+        }
+        for name in ["mkv", "a.xyz", "a"] {
+            assert!(matches!(Container::of(Path::new(name)), Err(Error::Extension { .. })));
+        }
+    }
+
+    #[test]
+    fn a_container_takes_its_own_codecs_only() {
+        let webm = Container::of(Path::new("a.webm")).unwrap();
+        assert_eq!(webm.codec(None).unwrap(), Codec::Vp9);
+        let error = webm.codec(Some(Codec::H264)).unwrap_err();
+        assert!(error.to_string().contains("Vp9"), "{error}");
+    }
+
+    #[test]
+    fn qualities_stay_on_the_codecs_scale() {
+        assert!(Codec::H264.description(Some(99)).contains("quantizer=51"));
+        assert!(Codec::H264.description(None).contains("quantizer=17"));
+    }
+}

@@ -1,0 +1,201 @@
+//! The pipeline, from file to file, and its run.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use gst::{MessageView, prelude::*};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+
+use super::{
+    Arguments, Error,
+    container::{Codec, Container},
+    progress::{Frames, Progress},
+    streams::{Streams, Watch, decoded, make, source},
+};
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Complete(Frames),
+    /// By Ctrl-C; the file is sound as far as it goes.
+    Stopped(Frames),
+    /// By Ctrl-C before there was anything to keep, or pressed again.
+    Aborted,
+}
+
+/// ```text
+/// filesrc ! parsebin ! multiqueue ! decodebin ! deinterlace ! upscale ! encoder ! muxer ! filesink
+///                                 ! (sound and subtitles)                       !
+/// ```
+pub struct Pipeline {
+    pipeline: gst::Pipeline,
+    watch: Arc<Watch>,
+}
+
+/// Compressed data held back for one stream while another has none, in bytes.
+const QUEUE_BYTES: u32 = 1 << 28;
+
+impl Pipeline {
+    /// # Errors
+    /// See [`Error`]: what is not installed, or a property's value.
+    pub fn new(
+        input: &Path,
+        output: &Path,
+        container: &'static Container,
+        codec: Codec,
+        arguments: &Arguments,
+    ) -> Result<Self, Error> {
+        let pipeline = gst::Pipeline::new();
+        let watch = Arc::new(Watch::default());
+        let file = make("filesrc")?;
+        file.set_property("location", input);
+        let parser = make("parsebin")?;
+        let queue = make("multiqueue")?;
+        queue.set_property("max-size-bytes", QUEUE_BYTES);
+        queue.set_property("max-size-time", 0u64);
+        let video = video(codec, arguments, &watch)?;
+        let muxer = make(container.muxer)?;
+        let sink = make("filesink")?;
+        sink.set_property("location", output);
+        pipeline.add_many([&file, &parser, &queue, &video, &muxer, &sink])?;
+        file.link(&parser)?;
+        video.link(&muxer)?;
+        muxer.link(&sink)?;
+
+        let streams = Arc::new(Streams {
+            pipeline: pipeline.downgrade(),
+            queue,
+            video,
+            muxer,
+            audio_encoders: container.audio_encoders,
+            watch: watch.clone(),
+        });
+        let joined = streams.clone();
+        parser.connect_pad_added(move |parser, pad| {
+            if let Err(error) = joined.join(pad) {
+                gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
+            }
+        });
+        parser.connect_no_more_pads(move |parser| {
+            if !streams.has_video() {
+                gst::element_error!(parser, gst::StreamError::WrongType, ("it has no video"));
+            }
+        });
+        Ok(Self { pipeline, watch })
+    }
+
+    /// Runs to the end, or until Ctrl-C.
+    ///
+    /// # Errors
+    /// [`Error::Stream`] with what an element has to say.
+    pub fn run(&self) -> Result<Outcome, Error> {
+        let pressed = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            flag::register(signal, pressed.clone()).map_err(Error::Signal)?;
+        }
+        let bus = self.pipeline.bus().ok_or_else(|| Error::Stream("it has no bus".into()))?;
+        // Failure is on the bus, with its reason.
+        let started = self.pipeline.set_state(gst::State::Playing);
+        let mut progress = Progress::new();
+        let mut missing = None;
+        loop {
+            let frames = self.watch.frames.load(Ordering::Relaxed);
+            // The second time, or with nothing to finish, at once.
+            if pressed.swap(false, Ordering::Relaxed)
+                && (self.watch.stop.swap(true, Ordering::Relaxed) || frames == 0)
+            {
+                progress.finish();
+                return Ok(Outcome::Aborted);
+            }
+            progress.update(frames, self.position(), self.duration());
+            let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(100)) else {
+                if let Err(error) = &started {
+                    return Err(Error::Stream(error.to_string()));
+                }
+                continue;
+            };
+            match message.view() {
+                MessageView::Eos(_) => {
+                    // Those since the last look.
+                    let frames = self.watch.frames.load(Ordering::Relaxed);
+                    progress.update(frames, self.position(), self.duration());
+                    let frames = progress.finish();
+                    let stopped = self.watch.stop.load(Ordering::Relaxed);
+                    return Ok(if stopped {
+                        Outcome::Stopped(frames)
+                    } else {
+                        Outcome::Complete(frames)
+                    });
+                }
+                MessageView::Error(error) => {
+                    progress.finish();
+                    return Err(Error::Stream(told(message.src(), &error.error(), missing)));
+                }
+                MessageView::Warning(warning) => {
+                    progress.warn(&told(message.src(), &warning.error(), None));
+                }
+                MessageView::Progress(step) => progress.say(step.get().2),
+                MessageView::Element(element) => {
+                    let told = element.structure().filter(|told| told.name() == "missing-plugin");
+                    missing = told.and_then(|told| told.get("name").ok()).or(missing);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn position(&self) -> Duration {
+        Duration::from_nanos(self.watch.position.load(Ordering::Relaxed))
+    }
+
+    fn duration(&self) -> Option<Duration> {
+        let duration = self.watch.source.get()?.query_duration::<gst::ClockTime>()?;
+        Some(duration.into())
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// From encoded to encoded video.
+fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst::Element, Error> {
+    let size = |pixels: Option<i32>| match pixels {
+        Some(pixels) => pixels.to_string(),
+        None => format!("[{0},32766,{0}]", codec.step()),
+    };
+    let size = format!("width={},height={}", size(arguments.width), size(arguments.height));
+    // Decoding, enlarging and encoding each on a thread of their own.
+    let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
+    let description = format!(
+        "deinterlace ! videoconvert ! {queue} ! upscale name=upscale ! video/x-raw,{size} \
+         ! {queue} ! videoconvert ! {}",
+        codec.description(arguments.quality)
+    );
+    let bin = decoded(&description)?;
+    let upscale =
+        bin.by_name("upscale").ok_or_else(|| Error::Missing { what: "upscale".into() })?;
+    arguments.properties.apply(&upscale)?;
+    watch.frames_of(&source(&upscale)?);
+    Ok(bin.upcast())
+}
+
+/// An element's message in one line.
+fn told(from: Option<&gst::Object>, error: &gst::glib::Error, missing: Option<String>) -> String {
+    let from = from.map(|from| from.name().to_string()).unwrap_or_default();
+    match missing {
+        Some(missing) => format!("{error} ({missing})"),
+        None => format!("{error} ({from})"),
+    }
+}

@@ -1,0 +1,223 @@
+//! What becomes of each stream of the input: video is enlarged, sound and subtitles are copied
+//! where the output can hold them as they are, other sound is encoded anew.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use gst::{glib, prelude::*};
+
+use super::Error;
+
+/// Followed and steered while the pipeline runs.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Set to end every stream at its next buffer.
+    pub stop: AtomicBool,
+    /// Enlarged frames so far.
+    pub frames: AtomicU64,
+    /// Timestamp of the last of them, in nanoseconds.
+    pub position: AtomicU64,
+    /// Where the input's video comes out: knows its duration.
+    pub source: OnceLock<gst::Pad>,
+}
+
+impl Watch {
+    /// Counts the frames that leave `pad`, and ends the stream there on demand.
+    pub fn frames_of(self: &Arc<Self>, pad: &gst::Pad) {
+        let watch = self.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if let Some(time) = info.buffer().and_then(|buffer| buffer.pts()) {
+                watch.position.store(time.nseconds(), Ordering::Relaxed);
+            }
+            watch.frames.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+        self.end_on_demand(pad);
+    }
+
+    /// Once [`Watch::stop`] is set, `pad` passes end-of-stream in place of its next buffer.
+    fn end_on_demand(self: &Arc<Self>, pad: &gst::Pad) {
+        let watch = self.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            if !watch.stop.load(Ordering::Relaxed) {
+                return gst::PadProbeReturn::Ok;
+            }
+            pad.push_event(gst::event::Eos::new());
+            info.flow_res = Err(gst::FlowError::Eos);
+            gst::PadProbeReturn::Handled
+        });
+    }
+}
+
+/// Joins the input's streams to the muxer.
+pub struct Streams {
+    pub pipeline: glib::WeakRef<gst::Pipeline>,
+    /// A multiqueue: grows where the input's streams are badly interleaved.
+    pub queue: gst::Element,
+    /// Takes encoded video; its other end is joined to the muxer.
+    pub video: gst::Element,
+    pub muxer: gst::Element,
+    pub audio_encoders: &'static [&'static str],
+    pub watch: Arc<Watch>,
+}
+
+impl Streams {
+    /// Joins a stream of the input. Streams that the output has no place for are left out.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn join(&self, pad: &gst::Pad) -> Result<(), Error> {
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let media = caps.structure(0).map(|media| media.name().to_string()).unwrap_or_default();
+        match media.split('/').next() {
+            Some("video" | "image") => self.join_video(pad),
+            Some("audio") => self.join_audio(pad, &caps),
+            _ => match self.place(&caps) {
+                Some(place) => self.copy(pad, None, &place),
+                None => {
+                    eprintln!(
+                        "gst-upscale: left out a stream of {media}: the output cannot hold it"
+                    );
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Whether any video has come.
+    pub fn has_video(&self) -> bool {
+        self.watch.source.get().is_some()
+    }
+
+    fn join_video(&self, pad: &gst::Pad) -> Result<(), Error> {
+        if self.watch.source.set(pad.clone()).is_err() {
+            eprintln!("gst-upscale: left out a second stream of video");
+            return Ok(());
+        }
+        let queued = self.queued(pad)?;
+        link(&queued, &sink(&self.video)?)
+    }
+
+    fn join_audio(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Error> {
+        if let Some(place) = self.place(caps) {
+            // The only codec whose framing differs between containers.
+            let aac = caps.can_intersect(
+                &gst::Caps::builder("audio/mpeg")
+                    .field("mpegversion", gst::List::new([2, 4]))
+                    .build(),
+            );
+            let parser = aac.then(|| make("aacparse")).transpose()?;
+            return self.copy(pad, parser, &place);
+        }
+        let encoder = self
+            .audio_encoders
+            .iter()
+            .find(|name| gst::ElementFactory::find(name).is_some())
+            .ok_or_else(|| Error::Missing { what: self.audio_encoders.join(" or ") })?;
+        let converter = decoded(&format!("audioconvert ! audioresample ! {encoder}"))?;
+        let caps = gst::ElementFactory::find(encoder)
+            .and_then(|factory| {
+                let mut templates = factory.static_pad_templates().into_iter();
+                templates
+                    .find(|pad| pad.direction() == gst::PadDirection::Src)
+                    .map(|pad| pad.caps())
+            })
+            .unwrap_or_else(gst::Caps::new_any);
+        let place = self.place(&caps).ok_or_else(|| Error::Missing { what: (*encoder).into() })?;
+        self.copy(pad, Some(converter.upcast()), &place)
+    }
+
+    /// From `pad` through the queue and `through` to the muxer.
+    fn copy(
+        &self,
+        pad: &gst::Pad,
+        through: Option<gst::Element>,
+        place: &gst::PadTemplate,
+    ) -> Result<(), Error> {
+        let muxer = self
+            .muxer
+            .request_pad(place, None, None)
+            .ok_or_else(|| glib::bool_error!("{} has no more room", self.muxer.name()))?;
+        let mut end = self.queued(pad)?;
+        self.watch.end_on_demand(&end);
+        if let Some(element) = through {
+            let pipeline = self.pipeline.upgrade();
+            pipeline.ok_or_else(|| glib::bool_error!("the pipeline is gone"))?.add(&element)?;
+            link(&end, &sink(&element)?)?;
+            end = source(&element)?;
+            link(&end, &muxer)?;
+            element.sync_state_with_parent()?;
+            return Ok(());
+        }
+        link(&end, &muxer)
+    }
+
+    /// The muxer's kind of pad that holds streams of these caps.
+    fn place(&self, caps: &gst::Caps) -> Option<gst::PadTemplate> {
+        let mut caps = caps.clone();
+        // How a codec is framed, which its parser changes.
+        for media in caps.make_mut().iter_mut() {
+            media.remove_fields(["stream-format", "framed", "parsed", "alignment"]);
+        }
+        self.muxer.pad_template_list().into_iter().find(|template| {
+            template.direction() == gst::PadDirection::Sink && template.caps().can_intersect(&caps)
+        })
+    }
+
+    /// The queue's end of the stream that `pad` begins.
+    fn queued(&self, pad: &gst::Pad) -> Result<gst::Pad, Error> {
+        let missing = || glib::bool_error!("the queue has no more room");
+        let entry = self.queue.request_pad_simple("sink_%u").ok_or_else(missing)?;
+        let exit = entry.name().replace("sink", "src");
+        link(pad, &entry)?;
+        Ok(self.queue.static_pad(&exit).ok_or_else(missing)?)
+    }
+}
+
+/// A decoder and what follows it, in the words of `gst-launch-1.0`.
+///
+/// # Errors
+/// [`Error::Missing`] for an element that is not installed.
+pub fn decoded(description: &str) -> Result<gst::Bin, Error> {
+    let rest = gst::parse::bin_from_description(description, true)
+        .map_err(|error| Error::Missing { what: error.to_string() })?;
+    let decoder = make("decodebin")?;
+    let bin = gst::Bin::new();
+    bin.add_many([&decoder, rest.upcast_ref()])?;
+    bin.add_pad(&gst::GhostPad::with_target(&sink(&decoder)?)?)?;
+    bin.add_pad(&gst::GhostPad::with_target(&source(rest.upcast_ref())?)?)?;
+    let entry = sink(rest.upcast_ref())?.downgrade();
+    decoder.connect_pad_added(move |decoder, pad| {
+        let Some(entry) = entry.upgrade().filter(|entry| !entry.is_linked()) else { return };
+        if let Err(error) = link(pad, &entry) {
+            gst::element_error!(decoder, gst::StreamError::Failed, ("{error}"));
+        }
+    });
+    Ok(bin)
+}
+
+/// A new element.
+pub fn make(factory: &str) -> Result<gst::Element, Error> {
+    gst::ElementFactory::make(factory).build().map_err(|_| Error::Missing { what: factory.into() })
+}
+
+pub fn source(element: &gst::Element) -> Result<gst::Pad, Error> {
+    only(element, "src")
+}
+
+fn sink(element: &gst::Element) -> Result<gst::Pad, Error> {
+    only(element, "sink")
+}
+
+fn only(element: &gst::Element, pad: &str) -> Result<gst::Pad, Error> {
+    let missing = || glib::bool_error!("{} has no pad {pad}", element.name());
+    Ok(element.static_pad(pad).ok_or_else(missing)?)
+}
+
+fn link(from: &gst::Pad, to: &gst::Pad) -> Result<(), Error> {
+    from.link(to).map(drop).map_err(|error| {
+        glib::bool_error!("{} and {} do not fit: {error}", from.name(), to.name()).into()
+    })
+}
