@@ -1,133 +1,232 @@
-//! How much of real footage has to be computed again: a measurement.
-//!
-//! `cargo test --release --test reuse -- --ignored --nocapture`
+//! Output with reuse against output without: equal to the bit, and less work.
 
-mod common;
+#[path = "common/blur.rs"]
+mod blur;
+#[path = "common/frame.rs"]
+mod frame;
 
-use std::time::{Duration, Instant};
-
-use gst::prelude::*;
-use gst_video::VideoFrameExt;
+use blur::Blur;
+use frame::Frame;
 use gstupscale::{
-    frame::{
-        ChromaSite, Colorimetry, FrameInfo, FrameRef, Matrix, PixelFormat, PlaneRef, Range, Rect,
-    },
-    reuse::{CostModel, Dependence, Mode, Plan, Planner, Reference, Shapes},
+    frame::{Channels, FrameInfo, PixelFormat, Rect},
+    upscaler::{FrameParams, FrameReport, Reuse, Settings, Upscaler},
 };
+use proptest::prelude::*;
 
-const CLIPS: [&str; 6] = [
-    "pattern_480p.mkv",
-    "near_static_180p.mp4",
-    "popeye_480p_subtitles.mkv",
-    "popeye_1080p_subtitles.mkv",
-    "carphone_qcif.mp4",
-    "bbb_720p.mp4",
-];
+const TOLERANT: Reuse = Reuse::Tolerant { tolerance: 2, refresh: 250 };
 
-/// realesr-animevideov3 over 4:2:0 on two cores.
-const DEPENDENCE: Dependence = Dependence { halo: 18, spread: 5, align: 1 };
-const COST: CostModel = CostModel { per_call: 1e-3, per_pixel: 6e-6 };
-
-/// One mode's way through a clip.
-struct Simulation {
-    mode: Mode,
-    reference: Reference,
-    planner: Planner,
-    seconds: f64,
-    whole_seconds: f64,
-    duplicates: u32,
-    /// All comparing and all planning.
-    times: [Duration; 2],
+/// A stream that keeps its last output, as the element does.
+struct Stream {
+    upscaler: Upscaler,
+    output: FrameInfo,
+    last: Option<Frame>,
+    frames: u64,
 }
 
-impl Simulation {
-    fn new(info: FrameInfo, mode: Mode) -> Self {
-        let shapes = Shapes { grid: 1, min_side: 1, largest: (u32::MAX, u32::MAX) };
-        Self {
-            mode,
-            reference: Reference::new(info).unwrap(),
-            planner: Planner::new(info.width, info.height, DEPENDENCE, shapes, COST),
-            seconds: 0.0,
-            whole_seconds: 0.0,
-            duplicates: 0,
-            times: [Duration::ZERO; 2],
+impl Stream {
+    fn new(model: Blur, input: FrameInfo, size: (u32, u32)) -> Self {
+        Self::with(model, input, size, true)
+    }
+
+    fn with(
+        model: Blur,
+        input: FrameInfo,
+        (width, height): (u32, u32),
+        regions_exact: bool,
+    ) -> Self {
+        let settings =
+            Settings { threads: 2, tile_size: 0, halo: None, memory_limit: None, regions_exact };
+        let output = FrameInfo { width, height, ..input };
+        let upscaler = Upscaler::new(Box::new(model), input, output, settings).unwrap();
+        Self { upscaler, output, last: None, frames: 0 }
+    }
+
+    /// The output for `input`, and what it took; nothing where the last one served again.
+    #[track_caller]
+    fn push(&mut self, input: &Frame, reuse: Reuse, blend: f32) -> (Frame, Option<FrameReport>) {
+        let params = FrameParams { blend, grain: 0.0, number: self.frames, reuse };
+        self.frames += 1;
+        if self.upscaler.compare(&input.read(), &params).unwrap() {
+            return (self.last.clone().unwrap(), None);
+        }
+        let mut output = Frame::new(self.output, 8);
+        let last = self.last.as_ref().map(Frame::read);
+        let report = self
+            .upscaler
+            .process(&input.read(), last.as_ref(), &mut output.write(), &params)
+            .unwrap();
+        self.last = Some(output.clone());
+        (output, Some(report))
+    }
+}
+
+fn format(name: &str) -> PixelFormat {
+    PixelFormat::from_name(name).unwrap()
+}
+
+/// Sets `component` of the pixels of `rect`.
+fn paint(frame: &mut Frame, component: usize, rect: Rect, code: u32) {
+    let [shift_x, shift_y] = frame.info.format.layout().subsampling_of(component);
+    let (width, height) = frame.size(component);
+    for y in (rect.y as usize >> shift_y)..(rect.bottom() as usize >> shift_y).min(height) {
+        for x in (rect.x as usize >> shift_x)..(rect.right() as usize >> shift_x).min(width) {
+            frame.set(component, x, y, code);
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = (usize, Rect, u32)> {
+    let side = prop_oneof![Just(1u32), 2u32..40, Just(500)];
+    (0usize..3, 0u32..130, 0u32..100, side.clone(), side, 0u32..255).prop_map(
+        |(component, x, y, width, height, code)| (component, Rect::new(x, y, width, height), code),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn exact_reuse_equals_no_reuse_to_the_bit(
+        name in prop::sample::select(vec!["I420", "NV12", "Y42B", "Y444", "RGB", "GRAY8", "P010_10LE", "RGBA"]),
+        luma in any::<bool>(),
+        size in prop::sample::select(vec![(130u32, 98u32), (131, 97), (64, 64), (33, 101)]),
+        // Per mille of the input's size: the model's own, other factors, smaller.
+        scale in prop::sample::select(vec![2000u32, 3000, 1500, 700]),
+        align in prop::sample::select(vec![1u32, 2]),
+        frames in prop::collection::vec(prop::collection::vec(change(), 0..3), 1..7),
+    ) {
+        let info = frame::info(format(name), size.0, size.1);
+        let channels = if luma { Channels::Luma } else { Channels::Rgb };
+        let large = (size.0 * scale / 1000, size.1 * scale / 1000);
+        let model = || Blur::new(channels, 2, align);
+        let (mut with, mut without) = (Stream::new(model(), info, large), Stream::new(model(), info, large));
+        let mut input = Frame::new(info, 3).noisy(9);
+        let components = info.format.layout().components.len();
+        for changes in std::iter::once(&Vec::new()).chain(&frames) {
+            for &(component, rect, code) in changes {
+                paint(&mut input, component % components, rect, code);
+            }
+            let (reused, _) = with.push(&input, Reuse::Exact, 1.0);
+            let (computed, _) = without.push(&input, Reuse::Off, 1.0);
+            prop_assert!(reused.samples() == computed.samples());
         }
     }
 
-    fn frame(&mut self, frame: &FrameRef<'_>) {
-        let start = Instant::now();
-        let map = self.reference.compare(frame, self.mode).unwrap();
-        let compare = start.elapsed();
-        let start = Instant::now();
-        let plan = self.planner.plan(&map);
-        self.times = [self.times[0] + compare, self.times[1] + start.elapsed()];
-        self.reference.update(frame, &map).unwrap();
-        match &plan {
-            Plan::Nothing => self.duplicates += 1,
-            Plan::Regions(regions) => {
-                for region in regions {
-                    self.reference.update_rect(frame, self.planner.owned(region)).unwrap();
-                }
+    #[test]
+    fn whatever_changes_between_frames_exact_reuse_is_exact(
+        steps in prop::collection::vec((change(), 0usize..4, 0usize..3, any::<bool>()), 2..9),
+    ) {
+        let info = frame::info(format("NV12"), 100, 80);
+        let model = || Blur::new(Channels::Rgb, 2, 1);
+        let (mut with, mut without) = (Stream::new(model(), info, (200, 160)), Stream::new(model(), info, (200, 160)));
+        let mut input = Frame::new(info, 0).noisy(4);
+        for ((component, rect, code), blend, reuse, seek) in steps {
+            paint(&mut input, component, rect, code);
+            if seek {
+                with.upscaler.reset();
             }
-            Plan::Whole => {
-                let all = Rect::of_size(frame.info.width, frame.info.height);
-                self.reference.update_rect(frame, all).unwrap();
+            // A tolerant frame between may differ; the exact one after it must not.
+            let reuse = [Reuse::Exact, Reuse::Off, TOLERANT][reuse];
+            let blend = [1.0, 0.5, 0.0, 1.0][blend];
+            let (reused, _) = with.push(&input, reuse, blend);
+            let (computed, _) = without.push(&input, Reuse::Off, blend);
+            if reuse != TOLERANT {
+                prop_assert!(reused.samples() == computed.samples());
             }
         }
-        self.seconds += self.planner.seconds(&plan);
-        self.whole_seconds += self.planner.seconds(&Plan::Whole);
+    }
+}
+
+/// A stream of frames that has settled: whole frame computed, costs known.
+fn settled(reuse: Reuse, regions_exact: bool) -> (Stream, Frame) {
+    let info = frame::info(format("NV12"), 640, 360);
+    let mut stream = Stream::with(Blur::new(Channels::Rgb, 2, 1), info, (1280, 720), regions_exact);
+    let input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
+    let (_, report) = stream.push(&input, reuse, 1.0);
+    assert_eq!(report.unwrap().pixels, 640 * 360);
+    (stream, input)
+}
+
+#[test]
+fn a_duplicate_frame_is_told_and_costs_no_inference() {
+    let (mut stream, input) = settled(Reuse::Exact, true);
+    assert_eq!(stream.push(&input, Reuse::Exact, 1.0).1, None);
+}
+
+#[test]
+fn a_small_change_is_computed_alone() {
+    let (mut stream, mut input) = settled(Reuse::Exact, true);
+    paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
+    let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
+    assert!(report.pixels > 0 && report.pixels < 640 * 360 / 50, "{report:?}");
+}
+
+#[test]
+fn where_regions_are_not_exact_the_whole_frame_is_computed_or_nothing() {
+    let (mut stream, mut input) = settled(Reuse::Exact, false);
+    paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
+    let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
+    assert_eq!((report.regions, report.pixels), (1, 640 * 360));
+    assert_eq!(stream.push(&input, Reuse::Exact, 1.0).1, None);
+}
+
+#[test]
+fn after_a_seek_nothing_is_reused() {
+    let (mut stream, input) = settled(Reuse::Exact, true);
+    stream.upscaler.reset();
+    let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
+    assert_eq!(report.pixels, 640 * 360);
+}
+
+#[test]
+fn without_reuse_a_duplicate_is_computed_again() {
+    let (mut stream, input) = settled(Reuse::Off, true);
+    let report = stream.push(&input, Reuse::Off, 1.0).1.unwrap();
+    assert_eq!(report.pixels, 640 * 360);
+}
+
+#[test]
+fn grain_lives_on_over_reused_places() {
+    let (mut stream, input) = settled(Reuse::Exact, true);
+    let mut grained = |number| {
+        let params = FrameParams { blend: 1.0, grain: 0.5, number, reuse: Reuse::Exact };
+        let mut output = Frame::new(stream.output, 0);
+        let last = stream.last.as_ref().map(Frame::read);
+        let report = stream
+            .upscaler
+            .process(&input.read(), last.as_ref(), &mut output.write(), &params)
+            .unwrap();
+        assert_eq!(report.pixels, 0, "the model has nothing to do");
+        output.samples()
+    };
+    assert!(grained(1) != grained(2));
+    assert!(grained(3) == grained(3));
+}
+
+#[test]
+fn a_slow_fade_does_not_stall_in_tolerant_mode() {
+    let info = frame::info(format("GRAY8"), 64, 48);
+    let mut stream = Stream::new(Blur::new(Channels::Luma, 2, 1), info, (128, 96));
+    let mut exact = Stream::new(Blur::new(Channels::Luma, 2, 1), info, (128, 96));
+    for level in 60..156 {
+        let input = Frame::new(info, 0).filled(|_, _, _| level);
+        let (tolerant, _) = stream.push(&input, TOLERANT, 1.0);
+        let (computed, _) = exact.push(&input, Reuse::Off, 1.0);
+        let error = |(a, b): (u32, u32)| f64::from(a.abs_diff(b));
+        let errors = tolerant.samples().into_iter().zip(computed.samples()).map(error);
+        let mean = errors.sum::<f64>() / (128.0 * 96.0);
+        assert!(mean <= 2.0, "off by {mean} at level {level}");
     }
 }
 
 #[test]
-#[ignore = "a measurement"]
-fn share_of_the_work_that_is_left() {
-    let Some(data) = common::test_data() else { return };
-    gst::init().unwrap();
-    for clip in CLIPS {
-        let description = format!(
-            "filesrc location={} ! decodebin ! videoconvert ! video/x-raw,format=I420 \
-             ! appsink name=sink sync=false",
-            data.join("video").join(clip).display()
-        );
-        let pipeline = gst::parse::launch(&description).unwrap();
-        let bin = pipeline.downcast_ref::<gst::Bin>().unwrap();
-        let sink = bin.by_name("sink").unwrap().downcast::<gst_app::AppSink>().unwrap();
-        pipeline.set_state(gst::State::Playing).unwrap();
-        let (mut simulations, mut frames) = (vec![], 0);
-        while let Ok(sample) = sink.pull_sample() {
-            let info = gst_video::VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
-            let buffer = sample.buffer().unwrap();
-            let video = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).unwrap();
-            let info = FrameInfo {
-                format: PixelFormat::I420,
-                width: info.width(),
-                height: info.height(),
-                colorimetry: Colorimetry { matrix: Matrix::Bt601, range: Range::Limited },
-                chroma_site: ChromaSite::LEFT,
-            };
-            let planes = (0..3).map(|plane| PlaneRef {
-                data: video.plane_data(plane).unwrap(),
-                stride: video.plane_stride()[plane as usize] as usize,
-            });
-            let frame = FrameRef::new(info, planes.collect()).unwrap();
-            if simulations.is_empty() {
-                let tolerant = Mode::Tolerant { tolerance: 2, refresh: 250 };
-                simulations =
-                    vec![Simulation::new(info, Mode::Exact), Simulation::new(info, tolerant)];
-            }
-            simulations.iter_mut().for_each(|simulation| simulation.frame(&frame));
-            frames += 1;
-        }
-        pipeline.set_state(gst::State::Null).unwrap();
-        for Simulation { mode, seconds, whole_seconds, duplicates, times, .. } in simulations {
-            println!(
-                "{clip}: {:.3} of the work in {frames} frames, {duplicates} duplicates; on average \
-                 {:?} to compare, {:?} to plan; {mode:?}",
-                seconds / whole_seconds,
-                times[0] / frames,
-                times[1] / frames
-            );
-        }
-    }
+fn a_difference_within_the_tolerance_is_computed_once_the_refresh_is_due() {
+    let (mut stream, mut input) = settled(Reuse::Tolerant { tolerance: 2, refresh: 10 }, true);
+    let nudged = input.get(0, 99, 99) + 1;
+    paint(&mut input, 0, Rect::new(99, 99, 1, 1), nudged);
+    let computed = (0..10)
+        .filter_map(|_| stream.push(&input, Reuse::Tolerant { tolerance: 2, refresh: 10 }, 1.0).1)
+        .filter(|report| report.pixels > 0)
+        .count();
+    assert_eq!(computed, 1, "once, and not at once for the whole frame");
 }

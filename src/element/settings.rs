@@ -177,6 +177,7 @@ impl Settings {
             tile_size: self.tile_size,
             halo: u32::try_from(self.halo).ok(),
             memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
+            regions_exact: false,
         }
     }
 }

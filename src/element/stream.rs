@@ -118,9 +118,14 @@ impl Stream {
         let mut output =
             video_info::planes_mut(&mut output, negotiated.to).map_err(Failure::Frames)?;
 
-        let params = FrameParams { blend: blend as f32, grain: grain as f32, number: self.number };
+        let params = FrameParams {
+            blend: blend as f32,
+            grain: grain as f32,
+            number: self.number,
+            reuse: Default::default(),
+        };
         self.number += 1;
-        Ok(self.upscaler(negotiated, settings)?.process(&input, &mut output, &params)?)
+        Ok(self.upscaler(negotiated, settings)?.process(&input, None, &mut output, &params)?)
     }
 
     fn upscaler(

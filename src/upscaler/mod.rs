@@ -22,6 +22,26 @@ pub struct Settings {
     pub halo: Option<u32>,
     /// Bytes for the working memory of inference; `None`: a share of what is free.
     pub memory_limit: Option<u64>,
+    /// Whether the engine gives a region the same samples as the whole frame, to the bit
+    /// ([`inference::regions_are_exact`]): what [`Reuse::Exact`] needs to compute parts alone.
+    pub regions_exact: bool,
+}
+
+/// What of the frames before may serve again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// Nothing: every frame is computed whole.
+    #[default]
+    Off,
+    /// What is certain to come out the same, to the bit.
+    Exact,
+    /// Places whose input differs little from what they were computed from.
+    Tolerant {
+        /// The largest difference, in 8-bit steps.
+        tolerance: u8,
+        /// Frames within which a place that differs at all is computed anew, at least 1.
+        refresh: u32,
+    },
 }
 
 /// What may differ in each frame.
@@ -33,6 +53,7 @@ pub struct FrameParams {
     pub grain: f32,
     /// Seeds the grain.
     pub number: u64,
+    pub reuse: Reuse,
 }
 
 /// What one frame took.
@@ -42,6 +63,10 @@ pub struct FrameReport {
     pub regions: u32,
     /// Input pixels that went through the model, halo included.
     pub pixels: u64,
+    /// Input pixels of the frame.
+    pub frame_pixels: u64,
+    /// Comparing with the frames before, and planning.
+    pub compare: Duration,
     pub unpack: Duration,
     /// The model.
     pub infer: Duration,

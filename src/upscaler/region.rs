@@ -53,6 +53,11 @@ impl Geometry {
         let halo = self.halo.unwrap_or(u32::MAX / 4);
         let read =
             compute.grown_within(halo, width, height).aligned_within(self.align, width, height);
+        self.region_reading(compute, read)
+    }
+
+    /// `compute` from exactly the pixels `read`, both aligned.
+    pub fn region_reading(&self, compute: Rect, read: Rect) -> Region {
         Region { compute, read, padded: (self.padded(read.width), self.padded(read.height)) }
     }
 

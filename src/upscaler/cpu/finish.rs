@@ -14,6 +14,8 @@ const BAND_ROWS: u32 = 32;
 /// Everything between the canvas and the output's planes, set up once per caps.
 pub(super) struct Finish {
     output: FrameInfo,
+    /// The canvas's size over the input's.
+    factor: u32,
     unpacker: Unpacker,
     packer: Packer,
     /// From the canvas.
@@ -45,8 +47,21 @@ impl Finish {
                 .map(enlarge)
                 .collect(),
             output,
+            factor,
             unpacker,
             packer,
+        })
+    }
+
+    /// The output pixels that change where the input pixels of `rect` and their part of the
+    /// canvas do.
+    pub(super) fn dependents(&self, rect: Rect) -> Rect {
+        let companions = self.unpacker.companions().iter().zip(self.packer.companions());
+        let around = self.packer.dependents(
+            self.canvas.dependents(rect.scaled(self.factor)).union(&self.input.dependents(rect)),
+        );
+        companions.zip(&self.companions).fold(around, |all, ((from, to), resampler)| {
+            all.union(&to.grid.pixels(resampler.dependents(from.grid.samples(rect))))
         })
     }
 

@@ -24,6 +24,23 @@ impl Inference {
         Self { engine, unpacker, input: empty(), unpadded: empty(), output: empty() }
     }
 
+    pub(super) fn shape_grid(&self) -> u32 {
+        self.engine.shape_grid()
+    }
+
+    /// Pixels around a changed one that differ in what the model is given.
+    pub(super) fn spread(&self) -> u32 {
+        self.unpacker.reads_beyond()
+    }
+
+    /// Seconds that the model alone takes for `region`; its picture is left aside.
+    pub(super) fn time(&mut self, frame: &FrameRef<'_>, region: &Region) -> Result<f64, Error> {
+        self.unpack(frame, region)?;
+        let start = Instant::now();
+        self.engine.run(&self.input, &mut self.output)?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
     pub(super) fn into_engine(self) -> Box<dyn Infer> {
         self.engine
     }
