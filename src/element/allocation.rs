@@ -29,6 +29,9 @@ pub(super) fn decide(query: &mut gst::query::Allocation) -> Result<(), glib::Boo
         Some((pool, size, min, max)) => (pool.clone(), (*size).max(frame_size), *min, *max),
         None => (None, frame_size, 0, 0),
     };
+    // The last output is kept, since the next may be the same in part.
+    let min = min.saturating_add(1);
+    let max = if max == 0 { 0 } else { max.max(min) };
     let video_meta = query.find_allocation_meta::<VideoMeta>().is_some();
 
     let configure = |pool: &gst::BufferPool| {

@@ -31,6 +31,10 @@ pub struct LoadedEngine {
     pub backend: inference::Backend,
     /// Never `Auto`.
     pub precision: inference::Precision,
+    /// See [`upscaler::Settings::regions_exact`](crate::upscaler::Settings::regions_exact).
+    pub regions_exact: bool,
+    /// Anything the user should know of, such as a precision that was asked for in vain.
+    pub remark: Option<String>,
 }
 
 /// Where models and engines come from.
@@ -67,9 +71,21 @@ impl EngineSource for OnnxRuntime {
         options: &EngineOptions,
         monitor: &dyn Monitor,
     ) -> Result<LoadedEngine, inference::Error> {
-        let engine = Engine::load(model, options, monitor)?;
-        let (backend, precision) = (engine.backend(), engine.precision());
-        Ok(LoadedEngine { infer: Box::new(engine), backend, precision })
+        let mut engine = Engine::load(model, options, monitor)?;
+        let regions_exact = match model.info.halo {
+            Some(halo) if !monitor.cancelled() => {
+                monitor.progress(90, "Proving that regions equal the whole");
+                inference::regions_are_exact(&mut engine, halo, &options.cache_dir)?
+            }
+            _ => false,
+        };
+        Ok(LoadedEngine {
+            backend: engine.backend(),
+            precision: engine.precision(),
+            remark: engine.remark().map(str::to_owned),
+            regions_exact,
+            infer: Box::new(engine),
+        })
     }
 }
 

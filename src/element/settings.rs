@@ -40,6 +40,19 @@ pub enum Precision {
     Int8,
 }
 
+/// The property `reuse`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleReuse")]
+pub enum Reuse {
+    #[enum_value(name = "Compute every frame whole", nick = "off")]
+    Off,
+    #[default]
+    #[enum_value(name = "Reuse what is certain to come out the same, to the bit", nick = "exact")]
+    Exact,
+    #[enum_value(name = "Reuse what differs by no more than reuse-tolerance", nick = "tolerant")]
+    Tolerant,
+}
+
 impl From<Backend> for inference::Backend {
     fn from(backend: Backend) -> Self {
         match backend {
@@ -82,6 +95,11 @@ pub(super) struct Settings {
     pub memory_limit: u64,
     pub blend: f64,
     pub grain: f64,
+    pub reuse: Reuse,
+    pub reuse_tolerance: u32,
+    pub reuse_refresh: u32,
+    /// Milliseconds; 0: never.
+    pub stats_interval: u32,
     pub cache_dir: String,
 }
 
@@ -99,6 +117,10 @@ impl Default for Settings {
             memory_limit: 0,
             blend: 1.0,
             grain: 0.0,
+            reuse: Reuse::Exact,
+            reuse_tolerance: 2,
+            reuse_refresh: 250,
+            stats_interval: 0,
             cache_dir: default_cache_dir(),
         }
     }
@@ -124,6 +146,10 @@ impl Settings {
             "memory-limit" => self.memory_limit.to_value(),
             "blend" => self.blend.to_value(),
             "grain" => self.grain.to_value(),
+            "reuse" => self.reuse.to_value(),
+            "reuse-tolerance" => self.reuse_tolerance.to_value(),
+            "reuse-refresh" => self.reuse_refresh.to_value(),
+            "stats-interval" => self.stats_interval.to_value(),
             "cache-dir" => self.cache_dir.to_value(),
             _ => return None,
         })
@@ -146,6 +172,10 @@ impl Settings {
             "memory-limit" => assign(&mut self.memory_limit, value),
             "blend" => assign(&mut self.blend, value),
             "grain" => assign(&mut self.grain, value),
+            "reuse" => assign(&mut self.reuse, value),
+            "reuse-tolerance" => assign(&mut self.reuse_tolerance, value),
+            "reuse-refresh" => assign(&mut self.reuse_refresh, value),
+            "stats-interval" => assign(&mut self.stats_interval, value),
             "cache-dir" => {
                 let folder = value.get::<Option<String>>().ok().flatten();
                 self.cache_dir = folder.unwrap_or_else(default_cache_dir);
@@ -179,6 +209,20 @@ impl Settings {
             memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
             regions_exact: false,
         }
+    }
+
+    /// What changes from frame to frame, for frame `number`.
+    pub fn frame_params(&self, number: u64) -> upscaler::FrameParams {
+        let reuse = match self.reuse {
+            Reuse::Off => upscaler::Reuse::Off,
+            Reuse::Exact => upscaler::Reuse::Exact,
+            Reuse::Tolerant => upscaler::Reuse::Tolerant {
+                tolerance: u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX),
+                refresh: self.reuse_refresh,
+            },
+        };
+        let (blend, grain) = (self.blend as f32, self.grain as f32);
+        upscaler::FrameParams { blend, grain, number, reuse }
     }
 }
 
@@ -276,6 +320,33 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .maximum(1.0)
                 .default_value(default.grain)
                 .flags(controllable)
+                .build(),
+            glib::ParamSpecEnum::builder_with_default("reuse", default.reuse)
+                .nick("Reuse")
+                .blurb("What of earlier frames may serve again instead of being computed")
+                .flags(playing)
+                .build(),
+            glib::ParamSpecUInt::builder("reuse-tolerance")
+                .nick("Reuse tolerance")
+                .blurb("With reuse=tolerant: the largest difference that counts as unchanged, in 8-bit steps")
+                .minimum(0)
+                .maximum(64)
+                .default_value(default.reuse_tolerance)
+                .flags(playing)
+                .build(),
+            glib::ParamSpecUInt::builder("reuse-refresh")
+                .nick("Reuse refresh")
+                .blurb("With reuse=tolerant: frames within which each differing place is computed anew")
+                .minimum(1)
+                .maximum(u32::MAX)
+                .default_value(default.reuse_refresh)
+                .flags(playing)
+                .build(),
+            glib::ParamSpecUInt::builder("stats-interval")
+                .nick("Statistics interval")
+                .blurb("Milliseconds of running time between upscale-stats messages on the bus; 0: none")
+                .default_value(default.stats_interval)
+                .flags(playing)
                 .build(),
             glib::ParamSpecString::builder("cache-dir")
                 .nick("Cache folder")

@@ -6,7 +6,7 @@ use super::{errors::Failure, video_info};
 use crate::{
     frame::FrameInfo,
     inference::Infer,
-    upscaler::{FrameParams, FrameReport, Settings, Upscaler},
+    upscaler::{FrameParams, FrameReport, Reuse, Settings, Upscaler},
 };
 
 /// The frames on both sides.
@@ -43,6 +43,11 @@ impl Negotiated {
         Ok(Self { input, output, from, to })
     }
 
+    /// Pixels of an input frame.
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.from.width) * u64::from(self.from.height)
+    }
+
     /// Whether both sides have as many pixels in each direction.
     pub fn is_same_size(&self) -> bool {
         (self.from.width, self.from.height) == (self.to.width, self.to.height)
@@ -58,12 +63,24 @@ enum Engine {
     AtWork(Box<Upscaler>),
 }
 
+/// How a frame compares with the one before.
+pub(super) enum Compared {
+    /// Its output is this one.
+    Same(gst::Buffer),
+    /// It is to be processed by these.
+    Changed(FrameParams),
+}
+
 /// One stream's engine, at work or not.
 #[derive(Default)]
 pub(super) struct Stream {
     engine: Engine,
+    /// See [`Settings::regions_exact`].
+    regions_exact: bool,
     /// Frames since the last seam.
     number: u64,
+    /// The last output, where it may serve again.
+    last: Option<gst::Buffer>,
 }
 
 impl Stream {
@@ -72,12 +89,15 @@ impl Stream {
     }
 
     /// Goes on with `engine`; the one before is dropped.
-    pub fn set_engine(&mut self, engine: Box<dyn Infer>) {
+    pub fn set_engine(&mut self, engine: Box<dyn Infer>, regions_exact: bool) {
         self.engine = Engine::Idle(engine);
+        self.regions_exact = regions_exact;
+        self.last = None;
     }
 
     /// The next frame is the first of new caps.
     pub fn caps_changed(&mut self) {
+        self.last = None;
         self.engine = match std::mem::take(&mut self.engine) {
             Engine::AtWork(upscaler) => Engine::Idle(upscaler.into_engine()),
             other => other,
@@ -92,40 +112,71 @@ impl Stream {
 
     /// The next frame does not follow on the one before, within the same stretch of video.
     pub fn forget(&mut self) {
+        self.last = None;
         if let Engine::AtWork(upscaler) = &mut self.engine {
             upscaler.reset();
         }
     }
 
-    /// Enlarges `inbuf` into `outbuf`; `settings` are asked for at the first frame of new caps.
+    /// Compares `inbuf` with the frame before, by `params` of this frame's number; the output
+    /// of that frame where it is this one's too. `settings` are asked for at the first frame of
+    /// new caps.
     ///
     /// # Errors
-    /// Where the buffers do not hold such frames, or the upscaler fails. The engine is lost
-    /// when an upscaler cannot be made of it.
-    pub fn process(
+    /// Where the buffer does not hold such a frame, or there is no upscaler for it. The engine
+    /// is lost when an upscaler cannot be made of it.
+    pub fn compare(
         &mut self,
         negotiated: &Negotiated,
         settings: impl FnOnce() -> Settings,
-        (blend, grain): (f64, f64),
+        params: impl FnOnce(u64) -> FrameParams,
+        inbuf: &gst::BufferRef,
+    ) -> Result<Compared, Failure> {
+        let params = params(self.number);
+        self.number += 1;
+        let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
+            .map_err(|error| Failure::Frames(error.to_string()))?;
+        let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
+        let same = self.upscaler(negotiated, settings)?.compare(&input, &params)?;
+        Ok(match self.last.clone().filter(|_| same) {
+            Some(last) => Compared::Same(last),
+            None => Compared::Changed(params),
+        })
+    }
+
+    /// Enlarges `inbuf`, which has been [compared](Self::compare), into `outbuf`.
+    ///
+    /// # Errors
+    /// Where the buffers do not hold such frames, or the upscaler fails.
+    pub fn process(
+        &mut self,
+        negotiated: &Negotiated,
+        params: &FrameParams,
         inbuf: &gst::BufferRef,
         outbuf: &mut gst::BufferRef,
     ) -> Result<FrameReport, Failure> {
-        let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
-            .map_err(|error| Failure::Frames(error.to_string()))?;
-        let mut output = VideoFrameRef::from_buffer_ref_writable(outbuf, &negotiated.output)
-            .map_err(|error| Failure::Frames(error.to_string()))?;
+        let frames = |error: glib::BoolError| Failure::Frames(error.to_string());
+        let Engine::AtWork(upscaler) = &mut self.engine else {
+            return Err(Failure::Frames("there is no model".into()));
+        };
+        let input =
+            VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input).map_err(frames)?;
+        let mut output =
+            VideoFrameRef::from_buffer_ref_writable(outbuf, &negotiated.output).map_err(frames)?;
         let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
         let mut output =
             video_info::planes_mut(&mut output, negotiated.to).map_err(Failure::Frames)?;
+        let last = self.last.take();
+        let last = last.as_ref().and_then(|buffer| {
+            VideoFrameRef::from_buffer_ref_readable(buffer, &negotiated.output).ok()
+        });
+        let previous = last.as_ref().and_then(|last| video_info::planes(last, negotiated.to).ok());
+        Ok(upscaler.process(&input, previous.as_ref(), &mut output, params)?)
+    }
 
-        let params = FrameParams {
-            blend: blend as f32,
-            grain: grain as f32,
-            number: self.number,
-            reuse: Default::default(),
-        };
-        self.number += 1;
-        Ok(self.upscaler(negotiated, settings)?.process(&input, None, &mut output, &params)?)
+    /// Keeps an output, in case the next frame is the same in part or as a whole.
+    pub fn keep(&mut self, output: &gst::Buffer, params: &FrameParams) {
+        self.last = (params.reuse != Reuse::Off).then(|| output.clone());
     }
 
     fn upscaler(
@@ -137,7 +188,8 @@ impl Stream {
             && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
         {
             let (from, to) = (negotiated.from, negotiated.to);
-            let upscaler = Upscaler::new(engine, from, to, settings())?;
+            let settings = Settings { regions_exact: self.regions_exact, ..settings() };
+            let upscaler = Upscaler::new(engine, from, to, settings)?;
             self.engine = Engine::AtWork(Box::new(upscaler));
         }
         match &mut self.engine {

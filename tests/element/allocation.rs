@@ -45,7 +45,7 @@ fn frames_come_from_a_pool_and_go_back_to_it() {
     let mut bench = bench();
     let mut seen = std::collections::HashSet::new();
     for number in 0..20 {
-        let frame = bench.frame(number, 0);
+        let frame = bench.frame(number, number as u8);
         seen.insert(bench.push_and_pull(frame).as_ptr() as usize);
     }
     assert!(seen.len() < 5, "{} buffers for 20 frames", seen.len());

@@ -105,6 +105,8 @@ impl EngineSource for Fake {
             infer: Box::new(infer),
             backend: Backend::Cpu,
             precision: Precision::Fp32,
+            regions_exact: true,
+            remark: None,
         })
     }
 }

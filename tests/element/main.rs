@@ -16,3 +16,4 @@ mod negotiation;
 mod passthrough;
 mod pixels;
 mod properties;
+mod reuse;

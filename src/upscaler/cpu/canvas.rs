@@ -4,7 +4,7 @@
 use super::super::{Error, Geometry, Region, Reuse};
 use crate::{
     frame::{FrameInfo, FrameRef, Image},
-    reuse::{ChangedMap, CostModel, Dependence, Mode, Plan, Planner, Reference, Shapes},
+    reuse::{self, ChangedMap, CostModel, Dependence, Mode, Plan, Planner, Reference, Shapes},
 };
 
 /// What has to be computed for a frame.
@@ -27,8 +27,10 @@ pub(super) struct Canvas {
     geometry: Geometry,
     dependence: Option<Dependence>,
     shapes: Shapes,
-    /// Timed runs, as pixels and seconds, until there are enough for a planner.
-    runs: Vec<(u64, f64)>,
+    /// How long a run over a whole frame took, and one over a small region, as pixels and
+    /// seconds: what costs are known from.
+    whole: Option<(u64, f64)>,
+    small: Option<(u64, f64)>,
     planner: Option<Planner>,
 }
 
@@ -54,7 +56,8 @@ impl Canvas {
             geometry,
             dependence,
             shapes: Shapes { grid, min_side: geometry.min_side, largest },
-            runs: Vec::new(),
+            whole: None,
+            small: None,
             planner: None,
         })
     }
@@ -63,11 +66,6 @@ impl Canvas {
     pub(super) fn forget(&mut self) {
         self.current = false;
         self.reference.reset();
-    }
-
-    /// Whether `picture` is the model's answer to the reference.
-    pub(super) fn is_current(&self) -> bool {
-        self.current
     }
 
     /// Regions were cut smaller.
@@ -86,36 +84,38 @@ impl Canvas {
         (self.reference.frame(), &mut self.picture)
     }
 
-    /// Takes `frame`, as far as it differs, for what the canvas is computed from, and says what
-    /// of the canvas that makes stale. `by_regions`: whether parts may be computed alone.
-    pub(super) fn take(
-        &mut self,
-        frame: &FrameRef<'_>,
-        mode: Mode,
-        by_regions: bool,
-    ) -> Result<(ChangedMap, Stale), Error> {
+    /// Takes `frame`, as far as it differs, for what the canvas is computed from, and says
+    /// where it differed.
+    pub(super) fn take(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<ChangedMap, Error> {
         let changed = self.reference.compare(frame, mode)?;
         if !changed.is_empty() {
             self.reference.update(frame, &changed)?;
         }
+        Ok(changed)
+    }
+
+    /// What of the canvas is stale where its source `changed`. `by_regions`: whether parts may
+    /// be computed alone.
+    pub(super) fn stale(&mut self, changed: &ChangedMap, by_regions: bool) -> Stale {
         if !self.current {
-            return Ok((changed, Stale::Whole));
+            return Stale::Whole;
         }
         if changed.is_empty() {
-            return Ok((changed, Stale::Nothing));
+            return Stale::Nothing;
         }
-        let stale =
-            match self.planner().filter(|_| by_regions).map(|planner| planner.plan(&changed)) {
-                Some(Plan::Regions(regions)) => {
-                    let region = |region: &crate::reuse::Region| {
-                        self.geometry.region_reading(region.compute, region.read)
-                    };
-                    Stale::Regions(regions.iter().map(region).collect())
-                }
-                Some(Plan::Nothing) => Stale::Nothing,
-                Some(Plan::Whole) | None => Stale::Whole,
-            };
-        Ok((changed, stale))
+        let Some(planner) = self.planner().filter(|_| by_regions) else {
+            return Stale::Whole;
+        };
+        match planner.plan(changed) {
+            Plan::Nothing => Stale::Nothing,
+            Plan::Whole => Stale::Whole,
+            Plan::Regions(regions) => {
+                let geometry = self.geometry;
+                let region =
+                    |region: &reuse::Region| geometry.region_reading(region.compute, region.read);
+                Stale::Regions(regions.iter().map(region).collect())
+            }
+        }
     }
 
     /// Marks the picture as the model's answer to the reference, or not.
@@ -123,20 +123,27 @@ impl Canvas {
         self.current = current;
     }
 
-    /// Whether the planner still lacks runs to know the costs from.
-    pub(super) fn wants_timing(&self) -> bool {
-        self.dependence.is_some() && self.runs.len() < 2
+    /// A run of the model over a whole frame's `pixels` took `seconds`.
+    pub(super) fn time_whole(&mut self, pixels: u64, seconds: f64) {
+        // The first runs of a session are slow: costs are taken anew until regions are planned.
+        if self.planner.is_none() {
+            self.whole = Some((pixels, seconds));
+        }
     }
 
-    /// A run of the model over `pixels` took `seconds`.
-    pub(super) fn timed(&mut self, pixels: u64, seconds: f64) {
-        self.runs.push((pixels, seconds));
-        self.planner = None;
+    /// Whether a small region is still to be timed before regions can be planned.
+    pub(super) fn wants_timing(&self) -> bool {
+        self.current && self.dependence.is_some() && self.small.is_none()
+    }
+
+    /// A run of the model over a small region's `pixels` took `seconds`.
+    pub(super) fn time_small(&mut self, pixels: u64, seconds: f64) {
+        self.small = Some((pixels, seconds));
     }
 
     fn planner(&mut self) -> Option<&Planner> {
         if self.planner.is_none() {
-            let cost = CostModel::fit(&self.runs)?;
+            let cost = CostModel::fit(&[self.whole?, self.small?])?;
             let (width, height) = self.geometry.frame;
             let planner = Planner::new(width, height, self.dependence?, self.shapes, cost);
             self.planner = Some(planner);

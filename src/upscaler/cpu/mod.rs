@@ -93,8 +93,13 @@ impl Upscaler {
             self.pending = Some((Stale::Whole, report));
             return Ok(false);
         };
-        let by_regions = self.settings.regions_exact || params.reuse != Reuse::Exact;
-        let (changed, stale) = self.canvas.take(input, mode, by_regions)?;
+        let exact = self.settings.regions_exact && self.geometry.halo >= self.model.halo;
+        let by_regions = exact || params.reuse != Reuse::Exact;
+        let changed = self.canvas.take(input, mode)?;
+        if by_regions && !changed.is_empty() && self.canvas.wants_timing() {
+            self.time_small_region().inspect_err(|_| self.canvas.forget())?;
+        }
+        let stale = self.canvas.stale(&changed, by_regions);
         let same =
             changed.is_empty() && self.last.is_some_and(|last| paints_the_same(&last, params));
         report.compare = start.elapsed();
@@ -174,9 +179,8 @@ impl Upscaler {
             }
         }
         self.canvas.set_current(params.reuse != Reuse::Off);
-        if self.canvas.is_current() && self.canvas.wants_timing() {
-            self.time(report)?;
-        }
+        let runs = self.regions.len().max(1) as u64;
+        self.canvas.time_whole(report.pixels / runs, report.infer.as_secs_f64() / runs as f64);
         Ok(Stale::Whole)
     }
 
@@ -192,10 +196,8 @@ impl Upscaler {
         regions.iter().try_for_each(|region| self.inference.run(source, region, picture, report))
     }
 
-    /// Tells the canvas what runs of the model cost: the whole frame just now, and a small region.
-    fn time(&mut self, report: &FrameReport) -> Result<(), Error> {
-        let runs = self.regions.len().max(1) as u64;
-        self.canvas.timed(report.pixels / runs, report.infer.as_secs_f64() / runs as f64);
+    /// Tells the canvas what a run over a small region costs.
+    fn time_small_region(&mut self) -> Result<(), Error> {
         let Rect { width, height, .. } = self.whole_input();
         let corner = Rect::of_size(TIMING_SIDE.min(width), TIMING_SIDE.min(height));
         let small = self.geometry.region_reading(corner, corner);
@@ -203,7 +205,7 @@ impl Upscaler {
         // The first run of a shape sets it up.
         self.inference.time(&source, &small)?;
         let seconds = self.inference.time(&source, &small)?;
-        self.canvas.timed(small.pixels(), seconds);
+        self.canvas.time_small(small.pixels(), seconds);
         Ok(())
     }
 
