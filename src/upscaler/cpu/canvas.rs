@@ -3,7 +3,7 @@
 
 use super::super::{Error, Geometry, Region, Reuse};
 use crate::{
-    frame::{FrameInfo, FrameRef, Image},
+    frame::{FrameInfo, FrameRef, Image, Rect},
     reuse::{self, ChangedMap, CostModel, Dependence, Mode, Plan, Planner, Reference, Shapes},
 };
 
@@ -95,8 +95,35 @@ impl Canvas {
     }
 
     /// What of the canvas is stale where its source `changed`. `by_regions`: whether parts may
-    /// be computed alone.
-    pub(super) fn stale(&mut self, changed: &ChangedMap, by_regions: bool) -> Stale {
+    /// be computed alone. What is computed anyway is taken from `frame` too, as far as nothing
+    /// else depends on it: so a tolerant picture stays closer at no cost.
+    pub(super) fn stale(
+        &mut self,
+        frame: &FrameRef<'_>,
+        changed: &ChangedMap,
+        by_regions: bool,
+    ) -> Result<Stale, Error> {
+        let stale = self.plan(changed, by_regions);
+        match &stale {
+            Stale::Nothing => {}
+            Stale::Whole => {
+                let (width, height) = self.geometry.frame;
+                self.reference.update_rect(frame, Rect::of_size(width, height))?;
+            }
+            Stale::Regions(regions) => {
+                for region in regions {
+                    let Region { compute, read, .. } = *region;
+                    if let Some(planner) = &self.planner {
+                        let owned = planner.owned(&reuse::Region { compute, read });
+                        self.reference.update_rect(frame, owned)?;
+                    }
+                }
+            }
+        }
+        Ok(stale)
+    }
+
+    fn plan(&mut self, changed: &ChangedMap, by_regions: bool) -> Stale {
         if !self.current {
             return Stale::Whole;
         }

@@ -99,7 +99,7 @@ impl Upscaler {
         if by_regions && !changed.is_empty() && self.canvas.wants_timing() {
             self.time_small_region().inspect_err(|_| self.canvas.forget())?;
         }
-        let stale = self.canvas.stale(&changed, by_regions);
+        let stale = self.canvas.stale(input, &changed, by_regions)?;
         let same =
             changed.is_empty() && self.last.is_some_and(|last| paints_the_same(&last, params));
         report.compare = start.elapsed();
