@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::probe::{Probe, needed};
 use crate::model::{Element, Graph};
 
-/// Elements of all float constants that picture arithmetic uses.
+/// Elements of all float constants that picture arithmetic uses. Lone numbers, such as a share
+/// that is added, are settings: nothing trained them.
 pub(super) fn parameters(graph: &Graph) -> u64 {
     let control = ["Resize", "Upsample", "Clip", "Pad", "Slice", "Reshape", "Cast"];
     let used: BTreeSet<&str> = graph
@@ -16,10 +17,9 @@ pub(super) fn parameters(graph: &Graph) -> u64 {
         .collect();
     let floats =
         |element| matches!(element, Element::F32 | Element::F16 | Element::Other(2 | 3 | 11 | 16));
-    let weights = graph
-        .constants
-        .iter()
-        .filter(|(name, tensor)| floats(tensor.element) && used.contains(name.as_str()));
+    let weights = graph.constants.iter().filter(|(name, tensor)| {
+        floats(tensor.element) && !tensor.dims.is_empty() && used.contains(name.as_str())
+    });
     weights.filter_map(|(_, tensor)| tensor.count()).fold(0, u64::saturating_add)
 }
 

@@ -251,7 +251,8 @@ pub(super) fn call(
     arguments: &[Id],
 ) -> Result<Called, Fault> {
     let argument = |index: usize| arguments.get(index).and_then(|&id| objects.get(id));
-    let damaged = |what: &str| Fault::damaged(format!("its pickle builds {what} from nothing"));
+    let damaged =
+        |what: &str| Fault::damaged(format!("its pickle builds {what} from what makes none"));
     match function {
         Global::OrderedDict => {
             let mut pairs = Vec::new();
