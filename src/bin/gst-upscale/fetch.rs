@@ -120,10 +120,12 @@ pub fn fetch(
         let limit = source.size.unwrap_or(LONGEST);
         let mut reader = response.body_mut().as_reader();
         let mut buffer = vec![0; 1 << 16];
-        let mut ended = false;
+        let (mut ended, mut broken_off) = (false, false);
         while !ended && have <= limit {
-            // A connection that breaks off is one that came short.
-            let count = reader.read(&mut buffer).unwrap_or(0);
+            let count = reader.read(&mut buffer).unwrap_or_else(|_| {
+                broken_off = true;
+                0
+            });
             let bytes = buffer.get(..count).unwrap_or_default();
             ended = bytes.is_empty();
             file.write_all(bytes).map_err(broken)?;
@@ -131,7 +133,7 @@ pub fn fetch(
             have += count as u64;
             progress(have, total);
         }
-        if total.is_some_and(|total| have < total) {
+        if broken_off || total.is_some_and(|total| have < total) {
             return Err(Error::Short { url: source.url.into(), have });
         }
     }
@@ -160,6 +162,7 @@ fn get(url: &str, from: u64) -> Result<Response, Error> {
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_per_read(Some(Duration::from_secs(60)))
         .build()
         .into();
     let mut request = agent.get(url);

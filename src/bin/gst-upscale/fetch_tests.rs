@@ -19,6 +19,8 @@ enum Manner {
     NotFound,
     /// Says 206 but starts elsewhere.
     WrongRange,
+    /// Sends on to another address of its own, as release hosts do.
+    Redirects,
 }
 
 fn content() -> Vec<u8> {
@@ -41,6 +43,13 @@ fn answer(stream: TcpStream, manner: Manner) -> io::Result<()> {
         return write!(
             stream,
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+    }
+    if manner == Manner::Redirects {
+        return write!(
+            stream,
+            "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\
+             Connection: close\r\n\r\n"
         );
     }
     if manner == Manner::IgnoresRange {
@@ -139,6 +148,24 @@ fn a_broken_connection_is_resumed_from_where_it_stopped() {
     // Were it not resumed, hanging up after the rest would leave it short.
     attempt.fetch(&[Manner::HangsUp(130_000)]).unwrap();
     attempt.is_fetched();
+}
+
+#[test]
+fn a_redirect_is_followed_and_resuming_goes_through_it() {
+    let attempt = Try::new();
+    attempt.fetch(&[Manner::Redirects, Manner::HangsUp(70_000)]).unwrap_err();
+    attempt.fetch(&[Manner::Redirects, Manner::HangsUp(130_000)]).unwrap();
+    attempt.is_fetched();
+}
+
+#[test]
+fn a_server_that_breaks_off_keeps_what_has_come_where_the_size_is_unknown_too() {
+    let attempt = Try::new();
+    let url = serve(&[Manner::HangsUp(70_000)]);
+    let source = Source { url: &url, sha256: &attempt.sha256, size: None };
+    let error = fetch(source, &attempt.target(), &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, Error::Short { have: 70_000, .. }), "{error}");
+    assert_eq!(fs::metadata(attempt.part()).unwrap().len(), 70_000);
 }
 
 #[test]

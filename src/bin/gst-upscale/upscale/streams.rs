@@ -13,7 +13,7 @@ use super::Error;
 /// Followed and steered while the pipeline runs.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Set to end every stream at its next buffer.
+    /// Set to end every stream at the next frame.
     pub stop: AtomicBool,
     /// Enlarged frames so far.
     pub frames: AtomicU64,
@@ -24,31 +24,45 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Counts the frames that leave `pad`, and ends the stream there on demand.
+    /// Counts the frames that leave `pad`. Once [`Watch::stop`] is set, end-of-stream goes there
+    /// in place of the next.
     pub fn frames_of(self: &Arc<Self>, pad: &gst::Pad) {
         let watch = self.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            if let Some(time) = info.buffer().and_then(|buffer| buffer.pts()) {
-                watch.position.store(time.nseconds(), Ordering::Relaxed);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            if watch.stop.load(Ordering::Relaxed) {
+                return end(pad, info);
+            }
+            if let Some(time) = time(info) {
+                watch.position.store(time, Ordering::Relaxed);
             }
             watch.frames.fetch_add(1, Ordering::Relaxed);
             gst::PadProbeReturn::Ok
         });
-        self.end_on_demand(pad);
     }
 
-    /// Once [`Watch::stop`] is set, `pad` passes end-of-stream in place of its next buffer.
-    fn end_on_demand(self: &Arc<Self>, pad: &gst::Pad) {
+    /// Once [`Watch::stop`] is set, sound or subtitles end at `pad` where the video did.
+    fn end_with_frames(self: &Arc<Self>, pad: &gst::Pad) {
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-            if !watch.stop.load(Ordering::Relaxed) {
-                return gst::PadProbeReturn::Ok;
+            let position = watch.position.load(Ordering::Relaxed);
+            if watch.stop.load(Ordering::Relaxed) && time(info).is_none_or(|time| time > position) {
+                return end(pad, info);
             }
-            pad.push_event(gst::event::Eos::new());
-            info.flow_res = Err(gst::FlowError::Eos);
-            gst::PadProbeReturn::Handled
+            gst::PadProbeReturn::Ok
         });
     }
+}
+
+/// The timestamp of the buffer in nanoseconds.
+fn time(info: &gst::PadProbeInfo<'_>) -> Option<u64> {
+    info.buffer().and_then(|buffer| buffer.pts()).map(gst::ClockTime::nseconds)
+}
+
+/// Passes end-of-stream instead of the buffer.
+fn end(pad: &gst::Pad, info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+    pad.push_event(gst::event::Eos::new());
+    info.flow_res = Err(gst::FlowError::Eos);
+    gst::PadProbeReturn::Handled
 }
 
 /// Joins the input's streams to the muxer.
@@ -141,7 +155,7 @@ impl Streams {
             .request_pad(place, None, None)
             .ok_or_else(|| glib::bool_error!("{} has no more room", self.muxer.name()))?;
         let mut end = self.queued(pad)?;
-        self.watch.end_on_demand(&end);
+        self.watch.end_with_frames(&end);
         if let Some(element) = through {
             let pipeline = self.pipeline.upgrade();
             pipeline.ok_or_else(|| glib::bool_error!("the pipeline is gone"))?.add(&element)?;
