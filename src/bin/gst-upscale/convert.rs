@@ -1,6 +1,8 @@
 //! `models convert`.
 
-use std::{error::Error, io::Write, path::Path};
+use std::{
+    error::Error, fs::Permissions, io::Write, os::unix::fs::PermissionsExt as _, path::Path,
+};
 
 use gstupscale::model::{
     Element, Model,
@@ -44,7 +46,9 @@ pub fn convert(name: &str, output: &Path, arguments: &Arguments) -> Result<(), B
     };
     let folder =
         output.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // As readable as any new file: temporary ones are private.
+    let mode = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(folder)?;
     file.write_all(&bytes)?;
     file.persist(output)?;
     println!("{}: {} bytes", output.display(), bytes.len());
