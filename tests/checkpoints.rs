@@ -159,6 +159,13 @@ fn depth_cycles_and_length_are_bounded() {
     assert!(parse(&zip(&deep, &[])).is_err());
     let cycle = b"}q\x00X\x05\x00\x00\x00modelh\x00s.";
     assert!(matches!(parse(&zip(cycle, &[])), Err(Fault::Damaged(why)) if why.contains("deep")));
+    let wrapped = "module.".repeat(1 << 20);
+    let mut pickle = b"}".to_vec();
+    files::text(&mut pickle, &wrapped);
+    files::tensor(&mut pickle, "0", 1, 0, &[1], &[1], false);
+    pickle.extend(b"s.");
+    let error = parse(&zip(&pickle, &[("0", 4)])).unwrap_err().to_string();
+    assert!(error.contains("too long") && error.len() < 200);
     let endless = vec![b'N'; 3 << 20];
     let start = Instant::now();
     assert!(

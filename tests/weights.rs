@@ -241,6 +241,12 @@ fn denoise_mixes_general_x4v3_with_its_partner() {
     let error = open(&unlike, Some(0.5)).unwrap_err().to_string();
     assert!(error.contains("body.0.bias") || error.contains("body.0.weight"), "{error}");
 
+    fs::write(path("text.onnx"), "no checkpoint").unwrap();
+    let error = open(&format!("mean.pth+{}", path("text.onnx")), None).unwrap_err();
+    assert!(matches!(&error, Error::Unsuitable { why, .. } if why.contains("pair")), "{error}");
+    let error = open("mean.pth+nothing.pth", None).unwrap_err();
+    assert!(matches!(&error, Error::NotFound { .. }), "{error}");
+
     for (name, denoise) in [("mean.pth", 0.5), ("realesr-general-x4v3.pth", 1.5)] {
         let error = open(name, Some(denoise)).unwrap_err();
         assert!(
@@ -286,4 +292,26 @@ fn a_generator_among_other_networks_is_found() {
     let mut names: Vec<&str> = net.iter().map(|tensor| tensor.0.as_str()).collect();
     names.sort_unstable();
     assert_eq!(weights.names().collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn a_chain_of_restoration_and_upscaling_equals_the_two_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let [clean, general] = ["clean-1x.pth", "realesr-general-x4v3.pth"].map(|name| {
+        let factor = if name.starts_with("clean") { 1 } else { 4 };
+        let content =
+            files::pth(&files::compact(8, 2, factor), "params", CompressionMethod::Stored);
+        fs::write(folder.path().join(name), content).unwrap();
+        folder.path().join(name)
+    });
+    let chain = PathBuf::from(format!("{},{}", clean.display(), general.display()));
+    let input = picture(3, 9, 8);
+    let (model, chained) = run(&chain, &input);
+    assert_eq!((model.info.factor, model.info.halo), (4, Some(8)));
+    let (_, by_hand) = run(&general, &run(&clean, &input).1);
+    assert!(difference(&chained, &by_hand) < 1e-5);
+    // A strength is the part's that has one.
+    let options = OpenOptions { denoise: Some(1.0) };
+    let strong = Model::open_with(chain.to_str().unwrap(), &options).unwrap();
+    assert_eq!(strong.digest, model.digest);
 }

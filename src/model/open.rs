@@ -157,16 +157,14 @@ fn part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
         };
     }
     if let Some(pair) = denoise::pair(name) {
-        let [first, second] = pair;
-        return checkpoint_model(
-            name,
-            path,
-            denoise::mixed(
-                &locate(first)?,
-                &locate(second)?,
-                options.denoise.unwrap_or(denoise::HALF),
-            ),
-        );
+        let [first, second] = [locate(pair[0])?, locate(pair[1])?];
+        for path in [&first, &second] {
+            if !checkpoint::matches(&head(path)?) {
+                return Err(Fault::unsuitable("a pair is of .pth or .safetensors files").at(path));
+            }
+        }
+        let share = options.denoise.unwrap_or(denoise::HALF);
+        return checkpoint_model(name, path, denoise::mixed(&first, &second, share));
     }
     file(name, &locate(name)?, options)
 }

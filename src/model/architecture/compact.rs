@@ -19,7 +19,10 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     let mut net = Network::new(weights, hints, channels)?;
     let input = net.input();
     let mut x = net.conv(&input, "body.0")?;
-    let numbers = weights.names().filter_map(|name| name.split('.').nth(1)?.parse().ok());
+    let numbers = weights.names().filter_map(|name| {
+        let (number, _) = name.strip_prefix("body.")?.split_once('.')?;
+        number.parse().ok()
+    });
     let last: usize = numbers.max().unwrap_or(0);
     for place in (2..=last).step_by(2) {
         let activation = format!("body.{}", place - 1);

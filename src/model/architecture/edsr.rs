@@ -86,7 +86,8 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     }
     let deep = net.conv(&deep, &names.trunk_end)?;
     let mut x = net.add(&deep, &x, &names.trunk_end)?;
-    for place in (0..).step_by(2).take_while(|place| has(weights, &format!("{}.{place}", names.up)))
+    for place in
+        (0..8).step_by(2).take_while(|place| has(weights, &format!("{}.{place}", names.up)))
     {
         let up = format!("{}.{place}", names.up);
         let before = x.channels;

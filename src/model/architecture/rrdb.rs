@@ -12,6 +12,9 @@ const LEAKY: Activation = Activation::LeakyRelu(0.2);
 /// How much of what a dense block (and a row of three) finds is added.
 const RESIDUAL: f32 = 0.2;
 
+/// Doublings: 16× has four.
+const MOST_UPS: usize = 5;
+
 /// How the parts are called.
 struct Names {
     first: &'static str,
@@ -50,7 +53,7 @@ impl Names {
     fn of(weights: &StateDict) -> Result<Self, Fault> {
         let numbered = |stem: &str| -> Vec<String> {
             let ups = (1..).map(|number| format!("{stem}{number}"));
-            ups.take_while(|name| has(weights, name)).collect()
+            ups.take_while(|name| has(weights, name)).take(MOST_UPS).collect()
         };
         if has(weights, &modern(0, 1, 1)) {
             return Ok(Self {
@@ -79,7 +82,7 @@ impl Names {
             number.parse::<usize>().ok().filter(|_| rest == "weight")
         });
         let last = numbers.max().unwrap_or(0);
-        if last < 4 || last % 3 != 1 {
+        if last < 4 || last % 3 != 1 || last / 3 > MOST_UPS {
             return Err(missing(&format!("model.{}.weight", last / 3 * 3 + 4)));
         }
         let blocks = (0..).take_while(|&block| has(weights, &old(block, 1, 1))).count();

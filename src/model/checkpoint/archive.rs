@@ -28,7 +28,10 @@ impl Archive {
                 "it is a TorchScript program: save the network's state_dict() instead",
             ));
         }
-        let folder = names().find_map(|name| name.strip_suffix("data.pkl").map(str::to_owned));
+        let folder = names().find_map(|name| {
+            let folder = name.strip_suffix("data.pkl")?;
+            (folder.is_empty() || folder.ends_with('/')).then(|| folder.to_owned())
+        });
         let folder = folder.ok_or_else(|| {
             Fault::unsuitable("it is a zip without data.pkl, so none of PyTorch's")
         })?;

@@ -46,6 +46,9 @@ const WRAPPERS: [&str; 13] = [
     "weights",
 ];
 
+/// Names are told in messages.
+const LONGEST_NAME: usize = 256;
+
 /// Dicts inside each other.
 const DEEPEST: usize = 8;
 
@@ -97,6 +100,15 @@ pub fn parse(bytes: &Bytes) -> Result<StateDict, Fault> {
     Ok(StateDict::new(tensors))
 }
 
+/// # Errors
+/// Where a tensor's name is too long to be told.
+fn check_name(name: &str) -> Result<(), Fault> {
+    match name.len() <= LONGEST_NAME {
+        true => Ok(()),
+        false => Err(Fault::damaged("a tensor's name in it is far too long")),
+    }
+}
+
 /// The tensors of floats in the dict that is the network's.
 fn tensors(
     pickle: &Pickle,
@@ -108,6 +120,7 @@ fn tensors(
     let dict = network(pickle)?;
     for (name, id) in pickle.dict(dict).into_iter().flatten() {
         let Object::Tensor(view) = pickle.get(id) else { continue };
+        check_name(name)?;
         let damaged = |why: String| Fault::damaged(format!("{name:?}: {why}"));
         let storage = match loaded.get(&view.storage.key) {
             Some(storage) => storage.clone(),
@@ -142,7 +155,8 @@ fn network(pickle: &Pickle) -> Result<Id, Fault> {
         {
             dict = only;
         } else {
-            let keys: Vec<&str> = values.keys().copied().take(8).collect();
+            let short = |key: &&str| key.len() <= LONGEST_NAME;
+            let keys: Vec<&str> = values.keys().copied().filter(short).take(8).collect();
             return Err(Fault::unsuitable(format!(
                 "it holds no weights under any name that is known; it has {keys:?}"
             )));

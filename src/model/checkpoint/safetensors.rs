@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{budget::Budget, torch::Kind};
+use super::{budget::Budget, check_name, torch::Kind};
 use crate::model::{Element, Tensor, fault::Fault};
 
 /// Whether a file that begins so is one: a length of 8 bytes, then JSON.
@@ -23,6 +23,7 @@ pub(super) fn read(bytes: &Bytes, budget: &mut Budget) -> Result<BTreeMap<String
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
+        check_name(name)?;
         let kind = match view.dtype() {
             Dtype::F32 => Kind::F32,
             Dtype::F16 => Kind::F16,

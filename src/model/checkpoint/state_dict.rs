@@ -24,12 +24,18 @@ const PREFIXES: [&str; 9] = [
     "model.",
 ];
 
+/// Wrappers in each other.
+const DEEPEST: usize = 4;
+
 impl StateDict {
     /// Takes off what wraps all names; where a generator is wrapped beside other networks, only
     /// the generator is kept.
     pub fn new(mut tensors: BTreeMap<String, Tensor>) -> Self {
-        while let Some(inner) = PREFIXES.iter().find_map(|prefix| unwrap(&tensors, prefix)) {
-            tensors = inner;
+        for _ in 0..DEEPEST {
+            match PREFIXES.iter().find_map(|prefix| unwrap(&tensors, prefix)) {
+                Some(inner) => tensors = inner,
+                None => break,
+            }
         }
         Self { tensors }
     }

@@ -84,8 +84,8 @@ impl Global {
                 b"torch",
                 b"device" | b"float32" | b"float16" | b"bfloat16" | b"float64" | b"int64",
             )
-            | (b"numpy", b"dtype" | b"float32" | b"float64" | b"int64")
-            | (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"scalar")
+            | (b"numpy", b"dtype" | b"ndarray" | b"float32" | b"float64" | b"int64")
+            | (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"scalar" | b"_reconstruct")
             | (b"_codecs", b"encode") => Global::Nothing,
             _ => return Err(refused(module, name)),
         })
@@ -99,6 +99,9 @@ fn refused(module: &[u8], name: &[u8]) -> Fault {
         "it wants {global:?} run, and files here are only read: save the network's state_dict() alone"
     ))
 }
+
+/// Of a storage's name: PyTorch's have up to 20 digits.
+const LONGEST_KEY: usize = 64;
 
 /// Memory that views lie in. On which device it was (`cuda:0`) does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +127,8 @@ impl Storage {
         else {
             return Err(damaged());
         };
-        let count = part(4).and_then(size).filter(|_| tag == "storage").ok_or_else(damaged)?;
+        let sound = tag == "storage" && key.len() <= LONGEST_KEY;
+        let count = part(4).and_then(size).filter(|_| sound).ok_or_else(damaged)?;
         let storage = Self { kind, key: key.clone(), start: 0, count };
         match part(5) {
             Some(Object::Sequence(view)) => {
