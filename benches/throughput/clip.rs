@@ -19,6 +19,41 @@ impl Clip {
         })
     }
 
+    /// The same frame again and again.
+    pub fn still(width: u32, height: u32, count: u32) -> Self {
+        Self::draw(width, height, count, |x, y, _| page(x, y))
+    }
+
+    /// A page on which a letter appears in each frame, where a cursor stands.
+    pub fn typing(width: u32, height: u32, count: u32) -> Self {
+        Self::draw(width, height, count, move |x, y, frame| {
+            let (line, left) = (height / 2, width / 4);
+            if !(line..line + 16).contains(&y) || x < left {
+                return page(x, y);
+            }
+            let column = (x - left) / 9;
+            match column.cmp(&frame) {
+                std::cmp::Ordering::Less => letter(x, y, column),
+                std::cmp::Ordering::Equal => [20, 20, 20],
+                std::cmp::Ordering::Greater => page(x, y),
+            }
+        })
+    }
+
+    /// Shapes that move in every second frame, over a background that stands.
+    pub fn twos(width: u32, height: u32, count: u32) -> Self {
+        Self::draw(width, height, count, move |x, y, frame| {
+            let centre = i64::from(width / 4 + frame / 2 * 6);
+            let (dx, dy) = (i64::from(x) - centre, i64::from(y) - i64::from(height / 2));
+            match dx * dx + dy * dy {
+                0..1600 => [230, 180, 60],
+                1600..1900 => [20, 20, 20],
+                _ => page(x, y),
+            }
+        })
+    }
+
+    /// Frames by a function of column, row and number of the frame.
     pub fn draw(
         width: u32,
         height: u32,
@@ -66,4 +101,18 @@ fn stamped(mut buffer: gst::Buffer, number: u32) -> gst::Buffer {
         buffer.set_duration(gst::ClockTime::from_mseconds(40));
     }
     buffer
+}
+
+/// Lines of letters on a light ground.
+fn page(x: u32, y: u32) -> [u8; 3] {
+    match (y / 16) % 2 {
+        0 if x > 24 => letter(x, y, x / 9 * 7 + y / 16),
+        _ => [236, 238, 240],
+    }
+}
+
+/// Something of a letter's size and detail.
+fn letter(x: u32, y: u32, which: u32) -> [u8; 3] {
+    let ink = (x % 9).wrapping_mul(which | 1) ^ (y % 16).wrapping_mul(which % 5 + 1);
+    if x % 9 < 7 && y % 16 > 3 && ink % 3 == 0 { [40, 44, 60] } else { [236, 238, 240] }
 }

@@ -25,6 +25,9 @@ fn main() {
     if wants("builtin") {
         builtin();
     }
+    if wants("reuse") {
+        reuse();
+    }
 }
 
 /// The weights that the tests use, where they are at hand.
@@ -67,4 +70,25 @@ fn builtin() {
         Box::new(Scaler::new(&clip, 2)),
     ];
     report::race("builtin, 640x360 I420 to 1280x720, reuse off", &mut contenders, 100);
+}
+
+/// What reuse gives on content of several kinds, against computing every frame whole.
+fn reuse() {
+    let Some(model) = weights("realesr-animevideov3.onnx") else { return };
+    let clips = [
+        ("a duplicate frame, 640x360", Clip::still(640, 360, 8), 9),
+        ("a user interface with typing, 1280x720", Clip::typing(1280, 720, 12), 9),
+        ("drawn animation on twos, 320x180", Clip::twos(320, 180, 24), 24),
+        ("a pan, 320x180", Clip::pan(320, 180, 24), 24),
+    ];
+    for backend in ["cpu", "openvino"] {
+        for (name, clip, rounds) in &clips {
+            let element = |reuse: &str| -> Box<dyn Contender> {
+                let properties = format!("model={model} backend={backend} reuse={reuse}");
+                Box::new(Element::new(&format!("reuse={reuse}"), &properties, clip))
+            };
+            let mut contenders = ["off", "exact", "tolerant"].map(element);
+            report::race(&format!("{name}, animevideov3, {backend}"), &mut contenders, *rounds);
+        }
+    }
 }
