@@ -114,5 +114,5 @@ fn page(x: u32, y: u32) -> [u8; 3] {
 /// Something of a letter's size and detail.
 fn letter(x: u32, y: u32, which: u32) -> [u8; 3] {
     let ink = (x % 9).wrapping_mul(which | 1) ^ (y % 16).wrapping_mul(which % 5 + 1);
-    if x % 9 < 7 && y % 16 > 3 && ink % 3 == 0 { [40, 44, 60] } else { [236, 238, 240] }
+    if x % 9 < 7 && y % 16 > 3 && ink.is_multiple_of(3) { [40, 44, 60] } else { [236, 238, 240] }
 }
