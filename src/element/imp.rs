@@ -105,9 +105,10 @@ impl ObjectImpl for Upscale {
         if !self.started.load(Ordering::SeqCst) {
             return;
         }
-        if before.model != after.model {
-            gst::info!(CATEGORY, imp = self, "changing to model {}", after.model);
-            self.load(Request::Named(after.model), &before);
+        let how = after.open_options();
+        if before.model != after.model || before.open_options() != how {
+            gst::info!(CATEGORY, imp = self, "changing to model {}, {how:?}", after.model);
+            self.load(Request::Named(after.model, how), &before);
         }
         if before.scale != after.scale {
             self.obj().reconfigure_src();
@@ -162,7 +163,7 @@ impl BaseTransformImpl for Upscale {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
-        let model = lock(&self.source).clone().open(&settings.model);
+        let model = lock(&self.source).clone().open(&settings.model, &settings.open_options());
         let model = model.map_err(|error| Failure::from(error).message())?;
         *lock(&self.model) = Some(model.info.clone());
         *lock(&self.stats) = Stats::default();

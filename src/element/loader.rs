@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     inference::{self, Engine, EngineOptions, Infer, Monitor},
-    model::{self, Model},
+    model::{self, Model, OpenOptions},
 };
 
 /// The `code` of this element's `progress` messages.
@@ -39,11 +39,11 @@ pub struct LoadedEngine {
 
 /// Where models and engines come from.
 pub trait EngineSource: Send + Sync {
-    /// See [`Model::open`].
+    /// See [`Model::open_with`].
     ///
     /// # Errors
     /// As there.
-    fn open(&self, name: &str) -> Result<Model, model::Error>;
+    fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error>;
 
     /// See [`Engine::load`].
     ///
@@ -61,8 +61,8 @@ pub trait EngineSource: Send + Sync {
 pub(super) struct OnnxRuntime;
 
 impl EngineSource for OnnxRuntime {
-    fn open(&self, name: &str) -> Result<Model, model::Error> {
-        Model::open(name)
+    fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
+        Model::open_with(name, options)
     }
 
     fn load(
@@ -93,8 +93,8 @@ impl EngineSource for OnnxRuntime {
 pub(super) enum Request {
     /// A model that is open already.
     Opened(Model),
-    /// A model's name.
-    Named(String),
+    /// A model's name, and how to open it.
+    Named(String, OpenOptions),
 }
 
 /// A model that is ready for frames.
@@ -254,7 +254,7 @@ impl Task {
         }
         let name = match &request {
             Request::Opened(model) => model.name.clone(),
-            Request::Named(name) => name.clone(),
+            Request::Named(name, _) => name.clone(),
         };
         self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
         let loaded = catch_unwind(AssertUnwindSafe(|| self.load(source, request, options)))
@@ -270,7 +270,7 @@ impl Task {
     ) -> Result<Ready, Failure> {
         let model = match request {
             Request::Opened(model) => model,
-            Request::Named(name) => source.open(&name)?,
+            Request::Named(name, options) => source.open(&name, &options)?,
         };
         let engine = source.load(&model, options, self)?;
         Ok(Ready { model, engine })

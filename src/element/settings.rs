@@ -4,7 +4,7 @@ use std::{num::NonZero, path::PathBuf, sync::LazyLock, thread};
 
 use glib::prelude::*;
 
-use crate::{inference, upscaler};
+use crate::{inference, model::OpenOptions, upscaler};
 
 /// The property `backend`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
@@ -81,6 +81,8 @@ impl From<Precision> for inference::Precision {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Settings {
     pub model: String,
+    /// −1: the model as it is.
+    pub denoise: f64,
     /// 0: the model's own.
     pub scale: f64,
     pub backend: Backend,
@@ -107,6 +109,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model: "builtin".into(),
+            denoise: -1.0,
             scale: 0.0,
             backend: Backend::Auto,
             device_id: 0,
@@ -136,6 +139,7 @@ impl Settings {
     pub fn get(&self, name: &str) -> Option<glib::Value> {
         Some(match name {
             "model" => self.model.to_value(),
+            "denoise" => self.denoise.to_value(),
             "scale" => self.scale.to_value(),
             "backend" => self.backend.to_value(),
             "device-id" => self.device_id.to_value(),
@@ -162,6 +166,7 @@ impl Settings {
                 let model = value.get::<Option<String>>().ok().flatten();
                 self.model = model.unwrap_or_else(|| Self::default().model);
             }
+            "denoise" => assign(&mut self.denoise, value),
             "scale" => assign(&mut self.scale, value),
             "backend" => assign(&mut self.backend, value),
             "device-id" => assign(&mut self.device_id, value),
@@ -189,6 +194,10 @@ impl Settings {
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             threads => threads as usize,
         }
+    }
+
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { denoise: (self.denoise >= 0.0).then_some(self.denoise as f32) }
     }
 
     pub fn engine_options(&self) -> inference::EngineOptions {
@@ -244,6 +253,17 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .nick("Model")
                 .blurb("A name of the catalogue, or the path of a model file")
                 .default_value(Some(&*default.model))
+                .flags(playing)
+                .build(),
+            glib::ParamSpecDouble::builder("denoise")
+                .nick("Denoise")
+                .blurb(
+                    "Strength of denoising of realesr-general-x4v3, or share of the first of a \
+                     pair (a.pth+b.pth), 0 to 1; -1: the model as it is",
+                )
+                .minimum(-1.0)
+                .maximum(1.0)
+                .default_value(default.denoise)
                 .flags(playing)
                 .build(),
             glib::ParamSpecDouble::builder("scale")

@@ -12,7 +12,7 @@ use gstupscale::{
     element::{EngineSource, LoadedEngine},
     frame::{Channels, Image},
     inference::{self, Backend, EngineOptions, Infer, Monitor, Precision},
-    model::{self, Model, ModelInfo},
+    model::{self, Model, ModelInfo, OpenOptions},
 };
 
 /// Understands the model names `x1` to `x9` (nearest neighbour), those with `slow` in front
@@ -21,6 +21,8 @@ use gstupscale::{
 pub struct Fake {
     gate: Mutex<bool>,
     opened: Condvar,
+    /// The strength of denoising that each model was opened with.
+    pub strengths: Mutex<Vec<Option<f32>>>,
     /// Loads that have begun.
     pub loads: AtomicUsize,
     /// Engines that are alive.
@@ -52,7 +54,8 @@ impl Fake {
 }
 
 impl EngineSource for Fake {
-    fn open(&self, name: &str) -> Result<Model, model::Error> {
+    fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
+        self.strengths.lock().unwrap().push(options.denoise);
         let path = name.into();
         let why = "the test wants it so".to_owned();
         match name {

@@ -128,6 +128,21 @@ fn a_model_swapped_in_while_playing_takes_over_between_frames() {
 }
 
 #[test]
+fn a_strength_of_denoising_set_while_playing_opens_the_model_with_it() {
+    let mut bench = Bench::with_caps("denoise=0.25", &rgb(16, 8));
+    let frame = bench.frame(0, 0);
+    bench.push_and_pull(frame);
+    bench.element.set_property("denoise", 0.75);
+    let strengths = || bench.fake.strengths.lock().unwrap().clone();
+    eventually("it is opened again", || strengths() == [Some(0.25), Some(0.75)]);
+    bench.element.set_property("denoise", 0.75);
+    bench.element.set_property("denoise", -1.0);
+    eventually("it is opened as it is", || strengths() == [Some(0.25), Some(0.75), None]);
+    let frame = bench.frame(1, 0);
+    assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
+}
+
+#[test]
 fn a_swap_that_fails_is_a_warning_and_the_old_model_goes_on() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let frame = bench.frame(0, 0);

@@ -34,6 +34,9 @@ fn properties_have_the_promised_types_ranges_and_defaults() {
     check::<glib::ParamSpecDouble>("scale", true, |spec| {
         assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (0.0, 16.0, 0.0));
     });
+    check::<glib::ParamSpecDouble>("denoise", true, |spec| {
+        assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (-1.0, 1.0, -1.0));
+    });
     check_enum("backend", &["auto", "tensorrt", "cuda", "openvino", "cpu"]);
     check_enum("precision", &["auto", "fp32", "fp16", "bf16", "int8"]);
     check::<glib::ParamSpecInt>("device-id", false, |spec| assert_eq!(spec.default_value(), 0));
@@ -61,6 +64,7 @@ fn every_property_keeps_the_value_that_it_is_given() {
     let element = upscale(&Default::default(), "");
     for (name, value) in [
         ("model", "x3"),
+        ("denoise", "0.5"),
         ("scale", "2.5"),
         ("backend", "cpu"),
         ("device-id", "1"),
