@@ -43,7 +43,7 @@ def main():
     for row, (file, condition, left, top) in enumerate(PLACES):
         small, large = footage.sample(Image.open(args.data / file).convert("RGB"), condition)
         for column, name in enumerate(names):
-            picture = large if name == "original" else compared[name](small)
+            picture = large if name == "original" else compared[name].rgb(small.rgb)
             x, y = column * cell, row * (cell + HEAD)
             draw.text((x + 2, y + 2), f"{name}, {condition}" if column == 0 else name, "black", font)
             sheet.paste(crop(np.asarray(picture), left, top), (x, y + HEAD))

@@ -76,7 +76,7 @@ def coded_pair(picture, side, rng):
         smalls.append(to_bytes(small + noise.normal(0, 1, small.shape) * sigma))
     coded = video.encode(smalls, codec, options)
     at = rng.randrange(FRAMES // 2, FRAMES - 1)
-    kept = [video.luma_of(frame) for frame in coded[at : at + (2 if still else 1)]]
+    kept = [picture.plane for picture in coded[at : at + (2 if still else 1)]]
     return kept, to_bytes(video.studio_luma(larges[at]))
 
 

@@ -1,6 +1,6 @@
 """What is measured on: pictures and clips halved, clean and as real video.
 
-A sample is (small, large): 8-bit R'G'B', large of even sides and twice small's size.
+A sample is (small, large): a `Picture`, and the 8-bit R'G'B' original of twice its size.
 """
 
 from pathlib import Path
@@ -32,9 +32,7 @@ def halve(picture, kernel=Image.Resampling.BICUBIC):
 
 def encode(frames, crf):
     """8-bit R'G'B' frames through H.264 and back."""
-    height, width = frames[0].shape[:2]
-    coded = video.encode(frames, "libx264", {"crf": str(crf)})
-    return [video.rgb_of(frame)[:height, :width] for frame in coded]
+    return video.encode(frames, "libx264", {"crf": str(crf)})
 
 
 def sample(picture, condition):
@@ -42,7 +40,7 @@ def sample(picture, condition):
     picture = even(picture)
     if condition in ("bicubic", "area"):
         kernel = Image.Resampling.BICUBIC if condition == "bicubic" else Image.Resampling.BOX
-        return np.asarray(halve(picture, kernel)), np.asarray(picture)
+        return video.Picture(np.asarray(halve(picture, kernel))), np.asarray(picture)
     width = picture.width - DRIFT * (FRAMES - 1) // 2 * 2
     windows = [picture.crop((DRIFT * i, 0, DRIFT * i + width, picture.height)) for i in range(FRAMES)]
     smalls = [np.asarray(halve(window)) for window in windows]
@@ -50,7 +48,7 @@ def sample(picture, condition):
 
 
 def noisy_still(picture, frames=16, sigma=3, crf=28, seed=1):
-    """A scene that stands still before a noisy camera, as H.264: small frames."""
+    """A scene that stands still before a noisy camera, as H.264."""
     rng, small = np.random.default_rng(seed), np.asarray(halve(even(picture)), np.float32)
     noisy = [np.clip(np.round(small + rng.normal(0, sigma, small.shape)), 0, 255).astype(np.uint8)
              for _ in range(frames)]

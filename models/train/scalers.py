@@ -1,28 +1,41 @@
-"""What is compared: each scaler takes an 8-bit R'G'B' picture to twice its size.
-
-A scaler is a function from H x W x 3 bytes to 2H x 2W x 3 bytes.
-"""
+"""What is compared: classic scalers, the built-in models, and Real-ESRGAN's small ones."""
 
 from pathlib import Path
+from typing import Callable, NamedTuple
 
 import numpy as np
 import onnxruntime
 from PIL import Image
 
+from video import Picture, studio_luma, to_unit
+
 LUMA = np.float32([0.299, 0.587, 0.114])  # BT.601, for R'G'B' and Y' both 0..1
+
+
+class Scaler(NamedTuple):
+    """Doubles pictures: `rgb` H x W x 3 bytes; `plane`, where luma is enough, H x W bytes."""
+
+    rgb: Callable
+    plane: Callable | None = None
+
+    def luma(self, small):
+        """Studio luma of a `Picture` doubled: of its plane where it has one, as in video."""
+        if self.plane and small.plane is not None:
+            return self.plane(small.plane).astype(np.float32)
+        return studio_luma(self.rgb(small.rgb))
 
 
 def classic(filter):
     """One of Pillow's filters."""
 
-    def scale(picture):
-        height, width = picture.shape[:2]
-        return np.asarray(Image.fromarray(picture).resize((2 * width, 2 * height), filter))
+    def scale(samples):
+        height, width = samples.shape[:2]
+        return np.asarray(Image.fromarray(samples).resize((2 * width, 2 * height), filter))
 
-    return scale
+    return Scaler(scale, scale)
 
 
-lanczos = classic(Image.Resampling.LANCZOS)
+LANCZOS = classic(Image.Resampling.LANCZOS)
 
 
 def to_bytes(unit):
@@ -41,15 +54,20 @@ def luma_network(path, align=2):
     """An ONNX network for luma; chroma goes by Lanczos, as in the element."""
     network = session(path)
 
-    def scale(picture):
-        height, width = picture.shape[:2]
-        y = picture.astype(np.float32) / 255 @ LUMA
+    def double(y):
+        height, width = y.shape
         y = np.pad(y, ((0, -height % align), (0, -width % align)), "reflect")
-        y = network.run(None, {"input": y[None, None]})[0][0, 0, : 2 * height, : 2 * width]
-        base = lanczos(picture).astype(np.float32) / 255
+        return network.run(None, {"input": y[None, None]})[0][0, 0, : 2 * height, : 2 * width]
+
+    def rgb(picture):
+        y = double(picture.astype(np.float32) / 255 @ LUMA)
+        base = LANCZOS.rgb(picture).astype(np.float32) / 255
         return to_bytes(base + (y - base @ LUMA)[..., None])
 
-    return scale
+    def plane(luma):
+        return np.round(np.clip(double(to_unit(luma)) * 219 + 16, 0, 255)).astype(np.uint8)
+
+    return Scaler(rgb, plane)
 
 
 def colour_network(run, factor):
@@ -64,7 +82,7 @@ def colour_network(run, factor):
         size = (2 * width, 2 * height)
         return np.asarray(Image.fromarray(large).resize(size, Image.Resampling.BICUBIC))
 
-    return scale
+    return Scaler(scale)
 
 
 def onnx_network(path, factor):
@@ -96,7 +114,7 @@ def scalers(models, weights):
         "nearest": classic(Image.Resampling.NEAREST),
         "bilinear": classic(Image.Resampling.BILINEAR),
         "bicubic": classic(Image.Resampling.BICUBIC),
-        "lanczos": lanczos,
+        "lanczos": LANCZOS,
     }
     models, weights = Path(models), Path(weights)
     if (models / "builtin.onnx").exists():

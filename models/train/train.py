@@ -33,8 +33,9 @@ def validation_set(folder):
         picture = picture.crop((0, 0, width, height))
         small = np.asarray(footage.halve(picture))
         still = footage.noisy_still(picture, frames=10)[-4:]
-        smalls = [small, footage.encode([small] * 3, 28)[-1], *still]
-        found.append((video.studio_luma(picture), [video.studio_luma(s) for s in smalls]))
+        coded = footage.encode([small] * 3, 28)[-1:] + still
+        lumas = [video.studio_luma(small), *(p.plane.astype(np.float32) for p in coded)]
+        found.append((video.studio_luma(picture), lumas))
     return found
 
 

@@ -1,11 +1,19 @@
 """Pictures through real video encoders and back, and BT.601 luma."""
 
 import io
+from typing import NamedTuple
 
 import av
 import numpy as np
 
 WEIGHTS = np.float32([65.481, 128.553, 24.966]) / 255
+
+
+class Picture(NamedTuple):
+    """8-bit R'G'B' (H x W x 3), and the luma plane it was decoded from, if it is of a video."""
+
+    rgb: np.ndarray
+    plane: np.ndarray | None = None
 
 
 def studio_luma(rgb):
@@ -19,10 +27,7 @@ def to_unit(luma):
 
 
 def encode(frames, codec, options):
-    """8-bit R'G'B' frames as 4:2:0 video (BT.601, limited range) and back: PyAV frames.
-
-    Odd sides come back one sample longer.
-    """
+    """8-bit R'G'B' frames as 4:2:0 video (BT.601, limited range) and back."""
     buffer, (height, width) = io.BytesIO(), frames[0].shape[:2]
     pad = ((0, height % 2), (0, width % 2), (0, 0))
     with av.open(buffer, "w", format="matroska") as container:
@@ -37,16 +42,11 @@ def encode(frames, codec, options):
         container.mux(stream.encode())
     buffer.seek(0)
     with av.open(buffer) as container:
-        return list(container.decode(video=0))
+        return [picture_of(frame, height, width) for frame in container.decode(video=0)]
 
 
-def luma_of(frame):
-    """The luma plane of a decoded frame, as bytes."""
+def picture_of(frame, height, width):
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return rows[: frame.height, : frame.width].copy()
-
-
-def rgb_of(frame):
-    """A decoded frame as 8-bit R'G'B'."""
-    return frame.reformat(format="rgb24", src_colorspace="ITU601", src_color_range="MPEG").to_ndarray()
+    rgb = frame.reformat(format="rgb24", src_colorspace="ITU601", src_color_range="MPEG")
+    return Picture(rgb.to_ndarray()[:height, :width], rows[:height, :width].copy())
