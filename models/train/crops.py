@@ -31,7 +31,7 @@ def crop(picture, left, top):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("names", nargs="*", default=["bicubic", "lanczos", "builtin"])
+    parser.add_argument("names", nargs="*", default=["nearest", "lanczos", "builtin"])
     parser.add_argument("--data", default=ROOT.parent / "shared/data", type=Path)
     parser.add_argument("--models", default=ROOT / "models", type=Path)
     args = parser.parse_args()
