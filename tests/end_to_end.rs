@@ -64,6 +64,7 @@ fn is_golden(picture: &str, properties: &str) {
 #[test]
 fn a_picture_comes_out_as_the_models_authors_would_have_it() {
     is_golden("comic_lq", "precision=fp32");
+    is_golden("baboon_lq", "precision=fp32");
 }
 
 #[test]
