@@ -79,29 +79,9 @@ impl Stats {
             .build();
         if let Some((model, backend, precision)) = &self.engine {
             structure.set("model", model.as_str());
-            structure.set("backend", backend_name(*backend));
-            structure.set("precision", precision_name(*precision));
+            structure.set("backend", backend.to_string());
+            structure.set("precision", precision.to_string());
         }
         structure
-    }
-}
-
-const fn backend_name(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Auto => "auto",
-        Backend::TensorRt => "tensorrt",
-        Backend::Cuda => "cuda",
-        Backend::OpenVino => "openvino",
-        Backend::Cpu => "cpu",
-    }
-}
-
-const fn precision_name(precision: Precision) -> &'static str {
-    match precision {
-        Precision::Auto => "auto",
-        Precision::Fp32 => "fp32",
-        Precision::Fp16 => "fp16",
-        Precision::Bf16 => "bf16",
-        Precision::Int8 => "int8",
     }
 }

@@ -11,7 +11,7 @@ mod quantization;
 mod selection;
 mod session;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,32 @@ pub enum Precision {
     Int8,
 }
 
+/// As the element's property has it.
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::TensorRt => "tensorrt",
+            Self::Cuda => "cuda",
+            Self::OpenVino => "openvino",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+/// As the element's property has it.
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
 /// How sessions are to be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
@@ -66,12 +92,12 @@ pub enum Error {
         "ONNX Runtime was not found; looked at {searched}: set ORT_DYLIB_PATH to libonnxruntime.so"
     )]
     NoLibrary { searched: String },
-    #[error("backend {backend:?} is not built in yet: use backend=auto or backend=cpu")]
+    #[error("backend {backend} is not built in yet: use backend=auto or backend=cpu")]
     NotBuiltIn { backend: Backend },
-    #[error("backend {backend:?} cannot do precision {precision:?}: {why}")]
+    #[error("backend {backend} cannot do precision {precision}: {why}")]
     Precision { backend: Backend, precision: Precision, why: String },
     #[error(
-        "backend {backend:?} is not in the ONNX Runtime in use ({library}): use backend=cpu, or set ORT_DYLIB_PATH to a build that has it"
+        "backend {backend} is not in the ONNX Runtime in use ({library}): use backend=cpu, or set ORT_DYLIB_PATH to a build that has it"
     )]
     NoProvider { backend: Backend, library: String },
     #[error("the model cannot take a picture of {channels} channels and {width}x{height}: {why}")]
