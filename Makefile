@@ -4,6 +4,8 @@
 #   make setup                          Debian packages, ONNX Runtime, cargo-nextest
 #   make build                          the plugin, target/release/libgstupscale.so
 #   make test                           format, lints, all tests
+#   make kernels                        the GPU's kernels anew, kernels/upscale.ptx
+#   make kernels-check                  whether they are what their sources give
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   a real video made larger
 #   make bench                          the element against the bare runtime
 #   make quality                        the built-in models against classic scalers
@@ -13,7 +15,7 @@ CARGO ?= cargo
 
 export INPUT MODEL SCALE
 
-.PHONY: setup setup-openvino build test demo bench quality clean
+.PHONY: setup setup-openvino build test kernels kernels-check demo bench quality clean
 
 setup:
 	scripts/setup.sh
@@ -29,6 +31,13 @@ test: setup
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) nextest run --locked
 	$(CARGO) test --doc --locked
+	scripts/kernels.sh check
+
+kernels:
+	scripts/kernels.sh
+
+kernels-check:
+	scripts/kernels.sh check
 
 demo: build
 	scripts/demo.sh

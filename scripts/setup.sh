@@ -4,13 +4,14 @@
 #
 #   scripts/setup.sh            Debian packages, ONNX Runtime, cargo-nextest
 #   scripts/setup.sh runtime    ONNX Runtime alone
+#   scripts/setup.sh nvrtc      the compiler of the GPU's kernels, on x86-64 alone
 set -eu
 
 cd "$(dirname "$0")/.."
 pins=scripts/onnxruntime.txt
 runtime=build/onnxruntime
 
-packages='gcc libc6-dev pkg-config python3 python3-pip fonts-dejavu-core
+packages='gcc g++ libc6-dev pkg-config python3 python3-pip fonts-dejavu-core
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-tools
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly gstreamer1.0-libav'
@@ -67,6 +68,27 @@ install_runtime() {
     trap - EXIT INT TERM
 }
 
+# The same for NVRTC, which only `make kernels` and `make kernels-check` use.
+install_nvrtc() {
+    if cmp -s scripts/nvrtc.txt build/nvrtc/pins.txt; then
+        return
+    fi
+    say "getting NVRTC"
+    mkdir -p build
+    work=$(mktemp -d build/nvrtc.XXXXXX)
+    trap 'rm -rf "$work"' EXIT INT TERM
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --platform manylinux1_x86_64 \
+        --dest "$work/wheel" --requirement scripts/nvrtc.txt
+    python3 -m zipfile -e "$work"/wheel/*.whl "$work/files"
+    mv "$work/files/nvidia/cuda_nvrtc/lib" "$work/nvrtc"
+    cp scripts/nvrtc.txt "$work/nvrtc/pins.txt"
+    rm -rf build/nvrtc
+    mv "$work/nvrtc" build/nvrtc
+    rm -rf "$work"
+    trap - EXIT INT TERM
+}
+
 install_nextest() {
     cargo nextest --version >/dev/null 2>&1 || {
         say "installing cargo-nextest"
@@ -81,8 +103,9 @@ all)
     install_nextest
     ;;
 runtime) install_runtime ;;
+nvrtc) install_nvrtc ;;
 *)
-    say "unknown part $1: all or runtime"
+    say "unknown part $1: all, runtime or nvrtc"
     exit 2
     ;;
 esac

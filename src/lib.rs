@@ -9,11 +9,13 @@
 //! | [`reuse`] | what changed and which regions to compute again: pure arithmetic |
 //! | [`inference`] | ONNX Runtime: the library, providers, sessions |
 //! | [`model`] | what a model is, the readers of model files, the graph, the ONNX writer |
+//! | [`kernels`] | the stages around inference for the GPU, compiled, and what they are given |
 //! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling: pure arithmetic |
 
 pub mod element;
 pub mod frame;
 pub mod inference;
+pub mod kernels;
 pub mod model;
 pub mod reuse;
 pub mod upscaler;

@@ -17,7 +17,7 @@ impl Matrix {
 
 /// The code values of one component: `value = (code − zero) · step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Codes {
+pub(crate) struct Codes {
     pub zero: f32,
     pub step: f32,
     /// Codes per 1.0.
@@ -63,13 +63,13 @@ impl Codes {
 
 /// A matrix's coefficients, both ways.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Coefficients {
+pub(crate) struct Coefficients {
     /// K_R, K_G, K_B.
-    luma: [f32; 3],
+    pub luma: [f32; 3],
     /// Cb per B′ − Y′ and Cr per R′ − Y′.
-    chroma: [f32; 2],
+    pub chroma: [f32; 2],
     /// R′ per Cr, G′ per Cb, G′ per Cr, B′ per Cb.
-    rgb: [f32; 4],
+    pub rgb: [f32; 4],
 }
 
 impl Coefficients {

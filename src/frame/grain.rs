@@ -57,6 +57,16 @@ impl Grain {
         Self { strength: strength * SIGMA, seed: mix(number) }
     }
 
+    /// Standard deviation at mid-grey, and what the frame's number became.
+    pub(crate) const fn parts(&self) -> (f32, u64) {
+        (self.strength, self.seed)
+    }
+
+    /// The tile of noise that all grain is cut from: 256 rows of 256.
+    pub(crate) fn noise() -> &'static [f32] {
+        &NOISE
+    }
+
     /// Whether it changes nothing.
     pub fn is_none(&self) -> bool {
         self.strength == 0.0

@@ -23,6 +23,7 @@ mod samples;
 mod table;
 mod unpack;
 
+pub(crate) use colour::{Codes, Coefficients};
 pub use companion::{Companion, CompanionKind};
 pub use format::{Component, Family, Layout, PixelFormat};
 pub use grain::{Grain, blend_row};
@@ -34,6 +35,7 @@ pub use planes::{Band, FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
 pub use resample::{Part, Resampler};
 pub use table::Kernel;
+pub(crate) use table::Table;
 pub use unpack::Unpacker;
 
 /// What can be wrong with a frame or its description.

@@ -47,6 +47,11 @@ impl Packer {
         &self.companions
     }
 
+    /// Pixels to the chroma grid: what R′G′B′ to YUV makes chroma by.
+    pub fn downsampler(&self) -> &Resampler {
+        &self.downsampler
+    }
+
     fn makes_chroma(&self) -> bool {
         self.info.format.layout().family == Family::Yuv && self.channels == Channels::Rgb
     }

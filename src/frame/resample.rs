@@ -85,6 +85,11 @@ impl Resampler {
         self.horizontal.is_identity() && self.vertical.is_identity()
     }
 
+    /// The coefficients across and down.
+    pub(crate) fn tables(&self) -> [&Table; 2] {
+        [&self.horizontal, &self.vertical]
+    }
+
     /// All outputs.
     pub fn output(&self) -> Rect {
         Rect::of_size(self.horizontal.output_len(), self.vertical.output_len())

@@ -46,7 +46,7 @@ impl Kernel {
 /// same weights to the bit. Beyond the border the border's samples go on: their weights are
 /// folded into the window, which therefore always lies inside of the input.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Table {
+pub(crate) struct Table {
     input: u32,
     taps: usize,
     /// First input sample and index of the weights, per output.
@@ -154,6 +154,16 @@ impl Table {
         let Some(&(start, index)) = self.windows.get(i) else { return (0, &[]) };
         let at = index as usize * self.taps;
         (start as usize, self.weights.get(at..at + self.taps).unwrap_or_default())
+    }
+
+    /// Every output's window: its first input sample, and which of the sets of weights it has.
+    pub fn windows(&self) -> &[(u32, u32)] {
+        &self.windows
+    }
+
+    /// The sets of weights, one after the other.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
     }
 
     /// First and one past the last input sample that outputs `from..to` read.

@@ -53,6 +53,11 @@ impl Unpacker {
         if self.upsampler.is_identity() || !self.interpolates() { 0 } else { 4 }
     }
 
+    /// Chroma to luma's grid: what YUV to R′G′B′ interpolates by.
+    pub fn upsampler(&self) -> &Resampler {
+        &self.upsampler
+    }
+
     fn interpolates(&self) -> bool {
         self.info.format.layout().family == Family::Yuv && self.channels == Channels::Rgb
     }

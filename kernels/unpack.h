@@ -1,0 +1,121 @@
+// Frames to pictures: src/frame/unpack.rs.
+#pragma once
+
+#include "frame.h"
+#include "picture.h"
+#include "resample.h"
+
+/// What `unpack` works on; pictures are as large as the frame (or its chroma grid).
+template <class T>
+struct Unpack {
+    Frame frame;
+    /// R′G′B′ or Y′, nominally 0..1.
+    Picture<T> main;
+    /// Cb and Cr, −0.5..0.5, and alpha, 0..1: the companions of the main picture, or null.
+    /// In float, since they do not go through the model.
+    Picture<float> chroma, alpha;
+    /// From the chroma grid to the pixels, by the cubic of Catmull and Rom: of use for
+    /// subsampled YUV to R′G′B′ alone.
+    Table across, down;
+    /// The pixels to unpack; one per layer of the grid.
+    const Rect *rects;
+    /// Of the main picture: 1 or 3.
+    u32 channels;
+    u32 unused;
+};
+
+/// Single chroma samples, for interpolation.
+struct ChromaSource {
+    const Frame &frame;
+
+    HD void operator()(u32 x, u32 y, float (&values)[2]) const {
+        UNROLL for (int c = 0; c < 2; c++) {
+            const Component &component = frame.component[1 + c];
+            const u32 code = read_sample(component.row(y), x * component.step + component.offset,
+                                         frame.bytes);
+            values[c] = value_of(code >> frame.low_bits, component.codes);
+        }
+    }
+};
+
+/// COUNT chroma samples to the companion.
+template <int COUNT>
+HD inline void unpack_chroma(const Frame &frame, const Picture<float> &to, u32 x, u32 y) {
+    float chroma[2][COUNT];
+    read_chroma(frame, x, y, chroma);
+    write_row(to.row(0, y) + x, chroma[0]);
+    write_row(to.row(1, y) + x, chroma[1]);
+}
+
+template <class T>
+HD inline void unpack_yuv(const Unpack<T> &args, const Rect &rect, u32 x, u32 y) {
+    const Frame &frame = args.frame;
+    const u32 shift_x = frame.component[1].shift_x, shift_y = frame.component[1].shift_y;
+    if (args.alpha.data) {
+        float alpha[SPAN];
+        read_plane<3>(frame, x, y, alpha);
+        write_row(args.alpha.row(0, y) + x, alpha);
+    }
+    float luma[SPAN];
+    read_plane<0>(frame, x, y, luma);
+    if (args.channels == 3) {
+        float chroma[2][SPAN], rgb[3][SPAN];
+        if (shift_x + shift_y == 0)
+            read_chroma(frame, x, y, chroma);
+        else
+            resample(ChromaSource{frame}, args.across, args.down, x, y, chroma);
+        UNROLL for (int i = 0; i < SPAN; i++)
+            rgb_of(frame.matrix, luma[i], chroma[0][i], chroma[1][i], rgb[0][i], rgb[1][i],
+                   rgb[2][i]);
+        UNROLL for (int c = 0; c < 3; c++) write_row(args.main.row(c, y) + x, rgb[c]);
+        return;
+    }
+    write_row(args.main.row(0, y) + x, luma);
+    if (!args.chroma.data || !begins_row(rect, y, shift_y))
+        return;
+    if (shift_x == 0)
+        unpack_chroma<SPAN>(frame, args.chroma, x, y >> shift_y);
+    else
+        unpack_chroma<SPAN / 2>(frame, args.chroma, x >> 1, y >> shift_y);
+}
+
+template <class T>
+HD inline void unpack_rgb(const Unpack<T> &args, u32 x, u32 y) {
+    const Matrix &matrix = args.frame.matrix;
+    float rgba[4][SPAN];
+    read_rgba(args.frame, x, y, rgba);
+    if (args.channels == 3) {
+        UNROLL for (int c = 0; c < 3; c++) write_row(args.main.row(c, y) + x, rgba[c]);
+    } else {
+        float luma[SPAN], cb[SPAN], cr[SPAN];
+        UNROLL for (int i = 0; i < SPAN; i++) {
+            luma[i] = luma_of(matrix, rgba[0][i], rgba[1][i], rgba[2][i]);
+            chroma_of(matrix, rgba[0][i], rgba[1][i], rgba[2][i], cb[i], cr[i]);
+        }
+        write_row(args.main.row(0, y) + x, luma);
+        if (args.chroma.data) {
+            write_row(args.chroma.row(0, y) + x, cb);
+            write_row(args.chroma.row(1, y) + x, cr);
+        }
+    }
+    if (args.alpha.data)
+        write_row(args.alpha.row(0, y) + x, rgba[3]);
+}
+
+template <class T>
+HD inline void unpack_gray(const Unpack<T> &args, u32 x, u32 y) {
+    float luma[SPAN];
+    read_plane<0>(args.frame, x, y, luma);
+    for (u32 c = 0; c < args.channels; c++) write_row(args.main.row(c, y) + x, luma);
+}
+
+/// Pixels `x` to `x + SPAN` (exclusive) of row `y` of `rect`.
+template <class T>
+HD inline void run(const Unpack<T> &args, const Rect &rect, u32 x, u32 y) {
+    if (args.frame.family == YUV)
+        unpack_yuv(args, rect, x, y);
+    else if (args.frame.family == RGB)
+        unpack_rgb(args, x, y);
+    else
+        unpack_gray(args, x, y);
+}

@@ -1,0 +1,37 @@
+#!/bin/sh
+# kernels/upscale.ptx from the sources beside it, by the pinned NVRTC: no GPU, no CUDA toolkit.
+#
+#   scripts/kernels.sh           writes it
+#   scripts/kernels.sh check     fails where it is not what the sources give; says so and
+#                                succeeds where NVRTC cannot be had
+set -eu
+
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "kernels: $*" >&2; }
+
+compile() {
+    LD_LIBRARY_PATH=build/nvrtc python3 scripts/kernels.py build/nvrtc "$1"
+}
+
+case "${1:-write}" in
+write)
+    scripts/setup.sh nvrtc
+    compile kernels/upscale.ptx
+    ;;
+check)
+    [ "$(uname -m)" = x86_64 ] && scripts/setup.sh nvrtc || {
+        say "not checked: NVRTC is not to be had here"
+        exit 0
+    }
+    compile build/upscale.ptx
+    cmp build/upscale.ptx kernels/upscale.ptx || {
+        say "kernels/upscale.ptx is not what the sources give: run \`make kernels\`"
+        exit 1
+    }
+    ;;
+*)
+    say "unknown task $1: write or check"
+    exit 2
+    ;;
+esac

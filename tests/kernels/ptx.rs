@@ -1,0 +1,44 @@
+//! The committed PTX.
+
+use std::{fs, path::Path};
+
+use gstupscale::kernels::PTX;
+use sha2::{Digest, Sha256};
+
+/// Names and contents of the kernels' sources, by name.
+pub fn sources() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let names = files.map(|entry| entry.file_name().into_string().unwrap());
+    let is_source = |name: &String| name.ends_with(".cu") || name.ends_with(".h");
+    let mut names: Vec<String> = names.filter(is_source).collect();
+    names.sort();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    names.into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
+}
+
+/// The hash that scripts/kernels.py writes into the PTX.
+#[test]
+fn the_ptx_is_made_of_the_sources_as_they_are() {
+    let mut hash = Sha256::new();
+    for (name, text) in sources() {
+        hash.update(format!("{name} {}\n", text.len()));
+        hash.update(text);
+    }
+    let expected = format!("// sources: {:x}", hash.finalize());
+    let first = PTX.lines().next().unwrap();
+    assert!(first == expected, "kernels/upscale.ptx is stale: run `make kernels`");
+}
+
+#[test]
+fn the_ptx_suits_the_oldest_gpu_and_keeps_products_and_sums_apart() {
+    assert!(PTX.contains("\n.version 8.0\n.target sm_75\n"));
+    assert!(!PTX.contains("fma.rn"), "--fmad=false was left out");
+}
+
+#[test]
+fn kernels_never_wait_for_each_other() {
+    for word in ["bar.sync", "barrier", ".shared", ".local"] {
+        assert!(!PTX.contains(word), "{word}");
+    }
+}
