@@ -21,8 +21,9 @@ struct Table {
     u32 outputs;
 };
 
-/// Outputs of row `y` from `x` on, those past the last 0, of CHANNELS channels; `source(x, y, values)` gives the
-/// input's. Vertically first, taps in order and the first not added to 0, as the CPU does.
+/// Outputs of row `y` from `x` on, of CHANNELS channels, 0 past the last; `source(x, y, values)`
+/// gives the input's. Vertically first, taps in order and the first not added to 0, as the CPU
+/// does.
 template <int CHANNELS, int COUNT, class Source>
 HD inline void resample(const Source &source, const Table &across, const Table &down,
                         u32 x, u32 y, float (&out)[CHANNELS][COUNT]) {
