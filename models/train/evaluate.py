@@ -72,7 +72,7 @@ def steadiness(pictures, sequences, compared):
     """
     found = {name: {"still": [], "moving": []} for name in [*compared, "original"]}
     for picture in pictures.values():
-        frames = footage.noisy_still(picture, frames=12)[4:]  # the first hold the encoder's start
+        frames = footage.noisy_still(picture, frames=24)[4:]  # the first hold the encoder's start
         found["original"]["still"].append(0)
         for name, scale in compared.items():
             found[name]["still"].append(metrics.flicker([scale.luma(f) for f in frames]))
@@ -109,6 +109,7 @@ def main():
     def measured(condition, results):
         for name, row in results.items():
             figures["quality"].setdefault(name, {})[condition] = row
+        kept.write_text(json.dumps(figures, indent=1))
         print(condition, {name: round(row["PSNR-Y"], 3) for name, row in results.items()}, flush=True)
 
     val = footage.pictures(args.data / "val")
@@ -123,8 +124,7 @@ def main():
         for crf in (23, 28, 33):
             measured(f"clips CRF {crf}", clips(filmed, crf, compared))
     if "steadiness" in args.parts:
-        some = dict(list(val.items())[::3])
-        figures["steadiness"] |= steadiness(some, sequences, compared)
+        figures["steadiness"] |= steadiness(val, sequences, compared)
     order = [*everything, "original"]
     figures = {part: dict(sorted(rows.items(), key=lambda row: order.index(row[0]))) for part, rows in figures.items()}
     kept.write_text(json.dumps(figures, indent=1))
