@@ -15,7 +15,7 @@ from scalers import scalers
 ROOT = Path(__file__).resolve().parents[2]
 SIDE, ZOOM, GAP, HEAD = 96, 2, 4, 18
 PLACES = [  # file, condition, left, top of the crop in the large picture
-    ("images/set5/butterfly_hr.png", "bicubic", 90, 60),
+    ("val/tenniel_07.webp", "bicubic", 300, 220),
     ("val/gb82_nyc.webp", "CRF 23", 240, 300),
     ("val/pc_e14p06_0.webp", "CRF 28", 300, 200),
     ("val/sub_reflect.webp", "CRF 28", 240, 480),
@@ -45,7 +45,7 @@ def main():
         for column, name in enumerate(names):
             picture = large if name == "original" else compared[name].rgb(small.rgb)
             x, y = column * cell, row * (cell + HEAD)
-            draw.text((x + 2, y + 2), f"{name}, {condition}" if column == 0 else name, "black", font)
+            draw.text((x + 2, y + 2), f"{name} ({condition})" if column == 0 else name, "black", font)
             sheet.paste(crop(np.asarray(picture), left, top), (x, y + HEAD))
     sheet.save(args.out, optimize=True)
 
