@@ -32,6 +32,7 @@ fn rectangle(x: i32, y: i32, width: u32, height: u32) -> VideoOverlayRectangle {
 
 #[test]
 fn overlay_compositions_are_scaled_along() {
+    crate::bench::init();
     let composition =
         VideoOverlayComposition::new([&rectangle(8, 60, 100, 16), &rectangle(-3, 5, 7, 9)])
             .unwrap();

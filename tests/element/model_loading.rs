@@ -175,6 +175,7 @@ fn the_last_of_many_swaps_wins() {
 
 #[test]
 fn a_hundred_cycles_of_states_leave_nothing_behind() {
+    crate::bench::init();
     let fake = std::sync::Arc::new(crate::fake::Fake::default());
     let pipeline = gst::Pipeline::new();
     let element = upscale(&fake, "");
