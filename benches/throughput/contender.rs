@@ -32,7 +32,11 @@ impl Session {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
         let environment = gstupscale::inference::environment().expect("ONNX Runtime is found");
         let mut builder = OrtSession::builder(&environment)
-            .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
+            // Else its threads spin on into the next contender's turn.
+            .and_then(|builder| {
+                let builder = builder.with_intra_threads(threads)?;
+                Ok(builder.with_config_entry("session.force_spinning_stop", "1")?)
+            })
             .expect("a session builder");
         let session = builder.commit_from_file(model).expect("the model loads");
         let size = clip.width as usize * clip.height as usize;

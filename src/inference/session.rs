@@ -165,8 +165,9 @@ fn builder(
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
-        // Threads that spin take the cores from the stages before and after.
-        .with_intra_op_spinning(false)?
+        // Threads that wait for each other spin, which is faster, but only while a run lasts.
+        .with_intra_op_spinning(true)?
+        .with_config_entry("session.force_spinning_stop", "1")?
         .with_inter_op_spinning(false)?
         // A memory pattern is kept for each shape ever seen, and regions have many.
         .with_memory_pattern(false)?;
