@@ -14,7 +14,7 @@ runtime=build/onnxruntime
 packages='gcc g++ libc6-dev pkg-config python3 python3-pip fonts-dejavu-core
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-tools
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-plugins-ugly gstreamer1.0-libav'
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x gstreamer1.0-plugins-base-apps'
 
 say() { printf '%s\n' "setup: $*" >&2; }
 
