@@ -6,26 +6,7 @@ use gst::prelude::*;
 
 mod common;
 
-/// Runs a pipeline to its end; an error of the element without a library means a skip.
-#[track_caller]
-fn run(description: &str) -> bool {
-    gst::init().unwrap();
-    let _ = gstupscale::plugin_register_static();
-    let pipeline = gst::parse::launch(description).unwrap();
-    let _ = pipeline.set_state(gst::State::Playing);
-    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
-    let limit = gst::ClockTime::from_seconds(300);
-    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds).expect("an end");
-    pipeline.set_state(gst::State::Null).unwrap();
-    if let gst::MessageView::Error(error) = end.view() {
-        if error.error().kind() == Some(gst::LibraryError::Init) {
-            eprintln!("skipped: {}", error.error());
-            return false;
-        }
-        panic!("{} ({:?})", error.error(), error.debug());
-    }
-    true
-}
+use common::run;
 
 fn output(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)

@@ -2,16 +2,12 @@
 
 use std::{fs, path::Path};
 
-use gst::prelude::*;
-
 mod common;
 
 /// Compares what comes out with and without reuse, for the very same frames.
 #[track_caller]
 fn reuse_is_exact(clip: &str, before: &str, count: u32, properties: &str) {
     let Some(data) = common::test_data() else { return };
-    gst::init().unwrap();
-    let _ = gstupscale::plugin_register_static();
     let properties = properties.replace("DATA", &data.display().to_string());
     let files = ["off", "exact"].map(|reuse| {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{clip}-{count}-{reuse}.raw"))
@@ -30,18 +26,8 @@ fn reuse_is_exact(clip: &str, before: &str, count: u32, properties: &str) {
         branch("off", &files[0]),
         branch("exact", &files[1]),
     );
-    let pipeline = gst::parse::launch(&description).unwrap();
-    let _ = pipeline.set_state(gst::State::Playing);
-    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
-    let limit = gst::ClockTime::from_seconds(600);
-    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds).expect("an end");
-    pipeline.set_state(gst::State::Null).unwrap();
-    if let gst::MessageView::Error(error) = end.view() {
-        if error.error().kind() == Some(gst::LibraryError::Init) {
-            eprintln!("skipped: {}", error.error());
-            return;
-        }
-        panic!("{} ({:?})", error.error(), error.debug());
+    if !common::run(&description) {
+        return;
     }
     let [computed, reused] = files.map(|file| {
         let bytes = fs::read(&file).unwrap();

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use gst::prelude::*;
-
 mod common;
 
 const WIDTH: usize = 320;
@@ -14,8 +12,6 @@ const FRAMES: usize = 2;
 /// element has no ONNX Runtime.
 #[track_caller]
 fn luma(data: &Path, format: &str, factor: usize, properties: &str) -> Option<Vec<u8>> {
-    gst::init().unwrap();
-    let _ = gstupscale::plugin_register_static();
     let model = properties.split('/').next_back().unwrap_or_default().replace(' ', "-");
     let found: PathBuf =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{format}-{model}.nv12"));
@@ -35,18 +31,8 @@ fn luma(data: &Path, format: &str, factor: usize, properties: &str) -> Option<Ve
         FRAMES,
         found.display()
     );
-    let pipeline = gst::parse::launch(&description).unwrap();
-    let _ = pipeline.set_state(gst::State::Playing);
-    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
-    let limit = gst::ClockTime::from_seconds(300);
-    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds).expect("an end");
-    pipeline.set_state(gst::State::Null).unwrap();
-    if let gst::MessageView::Error(error) = end.view() {
-        if error.error().kind() == Some(gst::LibraryError::Init) {
-            eprintln!("skipped: {}", error.error());
-            return None;
-        }
-        panic!("{} ({:?})", error.error(), error.debug());
+    if !common::run(&description) {
+        return None;
     }
     let bytes = std::fs::read(&found).unwrap();
     let size = WIDTH * factor * HEIGHT * factor;
