@@ -2,6 +2,7 @@
 
 mod cache;
 mod cpu;
+mod device;
 mod engine;
 mod int8;
 mod library;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{frame::Image, model::ModelInfo};
 
+pub use device::{DeviceBatch, InferOnDevice, Samples};
 pub use engine::Engine;
 use library::Library;
 pub use library::environment;
