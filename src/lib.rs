@@ -9,9 +9,11 @@
 //! | [`reuse`] | what changed and which regions to compute again: pure arithmetic |
 //! | [`inference`] | ONNX Runtime: the library, providers, sessions |
 //! | [`model`] | what a model is, the readers of model files, the graph, the ONNX writer |
+//! | [`cuda`] | a GPU: its memory, its streams, launching kernels |
 //! | [`kernels`] | the stages around inference for the GPU, compiled, and what they are given |
 //! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling: pure arithmetic |
 
+pub mod cuda;
 pub mod element;
 pub mod frame;
 pub mod inference;

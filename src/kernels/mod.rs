@@ -38,6 +38,24 @@ pub const SPAN: u32 = 16;
 /// Pixels that one thread of `finish_*` makes; all others take [`SPAN`] or 16 bytes.
 pub const FINISHED: u32 = 8;
 
+/// The type in which main picture, batch and canvas are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Samples {
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+}
+
+impl Samples {
+    /// Bytes of one.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
 /// The noise that [`Finish`] cuts grain from: 256 rows of 256 numbers.
 pub fn noise() -> &'static [f32] {
     crate::frame::Grain::noise()
