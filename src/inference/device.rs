@@ -1,6 +1,7 @@
 //! What runs a model on a GPU, over memory that is there already.
 
 use super::Error;
+pub use crate::kernels::Samples;
 use crate::model::ModelInfo;
 
 /// Pictures of one size in device memory, one after the other without gaps: N×C×H×W in the
@@ -17,23 +18,6 @@ pub struct DeviceBatch {
     pub width: u32,
     /// Likewise.
     pub height: u32,
-}
-
-/// How samples are stored on the device, nominally 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Samples {
-    F32,
-    F16,
-}
-
-impl Samples {
-    /// Bytes of one.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
 }
 
 /// Something that enlarges pictures in device memory by a model: [`Infer`](super::Infer)'s
