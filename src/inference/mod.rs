@@ -9,6 +9,7 @@ mod library;
 mod picture;
 mod probe;
 mod quantization;
+mod race;
 mod selection;
 mod session;
 

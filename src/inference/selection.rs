@@ -1,9 +1,9 @@
 //! Which of several candidates is taken: the fastest that shows no visible difference.
 //!
 //! They are measured against each other on one region, and the answer is kept for this model,
-//! library, processor and number of threads.
+//! library, processor and number of threads, until it is measured again (see [`Race`]).
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,17 @@ use super::{
     cpu::Cpu,
     engine::{Engine, Progress, probe_size},
     picture,
+    race::Race,
 };
 use crate::{
     frame::Image,
     inference::Infer,
     model::{Model, ModelInfo},
 };
+
+/// Rounds of measuring, unless they take longer than [`ENOUGH`] together.
+const ROUNDS: u32 = 25;
+const ENOUGH: Duration = Duration::from_secs(3);
 
 /// A backend with a precision: neither is `Auto`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +90,13 @@ pub(super) fn best(
     }
     let folder = options.cache_dir.join("selection");
     let key = key(model, candidates, options)?;
-    if let Some(candidate) = cache::read(&folder, &key).filter(|kept| candidates.contains(kept)) {
+    let mut kept: Option<Race> = cache::read(&folder, &key);
+    if let Some(race) = &mut kept
+        && let Some(candidate) = race.winner().filter(|winner| candidates.contains(winner))
+        && !race.load(now())
+    {
         progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        cache::write(&folder, &key, &*race);
         if let Ok(engine) = Engine::build(model, candidate, options) {
             return Ok(engine);
         }
@@ -104,16 +114,21 @@ pub(super) fn best(
     }
     progress.step(70, "measuring which is fastest")?;
     drop_inexact(&mut engines, &model.info);
-    let medians = measure(&mut engines, &model.info, progress)?;
-    let fastest = medians.iter().enumerate().min_by_key(|(_, median)| **median);
-    match fastest.filter(|(index, _)| *index < engines.len()) {
-        Some((index, _)) => {
-            let engine = engines.swap_remove(index);
-            cache::write(&folder, &key, engine.candidate());
-            Ok(engine)
+    let times = measure(&mut engines, &model.info, progress)?;
+    let race = Race::new(now(), times).after(kept);
+    let fastest = engines.iter().position(|engine| Some(engine.candidate()) == race.winner());
+    match fastest {
+        Some(index) => {
+            cache::write(&folder, &key, &race);
+            Ok(engines.swap_remove(index))
         }
         None => Err(failure.unwrap_or(Error::NotBuiltIn { backend: options.backend })),
     }
+}
+
+/// Unix time in seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn key(model: &Model, candidates: &[Candidate], options: &EngineOptions) -> Result<String, Error> {
@@ -145,38 +160,35 @@ fn drop_inexact(engines: &mut Vec<Engine>, info: &ModelInfo) {
     });
 }
 
-/// The median time of each over one region, taken in turns so that what else goes on in the
-/// machine meets all of them. One that fails takes for ever.
+/// The best time of each over one region, taken in turns so that what else goes on in the
+/// machine meets all of them. One that fails is left out.
 fn measure(
     engines: &mut [Engine],
     info: &ModelInfo,
     progress: &Progress<'_>,
-) -> Result<Vec<Duration>, Error> {
+) -> Result<Vec<(Candidate, Duration)>, Error> {
     let (width, height) = probe_size(info, measured_side(info));
-    // A large fixed size can take minutes a run.
-    let dear = info.macs_per_pixel * width as f64 * height as f64 > 1e11;
-    let rounds = if dear { 1 } else { 5 };
     let input = picture::scene(info.channels.count(), width, height, 2);
     let mut output = Image::default();
-    let mut times = vec![vec![Duration::MAX; rounds]; engines.len()];
-    // The first round shapes buffers and kernels, and is not counted.
-    for round in 0..=rounds {
-        for (engine, times) in engines.iter_mut().zip(&mut times) {
-            progress.step(75 + 4 * round as u32, "measuring which is fastest")?;
+    let mut best = vec![Duration::MAX; engines.len()];
+    let begun = Instant::now();
+    for round in 0..=ROUNDS {
+        // A large fixed size can take minutes a run.
+        if round > 1 && begun.elapsed() > ENOUGH {
+            break;
+        }
+        progress.step(75 + 20 * round / ROUNDS, "measuring which is fastest")?;
+        for (engine, best) in engines.iter_mut().zip(&mut best) {
             let start = Instant::now();
             let done = engine.run(&input, &mut output).is_ok();
-            if let Some(time) = round.checked_sub(1).and_then(|round| times.get_mut(round)) {
-                *time = if done { start.elapsed() } else { Duration::MAX };
+            // The first round shapes buffers and kernels, and is not counted.
+            if done && round > 0 {
+                *best = start.elapsed().min(*best);
             }
         }
     }
-    Ok(times
-        .into_iter()
-        .map(|mut times| {
-            times.sort();
-            times.get(rounds / 2).copied().unwrap_or(Duration::MAX)
-        })
-        .collect())
+    let timed = engines.iter().map(Engine::candidate).zip(best);
+    Ok(timed.filter(|(_, time)| *time < Duration::MAX).collect())
 }
 
 /// A region large enough to keep the threads busy, of about 10¹⁰ multiply-adds at most.
