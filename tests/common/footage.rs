@@ -1,0 +1,221 @@
+//! Frames of real clips through several elements, side by side.
+
+// Each test uses its share.
+#![allow(dead_code)]
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
+
+use gst::prelude::*;
+use gst_check::Harness;
+
+/// The clips at hand, with what has to stand between decoder and `upscale`.
+pub const CLIPS: [(&str, &str); 7] = [
+    ("near_static_180p.mp4", ""),
+    ("carphone_qcif.mp4", ""),
+    ("pattern_480p.mkv", ""),
+    ("pattern_480i_tff_ac3.mkv", "! deinterlace"),
+    ("popeye_480p_subtitles.mkv", ""),
+    ("bbb_720p.mp4", ""),
+    ("popeye_1080p_subtitles.mkv", ""),
+];
+
+/// The decoded frames of a clip, in its own format.
+pub struct Footage {
+    pipeline: gst::Pipeline,
+    sink: gst_app::AppSink,
+}
+
+impl Footage {
+    /// `elements` stand behind the decoder: `! deinterlace`.
+    #[track_caller]
+    pub fn open(clip: &Path, elements: &str) -> Self {
+        gst::init().unwrap();
+        let description = format!(
+            "filesrc location={} ! decodebin ! video/x-raw {elements} \
+             ! appsink name=sink sync=false max-buffers=2",
+            clip.display()
+        );
+        let pipeline = gst::parse::launch(&description).unwrap().downcast().unwrap();
+        let pipeline: gst::Pipeline = pipeline;
+        let sink = pipeline.by_name("sink").unwrap().downcast().unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        Self { pipeline, sink }
+    }
+}
+
+impl Iterator for Footage {
+    type Item = gst::Sample;
+
+    fn next(&mut self) -> Option<gst::Sample> {
+        self.sink.pull_sample().ok()
+    }
+}
+
+impl Drop for Footage {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// An element `upscale` that may keep frames back until later ones have come.
+pub struct Enlarger {
+    pub element: gst::Element,
+    pub bus: gst::Bus,
+    harness: Harness,
+    caps: Option<gst::Caps>,
+    out: VecDeque<gst::Buffer>,
+}
+
+impl Enlarger {
+    /// `properties` as in `gst-launch-1.0`.
+    #[track_caller]
+    pub fn new(properties: &str) -> Self {
+        gst::init().unwrap();
+        let _ = gstupscale::plugin_register_static();
+        let element = gst::ElementFactory::make("upscale").build().unwrap();
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        element.set_property("cache-dir", cache.display().to_string());
+        for property in properties.split_whitespace() {
+            let (name, value) = property.split_once('=').unwrap();
+            element.set_property_from_str(name, value);
+        }
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+        harness.play();
+        Self { element, bus, harness, caps: None, out: VecDeque::new() }
+    }
+
+    /// Whether the frame was taken: without ONNX Runtime none is, which is said.
+    #[track_caller]
+    pub fn push(&mut self, frame: &gst::Sample) -> bool {
+        let caps = frame.caps_owned();
+        if self.caps != caps {
+            self.harness.set_src_caps(caps.clone().unwrap());
+            self.caps = caps;
+        }
+        if self.harness.push(frame.buffer_owned().unwrap()).is_err() {
+            let kinds = [gst::MessageType::Error];
+            let message = self.bus.timed_pop_filtered(gst::ClockTime::ZERO, &kinds);
+            let message = message.expect("an error says why");
+            let gst::MessageView::Error(error) = message.view() else { unreachable!() };
+            assert_eq!(error.error().kind(), Some(gst::LibraryError::Init), "{}", error.error());
+            eprintln!("skipped: {}", error.error());
+            return false;
+        }
+        self.collect();
+        true
+    }
+
+    /// Lets every frame come out.
+    pub fn finish(&mut self) {
+        assert!(self.harness.push_event(gst::event::Eos::new()));
+        self.collect();
+    }
+
+    /// What a flushing seek sends. Frames that are kept back are lost, so call it in step with
+    /// what has come out.
+    pub fn seek(&mut self) {
+        assert!(self.harness.push_event(gst::event::FlushStart::new()));
+        assert!(self.harness.push_event(gst::event::FlushStop::new(true)));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        assert!(self.harness.push_event(gst::event::Segment::new(&segment)));
+    }
+
+    /// Changes the model, and waits until it is there.
+    #[track_caller]
+    pub fn set_model(&mut self, model: &str) {
+        while self.bus.pop().is_some() {}
+        self.element.set_property("model", model);
+        loop {
+            let kinds = [gst::MessageType::Progress, gst::MessageType::Error];
+            let message = self.bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &kinds);
+            match message.expect("the model loads").view() {
+                gst::MessageView::Progress(progress)
+                    if progress.get().0 == gst::ProgressType::Complete =>
+                {
+                    return;
+                }
+                gst::MessageView::Error(error) => panic!("{}", error.error()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Pixels that went through the model over those of the frames.
+    pub fn pixels_share(&self) -> f64 {
+        self.element.property::<gst::Structure>("stats").get("pixels-share").unwrap()
+    }
+
+    fn collect(&mut self) {
+        self.out.extend(std::iter::from_fn(|| self.harness.try_pull()));
+    }
+
+    /// What comes out now.
+    fn info(&self) -> gst_video::VideoInfo {
+        let caps = self.harness.sinkpad().and_then(|pad| pad.current_caps()).expect("caps");
+        gst_video::VideoInfo::from_caps(&caps).unwrap()
+    }
+}
+
+/// Two elements that are given the same frames.
+pub struct Pair(pub [Enlarger; 2]);
+
+impl Pair {
+    /// `properties` is what both have, `each` what one has.
+    #[track_caller]
+    pub fn new(each: [&str; 2], properties: &str) -> Self {
+        Self(each.map(|own| Enlarger::new(&format!("{own} {properties}"))))
+    }
+
+    /// Pushes the frames, and shows `check` what has become of each, in order. Whether they
+    /// were taken.
+    #[track_caller]
+    pub fn push(
+        &mut self,
+        frames: impl IntoIterator<Item = gst::Sample>,
+        mut check: impl FnMut(&gst_video::VideoInfo, [&[u8]; 2]),
+    ) -> bool {
+        frames.into_iter().all(|frame| {
+            let taken = self.0.iter_mut().all(|element| element.push(&frame));
+            self.compare(&mut check);
+            taken
+        })
+    }
+
+    /// The same for what the elements kept back.
+    #[track_caller]
+    pub fn finish(&mut self, check: impl FnMut(&gst_video::VideoInfo, [&[u8]; 2])) {
+        self.0.iter_mut().for_each(Enlarger::finish);
+        assert_eq!(self.0[0].out.len(), self.0[1].out.len());
+        self.compare(check);
+    }
+
+    fn compare(&mut self, mut check: impl FnMut(&gst_video::VideoInfo, [&[u8]; 2])) {
+        while self.0.iter().all(|element| !element.out.is_empty()) {
+            let info = self.0[0].info();
+            let outputs = self.0.each_mut().map(|element| element.out.pop_front().unwrap());
+            assert_eq!(outputs[0].pts(), outputs[1].pts());
+            let [first, second] = outputs.each_ref().map(|out| out.map_readable().unwrap());
+            check(&info, [&first, &second]);
+        }
+    }
+}
+
+/// A Compact network of 8 channels with random weights, as deep as realesr-animevideov3: its
+/// reach, and an eighth of its work for each pixel.
+pub fn narrow_model() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compact-8.pth");
+    if !path.exists() {
+        let tensors = crate::checkpoint::compact(8, 16, 4);
+        let content = crate::checkpoint::pth(&tensors, "params", zip::CompressionMethod::Stored);
+        // Another test may be at it, too.
+        let own = path.with_extension(format!("{}", std::process::id()));
+        std::fs::write(&own, content).unwrap();
+        std::fs::rename(&own, &path).unwrap();
+    }
+    path
+}
