@@ -36,6 +36,26 @@ install_packages() {
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
 }
 
+# The wheels that the pins $1 name, into the folder $2; the rest are options of pip's. Where the
+# index cannot be reached the script ends with 69 (EX_UNAVAILABLE); pip itself ends alike for that
+# and for a file whose hash is another.
+download() {
+    requirements=$1 wheels=$2
+    shift 2
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --dest "$wheels" --requirement "$requirements" "$@" \
+        2>"$work/pip.txt" && return
+    cat "$work/pip.txt" >&2
+    if grep -q 'DO NOT MATCH THE HASHES' "$work/pip.txt"; then
+        exit 1
+    elif grep -Eq 'connection broken|Max retries|Connection(Error| refused)|Timeout' "$work/pip.txt"
+    then
+        say "the package index cannot be reached"
+        exit 69
+    fi
+    exit 1
+}
+
 # The library of the pinned wheel lies in $runtime, with a copy of the pins beside it.
 install_runtime() {
     if cmp -s "$pins" "$runtime/pins.txt"; then
@@ -47,10 +67,8 @@ install_runtime() {
     work=$(mktemp -d build/onnxruntime.XXXXXX)
     trap 'rm -rf "$work"' EXIT INT TERM
     # The wheel is built for one Python, but only its C library is used: any Python gets it.
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
-        --only-binary :all: --implementation cp --python-version 311 --abi cp311 \
-        --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" \
-        --dest "$work/wheel" --requirement "$pins"
+    download "$pins" "$work/wheel" --implementation cp --python-version 311 --abi cp311 \
+        --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine"
     [ -n "$(ls "$work/wheel" 2>/dev/null)" ] || {
         say "no ONNX Runtime is pinned for $machine: add it to $pins, or set ORT_DYLIB_PATH"
         exit 1
@@ -77,9 +95,7 @@ install_nvrtc() {
     mkdir -p build
     work=$(mktemp -d build/nvrtc.XXXXXX)
     trap 'rm -rf "$work"' EXIT INT TERM
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
-        --only-binary :all: --platform manylinux1_x86_64 \
-        --dest "$work/wheel" --requirement scripts/nvrtc.txt
+    download scripts/nvrtc.txt "$work/wheel" --platform manylinux1_x86_64
     python3 -m zipfile -e "$work"/wheel/*.whl "$work/files"
     mv "$work/files/nvidia/cuda_nvrtc/lib" "$work/nvrtc"
     cp scripts/nvrtc.txt "$work/nvrtc/pins.txt"
