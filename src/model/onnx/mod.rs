@@ -11,7 +11,8 @@ mod splice;
 mod tests;
 mod write;
 
-pub(crate) use open::{open, resized};
+pub use open::open;
+pub(crate) use open::resized;
 pub use write::{Layout, write};
 
 /// ONNX's messages, from `src/model/proto/onnx.proto`.

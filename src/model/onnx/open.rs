@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// The model at `path`, whose content is `bytes`: those very bytes, unless nodes must be put
-/// around it.
+/// around it. `name` is for messages; settings and external weights are read from beside `path`.
 ///
 /// # Errors
 /// [`Error::Damaged`] or [`Error::Unsuitable`].
-pub(crate) fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error> {
+pub fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error> {
     let unsuitable = |why: String| Fault::unsuitable(why).at(path);
     let mut import = import(path, &bytes)?;
     let settings = Settings::of(path, &import.proto).map_err(unsuitable)?;
