@@ -9,7 +9,7 @@ use blur::Blur;
 use frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat, Rect},
-    upscaler::{FrameParams, FrameReport, Reuse, Settings, Upscaler},
+    upscaler::{FrameParams, FrameReport, Next, Reuse, Settings, Upscale, Upscaler},
 };
 use proptest::prelude::*;
 
@@ -46,15 +46,13 @@ impl Stream {
     fn push(&mut self, input: &Frame, reuse: Reuse, blend: f32) -> (Frame, Option<FrameReport>) {
         let params = FrameParams { blend, grain: 0.0, number: self.frames, reuse };
         self.frames += 1;
-        if self.upscaler.compare(&input.read(), &params).unwrap() {
+        self.upscaler.submit(&input.read(), &params).unwrap();
+        if self.upscaler.next().unwrap() == Some(Next::Same) {
             return (self.last.clone().unwrap(), None);
         }
         let mut output = Frame::new(self.output, 8);
         let last = self.last.as_ref().map(Frame::read);
-        let report = self
-            .upscaler
-            .process(&input.read(), last.as_ref(), &mut output.write(), &params)
-            .unwrap();
+        let report = self.upscaler.finish(last.as_ref(), &mut output.write()).unwrap();
         self.last = Some(output.clone());
         (output, Some(report))
     }
@@ -123,7 +121,7 @@ proptest! {
         for ((component, rect, code), blend, reuse, seek) in steps {
             paint(&mut input, component, rect, code);
             if seek {
-                with.upscaler.reset();
+                with.upscaler.discard();
             }
             // A tolerant frame between may differ; the exact one after it must not.
             let reuse = [Reuse::Exact, Reuse::Off, TOLERANT][reuse];
@@ -173,7 +171,7 @@ fn where_regions_are_not_exact_the_whole_frame_is_computed_or_nothing() {
 #[test]
 fn after_a_seek_nothing_is_reused() {
     let (mut stream, input) = settled(Reuse::Exact, true);
-    stream.upscaler.reset();
+    stream.upscaler.discard();
     let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
     assert_eq!(report.pixels, 640 * 360);
 }

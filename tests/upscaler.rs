@@ -9,7 +9,7 @@ use blur::{Blur, RADIUS};
 use frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat},
-    upscaler::{Error, FrameParams, Reuse, Settings, Upscaler},
+    upscaler::{Error, FrameParams, Reuse, Settings, Upscale, Upscaler},
 };
 
 fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {

@@ -1,6 +1,6 @@
-//! How one buffer becomes a large one, on the streaming thread.
+//! How a buffer goes in, and how it comes out as a large one, on the streaming thread.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{
@@ -18,8 +18,9 @@ use super::{
     imp::{CATEGORY, Upscale},
     loader::{NoModel, Ready},
     lock,
-    stream::{Compared, Negotiated, Stream},
+    stream::{Negotiated, Next, Stream},
 };
+use crate::upscaler::FrameParams;
 
 impl Upscale {
     /// Goes on with a model that has been loaded.
@@ -47,13 +48,14 @@ impl Upscale {
         }
     }
 
-    /// The large frame for `inbuf`, with all that belongs to it.
-    pub(super) fn enlarge(&self, inbuf: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
+    /// Takes in the frame of `inbuf`.
+    pub(super) fn submit(&self, inbuf: &gst::Buffer) -> Result<(), gst::FlowError> {
         let negotiated = lock(&self.negotiated).clone().ok_or(gst::FlowError::NotNegotiated)?;
-        if inbuf.size() == 0 && inbuf.flags().contains(gst::BufferFlags::GAP) {
-            return self.empty_gap(inbuf);
-        }
         let mut stream = lock(&self.stream);
+        if inbuf.size() == 0 && inbuf.flags().contains(gst::BufferFlags::GAP) {
+            stream.submit_gap(inbuf);
+            return Ok(());
+        }
         if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
             stream.forget();
         }
@@ -64,15 +66,71 @@ impl Upscale {
                 Err(NoModel::Failed) => return Err(gst::FlowError::Error),
             }
         }
-        let begun = Instant::now();
-        let outbuf = self.picture(&mut stream, &negotiated, inbuf)?;
+        let settings = || lock(&self.settings).upscaler_settings();
+        let params = |number| lock(&self.settings).frame_params(number);
+        stream
+            .submit(&negotiated, settings, params, inbuf)
+            .map_err(|failure| self.fail(&mut stream, &failure))
+    }
+
+    /// The oldest frame in flight, enlarged, with all that belongs to it; waits for it.
+    pub(super) fn emit(&self) -> Result<Option<gst::Buffer>, gst::FlowError> {
+        let mut stream = lock(&self.stream);
+        let next = stream.next().map_err(|failure| self.fail(&mut stream, &failure))?;
+        let (inbuf, outbuf) = match next {
+            None => return Ok(None),
+            Some(Next::Gap(inbuf)) => return self.empty_gap(&inbuf).map(Some),
+            Some(Next::Same(inbuf, last)) => {
+                gst::trace!(CATEGORY, imp = self, "the frame before serves again");
+                let pixels = lock(&self.negotiated).as_ref().map_or(0, Negotiated::pixels);
+                lock(&self.stats).add_reused(pixels);
+                let outbuf = self.again(&last, &inbuf)?;
+                (inbuf, outbuf)
+            }
+            Some(Next::Changed(inbuf, params)) => {
+                let outbuf = self.paint(&mut stream, &inbuf, &params);
+                // What was not painted cannot be built on.
+                let outbuf = outbuf.inspect_err(|_| stream.discard())?;
+                (inbuf, outbuf)
+            }
+        };
         drop(stream);
-        self.report(inbuf);
-        if lock(&self.latency).frame_took(begun.elapsed()) && self.live.load(Ordering::SeqCst) {
-            let _ =
-                self.obj().post_message(gst::message::Latency::builder().src(&*self.obj()).build());
-        }
+        lock(&self.stats).frames_out += 1;
+        self.report(&inbuf);
+        Ok(Some(outbuf))
+    }
+
+    /// A new buffer with the large frame.
+    fn paint(
+        &self,
+        stream: &mut Stream,
+        inbuf: &gst::Buffer,
+        params: &FrameParams,
+    ) -> Result<gst::Buffer, gst::FlowError> {
+        let negotiated = lock(&self.negotiated).clone().ok_or(gst::FlowError::NotNegotiated)?;
+        let mut outbuf = self.large_buffer(inbuf)?;
+        let out = outbuf.get_mut().ok_or(gst::FlowError::Error)?;
+        let report =
+            stream.paint(&negotiated, out).map_err(|failure| self.fail(stream, &failure))?;
+        gst::trace!(CATEGORY, imp = self, "{report:?}");
+        lock(&self.stats).add(&report);
+        stream.keep(&outbuf, params);
         Ok(outbuf)
+    }
+
+    /// Says on the bus what ends the stream.
+    fn fail(&self, stream: &mut Stream, failure: &Failure) -> gst::FlowError {
+        stream.discard();
+        failure.post(self.obj().upcast_ref(), Severity::Error);
+        gst::FlowError::Error
+    }
+
+    /// Takes note of how long a frame took.
+    pub(super) fn note_time(&self, time: Duration) {
+        if lock(&self.latency).frame_took(time) && self.live.load(Ordering::SeqCst) {
+            let message = gst::message::Latency::builder().src(&*self.obj()).build();
+            let _ = self.obj().post_message(message);
+        }
     }
 
     /// Posts the statistics where that is due.
@@ -91,36 +149,6 @@ impl Upscale {
         gst::log!(CATEGORY, imp = self, "{structure:?}");
         let message = gst::message::Element::builder(structure).src(&*self.obj()).build();
         let _ = self.obj().post_message(message);
-    }
-
-    /// The large frame for `inbuf`: computed, or the last one's memory where nothing changed.
-    fn picture(
-        &self,
-        stream: &mut Stream,
-        negotiated: &Negotiated,
-        inbuf: &gst::Buffer,
-    ) -> Result<gst::Buffer, gst::FlowError> {
-        let post = |failure: Failure| {
-            failure.post(self.obj().upcast_ref(), Severity::Error);
-            gst::FlowError::Error
-        };
-        let settings = || lock(&self.settings).upscaler_settings();
-        let params = |number| lock(&self.settings).frame_params(number);
-        let params = match stream.compare(negotiated, settings, params, inbuf).map_err(post)? {
-            Compared::Same(last) => {
-                gst::trace!(CATEGORY, imp = self, "the frame before serves again");
-                lock(&self.stats).add_reused(negotiated.pixels());
-                return self.again(&last, inbuf);
-            }
-            Compared::Changed(params) => params,
-        };
-        let mut outbuf = self.large_buffer(inbuf)?;
-        let out = outbuf.get_mut().ok_or(gst::FlowError::Error)?;
-        let report = stream.process(negotiated, &params, inbuf, out).map_err(post)?;
-        gst::trace!(CATEGORY, imp = self, "{report:?}");
-        lock(&self.stats).add(&report);
-        stream.keep(&outbuf, &params);
-        Ok(outbuf)
     }
 
     /// The memory of `last` under the timestamps, flags and metas of `inbuf`.

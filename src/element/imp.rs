@@ -1,8 +1,11 @@
 //! The GObject: properties, state changes, and BaseTransform's virtual methods.
 
-use std::sync::{
-    Arc, LazyLock, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use gst::{prelude::*, subclass::prelude::*};
@@ -335,12 +338,21 @@ impl BaseTransformImpl for Upscale {
     }
 
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let Some(inbuf) = self.take_queued_buffer() else {
-            return Ok(GenerateOutputSuccess::NoOutput);
-        };
-        let outbuf = if self.obj().is_passthrough() { inbuf } else { self.enlarge(&inbuf)? };
-        lock(&self.stats).frames_out += 1;
-        Ok(GenerateOutputSuccess::Buffer(outbuf))
+        let begun = Instant::now();
+        if let Some(inbuf) = self.take_queued_buffer() {
+            if self.obj().is_passthrough() {
+                lock(&self.stats).frames_out += 1;
+                return Ok(GenerateOutputSuccess::Buffer(inbuf));
+            }
+            self.submit(&inbuf)?;
+        }
+        match self.emit()? {
+            Some(outbuf) => {
+                self.note_time(begun.elapsed());
+                Ok(GenerateOutputSuccess::Buffer(outbuf))
+            }
+            None => Ok(GenerateOutputSuccess::NoOutput),
+        }
     }
 }
 

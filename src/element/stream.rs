@@ -1,12 +1,14 @@
 //! What the streaming thread works with: the negotiated frames, the engine, the upscaler.
 
+use std::collections::VecDeque;
+
 use gst_video::{VideoFrameRef, VideoInfo};
 
 use super::{errors::Failure, video_info};
 use crate::{
     frame::FrameInfo,
     inference::Infer,
-    upscaler::{FrameParams, FrameReport, Reuse, Settings, Upscaler},
+    upscaler::{self, FrameParams, FrameReport, Reuse, Settings, Upscale, Upscaler},
 };
 
 /// The frames on both sides.
@@ -60,18 +62,27 @@ enum Engine {
     Missing,
     /// Waits for the first frame after a change of caps.
     Idle(Box<dyn Infer>),
-    AtWork(Box<Upscaler>),
+    AtWork(Box<dyn Upscale>),
 }
 
-/// How a frame compares with the one before.
-pub(super) enum Compared {
-    /// Its output is this one.
-    Same(gst::Buffer),
-    /// It is to be processed by these.
-    Changed(FrameParams),
+/// A frame that has gone in and not come out.
+struct Pending {
+    inbuf: gst::Buffer,
+    /// What was asked for when it went in; `None` for a gap without a frame.
+    params: Option<FrameParams>,
 }
 
-/// One stream's engine, at work or not.
+/// The frame that comes out next, by the buffer that it came in.
+pub(super) enum Next {
+    /// There is none in it.
+    Gap(gst::Buffer),
+    /// Its output is this one, that of the frame before.
+    Same(gst::Buffer, gst::Buffer),
+    /// Its output is to be painted.
+    Changed(gst::Buffer, FrameParams),
+}
+
+/// One stream's engine, at work or not, and its frames in flight.
 #[derive(Default)]
 pub(super) struct Stream {
     engine: Engine,
@@ -79,6 +90,7 @@ pub(super) struct Stream {
     regions_exact: bool,
     /// Frames since the last seam.
     number: u64,
+    pending: VecDeque<Pending>,
     /// The last output, where it may serve again.
     last: Option<gst::Buffer>,
 }
@@ -88,82 +100,106 @@ impl Stream {
         !matches!(self.engine, Engine::Missing)
     }
 
-    /// Goes on with `engine`; the one before is dropped.
+    /// Goes on with `engine`; the one before is dropped, with all that is in flight.
     pub fn set_engine(&mut self, engine: Box<dyn Infer>, regions_exact: bool) {
+        self.discard();
         self.engine = Engine::Idle(engine);
         self.regions_exact = regions_exact;
-        self.last = None;
     }
 
-    /// The next frame is the first of new caps.
+    /// The next frame is the first of new caps. What is in flight is dropped.
     pub fn caps_changed(&mut self) {
-        self.last = None;
+        self.discard();
         self.engine = match std::mem::take(&mut self.engine) {
-            Engine::AtWork(upscaler) => Engine::Idle(upscaler.into_engine()),
+            Engine::AtWork(upscaler) => {
+                upscaler.into_engine().map_or(Engine::Missing, Engine::Idle)
+            }
             other => other,
         };
     }
 
-    /// The next frame has nothing to do with those before.
+    /// The next frame has nothing to do with those before; what is in flight is dropped.
     pub fn reset(&mut self) {
         self.number = 0;
-        self.forget();
+        self.discard();
     }
 
-    /// The next frame does not follow on the one before, within the same stretch of video.
-    pub fn forget(&mut self) {
+    /// Drops what is in flight; the next frame does not build on it.
+    pub fn discard(&mut self) {
+        self.pending.clear();
         self.last = None;
         if let Engine::AtWork(upscaler) = &mut self.engine {
-            upscaler.reset();
+            upscaler.discard();
         }
     }
 
-    /// Compares `inbuf` with the frame before, by `params` of this frame's number; the output
-    /// of that frame where it is this one's too. `settings` are asked for at the first frame of
-    /// new caps.
+    /// The next frame to go in does not follow on the one before, within the same stretch of
+    /// video.
+    pub fn forget(&mut self) {
+        if let Engine::AtWork(upscaler) = &mut self.engine {
+            upscaler.forget();
+        }
+    }
+
+    /// Takes in a gap without a frame.
+    pub fn submit_gap(&mut self, inbuf: &gst::Buffer) {
+        self.pending.push_back(Pending { inbuf: inbuf.clone(), params: None });
+    }
+
+    /// Takes in the frame of `inbuf`, by `params` of its number. `settings` are asked for at the
+    /// first frame of new caps.
     ///
     /// # Errors
     /// Where the buffer does not hold such a frame, or there is no upscaler for it. The engine
     /// is lost when an upscaler cannot be made of it.
-    pub fn compare(
+    pub fn submit(
         &mut self,
         negotiated: &Negotiated,
         settings: impl FnOnce() -> Settings,
         params: impl FnOnce(u64) -> FrameParams,
-        inbuf: &gst::BufferRef,
-    ) -> Result<Compared, Failure> {
+        inbuf: &gst::Buffer,
+    ) -> Result<(), Failure> {
         let params = params(self.number);
         self.number += 1;
         let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
             .map_err(|error| Failure::Frames(error.to_string()))?;
         let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
-        let same = self.upscaler(negotiated, settings)?.compare(&input, &params)?;
-        Ok(match self.last.clone().filter(|_| same) {
-            Some(last) => Compared::Same(last),
-            None => Compared::Changed(params),
-        })
+        self.upscaler(negotiated, settings)?.submit(&input, &params)?;
+        self.pending.push_back(Pending { inbuf: inbuf.clone(), params: Some(params) });
+        Ok(())
     }
 
-    /// Enlarges `inbuf`, which has been [compared](Self::compare), into `outbuf`.
+    /// Waits for the oldest frame in flight; `None` where there is none.
     ///
     /// # Errors
-    /// Where the buffers do not hold such frames, or the upscaler fails.
-    pub fn process(
+    /// Where inference failed.
+    pub fn next(&mut self) -> Result<Option<Next>, Failure> {
+        let Some(Pending { inbuf, params }) = self.pending.pop_front() else { return Ok(None) };
+        let Some(params) = params else { return Ok(Some(Next::Gap(inbuf))) };
+        let next = match &mut self.engine {
+            Engine::AtWork(upscaler) => upscaler.next()?,
+            _ => None,
+        };
+        Ok(next.map(|next| match (next, &self.last) {
+            (upscaler::Next::Same, Some(last)) => Next::Same(inbuf, last.clone()),
+            _ => Next::Changed(inbuf, params),
+        }))
+    }
+
+    /// Paints the frame that [`next`](Self::next) gave last into `outbuf`.
+    ///
+    /// # Errors
+    /// Where the buffer does not hold such a frame, or the upscaler fails.
+    pub fn paint(
         &mut self,
         negotiated: &Negotiated,
-        params: &FrameParams,
-        inbuf: &gst::BufferRef,
         outbuf: &mut gst::BufferRef,
     ) -> Result<FrameReport, Failure> {
-        let frames = |error: glib::BoolError| Failure::Frames(error.to_string());
         let Engine::AtWork(upscaler) = &mut self.engine else {
             return Err(Failure::Frames("there is no model".into()));
         };
-        let input =
-            VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input).map_err(frames)?;
-        let mut output =
-            VideoFrameRef::from_buffer_ref_writable(outbuf, &negotiated.output).map_err(frames)?;
-        let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
+        let mut output = VideoFrameRef::from_buffer_ref_writable(outbuf, &negotiated.output)
+            .map_err(|error| Failure::Frames(error.to_string()))?;
         let mut output =
             video_info::planes_mut(&mut output, negotiated.to).map_err(Failure::Frames)?;
         let last = self.last.take();
@@ -171,7 +207,7 @@ impl Stream {
             VideoFrameRef::from_buffer_ref_readable(buffer, &negotiated.output).ok()
         });
         let previous = last.as_ref().and_then(|last| video_info::planes(last, negotiated.to).ok());
-        Ok(upscaler.process(&input, previous.as_ref(), &mut output, params)?)
+        Ok(upscaler.finish(previous.as_ref(), &mut output)?)
     }
 
     /// Keeps an output, in case the next frame is the same in part or as a whole.
@@ -183,7 +219,7 @@ impl Stream {
         &mut self,
         negotiated: &Negotiated,
         settings: impl FnOnce() -> Settings,
-    ) -> Result<&mut Upscaler, Failure> {
+    ) -> Result<&mut dyn Upscale, Failure> {
         if let Engine::Idle(_) = self.engine
             && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
         {
@@ -193,7 +229,7 @@ impl Stream {
             self.engine = Engine::AtWork(Box::new(upscaler));
         }
         match &mut self.engine {
-            Engine::AtWork(upscaler) => Ok(upscaler),
+            Engine::AtWork(upscaler) => Ok(upscaler.as_mut()),
             _ => Err(Failure::Frames("there is no model".into())),
         }
     }

@@ -57,6 +57,11 @@ impl Image {
         self.height
     }
 
+    /// Samples that there is room for without another allocation.
+    pub fn capacity(&self) -> usize {
+        self.data.capacity()
+    }
+
     /// All samples, CHW.
     pub fn data(&self) -> &[f32] {
         &self.data

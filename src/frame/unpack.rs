@@ -40,6 +40,11 @@ impl Unpacker {
         })
     }
 
+    /// Those of the main picture.
+    pub fn channels(&self) -> Channels {
+        self.channels
+    }
+
     /// The planes that do not go through the model.
     pub fn companions(&self) -> &[Companion] {
         &self.companions

@@ -1,6 +1,6 @@
 //! A plane of the reference, and how a plane of a frame differs from it.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::changed_map::BLOCK;
 use crate::frame::{FrameInfo, PlaneRef, Rect};
@@ -8,7 +8,8 @@ use crate::frame::{FrameInfo, PlaneRef, Rect};
 /// Rows without padding between them.
 #[derive(Clone, Debug)]
 pub(super) struct Plane {
-    data: Vec<u8>,
+    /// Shared with snapshots, and copied on writing while there are any.
+    data: Arc<Vec<u8>>,
     row_bytes: usize,
     rows: usize,
     /// Bytes of a block in a row.
@@ -38,7 +39,7 @@ impl Plane {
             components.clone().any(|component| sample % component.step == component.offset)
         });
         Self {
-            data: vec![0; row_bytes * rows],
+            data: Arc::new(vec![0; row_bytes * rows]),
             row_bytes,
             rows,
             block_bytes,
@@ -49,6 +50,11 @@ impl Plane {
 
     pub fn get(&self) -> PlaneRef<'_> {
         PlaneRef { data: &self.data, stride: self.row_bytes }
+    }
+
+    /// The bytes as they are now, and those of a row.
+    pub fn snapshot(&self) -> (Arc<Vec<u8>>, usize) {
+        (self.data.clone(), self.row_bytes)
     }
 
     /// The plane's rows in a row of blocks.
@@ -102,9 +108,10 @@ impl Plane {
         let end = (rect.right().div_ceil(BLOCK) as usize * self.block_bytes).min(self.row_bytes);
         let rows = self.rows_of(rect.y / BLOCK).start
             ..(rect.bottom().div_ceil(BLOCK) as usize * self.block_rows).min(self.rows);
+        let data = Arc::make_mut(&mut self.data);
         for y in rows {
             let at = y * self.row_bytes;
-            let mine = self.data.get_mut(at + start..at + end);
+            let mine = data.get_mut(at + start..at + end);
             if let (Some(mine), Some(other)) = (mine, other(y).get(start..end)) {
                 mine.copy_from_slice(other);
             }

@@ -1,13 +1,13 @@
 //! The picture that the canvas was computed from, and how frames compare with it.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     ChangedMap,
     plane::{Plane, Worst},
     refresh,
 };
-use crate::frame::{Error, FrameInfo, FrameRef, Rect};
+use crate::frame::{Error, FrameInfo, FrameRef, PlaneRef, Rect};
 
 /// What counts as unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,21 @@ pub struct Reference {
     /// Frames that were compared.
     frames: u64,
     worst: Worst,
+}
+
+/// A reference's picture at one time: shares its memory until that changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    info: FrameInfo,
+    planes: Vec<(Arc<Vec<u8>>, usize)>,
+}
+
+impl Snapshot {
+    /// The picture.
+    pub fn frame(&self) -> FrameRef<'_> {
+        let planes = self.planes.iter().map(|(data, stride)| PlaneRef { data, stride: *stride });
+        FrameRef { info: self.info, planes: planes.collect() }
+    }
 }
 
 impl Reference {
@@ -149,6 +164,11 @@ impl Reference {
         FrameRef { info: self.info, planes: self.planes.iter().map(Plane::get).collect() }
     }
 
+    /// The picture as it is now, whatever becomes of the reference.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { info: self.info, planes: self.planes.iter().map(Plane::snapshot).collect() }
+    }
+
     fn copy(&mut self, frame: &FrameRef<'_>, rect: Rect) {
         for (index, plane) in self.planes.iter_mut().enumerate() {
             plane.copy(rect, |y| frame.row(index, y));
@@ -170,9 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{
-        ChromaSite, Colorimetry, Matrix, PixelFormat, PlaneRef, Range as CodeRange,
-    };
+    use crate::frame::{ChromaSite, Colorimetry, Matrix, PixelFormat, Range as CodeRange};
 
     const TOLERANT: Mode = Mode::Tolerant { tolerance: 2, refresh: u32::MAX };
 

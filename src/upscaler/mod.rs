@@ -1,4 +1,9 @@
 //! The stages of one stream, in order: unpack, compare, plan, infer, finish, pack.
+//!
+//! A frame is at work in three places, one after the other: [`submit`](Upscale::submit) compares,
+//! plans and unpacks it on the caller's thread; the model runs elsewhere; [`next`](Upscale::next)
+//! waits for that, and [`finish`](Upscale::finish) makes the output, on the caller's thread
+//! again. A caller that submits a frame before it takes the one before has both at work at once.
 
 mod cpu;
 mod memory;
@@ -9,7 +14,75 @@ pub use region::{Geometry, Region};
 
 use std::time::Duration;
 
-use crate::inference;
+use crate::{
+    frame::{FrameMut, FrameRef},
+    inference::{self, Infer},
+};
+
+/// One stream's way from small frames to large ones, over one kind of memory. Frames come out in
+/// the order in which they went in, each by what was asked for when it went in.
+///
+/// After an error nothing of the frames before is built on; those in flight are lost.
+pub trait Upscale: Send {
+    /// Takes a frame in, without waiting for those before it. `input` is not needed any longer
+    /// then. However many are in flight, each holds memory for its enlarged picture: it is the
+    /// caller who keeps them few.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] where `input` is not of the stream's kind; what inference gives.
+    fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error>;
+
+    /// Waits until the model is done with the oldest frame in flight; `None` where there is none.
+    ///
+    /// # Errors
+    /// What inference gives.
+    fn next(&mut self) -> Result<Option<Next>, Error>;
+
+    /// Makes the output of the frame that [`next`](Self::next) gave last. `previous`: the output
+    /// of the frame before it, for what has not changed since; without it everything is painted.
+    ///
+    /// # Errors
+    /// See [`Error`]; `output` then holds no picture.
+    fn finish(
+        &mut self,
+        previous: Option<&FrameRef<'_>>,
+        output: &mut FrameMut<'_>,
+    ) -> Result<FrameReport, Error>;
+
+    /// The next frame to go in is not to build on those before it (after a discontinuity).
+    fn forget(&mut self);
+
+    /// Drops the frames in flight too, without waiting for them (after a flush).
+    fn discard(&mut self);
+
+    /// The engine back, for the next stream of the same model; `None` where it was lost.
+    fn into_engine(self: Box<Self>) -> Option<Box<dyn Infer>>;
+
+    /// All at once, for one frame where none is in flight.
+    ///
+    /// # Errors
+    /// As the three have them.
+    fn process(
+        &mut self,
+        input: &FrameRef<'_>,
+        previous: Option<&FrameRef<'_>>,
+        output: &mut FrameMut<'_>,
+        params: &FrameParams,
+    ) -> Result<FrameReport, Error> {
+        self.submit(input, params)?;
+        self.next()?;
+        self.finish(previous, output)
+    }
+}
+
+/// A frame that the model is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Its output is that of the frame before it, and need not be made, though it can be.
+    Same,
+    /// Its output is to be made.
+    Changed,
+}
 
 /// What stays the same from frame to frame. Changing it means a new [`Upscaler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -92,4 +165,8 @@ pub enum Error {
     TooLarge { width: u64, height: u64, megabytes: u64 },
     #[error("{0}")]
     Impossible(String),
+    #[error("inference ended in a panic, which is a bug in upscale: please report it")]
+    Panicked,
+    #[error("there is no frame to finish")]
+    NoFrame,
 }

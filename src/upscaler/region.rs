@@ -93,6 +93,15 @@ impl Geometry {
         Ok(self.grid(columns, rows))
     }
 
+    /// `rect`, which is aligned, cut so that no region's own edge is above `max_edge`.
+    pub fn parts(&self, rect: Rect, max_edge: u32) -> Vec<Region> {
+        let edge = (max_edge / self.align * self.align).max(self.align);
+        let starts = |start: u32, end: u32| (start..end).step_by(edge as usize);
+        let tiles = starts(rect.y, rect.bottom())
+            .flat_map(|y| starts(rect.x, rect.right()).map(move |x| Rect::new(x, y, edge, edge)));
+        tiles.map(|tile| self.region(tile.intersection(&rect))).collect()
+    }
+
     /// The edges of the tiles that fit and together read the fewest pixels.
     fn split(&self, max_edge: u32, max_pixels: u64) -> Result<(u32, u32), Error> {
         let mut best: Option<(u64, u32, u32)> = None;

@@ -1,95 +1,179 @@
-//! Stage 4: regions of the input through the model, into the canvas.
+//! Stage 4: regions of the input through the model. Knows nothing of frames before.
 
 use std::time::Instant;
 
-use super::super::{Error, FrameReport, Region};
+use super::{
+    super::{Error, FrameReport, Geometry, Region, region::MIN_EDGE},
+    job::{Job, Part, Update},
+    spares::Spares,
+};
 use crate::{
-    frame::{FrameRef, Image, Rect, Unpacker},
-    inference::Infer,
+    frame::{Image, Rect},
+    inference::{self, Infer},
+    reuse::CostModel,
 };
 
 /// The model with the pictures that go in and come out of it.
 pub(super) struct Inference {
     engine: Box<dyn Infer>,
-    unpacker: Unpacker,
-    input: Image,
+    geometry: Geometry,
+    spares: Spares,
     /// Of a region that the model wants larger than the frame is.
-    unpadded: Image,
+    padded: Image,
+    /// Of a region with its halo.
     output: Image,
+    /// The largest edge of a region that memory suffices for, as far as is known.
+    most_edge: u32,
+    /// How long the last run of the largest size took, as pixels and seconds.
+    largest: Option<(u64, f64)>,
 }
 
 impl Inference {
-    pub(super) fn new(engine: Box<dyn Infer>, unpacker: Unpacker) -> Self {
-        let empty = Image::default;
-        Self { engine, unpacker, input: empty(), unpadded: empty(), output: empty() }
-    }
-
-    pub(super) fn shape_grid(&self) -> u32 {
-        self.engine.shape_grid()
-    }
-
-    /// Pixels around a changed one that differ in what the model is given.
-    pub(super) fn spread(&self) -> u32 {
-        self.unpacker.reads_beyond()
-    }
-
-    /// Seconds that the model alone takes for `region`; its picture is left aside.
-    pub(super) fn time(&mut self, frame: &FrameRef<'_>, region: &Region) -> Result<f64, Error> {
-        self.unpack(frame, region)?;
-        let start = Instant::now();
-        self.engine.run(&self.input, &mut self.output)?;
-        Ok(start.elapsed().as_secs_f64())
+    pub(super) fn new(engine: Box<dyn Infer>, geometry: Geometry, spares: Spares) -> Self {
+        let (padded, output) = Default::default();
+        let (most_edge, largest) = (u32::MAX, None);
+        Self { engine, geometry, spares, padded, output, most_edge, largest }
     }
 
     pub(super) fn into_engine(self) -> Box<dyn Infer> {
         self.engine
     }
 
-    /// Enlarges `region` of `frame` into its place in `canvas`.
-    pub(super) fn run(
+    /// Makes the update of the inputs of `job`.
+    pub(super) fn run(&mut self, job: &mut Job) -> Result<(), Error> {
+        let most_edge = self.most_edge;
+        let inputs = std::mem::take(&mut job.inputs);
+        job.update = match job.whole {
+            true => {
+                let (width, height) = self.geometry.frame;
+                let all = Rect::of_size(width, height);
+                let mut picture = self.picture(all);
+                for Part { region, picture: input } in inputs {
+                    self.enlarge(&region, &input, all, &mut picture, &mut job.report)?;
+                    self.spares.put(input);
+                }
+                Update::Whole(picture)
+            }
+            false => {
+                let mut parts = Vec::with_capacity(inputs.len());
+                for Part { region, picture: input } in inputs {
+                    let mut picture = self.picture(region.compute);
+                    self.enlarge(&region, &input, region.compute, &mut picture, &mut job.report)?;
+                    self.spares.put(input);
+                    parts.push(Part { region, picture });
+                }
+                Update::Parts(parts)
+            }
+        };
+        job.cut_to = (self.most_edge < most_edge).then_some(self.most_edge);
+        Ok(())
+    }
+
+    /// Room for the enlarged picture of `rect`.
+    fn picture(&self, rect: Rect) -> Image {
+        let info = self.engine.info();
+        let large = rect.scaled(info.factor);
+        self.spares.take(info.channels.count(), large.width as usize, large.height as usize)
+    }
+
+    /// Enlarges `region`, given as `input`, into its place in `out`, which is the picture of
+    /// `around`: as a whole, or in halves where memory does not suffice for that.
+    fn enlarge(
         &mut self,
-        frame: &FrameRef<'_>,
         region: &Region,
-        canvas: &mut Image,
+        input: &Image,
+        around: Rect,
+        out: &mut Image,
+        report: &mut FrameReport,
+    ) -> Result<(), Error> {
+        let edge = region.compute.width.max(region.compute.height);
+        // No part is smaller than the alignment.
+        if edge <= self.most_edge.max(self.geometry.align) {
+            match self.run_whole(region, input, around, out, report) {
+                Err(Error::Inference(inference::Error::OutOfMemory)) => {
+                    self.most_edge = self.half(edge)?;
+                }
+                done => return done,
+            }
+        }
+        for part in self.geometry.parts(region.compute, self.most_edge) {
+            let Rect { x, y, width, height } = part.read;
+            let inside = Rect::new(x - region.read.x, y - region.read.y, width, height);
+            let mut cropped = self.spares.take(input.channels(), width as usize, height as usize);
+            cropped.copy_from(input, inside, 0, 0);
+            self.enlarge(&part, &cropped, around, out, report)?;
+            self.spares.put(cropped);
+        }
+        Ok(())
+    }
+
+    /// Half of an edge that memory does not suffice for.
+    fn half(&self, edge: u32) -> Result<u32, Error> {
+        let half = edge / 2;
+        if half < MIN_EDGE || self.geometry.halo.is_none() || self.geometry.fixed_size.is_some() {
+            return Err(Error::NoMemory { side: half.max(MIN_EDGE) });
+        }
+        Ok(half)
+    }
+
+    fn run_whole(
+        &mut self,
+        region: &Region,
+        input: &Image,
+        around: Rect,
+        out: &mut Image,
         report: &mut FrameReport,
     ) -> Result<(), Error> {
         let start = Instant::now();
-        self.unpack(frame, region)?;
-        report.unpack += start.elapsed();
-        let start = Instant::now();
-        self.infer(region, canvas)?;
-        report.infer += start.elapsed();
+        let factor = self.engine.info().factor;
+        let Region { compute, read, padded: (width, height) } = *region;
+        let as_read = (read.width, read.height) == (width, height);
+        if as_read && compute == read && compute == around {
+            self.engine.run(input, out)?;
+        } else {
+            let input = match as_read {
+                true => input,
+                false => {
+                    continue_by_reflection(
+                        input,
+                        width as usize,
+                        height as usize,
+                        &mut self.padded,
+                    );
+                    &self.padded
+                }
+            };
+            self.engine.run(input, &mut self.output)?;
+            let inside = Rect { x: compute.x - read.x, y: compute.y - read.y, ..compute };
+            let (x, y) = ((compute.x - around.x) * factor, (compute.y - around.y) * factor);
+            out.copy_from(&self.output, inside.scaled(factor), x as usize, y as usize);
+        }
+        let time = start.elapsed();
+        report.infer += time;
         report.regions += 1;
         report.pixels += region.pixels();
+        if self.largest.is_none_or(|(pixels, _)| pixels <= region.pixels()) {
+            self.largest = Some((region.pixels(), time.as_secs_f64()));
+        }
         Ok(())
     }
 
-    /// Fills `input` with what the model is given.
-    fn unpack(&mut self, frame: &FrameRef<'_>, region: &Region) -> Result<(), Error> {
-        let (width, height) = (region.padded.0 as usize, region.padded.1 as usize);
-        if (region.read.width as usize, region.read.height as usize) == (width, height) {
-            return Ok(self.unpacker.unpack(frame, region.read, &mut self.input)?);
+    /// What runs cost, by the largest yet and one of `region`, given as `input`; `None` where
+    /// there was none yet.
+    pub(super) fn costs(
+        &mut self,
+        region: &Region,
+        input: &Image,
+    ) -> Result<Option<CostModel>, Error> {
+        let Some(largest) = self.largest else { return Ok(None) };
+        let mut out = self.picture(region.compute);
+        let (mut first, mut second) = <(FrameReport, FrameReport)>::default();
+        // The first run of a shape sets it up.
+        for report in [&mut first, &mut second] {
+            self.enlarge(region, input, region.compute, &mut out, report)?;
         }
-        self.unpacker.unpack(frame, region.read, &mut self.unpadded)?;
-        continue_by_reflection(&self.unpadded, width, height, &mut self.input);
-        Ok(())
-    }
-
-    /// From `input` to the region's place in `canvas`.
-    fn infer(&mut self, region: &Region, canvas: &mut Image) -> Result<(), Error> {
-        let factor = self.engine.info().factor;
-        let fills_canvas = region.compute == region.read
-            && (self.input.width() * factor as usize, self.input.height() * factor as usize)
-                == (canvas.width(), canvas.height());
-        if fills_canvas {
-            return Ok(self.engine.run(&self.input, canvas)?);
-        }
-        self.engine.run(&self.input, &mut self.output)?;
-        let Rect { x, y, width, height } = region.compute;
-        let inside = Rect::new(x - region.read.x, y - region.read.y, width, height).scaled(factor);
-        let at = region.compute.scaled(factor);
-        canvas.copy_from(&self.output, inside, at.x as usize, at.y as usize);
-        Ok(())
+        self.spares.put(out);
+        Ok(CostModel::fit(&[largest, (second.pixels, second.infer.as_secs_f64())]))
     }
 }
 
