@@ -2,34 +2,22 @@
 
 use std::{
     error::Error,
-    thread,
     time::{Duration, Instant},
 };
 
 use gstupscale::{
     frame::Image,
-    inference::{Backend, Engine, EngineOptions, Infer, Monitor, Precision},
+    inference::{Backend, Engine, EngineOptions, Infer, Precision},
     model::Model,
 };
 
-use crate::list;
-
-/// Shows nothing and never gives up.
-struct Patient;
-
-impl Monitor for Patient {
-    fn progress(&self, _percent: u32, _what: &str) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
+use crate::{
+    list,
+    machine::{self, Patient},
+};
 
 pub fn check(names: &[String], threads: usize, tile: u32) -> Result<(), Box<dyn Error>> {
-    let threads = match threads {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = machine::threads(threads);
     let mut failed = 0;
     for name in names {
         println!("{name}");
@@ -52,13 +40,12 @@ fn one(name: &str, threads: usize, tile: u32) -> Result<(), Box<dyn Error>> {
     list::info(&model.info);
     println!("opened in           {:.1} ms", milliseconds(opened));
 
-    let cache_dir = dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("gst-upscale");
     let options = EngineOptions {
         backend: Backend::Cpu,
         precision: Precision::Fp32,
         device_id: 0,
         threads,
-        cache_dir,
+        cache_dir: machine::cache_dir(),
     };
     let mut engine = Engine::load(&model, &options, &Patient)?;
     let info = &model.info;

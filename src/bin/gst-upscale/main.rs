@@ -3,7 +3,11 @@
 mod check;
 mod convert;
 mod fetch;
+mod harness;
 mod list;
+mod machine;
+mod pictures;
+mod selftest;
 mod upscale;
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -25,6 +29,8 @@ enum Room {
     /// List, fetch, convert and check models.
     #[command(subcommand)]
     Models(Command),
+    /// Check on this machine that everything does what it promises.
+    Selftest(selftest::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().room {
         Room::Upscale(arguments) => upscale::upscale(&arguments),
         Room::Models(command) => models(command).map(|()| ExitCode::SUCCESS),
+        Room::Selftest(arguments) => selftest::selftest(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("gst-upscale: {error}");

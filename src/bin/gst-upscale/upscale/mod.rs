@@ -75,7 +75,10 @@ pub enum Error {
 }
 
 /// Starts GStreamer and makes this program's own `upscale` known to it.
-fn start() -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::GStreamer`].
+pub fn start() -> Result<(), Error> {
     gst::init().map_err(|error| Error::GStreamer(error.to_string()))?;
     gstupscale::plugin_register_static().map_err(|error| Error::GStreamer(error.to_string()))
 }

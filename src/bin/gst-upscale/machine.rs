@@ -1,0 +1,81 @@
+//! This machine, and what the user asked for of it.
+
+use std::{env, fs, path::PathBuf, thread};
+
+use gstupscale::inference::{self, Backend, Monitor};
+
+/// Shows nothing and never gives up.
+pub struct Patient;
+
+impl Monitor for Patient {
+    fn progress(&self, _percent: u32, _what: &str) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// The backend of this name.
+///
+/// # Errors
+/// The names that there are.
+pub fn backend(name: &str) -> Result<Backend, String> {
+    const ALL: [Backend; 5] =
+        [Backend::Auto, Backend::TensorRt, Backend::Cuda, Backend::OpenVino, Backend::Cpu];
+    ALL.into_iter().find(|backend| backend.to_string() == name).ok_or_else(|| {
+        format!("wanted is one of {}", ALL.map(|backend| backend.to_string()).join(", "))
+    })
+}
+
+/// `asked`, or all that there are.
+pub fn threads(asked: usize) -> usize {
+    match asked {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}
+
+/// Where the element keeps its cache too.
+pub fn cache_dir() -> PathBuf {
+    dirs::cache_dir().unwrap_or_else(env::temp_dir).join("gst-upscale")
+}
+
+/// `1.24.1` of what ONNX Runtime says of its build.
+fn version(build: &str) -> &str {
+    let branch = build.split("git-branch=").nth(1).unwrap_or(build);
+    branch.split(',').next().unwrap_or(branch).trim_start_matches("rel-")
+}
+
+/// Version, processor and runtime in one line.
+pub fn describe() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let runtime = match inference::environment() {
+        Ok(_) => format!("ONNX Runtime {}", version(ort::info())),
+        Err(error) => error.to_string(),
+    };
+    format!(
+        "gst-upscale {} on {}, {} threads; {runtime}",
+        env!("CARGO_PKG_VERSION"),
+        model.unwrap_or("an unknown processor"),
+        threads(0)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_go_by_the_names_of_the_property() {
+        assert_eq!(backend("openvino"), Ok(Backend::OpenVino));
+        assert!(backend("abacus").unwrap_err().contains("tensorrt"));
+    }
+
+    #[test]
+    fn the_runtimes_version_is_found() {
+        let build = "ORT Build Info: git-branch=rel-1.24.1, git-commit-id=1, build type=Release";
+        assert_eq!(version(build), "1.24.1");
+        assert_eq!(version("something else"), "something else");
+    }
+}
