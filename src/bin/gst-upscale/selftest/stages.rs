@@ -4,7 +4,7 @@ use gstupscale::{
     frame::{Channels, Image, PixelFormat},
     inference::{self, Infer},
     model::ModelInfo,
-    upscaler::{Error, FrameParams, Reuse, Settings, Upscaler},
+    upscaler::{Error, FrameParams, Reuse, Settings, Upscale as _, Upscaler},
 };
 
 use super::{Outcome, Report};
