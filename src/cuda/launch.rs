@@ -158,10 +158,8 @@ impl Module {
 
 impl Drop for Module {
     fn drop(&mut self) {
+        let _ = self.context.bind();
         // SAFETY: the module is ours, and its streams have been waited for.
-        let _ = self
-            .context
-            .bind()
-            .and_then(|()| unsafe { sys::cuModuleUnload(self.raw) }.to("unload the kernels"));
+        let _ = unsafe { sys::cuModuleUnload(self.raw) };
     }
 }

@@ -112,17 +112,25 @@ impl Stream {
             return Ok(());
         }
         self.bind()?;
-        // SAFETY: numbers and null pointers alone, for all of which 0 is a value.
-        let mut copy: sys::CUDA_MEMCPY2D = unsafe { std::mem::zeroed() };
-        copy.srcMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_DEVICE;
-        copy.srcDevice = buffer.address() + rows.offset as u64;
-        copy.srcPitch = rows.pitch;
-        copy.dstMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_HOST;
-        // SAFETY: inside of the memory, as checked above.
-        copy.dstHost = unsafe { host.pointer().byte_add(rows.offset) };
-        copy.dstPitch = rows.pitch;
-        copy.WidthInBytes = rows.width;
-        copy.Height = rows.height;
+        let copy = sys::CUDA_MEMCPY2D {
+            srcXInBytes: 0,
+            srcY: 0,
+            srcMemoryType: sys::CUmemorytype::CU_MEMORYTYPE_DEVICE,
+            srcHost: ptr::null(),
+            srcDevice: buffer.address() + rows.offset as u64,
+            srcArray: ptr::null_mut(),
+            srcPitch: rows.pitch,
+            dstXInBytes: 0,
+            dstY: 0,
+            dstMemoryType: sys::CUmemorytype::CU_MEMORYTYPE_HOST,
+            // SAFETY: inside of the memory, as checked above.
+            dstHost: unsafe { host.pointer().byte_add(rows.offset) },
+            dstDevice: 0,
+            dstArray: ptr::null_mut(),
+            dstPitch: rows.pitch,
+            WidthInBytes: rows.width,
+            Height: rows.height,
+        };
         // SAFETY: as in `upload`; `copy` is read before the call returns.
         unsafe { sys::cuMemcpy2DAsync_v2(&copy, self.raw) }.to("give a part of a frame")
     }
@@ -141,10 +149,9 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        let _ = self.bind();
         // SAFETY: the stream is ours. What still runs on it goes on; memory waits for it.
-        let _ = self
-            .bind()
-            .and_then(|()| unsafe { sys::cuStreamDestroy_v2(self.raw) }.to("give a stream back"));
+        let _ = unsafe { sys::cuStreamDestroy_v2(self.raw) };
     }
 }
 
@@ -197,10 +204,8 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
+        let _ = self.context.bind();
         // SAFETY: the event is ours. The driver frees it once it is past.
-        let _ = self
-            .context
-            .bind()
-            .and_then(|()| unsafe { sys::cuEventDestroy_v2(self.raw) }.to("give an event back"));
+        let _ = unsafe { sys::cuEventDestroy_v2(self.raw) };
     }
 }

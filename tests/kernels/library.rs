@@ -1,22 +1,9 @@
 //! The kernels, built by a C++ compiler.
 
-use std::{env, fs, path::Path, process::Command, sync::OnceLock};
+use std::sync::OnceLock;
 
 use bytemuck::Pod;
 use libloading::Library;
-use sha2::{Digest, Sha256};
-
-const FLAGS: [&str; 7] = [
-    "-std=c++17",
-    "-O2",
-    // What --fmad=false is to NVRTC.
-    "-ffp-contract=off",
-    // Memory is read as words, as the GPU does.
-    "-fno-strict-aliasing",
-    "-Wno-unknown-pragmas",
-    "-fPIC",
-    "-shared",
-];
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -68,34 +55,7 @@ impl Kernels {
 }
 
 fn build() -> Option<Kernels> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (kernels, shim) = (root.join("kernels"), root.join("tests/kernels/shim.cpp"));
-    let compiler = env::var("CXX").unwrap_or("c++".into());
-    if Command::new(&compiler).arg("--version").output().is_err() {
-        eprintln!("skipped: there is no C++ compiler {compiler}");
-        return None;
-    }
-    // Tests may run in a process each: the library is built once for all of them.
-    let mut hash = Sha256::new();
-    hash.update(format!("{compiler} {FLAGS:?}"));
-    hash.update(fs::read(&shim).unwrap());
-    for (_, text) in super::ptx::sources() {
-        hash.update(text);
-    }
-    let name = format!("kernels-{:x}.so", hash.finalize());
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if !built.exists() {
-        let unfinished = built.with_extension(std::process::id().to_string());
-        let status = Command::new(&compiler)
-            .args(FLAGS)
-            .arg("-I")
-            .args([&kernels, &shim])
-            .arg("-o")
-            .arg(&unfinished)
-            .status();
-        assert!(status.unwrap().success(), "{compiler} does not compile the kernels");
-        fs::rename(unfinished, &built).unwrap();
-    }
+    let built = super::cpp::build("tests/kernels/shim.cpp", &[])?;
     // SAFETY: loading it runs nothing.
     Some(Kernels(unsafe { Library::new(built) }.unwrap()))
 }

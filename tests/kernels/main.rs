@@ -4,6 +4,8 @@
 #[path = "../common/frame.rs"]
 mod common;
 mod compare;
+#[path = "../common/cpp.rs"]
+mod cpp;
 mod finish;
 mod library;
 mod memory;

@@ -1,0 +1,63 @@
+//! Shared libraries that tests build from C++ and the kernels' sources.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+const FLAGS: [&str; 7] = [
+    "-std=c++17",
+    "-O2",
+    // What --fmad=false is to NVRTC.
+    "-ffp-contract=off",
+    // Memory is read as words, as the GPU does.
+    "-fno-strict-aliasing",
+    "-Wno-unknown-pragmas",
+    "-fPIC",
+    "-shared",
+];
+
+/// Builds `source`, a path in the checkout, once for all tests (which may run in a process
+/// each). `None`, with a word about it, where there is no C++ compiler.
+pub fn build(source: &str, flags: &[&str]) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (kernels, shim, source) =
+        (root.join("kernels"), root.join("tests/kernels"), root.join(source));
+    let compiler = env::var("CXX").unwrap_or("c++".into());
+    if Command::new(&compiler).arg("--version").output().is_err() {
+        eprintln!("skipped: there is no C++ compiler {compiler}");
+        return None;
+    }
+    let mut hash = Sha256::new();
+    hash.update(format!("{compiler} {FLAGS:?} {flags:?}"));
+    hash.update(fs::read(&source).unwrap());
+    hash.update(fs::read(shim.join("shim.cpp")).unwrap());
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&kernels).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|it| it != "ptx")) {
+        hash.update(fs::read(file).unwrap());
+    }
+    let stem = source.file_stem().unwrap().to_str().unwrap();
+    let built =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}-{:x}.so", hash.finalize()));
+    if !built.exists() {
+        let unfinished = built.with_extension(std::process::id().to_string());
+        let status = Command::new(&compiler)
+            .args(FLAGS)
+            .args(flags)
+            .arg("-I")
+            .arg(&kernels)
+            .arg("-I")
+            .args([&shim, &source])
+            .arg("-o")
+            .arg(&unfinished)
+            .status();
+        assert!(status.unwrap().success(), "{compiler} does not compile {}", source.display());
+        fs::rename(unfinished, &built).unwrap();
+    }
+    Some(built)
+}

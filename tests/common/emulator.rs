@@ -1,0 +1,143 @@
+//! A GPU for machines without: `emulator.cpp` in libcuda's place.
+
+// Each test uses its share.
+#![allow(dead_code)]
+
+use std::{
+    ffi::c_void,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use libloading::{Library, Symbol};
+
+use super::cpp;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Count {
+    Buffers,
+    Pinned,
+    Events,
+    Streams,
+    Contexts,
+    Modules,
+    /// Memory freed while in use, copies and fills beyond it, writes past its end, slow memory.
+    Faults,
+    /// Bytes.
+    Uploaded,
+    Downloaded,
+    Launches,
+}
+
+/// The emulated driver, and one test's hold on it.
+pub struct Emulator {
+    library: &'static Library,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Emulator {
+    /// With one GPU and all the memory that one could want. `None` where there is no C++
+    /// compiler.
+    pub fn get() -> Option<Self> {
+        static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
+        static ALONE: Mutex<()> = Mutex::new(());
+        // A library of this name that is loaded already is found by every `dlopen` of it.
+        let library = LIBRARY.get_or_init(|| {
+            let flags = ["-Wl,-soname,libcuda.so", "-pthread"];
+            let path = cpp::build("tests/common/emulator.cpp", &flags)?;
+            // SAFETY: its initialisers fill a table.
+            Some(unsafe { Library::new(path) }.unwrap())
+        });
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let emulator = Self { library: library.as_ref()?, _alone: alone };
+        emulator.call::<unsafe extern "C" fn()>("reset", |reset| unsafe { reset() });
+        Some(emulator)
+    }
+
+    fn call<F: 'static>(&self, name: &str, call: impl FnOnce(&F)) {
+        // SAFETY: each caller names the type that `emulator.cpp` declares.
+        let symbol: Symbol<'_, F> =
+            unsafe { self.library.get(format!("emulator_{name}").as_bytes()) }.unwrap();
+        call(&symbol);
+    }
+
+    fn set<T: 'static>(&self, name: &str, value: T) {
+        self.call::<unsafe extern "C" fn(T)>(name, |set| unsafe { set(value) });
+    }
+
+    pub fn set_devices(&self, count: i32) {
+        self.set("set_devices", count);
+    }
+
+    /// As the driver has it: 12040 for CUDA 12.4.
+    pub fn set_version(&self, version: i32) {
+        self.set("set_version", version);
+    }
+
+    /// Ten times major, and minor.
+    pub fn set_capability(&self, capability: i32) {
+        self.set("set_capability", capability);
+    }
+
+    /// Bytes in all.
+    pub fn set_memory(&self, bytes: usize) {
+        self.set("set_memory", bytes);
+    }
+
+    /// Another order of what need not be in order; 0 for as late as may be.
+    pub fn set_seed(&self, seed: u64) {
+        self.set("set_seed", seed);
+    }
+
+    /// Nothing works any more after as many kernels.
+    pub fn lose_after(&self, launches: i64) {
+        self.set("lose_after", launches);
+    }
+
+    pub fn count(&self, what: Count) -> u64 {
+        let mut count = 0;
+        self.call::<unsafe extern "C" fn(u32) -> u64>("count", |get| {
+            count = unsafe { get(what as u32) };
+        });
+        count
+    }
+
+    /// Bytes of device memory in use.
+    pub fn used(&self) -> usize {
+        let mut used = 0;
+        self.call::<unsafe extern "C" fn() -> usize>("used", |get| used = unsafe { get() });
+        used
+    }
+
+    /// Nothing is left of anything, and no fault was seen.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        use Count::{Buffers, Contexts, Events, Faults, Modules, Pinned, Streams};
+        for what in [Buffers, Pinned, Events, Streams, Contexts, Modules, Faults] {
+            assert_eq!(self.count(what), 0, "{what:?}");
+        }
+    }
+}
+
+/// Has `work` done on a stream of the emulated GPU.
+///
+/// # Safety
+/// The stream is alive, and so is all that `work` reads and writes until it has run.
+pub unsafe fn enqueue(stream: *mut c_void, work: impl FnOnce() + Send + 'static) {
+    type Work = Box<dyn FnOnce() + Send>;
+    type Enqueue =
+        unsafe extern "C" fn(*mut c_void, extern "C" fn(*mut c_void), *mut c_void) -> i32;
+    extern "C" fn run(work: *mut c_void) {
+        // SAFETY: the box that was let go of below, once.
+        let work = unsafe { Box::from_raw(work.cast::<Work>()) };
+        work();
+    }
+    // SAFETY: the emulator is loaded, since there is a stream of it.
+    unsafe {
+        let library = Library::new("libcuda.so").unwrap();
+        let enqueue: Symbol<'_, Enqueue> = library.get(b"emulator_enqueue").unwrap();
+        let work: Box<Work> = Box::new(Box::new(work));
+        enqueue(stream, run, Box::into_raw(work).cast());
+    }
+}
