@@ -29,7 +29,7 @@ impl Upscale {
         if let Some(remark) = &engine.remark {
             gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{remark}"]);
         }
-        lock(&self.stats).set_engine(model.name, engine.backend, engine.precision);
+        lock(&self.stats).set_engine(model.name, &engine);
         stream.set_engine(engine.infer, engine.regions_exact);
         let before = lock(&self.model).replace(model.info.clone());
         // Its factor decides on the size where nothing else does.

@@ -17,7 +17,7 @@ use super::{
     lock,
 };
 use crate::{
-    inference::{self, Engine, EngineOptions, Infer, Monitor},
+    inference::{self, AnyEngine, Engine, EngineOptions, Monitor},
     model::{self, Model, OpenOptions},
 };
 
@@ -26,7 +26,7 @@ const PROGRESS_CODE: &str = "load-model";
 
 /// An engine, and how it runs.
 pub struct LoadedEngine {
-    pub infer: Box<dyn Infer>,
+    pub infer: AnyEngine,
     /// Never `Auto`.
     pub backend: inference::Backend,
     /// Never `Auto`.
@@ -35,6 +35,8 @@ pub struct LoadedEngine {
     pub regions_exact: bool,
     /// Anything the user should know of, such as a precision that was asked for in vain.
     pub remark: Option<String>,
+    /// Backends that were tried before this one, and why each is not in use.
+    pub fallbacks: Vec<String>,
 }
 
 /// Where models and engines come from.
@@ -84,7 +86,8 @@ impl EngineSource for OnnxRuntime {
             precision: engine.precision(),
             remark: engine.remark().map(str::to_owned),
             regions_exact,
-            infer: Box::new(engine),
+            fallbacks: Vec::new(),
+            infer: AnyEngine::Host(Box::new(engine)),
         })
     }
 }

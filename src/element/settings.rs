@@ -376,7 +376,7 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                 .nick("Statistics")
-                .blurb("Frames, regions, pixels and time per stage; model, backend and precision")
+                .blurb("Frames, regions, pixels and time per stage; model, backend, precision, and what was tried before")
                 .read_only()
                 .build(),
         ]

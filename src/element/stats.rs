@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::LoadedEngine;
 use crate::{
     inference::{Backend, Precision},
     upscaler::FrameReport,
@@ -24,7 +25,17 @@ pub(super) struct Stats {
     finish: Duration,
     /// Running time of the last message.
     posted: Option<gst::ClockTime>,
-    engine: Option<(String, Backend, Precision)>,
+    engine: Option<EngineInUse>,
+}
+
+/// What runs the model.
+#[derive(Clone, Debug, PartialEq)]
+struct EngineInUse {
+    model: String,
+    backend: Backend,
+    precision: Precision,
+    /// See [`LoadedEngine::fallbacks`].
+    fallbacks: Vec<String>,
 }
 
 impl Stats {
@@ -58,8 +69,10 @@ impl Stats {
     }
 
     /// The model in use from here on.
-    pub fn set_engine(&mut self, model: String, backend: Backend, precision: Precision) {
-        self.engine = Some((model, backend, precision));
+    pub fn set_engine(&mut self, model: String, engine: &LoadedEngine) {
+        let LoadedEngine { backend, precision, ref fallbacks, .. } = *engine;
+        let fallbacks = fallbacks.clone();
+        self.engine = Some(EngineInUse { model, backend, precision, fallbacks });
     }
 
     /// Times are in nanoseconds.
@@ -77,10 +90,11 @@ impl Stats {
             .field("infer-time", nanoseconds(self.infer))
             .field("finish-time", nanoseconds(self.finish))
             .build();
-        if let Some((model, backend, precision)) = &self.engine {
+        if let Some(EngineInUse { model, backend, precision, fallbacks }) = &self.engine {
             structure.set("model", model.as_str());
             structure.set("backend", backend.to_string());
             structure.set("precision", precision.to_string());
+            structure.set("fallbacks", gst::Array::new(fallbacks));
         }
         structure
     }

@@ -7,7 +7,7 @@ use gst_video::{VideoFrameRef, VideoInfo};
 use super::{errors::Failure, video_info};
 use crate::{
     frame::FrameInfo,
-    inference::Infer,
+    inference::AnyEngine,
     upscaler::{self, FrameParams, FrameReport, Reuse, Settings, Upscale, Upscaler},
 };
 
@@ -61,7 +61,7 @@ enum Engine {
     #[default]
     Missing,
     /// Waits for the first frame after a change of caps.
-    Idle(Box<dyn Infer>),
+    Idle(AnyEngine),
     AtWork(Box<dyn Upscale>),
 }
 
@@ -101,7 +101,7 @@ impl Stream {
     }
 
     /// Goes on with `engine`; the one before is dropped, with all that is in flight.
-    pub fn set_engine(&mut self, engine: Box<dyn Infer>, regions_exact: bool) {
+    pub fn set_engine(&mut self, engine: AnyEngine, regions_exact: bool) {
         self.discard();
         self.engine = Engine::Idle(engine);
         self.regions_exact = regions_exact;
@@ -225,6 +225,9 @@ impl Stream {
         {
             let (from, to) = (negotiated.from, negotiated.to);
             let settings = Settings { regions_exact: self.regions_exact, ..settings() };
+            let AnyEngine::Host(engine) = engine else {
+                return Err(Failure::Frames("there are no stages on the GPU yet".into()));
+            };
             let upscaler = Upscaler::new(engine, from, to, settings)?;
             self.engine = Engine::AtWork(Box::new(upscaler));
         }

@@ -1,8 +1,27 @@
 //! What runs a model on a GPU, over memory that is there already.
 
-use super::Error;
+use std::sync::Arc;
+
+use super::{Error, Infer};
 pub use crate::kernels::Samples;
-use crate::model::ModelInfo;
+use crate::{cuda::Device, model::ModelInfo};
+
+/// An engine, wherever its pictures are.
+pub enum AnyEngine {
+    /// Pictures in system memory.
+    Host(Box<dyn Infer>),
+    /// Pictures in the memory of a GPU; it runs on [`Device::compute`] of this one.
+    Device(Box<dyn InferOnDevice>, Arc<Device>),
+}
+
+impl AnyEngine {
+    pub fn info(&self) -> &ModelInfo {
+        match self {
+            Self::Host(engine) => engine.info(),
+            Self::Device(engine, _) => engine.info(),
+        }
+    }
+}
 
 /// Pictures of one size in device memory, one after the other without gaps: N×C×H×W in the
 /// engine's [`Samples`], the enlarged ones N×C×(H·factor)×(W·factor).
@@ -20,7 +39,7 @@ pub struct DeviceBatch {
     pub height: u32,
 }
 
-/// Something that enlarges pictures in device memory by a model: [`Infer`](super::Infer)'s
+/// Something that enlarges pictures in device memory by a model: [`Infer`]'s
 /// counterpart for the GPU.
 pub trait InferOnDevice: Send {
     fn info(&self) -> &ModelInfo;
@@ -31,10 +50,10 @@ pub trait InferOnDevice: Send {
     /// The most pictures of a batch, at least 1.
     fn max_batch(&self) -> u32;
 
-    /// See [`Infer::shape_grid`](super::Infer::shape_grid).
+    /// See [`Infer::shape_grid`].
     fn shape_grid(&self) -> u32;
 
-    /// See [`Infer::identity`](super::Infer::identity).
+    /// See [`Infer::identity`].
     fn identity(&self) -> &str;
 
     /// Enqueues the run on the stream that the engine was loaded for, and does not wait. The

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{frame::Image, model::ModelInfo};
 
-pub use device::{DeviceBatch, InferOnDevice, Samples};
+pub use device::{AnyEngine, DeviceBatch, InferOnDevice, Samples};
 pub use engine::Engine;
 use library::Library;
 pub use library::environment;

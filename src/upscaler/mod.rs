@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::{
     frame::{FrameMut, FrameRef},
-    inference::{self, Infer},
+    inference::{self, AnyEngine},
 };
 
 /// One stream's way from small frames to large ones, over one kind of memory. Frames come out in
@@ -56,7 +56,7 @@ pub trait Upscale: Send {
     fn discard(&mut self);
 
     /// The engine back, for the next stream of the same model; `None` where it was lost.
-    fn into_engine(self: Box<Self>) -> Option<Box<dyn Infer>>;
+    fn into_engine(self: Box<Self>) -> Option<AnyEngine>;
 
     /// All at once, for one frame where none is in flight.
     ///

@@ -11,7 +11,7 @@ use std::{
 use gstupscale::{
     element::{EngineSource, LoadedEngine},
     frame::{Channels, Image},
-    inference::{self, Backend, EngineOptions, Infer, Monitor, Precision},
+    inference::{self, AnyEngine, Backend, EngineOptions, Infer, Monitor, Precision},
     model::{self, Model, ModelInfo, OpenOptions},
 };
 
@@ -105,11 +105,12 @@ impl EngineSource for Fake {
             runs: self.runs.clone(),
         };
         Ok(LoadedEngine {
-            infer: Box::new(infer),
+            infer: AnyEngine::Host(Box::new(infer)),
             backend: Backend::Cpu,
             precision: Precision::Fp32,
             regions_exact: true,
             remark: None,
+            fallbacks: Vec::new(),
         })
     }
 }

@@ -21,7 +21,7 @@ use self::{
 use super::{Error, FrameParams, FrameReport, Geometry, Next, Settings, Upscale, memory};
 use crate::{
     frame::{FrameInfo, FrameMut, FrameRef},
-    inference::Infer,
+    inference::{AnyEngine, Infer},
     model::ModelInfo,
 };
 
@@ -178,8 +178,9 @@ impl Upscale for Upscaler {
         self.next = None;
     }
 
-    fn into_engine(self: Box<Self>) -> Option<Box<dyn Infer>> {
-        self.worker.into_inference().map(Inference::into_engine)
+    fn into_engine(self: Box<Self>) -> Option<AnyEngine> {
+        let inference = self.worker.into_inference()?;
+        Some(AnyEngine::Host(inference.into_engine()))
     }
 }
 
