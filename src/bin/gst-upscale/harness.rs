@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use gst::prelude::*;
 use gst_video::prelude::*;
-use gstupscale::frame::FrameInfo;
+use gstupscale::{frame::FrameInfo, inference::EngineOptions};
 
 use crate::pictures::Frame;
 
@@ -94,6 +94,12 @@ impl Harness {
         self.received.try_iter()
     }
 
+    /// Waits until the element holds no frame back, without an end of the stream.
+    pub fn drain(&self) {
+        let marker = gst::Structure::new_empty("drain");
+        self.source.push_event(gst::event::CustomDownstream::new(marker));
+    }
+
     /// Ends the stream: what the element holds back comes out.
     pub fn finish(&self) {
         self.source.push_event(gst::event::Eos::new());
@@ -121,6 +127,19 @@ impl Drop for Harness {
         let _ = self.sink.set_active(false);
         self.element.set_bus(None);
     }
+}
+
+/// The element's properties that ask for `model` on an engine of these options.
+pub fn properties(model: &str, options: &EngineOptions) -> Vec<(&'static str, String)> {
+    let EngineOptions { backend, precision, device_id, threads, cache_dir } = options;
+    vec![
+        ("model", model.to_owned()),
+        ("backend", backend.to_string()),
+        ("precision", precision.to_string()),
+        ("device-id", device_id.to_string()),
+        ("threads", threads.to_string()),
+        ("cache-dir", cache_dir.display().to_string()),
+    ]
 }
 
 /// Progressive frames like `frame`, 25 a second.

@@ -2,7 +2,10 @@
 
 use std::{env, fs, path::PathBuf, thread};
 
-use gstupscale::inference::{self, Backend, Monitor};
+use gstupscale::{
+    cuda::Device,
+    inference::{self, Backend, Monitor, Precision},
+};
 
 /// Shows nothing and never gives up.
 pub struct Patient;
@@ -27,6 +30,18 @@ pub fn backend(name: &str) -> Result<Backend, String> {
     })
 }
 
+/// The precision of this name.
+///
+/// # Errors
+/// The names that there are.
+pub fn precision(name: &str) -> Result<Precision, String> {
+    const ALL: [Precision; 5] =
+        [Precision::Auto, Precision::Fp32, Precision::Fp16, Precision::Bf16, Precision::Int8];
+    ALL.into_iter().find(|precision| precision.to_string() == name).ok_or_else(|| {
+        format!("wanted is one of {}", ALL.map(|precision| precision.to_string()).join(", "))
+    })
+}
+
 /// `asked`, or all that there are.
 pub fn threads(asked: usize) -> usize {
     match asked {
@@ -46,16 +61,20 @@ fn version(build: &str) -> &str {
     branch.split(',').next().unwrap_or(branch).trim_start_matches("rel-")
 }
 
-/// Version, processor and runtime in one line.
-pub fn describe() -> String {
+/// Version, processor, runtime and GPU in one line.
+pub fn describe(device_id: u32) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let runtime = match inference::environment() {
         Ok(_) => format!("ONNX Runtime {}", version(ort::info())),
         Err(error) => error.to_string(),
     };
+    let gpu = match Device::open(device_id) {
+        Ok(gpu) => format!("{gpu:?}, driver {}", gpu.driver_version()),
+        Err(why) => format!("no GPU: {why}"),
+    };
     format!(
-        "gst-upscale {} on {}, {} threads; {runtime}",
+        "gst-upscale {} on {}, {} threads; {runtime}; {gpu}",
         env!("CARGO_PKG_VERSION"),
         model.unwrap_or("an unknown processor"),
         threads(0)
@@ -70,6 +89,8 @@ mod tests {
     fn backends_go_by_the_names_of_the_property() {
         assert_eq!(backend("openvino"), Ok(Backend::OpenVino));
         assert!(backend("abacus").unwrap_err().contains("tensorrt"));
+        assert_eq!(precision("bf16"), Ok(Precision::Bf16));
+        assert!(precision("fp8").unwrap_err().contains("fp16"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `gst-upscale`: videos enlarged, and the models for it, from the command line.
 
+mod bench;
 mod check;
 mod convert;
 mod fetch;
@@ -31,6 +32,8 @@ enum Room {
     Models(Command),
     /// Check on this machine that everything does what it promises.
     Selftest(selftest::Arguments),
+    /// Measure frames per second on this machine.
+    Bench(bench::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Room::Upscale(arguments) => upscale::upscale(&arguments),
         Room::Models(command) => models(command).map(|()| ExitCode::SUCCESS),
         Room::Selftest(arguments) => selftest::selftest(&arguments),
+        Room::Bench(arguments) => bench::bench(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("gst-upscale: {error}");

@@ -46,7 +46,12 @@ pub fn selftest(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::E
     crate::upscale::start()?;
     let model = Model::open(&arguments.model)?;
     let mut report = Report::default();
-    println!("{}\nmodel {}, {}x\n", crate::machine::describe(), model.name, model.info.factor);
+    println!(
+        "{}\nmodel {}, {}x\n",
+        crate::machine::describe(arguments.device_id),
+        model.name,
+        model.info.factor
+    );
     stages::check(&mut report);
     let asked = arguments.backend != Backend::Auto;
     for subject in subject::subjects(arguments) {

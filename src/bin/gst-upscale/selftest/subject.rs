@@ -8,7 +8,10 @@ use gstupscale::{
 };
 
 use super::Arguments;
-use crate::machine::{self, Patient};
+use crate::{
+    harness,
+    machine::{self, Patient},
+};
 
 /// A backend in a precision (neither is `Auto`), and how it is set up.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,15 +36,7 @@ impl Subject {
 
     /// The element's properties that ask for the same.
     pub fn properties(&self) -> Vec<(&'static str, String)> {
-        let EngineOptions { backend, precision, device_id, threads, cache_dir } = &self.options;
-        vec![
-            ("model", self.model.clone()),
-            ("backend", backend.to_string()),
-            ("precision", precision.to_string()),
-            ("device-id", device_id.to_string()),
-            ("threads", threads.to_string()),
-            ("cache-dir", cache_dir.display().to_string()),
-        ]
+        harness::properties(&self.model, &self.options)
     }
 }
 

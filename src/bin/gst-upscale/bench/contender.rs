@@ -1,0 +1,102 @@
+//! What takes part: the bare session, and the element around it.
+
+use std::{error::Error, time::Duration};
+
+use gstupscale::{
+    frame::{Image, PixelFormat},
+    inference::{Engine, EngineOptions, Infer},
+};
+
+use super::{race::Contender, report::Stages};
+use crate::{
+    harness::{self, Harness},
+    pictures::{self, Frame},
+};
+
+/// Frames that are sent round and round.
+const FRAMES: u32 = 8;
+
+/// A session alone: its pictures are floats before the clock starts.
+pub struct Session {
+    engine: Engine,
+    picture: Image,
+    output: Image,
+}
+
+impl Session {
+    /// For pictures of this size in pixels, or the next larger one that the model takes.
+    pub fn new(engine: Engine, width: u32, height: u32) -> Self {
+        let info = engine.info();
+        let side = |side: u32| side.max(info.min_side).next_multiple_of(info.align.max(1));
+        let (width, height) = info.fixed_size.unwrap_or((side(width), side(height)));
+        let channels = info.channels.count();
+        let picture = pictures::pan(channels, width as usize, height as usize, 0);
+        Self { engine, picture, output: Image::default() }
+    }
+}
+
+impl Contender for Session {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        Ok(self.engine.run(&self.picture, &mut self.output)?)
+    }
+}
+
+/// The element, from buffer to buffer, without reuse.
+pub struct Element {
+    harness: Harness,
+    frames: Vec<gst::Buffer>,
+    next: usize,
+}
+
+impl Element {
+    /// # Errors
+    /// What the element says.
+    pub fn new(
+        model: &str,
+        options: &EngineOptions,
+        format: PixelFormat,
+        width: u32,
+        height: u32,
+    ) -> Result<Self, Box<dyn Error>> {
+        let info = pictures::info(format, width, height);
+        let video = harness::video(&info)?;
+        let frames = (0..FRAMES).map(|number| -> Result<_, Box<dyn Error>> {
+            let picture = pictures::pan(3, width as usize, height as usize, number);
+            Ok(harness::buffer(&video, &Frame::of(info, &picture)?, number)?)
+        });
+        let frames = frames.collect::<Result<_, _>>()?;
+        let mut properties = harness::properties(model, options);
+        properties.push(("reuse", "off".into()));
+        Ok(Self { harness: Harness::new(&properties, &video.to_caps()?)?, frames, next: 0 })
+    }
+
+    /// Sums over all frames that have come out.
+    pub fn stages(&self) -> Stages {
+        let stats = self.harness.stats();
+        let time = |name: &str| {
+            Duration::from_nanos(stats.get::<u64>(name).unwrap_or(0)).as_secs_f64() * 1e3
+        };
+        Stages {
+            frames: stats.get("frames-out").unwrap_or(0),
+            compare: time("compare-time"),
+            unpack: time("unpack-time"),
+            infer: time("infer-time"),
+            finish: time("finish-time"),
+        }
+    }
+}
+
+impl Contender for Element {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        let frame = self.frames.get(self.next % self.frames.len().max(1)).cloned();
+        self.next += 1;
+        self.harness.push(frame.ok_or("there are no frames")?)?;
+        self.harness.take().for_each(drop);
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        self.harness.drain();
+        self.harness.take().for_each(drop);
+    }
+}
