@@ -100,6 +100,43 @@ impl Upscale {
         Ok(Some(outbuf))
     }
 
+    /// Whether there are more frames in flight than may stay there.
+    pub(super) fn is_due(&self) -> bool {
+        lock(&self.stream).in_flight() > self.depth()
+    }
+
+    /// Frames that may be in flight when one comes out.
+    pub(super) fn depth(&self) -> usize {
+        lock(&self.settings).depth(self.live.load(Ordering::SeqCst))
+    }
+
+    /// Pushes all that is in flight: what comes next is of another kind, or is no frame.
+    ///
+    /// # Errors
+    /// What keeps frames from being made or pushed; those left are dropped.
+    pub(super) fn drain(&self) -> Result<(), gst::FlowError> {
+        let pushed = loop {
+            match self.emit() {
+                Ok(Some(outbuf)) => match self.obj().src_pad().push(outbuf) {
+                    Ok(_) => {}
+                    Err(error) => break Err(error),
+                },
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        pushed.inspect_err(|_| lock(&self.stream).discard())
+    }
+
+    /// [Drains](Self::drain) before an event, whose sender cannot be told what went wrong: the
+    /// sender of the next frame will be.
+    pub(super) fn drain_before_event(&self) {
+        match self.drain() {
+            Ok(()) | Err(gst::FlowError::Flushing) => {}
+            Err(error) => lock(&self.stream).failed = Some(error),
+        }
+    }
+
     /// A new buffer with the large frame.
     fn paint(
         &self,
@@ -128,8 +165,7 @@ impl Upscale {
     /// Takes note of how long a frame took.
     pub(super) fn note_time(&self, time: Duration) {
         if lock(&self.latency).frame_took(time) && self.live.load(Ordering::SeqCst) {
-            let message = gst::message::Latency::builder().src(&*self.obj()).build();
-            let _ = self.obj().post_message(message);
+            self.post_latency();
         }
     }
 

@@ -116,6 +116,9 @@ impl ObjectImpl for Upscale {
         if before.scale != after.scale {
             self.obj().reconfigure_src();
         }
+        if before.pipeline_depth != after.pipeline_depth {
+            self.post_latency();
+        }
     }
 }
 
@@ -218,6 +221,8 @@ impl BaseTransformImpl for Upscale {
     }
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        // Those in flight are of the caps before, and an error keeps the next frame out.
+        self.drain_before_event();
         let negotiated = match lock(&self.too_large).take() {
             Some(size) => Err(Failure::TooLarge(size)),
             None => Negotiated::new(incaps, outcaps).map_err(Failure::Frames),
@@ -231,6 +236,7 @@ impl BaseTransformImpl for Upscale {
         *lock(&self.negotiated) = Some(negotiated);
         lock(&self.stream).caps_changed();
         lock(&self.latency).caps_changed();
+        self.ask_whether_live();
         self.update_passthrough();
         Ok(())
     }
@@ -240,6 +246,9 @@ impl BaseTransformImpl for Upscale {
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if direction == gst::PadDirection::Sink && query.is_serialized() {
+            self.drain_before_event();
+        }
         let answered = BaseTransformImplExt::parent_query(self, direction, query);
         if direction == gst::PadDirection::Src
             && answered
@@ -247,7 +256,7 @@ impl BaseTransformImpl for Upscale {
         {
             let (live, min, max) = query.result();
             self.live.store(live, Ordering::SeqCst);
-            let own = if live { lock(&self.latency).get() } else { gst::ClockTime::ZERO };
+            let own = if live { self.latency() } else { gst::ClockTime::ZERO };
             query.set(live, min + own, max.map(|max| max + own));
         }
         answered
@@ -255,6 +264,9 @@ impl BaseTransformImpl for Upscale {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         use gst::EventView;
+        if event.is_serialized() && event.type_() != gst::EventType::FlushStop {
+            self.drain_before_event();
+        }
         match event.view() {
             EventView::FlushStart(_) => self.loader.set_interrupted(true),
             EventView::FlushStop(_) => {
@@ -327,32 +339,47 @@ impl BaseTransformImpl for Upscale {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         lock(&self.stats).frames_in += 1;
         self.sync_controlled(&inbuf);
+        if let Some(error) = lock(&self.stream).failed.take() {
+            return Err(error);
+        }
+        if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
+            // BaseTransform marks what it is given next as this buffer is.
+            self.drain()?;
+        }
         if let Some(ready) = self.loader.poll() {
+            self.drain()?;
             self.adopt(&mut lock(&self.stream), ready);
         }
         if self.update_passthrough() {
             // Pools are for the one or the other.
             self.obj().reconfigure_src();
         }
-        self.parent_submit_input_buffer(is_discont, inbuf)
+        let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
+        if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
+            // The frame behind the gap is marked as such, and those before it are not.
+            self.drain()?;
+        }
+        Ok(submitted)
     }
 
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
         let begun = Instant::now();
-        if let Some(inbuf) = self.take_queued_buffer() {
+        let inbuf = self.take_queued_buffer();
+        if let Some(inbuf) = &inbuf {
             if self.obj().is_passthrough() {
                 lock(&self.stats).frames_out += 1;
-                return Ok(GenerateOutputSuccess::Buffer(inbuf));
+                return Ok(GenerateOutputSuccess::Buffer(inbuf.clone()));
             }
-            self.submit(&inbuf)?;
+            self.submit(inbuf)?;
         }
-        match self.emit()? {
-            Some(outbuf) => {
-                self.note_time(begun.elapsed());
-                Ok(GenerateOutputSuccess::Buffer(outbuf))
-            }
-            None => Ok(GenerateOutputSuccess::NoOutput),
+        if !self.is_due() {
+            return Ok(GenerateOutputSuccess::NoOutput);
         }
+        let Some(outbuf) = self.emit()? else { return Ok(GenerateOutputSuccess::NoOutput) };
+        if inbuf.is_some() {
+            self.note_time(begun.elapsed());
+        }
+        Ok(GenerateOutputSuccess::Buffer(outbuf))
     }
 }
 
@@ -364,6 +391,28 @@ impl Upscale {
     fn load(&self, request: Request, settings: &Settings) {
         let source = lock(&self.source).clone();
         self.loader.begin(self.obj().upcast_ref(), source, request, settings.engine_options());
+    }
+
+    /// Live sources must not wait for frames to come.
+    fn ask_whether_live(&self) {
+        let mut query = gst::query::Latency::new();
+        if self.obj().sink_pad().peer_query(&mut query) {
+            self.live.store(query.result().0, Ordering::SeqCst);
+        }
+    }
+
+    /// What a frame waits here in a live pipeline: for its own time and for those behind it.
+    fn latency(&self) -> gst::ClockTime {
+        let depth = self.depth() as u64;
+        let duration = lock(&self.negotiated).as_ref().and_then(Negotiated::frame_duration);
+        let took = lock(&self.latency).get();
+        took + duration.unwrap_or(took) * depth
+    }
+
+    pub(super) fn post_latency(&self) {
+        let message = gst::message::Latency::builder().src(&*self.obj()).build();
+        // Without a bus there is no one to tell.
+        let _ = self.obj().post_message(message);
     }
 
     fn refuse_caps(&self, failure: &Failure) {
@@ -392,6 +441,7 @@ impl Upscale {
         if passthrough == self.obj().is_passthrough() {
             return false;
         }
+        self.drain_before_event();
         self.obj().set_passthrough(passthrough);
         lock(&self.stream).forget();
         true

@@ -43,6 +43,9 @@
 //!   messages with the code `load-model`; the first frame waits for it, and a flush or a state
 //!   change ends that wait.
 //! - Late frames are dropped before inference while `qos` is true, which is the default here.
+//! - While one frame goes through the model, the one before it is packed and pushed and the one
+//!   behind it is compared, so no `queue` is needed around the element. For that it keeps a
+//!   frame back (`pipeline-depth`), but not when live.
 //! - In a live pipeline the time that a frame takes is reported as latency.
 //! - Interlaced video is refused: put `deinterlace` in front.
 //! - `scale=1 blend=0 grain=0` passes buffers through untouched.

@@ -100,6 +100,8 @@ pub(super) struct Settings {
     pub reuse: Reuse,
     pub reuse_tolerance: u32,
     pub reuse_refresh: u32,
+    /// −1: automatic.
+    pub pipeline_depth: i32,
     /// Milliseconds; 0: never.
     pub stats_interval: u32,
     pub cache_dir: String,
@@ -123,11 +125,15 @@ impl Default for Settings {
             reuse: Reuse::Exact,
             reuse_tolerance: 2,
             reuse_refresh: 250,
+            pipeline_depth: -1,
             stats_interval: 0,
             cache_dir: default_cache_dir(),
         }
     }
 }
+
+/// One frame is enough for the model never to wait for the other stages.
+const AUTOMATIC_DEPTH: usize = 1;
 
 fn default_cache_dir() -> String {
     let base = dirs::cache_dir().unwrap_or_else(std::env::temp_dir);
@@ -153,6 +159,7 @@ impl Settings {
             "reuse" => self.reuse.to_value(),
             "reuse-tolerance" => self.reuse_tolerance.to_value(),
             "reuse-refresh" => self.reuse_refresh.to_value(),
+            "pipeline-depth" => self.pipeline_depth.to_value(),
             "stats-interval" => self.stats_interval.to_value(),
             "cache-dir" => self.cache_dir.to_value(),
             _ => return None,
@@ -180,6 +187,7 @@ impl Settings {
             "reuse" => assign(&mut self.reuse, value),
             "reuse-tolerance" => assign(&mut self.reuse_tolerance, value),
             "reuse-refresh" => assign(&mut self.reuse_refresh, value),
+            "pipeline-depth" => assign(&mut self.pipeline_depth, value),
             "stats-interval" => assign(&mut self.stats_interval, value),
             "cache-dir" => {
                 let folder = value.get::<Option<String>>().ok().flatten();
@@ -194,6 +202,12 @@ impl Settings {
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             threads => threads as usize,
         }
+    }
+
+    /// Frames that may be in flight when one comes out.
+    pub fn depth(&self, live: bool) -> usize {
+        let automatic = if live { 0 } else { AUTOMATIC_DEPTH };
+        usize::try_from(self.pipeline_depth).unwrap_or(automatic)
     }
 
     pub fn open_options(&self) -> OpenOptions {
@@ -360,6 +374,17 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .minimum(1)
                 .maximum(u32::MAX)
                 .default_value(default.reuse_refresh)
+                .flags(playing)
+                .build(),
+            glib::ParamSpecInt::builder("pipeline-depth")
+                .nick("Pipeline depth")
+                .blurb(
+                    "Frames that may be at work beside the one that comes out; each delays the \
+                     output by a frame. -1: none when live, else what pays",
+                )
+                .minimum(-1)
+                .maximum(4)
+                .default_value(default.pipeline_depth)
                 .flags(playing)
                 .build(),
             glib::ParamSpecUInt::builder("stats-interval")

@@ -45,6 +45,15 @@ impl Negotiated {
         Ok(Self { input, output, from, to })
     }
 
+    /// How long a frame of the input is shown, where that is known.
+    pub fn frame_duration(&self) -> Option<gst::ClockTime> {
+        let rate = self.input.fps();
+        let frames = u64::try_from(rate.numer()).ok().filter(|frames| *frames > 0)?;
+        let seconds = u64::try_from(rate.denom()).ok()?;
+        let nanoseconds = gst::ClockTime::SECOND.nseconds().checked_mul(seconds)?;
+        Some(gst::ClockTime::from_nseconds(nanoseconds.div_ceil(frames)))
+    }
+
     /// Pixels of an input frame.
     pub fn pixels(&self) -> u64 {
         u64::from(self.from.width) * u64::from(self.from.height)
@@ -93,6 +102,8 @@ pub(super) struct Stream {
     pending: VecDeque<Pending>,
     /// The last output, where it may serve again.
     last: Option<gst::Buffer>,
+    /// Why frames could not be pushed when no one was there to be told.
+    pub failed: Option<gst::FlowError>,
 }
 
 impl Stream {
@@ -100,9 +111,14 @@ impl Stream {
         !matches!(self.engine, Engine::Missing)
     }
 
-    /// Goes on with `engine`; the one before is dropped, with all that is in flight.
+    /// Frames that have gone in and not come out.
+    pub fn in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Goes on with `engine`; the one before is dropped. No frame is in flight.
     pub fn set_engine(&mut self, engine: AnyEngine, regions_exact: bool) {
-        self.discard();
+        self.last = None;
         self.engine = Engine::Idle(engine);
         self.regions_exact = regions_exact;
     }
@@ -120,7 +136,7 @@ impl Stream {
 
     /// The next frame has nothing to do with those before; what is in flight is dropped.
     pub fn reset(&mut self) {
-        self.number = 0;
+        (self.number, self.failed) = (0, None);
         self.discard();
     }
 

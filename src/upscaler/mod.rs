@@ -24,7 +24,8 @@ use crate::{
 ///
 /// After an error nothing of the frames before is built on; those in flight are lost.
 pub trait Upscale: Send {
-    /// Takes a frame in, without waiting for those before it. `input` is not needed any longer
+    /// Takes a frame in, without waiting for those before it (but for once, when the model is
+    /// timed before the first regions are planned). `input` is not needed any longer
     /// then. However many are in flight, each holds memory for its enlarged picture: it is the
     /// caller who keeps them few.
     ///

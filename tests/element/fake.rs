@@ -16,7 +16,8 @@ use gstupscale::{
 };
 
 /// Understands the model names `x1` to `x9` (nearest neighbour), those with `slow` in front
-/// (which load once the gate is open), and one for each way to fail.
+/// (which load once the gate is open), with `stepped` (whose runs wait to be allowed), with
+/// `failing` (whose third run fails), and one for each way to fail to load.
 #[derive(Default)]
 pub struct Fake {
     gate: Mutex<bool>,
@@ -29,6 +30,33 @@ pub struct Fake {
     pub engines: Arc<AtomicUsize>,
     /// Pictures that went through an engine.
     pub runs: Arc<AtomicUsize>,
+    /// Pictures that may go through models with `stepped` in front.
+    pub steps: Arc<Steps>,
+}
+
+/// Lets as many runs go on as it is told.
+#[derive(Default)]
+pub struct Steps {
+    allowed: Mutex<usize>,
+    changed: Condvar,
+    /// Runs that wait or have gone on.
+    pub begun: AtomicUsize,
+}
+
+impl Steps {
+    pub fn allow(&self, runs: usize) {
+        *self.allowed.lock().unwrap() += runs;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let mut allowed = self.allowed.lock().unwrap();
+        while *allowed == 0 {
+            allowed = self.changed.wait(allowed).unwrap();
+        }
+        *allowed -= 1;
+    }
 }
 
 impl Fake {
@@ -103,6 +131,8 @@ impl EngineSource for Fake {
             info: model.info.clone(),
             engines: self.engines.clone(),
             runs: self.runs.clone(),
+            steps: model.name.starts_with("stepped").then(|| self.steps.clone()),
+            failing: model.name.starts_with("failing"),
         };
         Ok(LoadedEngine {
             infer: AnyEngine::Host(Box::new(infer)),
@@ -142,6 +172,8 @@ struct Nearest {
     info: ModelInfo,
     engines: Arc<AtomicUsize>,
     runs: Arc<AtomicUsize>,
+    steps: Option<Arc<Steps>>,
+    failing: bool,
 }
 
 impl Drop for Nearest {
@@ -156,7 +188,13 @@ impl Infer for Nearest {
     }
 
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), inference::Error> {
-        self.runs.fetch_add(1, Ordering::SeqCst);
+        if let Some(steps) = &self.steps {
+            steps.wait();
+        }
+        if self.runs.fetch_add(1, Ordering::SeqCst) == 2 && self.failing {
+            let why = "the test wants it so".into();
+            return Err(inference::Error::Runtime { task: "run a model", why });
+        }
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);
         for channel in 0..input.channels() {

@@ -14,6 +14,7 @@ mod metas;
 mod model_loading;
 mod negotiation;
 mod passthrough;
+mod pipelining;
 mod pixels;
 mod properties;
 mod reuse;

@@ -48,6 +48,9 @@ fn properties_have_the_promised_types_ranges_and_defaults() {
     check::<glib::ParamSpecUInt64>("memory-limit", false, |spec| {
         assert_eq!(spec.default_value(), 0);
     });
+    check::<glib::ParamSpecInt>("pipeline-depth", true, |spec| {
+        assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (-1, 4, -1));
+    });
     for (name, default) in [("blend", 1.0), ("grain", 0.0)] {
         check::<glib::ParamSpecDouble>(name, true, |spec| {
             assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (0.0, 1.0, default));
@@ -75,6 +78,7 @@ fn every_property_keeps_the_value_that_it_is_given() {
         ("memory-limit", "5000000000"),
         ("blend", "0.25"),
         ("grain", "0.75"),
+        ("pipeline-depth", "3"),
         ("cache-dir", "/somewhere"),
     ] {
         element.set_property_from_str(name, value);
