@@ -160,7 +160,7 @@ fn what_no_backend_does_is_refused_by_name() {
     let load = |backend, precision| Engine::load(&model, &options(backend, precision), &Quiet);
     for backend in [Backend::TensorRt, Backend::Cuda] {
         let error = load(backend, Precision::Auto).err();
-        assert!(matches!(error, Some(Error::NotBuiltIn { backend: b }) if b == backend));
+        assert!(matches!(error, Some(Error::Unavailable { backend: b, .. }) if b == backend));
     }
     for (backend, precision) in [
         (Backend::Cpu, Precision::Fp16),

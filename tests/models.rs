@@ -234,7 +234,12 @@ mod running {
     #[test]
     fn half_precision_and_fixed_sizes_stay_close() {
         let model = Model::open("builtin").unwrap();
-        let layout = Layout { element: Element::F16, batch: Some(1), size: Some((16, 12)) };
+        let layout = Layout {
+            element: Element::F16,
+            batch: Some(1),
+            size: Some((16, 12)),
+            ..Layout::default()
+        };
         let onnx = model.onnx_at(layout).unwrap();
         let mut half = Model { onnx, digest: "half".into(), ..model.clone() };
         half.info.fixed_size = layout.size;

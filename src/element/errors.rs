@@ -67,7 +67,7 @@ impl Failure {
             Self::Inference(error) | Self::Upscaler(upscaler::Error::Inference(error)) => {
                 match error {
                     inference::Error::NoLibrary { .. } => Library(LibraryError::Init),
-                    inference::Error::NotBuiltIn { .. }
+                    inference::Error::Unavailable { .. }
                     | inference::Error::NoProvider { .. }
                     | inference::Error::Precision { .. } => Library(LibraryError::Settings),
                     inference::Error::OutOfMemory => Resource(ResourceError::NoSpaceLeft),

@@ -17,27 +17,12 @@ use super::{
     lock,
 };
 use crate::{
-    inference::{self, AnyEngine, Engine, EngineOptions, Monitor},
+    inference::{self, EngineOptions, LoadedEngine, Monitor},
     model::{self, Model, OpenOptions},
 };
 
 /// The `code` of this element's `progress` messages.
 const PROGRESS_CODE: &str = "load-model";
-
-/// An engine, and how it runs.
-pub struct LoadedEngine {
-    pub infer: AnyEngine,
-    /// Never `Auto`.
-    pub backend: inference::Backend,
-    /// Never `Auto`.
-    pub precision: inference::Precision,
-    /// See [`upscaler::Settings::regions_exact`](crate::upscaler::Settings::regions_exact).
-    pub regions_exact: bool,
-    /// Anything the user should know of, such as a precision that was asked for in vain.
-    pub remark: Option<String>,
-    /// Backends that were tried before this one, and why each is not in use.
-    pub fallbacks: Vec<String>,
-}
 
 /// Where models and engines come from.
 pub trait EngineSource: Send + Sync {
@@ -47,7 +32,7 @@ pub trait EngineSource: Send + Sync {
     /// As there.
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error>;
 
-    /// See [`Engine::load`].
+    /// See [`inference::load`].
     ///
     /// # Errors
     /// As there.
@@ -73,22 +58,7 @@ impl EngineSource for OnnxRuntime {
         options: &EngineOptions,
         monitor: &dyn Monitor,
     ) -> Result<LoadedEngine, inference::Error> {
-        let mut engine = Engine::load(model, options, monitor)?;
-        let regions_exact = match model.info.halo {
-            Some(halo) if !monitor.cancelled() => {
-                monitor.progress(90, "Proving that regions equal the whole");
-                inference::regions_are_exact(&mut engine, halo, &options.cache_dir)?
-            }
-            _ => false,
-        };
-        Ok(LoadedEngine {
-            backend: engine.backend(),
-            precision: engine.precision(),
-            remark: engine.remark().map(str::to_owned),
-            regions_exact,
-            fallbacks: Vec::new(),
-            infer: AnyEngine::Host(Box::new(engine)),
-        })
+        inference::load(model, options, monitor)
     }
 }
 

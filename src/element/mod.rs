@@ -70,7 +70,8 @@ mod stats;
 mod stream;
 mod video_info;
 
-pub use loader::{EngineSource, LoadedEngine};
+pub use crate::inference::LoadedEngine;
+pub use loader::EngineSource;
 pub use settings::{Backend, Precision};
 
 glib::wrapper! {

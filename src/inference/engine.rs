@@ -1,4 +1,9 @@
-//! The engine: loading a model onto the best backend, and running it.
+//! The engine on the processor: loading a model onto the best backend, and running it.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::{
     Backend, EngineOptions, Error, Infer, Monitor, Precision, int8,
@@ -22,7 +27,8 @@ pub struct Engine {
 
 impl Engine {
     /// Builds the session for `model` on the backend that `options` name, or on the fastest that
-    /// works, and proves it by a run. The first load of a model with [`Backend::Auto`] or
+    /// works, of those that the processor has ([`load`](super::load) has the GPU's too), and
+    /// proves it by a run. The first load of a model with [`Backend::Auto`] or
     /// [`Precision::Auto`] measures the candidates, which takes some seconds; the answer is kept
     /// in [`EngineOptions::cache_dir`].
     ///
@@ -33,17 +39,35 @@ impl Engine {
         options: &EngineOptions,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        let progress = Progress(monitor);
+        let progress = Progress::new(monitor);
         progress.step(0, "loading ONNX Runtime")?;
-        let candidates = selection::candidates(options)?;
-        let engine = match candidates[..] {
-            [Candidate { precision: Precision::Int8, .. }] => {
-                int8::load(model, options, &progress)?
-            }
-            _ => selection::best(model, &candidates, options, &progress)?,
-        };
+        let engine = Self::load_with(model, options, &progress)?;
         progress.step(100, "ready")?;
         Ok(engine)
+    }
+
+    /// Likewise, as a part of a load.
+    pub(super) fn load_with(
+        model: &Model,
+        options: &EngineOptions,
+        progress: &Progress<'_>,
+    ) -> Result<Self, Error> {
+        let candidates = selection::candidates(options)?;
+        let engine = match candidates[..] {
+            [Candidate { precision: Precision::Int8, .. }] => int8::load(model, options, progress)?,
+            _ => selection::best(model, &candidates, options, progress)?,
+        };
+        Ok(engine)
+    }
+
+    /// What others are held against: fp32 by ONNX Runtime itself, with as many threads as there
+    /// are processors.
+    pub(super) fn build_on_cpu(model: &Model, cache_dir: &Path) -> Result<Self, Error> {
+        let (backend, precision) = (Backend::Cpu, Precision::Fp32);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let cache_dir = cache_dir.to_owned();
+        let options = EngineOptions { backend, precision, device_id: 0, threads, cache_dir };
+        Self::build(model, Candidate { backend, precision }, &options)
     }
 
     /// Builds and warms up the session of one candidate.
@@ -100,17 +124,34 @@ impl Infer for Engine {
     }
 }
 
-/// Where a load stands.
-pub(super) struct Progress<'a>(&'a dyn Monitor);
+/// Where a load stands. It never goes back, though one backend after the other may be tried.
+pub(super) struct Progress<'a> {
+    monitor: &'a dyn Monitor,
+    percent: AtomicU32,
+}
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    pub fn new(monitor: &'a dyn Monitor) -> Self {
+        Self { monitor, percent: AtomicU32::new(0) }
+    }
+
     /// Reports the next step, unless the load is to be given up.
     pub fn step(&self, percent: u32, what: &str) -> Result<(), Error> {
-        if self.0.cancelled() {
+        if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        self.0.progress(percent, what);
+        self.tell(percent, what);
         Ok(())
+    }
+
+    /// Reports how far the step at hand is.
+    pub fn tell(&self, percent: u32, what: &str) {
+        let before = self.percent.fetch_max(percent, Ordering::SeqCst);
+        self.monitor.progress(percent.max(before), what);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.monitor.cancelled()
     }
 }
 

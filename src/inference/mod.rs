@@ -1,11 +1,14 @@
 //! ONNX Runtime: finding its library, the provider chain, sessions.
 
 mod cache;
+mod chain;
 mod cpu;
 mod device;
 mod engine;
+mod gpu;
 mod int8;
 mod library;
+mod load;
 mod picture;
 mod probe;
 mod quantization;
@@ -17,12 +20,13 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{frame::Image, model::ModelInfo};
+use crate::{cuda, frame::Image, model::ModelInfo};
 
 pub use device::{AnyEngine, DeviceBatch, InferOnDevice, Samples};
 pub use engine::Engine;
 use library::Library;
 pub use library::environment;
+pub use load::{LoadedEngine, load};
 pub use probe::regions_are_exact;
 
 /// What runs a model's arithmetic.
@@ -95,8 +99,8 @@ pub enum Error {
         "ONNX Runtime was not found; looked at {searched}: set ORT_DYLIB_PATH to libonnxruntime.so"
     )]
     NoLibrary { searched: String },
-    #[error("backend {backend} is not built in yet: use backend=auto or backend=cpu")]
-    NotBuiltIn { backend: Backend },
+    #[error("backend {backend} cannot be had ({reasons}): use backend=auto")]
+    Unavailable { backend: Backend, reasons: String },
     #[error("backend {backend} cannot do precision {precision}: {why}")]
     Precision { backend: Backend, precision: Precision, why: String },
     #[error(
@@ -107,6 +111,8 @@ pub enum Error {
     Shape { channels: usize, width: u64, height: u64, why: String },
     #[error("memory ran out while running the model")]
     OutOfMemory,
+    #[error(transparent)]
+    Gpu(cuda::Error),
     #[error("loading was cancelled")]
     Cancelled,
     #[error("ONNX Runtime could not {task}: {why}")]
@@ -143,6 +149,15 @@ pub trait Infer: Send {
     /// Empty: nothing is to be kept.
     fn identity(&self) -> &str {
         ""
+    }
+}
+
+impl From<cuda::Error> for Error {
+    fn from(error: cuda::Error) -> Self {
+        match error {
+            cuda::Error::OutOfMemory { .. } => Self::OutOfMemory,
+            error => Self::Gpu(error),
+        }
     }
 }
 

@@ -41,13 +41,16 @@ impl std::fmt::Display for Candidate {
 /// the library and the processor can do.
 ///
 /// # Errors
-/// [`Error::NotBuiltIn`] or [`Error::Precision`] where they allow nothing.
+/// [`Error::Unavailable`] or [`Error::Precision`] where they allow nothing.
 pub(super) fn candidates(options: &EngineOptions) -> Result<Vec<Candidate>, Error> {
     use {Backend as B, Precision as P};
     let EngineOptions { backend, precision, .. } = *options;
     let cannot = |why: &str| Err(Error::Precision { backend, precision, why: why.into() });
     let wanted: &[(B, P)] = match (backend, precision) {
-        (B::TensorRt | B::Cuda, _) => return Err(Error::NotBuiltIn { backend }),
+        (B::TensorRt | B::Cuda, _) => {
+            let reasons = "only the processor is asked here".into();
+            return Err(Error::Unavailable { backend, reasons });
+        }
         (B::Auto, P::Auto) => &[(B::Cpu, P::Fp32), (B::OpenVino, P::Fp32), (B::OpenVino, P::Bf16)],
         (B::Auto, P::Fp32) => &[(B::Cpu, P::Fp32), (B::OpenVino, P::Fp32)],
         (B::Cpu, P::Auto | P::Fp32) => &[(B::Cpu, P::Fp32)],
@@ -122,7 +125,10 @@ pub(super) fn best(
             cache::write(&folder, &key, &race);
             Ok(engines.swap_remove(index))
         }
-        None => Err(failure.unwrap_or(Error::NotBuiltIn { backend: options.backend })),
+        None => Err(failure.unwrap_or_else(|| {
+            let reasons = "no candidate ran".into();
+            Error::Unavailable { backend: options.backend, reasons }
+        })),
     }
 }
 
@@ -223,10 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_is_not_built_in_is_named() {
+    fn the_gpus_backends_are_not_the_processors() {
         for backend in [Backend::TensorRt, Backend::Cuda] {
             let error = ask(backend, Precision::Auto).unwrap_err();
-            assert!(matches!(error, Error::NotBuiltIn { backend: named } if named == backend));
+            assert!(matches!(error, Error::Unavailable { backend: named, .. } if named == backend));
         }
     }
 }

@@ -48,13 +48,7 @@ impl Session {
         let session = builder(library, model, candidate, options)
             .and_then(|mut builder| builder.commit_from_memory(&model.onnx))
             .map_err(|error| runtime_error("load the model", &error))?;
-        let name = |outlets: &[ort::value::Outlet]| {
-            outlets.first().and_then(|outlet| CString::new(outlet.name()).ok())
-        };
-        let (Some(input), Some(output)) = (name(session.inputs()), name(session.outputs())) else {
-            let why = "it has no input or no output".into();
-            return Err(Error::Runtime { task: "load the model", why });
-        };
+        let (input, output) = names(&session)?;
         Ok(Self { session, input, output, memory: MemoryInfo::default(), info: model.info.clone() })
     }
 
@@ -71,7 +65,7 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
-        check_shape(&self.info, input)?;
+        check(&self.info, input)?;
         let mut run = || -> ort::Result<Vec<f32>> {
             let from = TensorRef::from_array_view((shape(input), input.data()))?;
             let outputs = self.session.run(ort::inputs![from])?;
@@ -90,7 +84,7 @@ impl Session {
     /// [`Error::Shape`] for a picture that the model does not take, [`Error::OutOfMemory`], or
     /// [`Error::Runtime`].
     pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
-        check_shape(&self.info, input)?;
+        check(&self.info, input)?;
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);
         self.run_tensors(input, output).map_err(|error| runtime_error("run the model", &error))
@@ -130,14 +124,38 @@ impl Session {
     }
 }
 
+/// The names of a session's input and output.
+///
+/// # Errors
+/// [`Error::Runtime`] where one is missing.
+pub(super) fn names(session: &OrtSession) -> Result<(CString, CString), Error> {
+    let name = |outlets: &[ort::value::Outlet]| {
+        outlets.first().and_then(|outlet| CString::new(outlet.name()).ok())
+    };
+    name(session.inputs()).zip(name(session.outputs())).ok_or_else(|| {
+        let why = "it has no input or no output".into();
+        Error::Runtime { task: "load the model", why }
+    })
+}
+
 /// N, C, H, W.
 fn shape(image: &Image) -> [i64; 4] {
     [1, image.channels() as i64, image.height() as i64, image.width() as i64]
 }
 
-fn check_shape(info: &ModelInfo, input: &Image) -> Result<(), Error> {
-    let (width, height) = (input.width() as u64, input.height() as u64);
-    let why = if input.channels() != info.channels.count() {
+fn check(info: &ModelInfo, input: &Image) -> Result<(), Error> {
+    check_shape(info, input.channels(), input.width() as u64, input.height() as u64)
+}
+
+/// # Errors
+/// [`Error::Shape`] for a picture that the model does not take.
+pub(super) fn check_shape(
+    info: &ModelInfo,
+    channels: usize,
+    width: u64,
+    height: u64,
+) -> Result<(), Error> {
+    let why = if channels != info.channels.count() {
         format!("it takes {} channels", info.channels.count())
     } else if let Some((w, h)) =
         info.fixed_size.filter(|&(w, h)| (u64::from(w), u64::from(h)) != (width, height))
@@ -150,7 +168,7 @@ fn check_shape(info: &ModelInfo, input: &Image) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::Shape { channels: input.channels(), width, height, why })
+    Err(Error::Shape { channels, width, height, why })
 }
 
 fn builder(

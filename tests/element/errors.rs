@@ -54,10 +54,10 @@ fn a_model_that_cannot_be_loaded_fails_the_first_frame() {
 }
 
 #[test]
-fn a_backend_that_is_not_built_in_is_an_error() {
+fn a_backend_that_cannot_be_had_is_an_error() {
     for backend in ["tensorrt", "cuda", "openvino"] {
         let properties = format!("backend={backend}");
-        fails_to_load(&properties, LibraryError::Settings, "not built in");
+        fails_to_load(&properties, LibraryError::Settings, "cannot be had");
     }
 }
 

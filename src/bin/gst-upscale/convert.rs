@@ -34,7 +34,8 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 pub fn convert(name: &str, output: &Path, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let model = Model::open(name)?;
     let element = if arguments.half { Element::F16 } else { Element::F32 };
-    let layout = Layout { element, batch: arguments.batch, size: arguments.size };
+    let layout =
+        Layout { element, batch: arguments.batch, size: arguments.size, ..Layout::default() };
     let bytes = match (&model.graph, &model.external) {
         // Weights that lie in other files come along.
         (Some(graph), Some(_)) => onnx::write(graph, layout)?,

@@ -76,7 +76,8 @@ fn a_written_graph_reads_back_the_same() {
 
 #[test]
 fn half_precision_keeps_float_ends_and_float_scales() {
-    let layout = Layout { element: Element::F16, batch: Some(2), size: Some((64, 48)) };
+    let layout =
+        Layout { element: Element::F16, batch: Some(2), size: Some((64, 48)), ..Layout::default() };
     let read = import(Path::new("test.onnx"), &write(&network(3), layout).unwrap()).unwrap();
     assert_eq!(read.ends, [Element::F32; 2]);
     assert_eq!(read.graph.input_dims, [Some(2), Some(3), Some(48), Some(64)]);

@@ -19,9 +19,10 @@ use crate::model::{Attribute, Element, Graph, Node, Tensor};
 /// What the written model is to look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
-    /// F32, or F16 for half-precision weights and arithmetic. Input and output are float32
-    /// either way.
+    /// F32, or F16 for half-precision weights and arithmetic.
     pub element: Element,
+    /// The type of input and output: F32, or F16, which `element` then has to be too.
+    pub ends: Element,
     /// Frames a batch; `None`: as many as come (or the only number that the model takes).
     pub batch: Option<u32>,
     /// Width and height of the input; `None`: any that the model takes.
@@ -30,27 +31,32 @@ pub struct Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { element: Element::F32, batch: None, size: None }
+        Self { element: Element::F32, ends: Element::F32, batch: None, size: None }
     }
 }
 
 const FLOAT: i64 = DataType::Float as i64;
 const FLOAT16: i64 = DataType::Float16 as i64;
 
-/// `graph` as an ONNX model with input and output in float32.
+/// `graph` as an ONNX model.
 ///
 /// # Errors
 /// Why the graph cannot be written so, as the end of a sentence.
 pub fn write(graph: &Graph, layout: Layout) -> Result<Bytes, String> {
     let half = layout.element == Element::F16;
+    let ends = match layout.ends {
+        Element::F16 if half => DataType::Float16,
+        Element::F16 => return Err("half-precision ends need half-precision arithmetic".into()),
+        _ => DataType::Float,
+    };
     let names = ["batch", "channels", "out_height", "out_width"];
     let mut proto = GraphProto {
         name: "upscale".into(),
-        input: vec![float_value(&graph.input, &dims(graph, layout))],
-        output: vec![float_value(&graph.output, &names.map(Dim::Free))],
+        input: vec![value(&graph.input, &dims(graph, layout), ends)],
+        output: vec![value(&graph.output, &names.map(Dim::Free), ends)],
         ..Default::default()
     };
-    if half {
+    if half && ends == DataType::Float {
         // Between the two casts the graph's own names stay; the ends get new ones.
         let inner_input = graph.fresh_name("input:half");
         let inner_output = graph.fresh_name("output:half");
@@ -149,6 +155,10 @@ pub(super) fn dims(graph: &Graph, layout: Layout) -> Vec<Dim> {
 }
 
 pub(super) fn float_value(name: &str, dims: &[Dim]) -> ValueInfoProto {
+    value(name, dims, DataType::Float)
+}
+
+fn value(name: &str, dims: &[Dim], element: DataType) -> ValueInfoProto {
     let dim = |dim: &Dim| Dimension {
         value: Some(match dim {
             Dim::Free(name) => dimension::Value::DimParam((*name).into()),
@@ -157,7 +167,7 @@ pub(super) fn float_value(name: &str, dims: &[Dim]) -> ValueInfoProto {
         ..Default::default()
     };
     let tensor = type_proto::Tensor {
-        elem_type: DataType::Float.into(),
+        elem_type: element.into(),
         shape: Some(TensorShapeProto { dim: dims.iter().map(dim).collect() }),
     };
     ValueInfoProto {

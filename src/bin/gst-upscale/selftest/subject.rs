@@ -75,7 +75,7 @@ pub fn subjects(arguments: &Arguments) -> Vec<Subject> {
 pub fn is_absence(error: &Error, asked: bool) -> bool {
     match error {
         Error::Precision { .. } => true,
-        Error::NoLibrary { .. } | Error::NotBuiltIn { .. } | Error::NoProvider { .. } => !asked,
+        Error::NoLibrary { .. } | Error::Unavailable { .. } | Error::NoProvider { .. } => !asked,
         _ => false,
     }
 }

@@ -1,0 +1,60 @@
+//! Telling how far a build is that says nothing of itself: by how long the last one took.
+
+use std::{sync::mpsc, thread, time::Duration, time::Instant};
+
+use super::super::engine::Progress;
+
+/// Between two messages.
+const TICK: Duration = Duration::from_secs(1);
+/// Percent of a load that building begins and ends at.
+const RANGE: (u32, u32) = (10, 80);
+
+/// Runs `work`, and tells once a second how long it has taken, of how long.
+pub(super) fn telling<T>(
+    progress: &Progress<'_>,
+    what: &str,
+    last: Option<Duration>,
+    work: impl FnOnce() -> T,
+) -> T {
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let (done, waiting) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while waiting.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let (percent, time) = standing(begun.elapsed(), last);
+                progress.tell(percent, &format!("{what}: {time}"));
+            }
+        });
+        let worked = work();
+        drop(done);
+        worked
+    })
+}
+
+fn standing(elapsed: Duration, last: Option<Duration>) -> (u32, String) {
+    let (from, to) = RANGE;
+    let elapsed = elapsed.as_secs();
+    let Some(last) = last.map(|last| last.as_secs().max(1)) else {
+        return (from, format!("{elapsed} s; the first time takes minutes"));
+    };
+    let share = elapsed.min(last) * u64::from(to - from) / last;
+    let percent = from + u32::try_from(share).unwrap_or(0);
+    (percent, format!("{elapsed} s of about {last} s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_follow_the_last_builds_time_and_end_below_the_next_step() {
+        let at = |elapsed, last| standing(Duration::from_secs(elapsed), last);
+        let last = Some(Duration::from_secs(100));
+        assert_eq!(at(0, last), (10, "0 s of about 100 s".into()));
+        assert_eq!(at(50, last).0, 45);
+        assert_eq!(at(1000, last).0, 80);
+        let (percent, text) = at(7, None);
+        assert!(percent == 10 && text.starts_with("7 s"), "{text}");
+        assert_eq!(at(3, Some(Duration::ZERO)).0, 80);
+    }
+}
