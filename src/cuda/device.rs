@@ -178,7 +178,7 @@ impl Device {
     }
 
     /// Waits until nothing runs on the streams, or nothing ever will.
-    pub(super) fn settle(&self) {
+    pub fn settle(&self) {
         for stream in [&self.upload, &self.compute, &self.download] {
             // An error means that the GPU was lost, and with it the work.
             let _ = stream.synchronize();

@@ -37,6 +37,20 @@ impl ChangedMap {
         map
     }
 
+    /// Blocks whose bits are set in `words`, which lie as [`words`](Self::words) has them; those
+    /// that are missing are not.
+    pub fn of_words(width: u32, height: u32, words: &[u64]) -> Self {
+        let mut map = Self::all(width, height);
+        let words = words.iter().copied().chain(std::iter::repeat(0));
+        map.words.iter_mut().zip(words).for_each(|(mine, word)| *mine &= word);
+        map
+    }
+
+    /// Rows of whole words, from the top; columns from the lowest bit of a row's first word on.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// Blocks that hold a pixel of any of `rects`.
     pub fn of_rects(rects: &[Rect], width: u32, height: u32) -> Self {
         let mut map = Self::none(width, height);
@@ -159,6 +173,15 @@ mod tests {
         assert_eq!(map.count(), 10 + 1 + 10);
         assert_eq!(map.runs(0).count(), 0);
         assert_eq!(map.pixels(&(190..200), 1), Rect::new(1520, 8, 77, 8));
+    }
+
+    #[test]
+    fn words_go_there_and_back_and_bits_beyond_the_frame_are_dropped() {
+        let map = ChangedMap::of_rects(&[Rect::new(7, 15, 900, 9)], 1000, 40);
+        assert_eq!(ChangedMap::of_words(1000, 40, map.words()), map);
+        let all = ChangedMap::of_words(1000, 40, &[u64::MAX; 99]);
+        assert_eq!(all, ChangedMap::all(1000, 40));
+        assert!(ChangedMap::of_words(1000, 40, &[]).is_empty());
     }
 
     #[test]

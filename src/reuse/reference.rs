@@ -22,6 +22,19 @@ pub enum Mode {
     },
 }
 
+impl Mode {
+    /// The largest difference that is no change, in 8-bit steps, and the blocks (not pixels) for
+    /// which it is 0 all the same, at the `number`th comparison of a frame of as many blocks.
+    pub(crate) fn limits(self, number: u64, columns: u32, rows: u32) -> (u8, Rect) {
+        let Self::Tolerant { tolerance, refresh } = self else { return (0, Rect::default()) };
+        let due = refresh::due(number, refresh, columns, rows);
+        let rect = due.map(|(across, down)| {
+            Rect::new(across.start, down.start, across.end - across.start, down.end - down.start)
+        });
+        (tolerance, rect.unwrap_or_default())
+    }
+}
+
 /// What the picture on the canvas was computed from.
 #[derive(Clone, Debug)]
 pub struct Reference {
@@ -77,17 +90,11 @@ impl Reference {
             return Ok(ChangedMap::all(width, height));
         }
         let mut map = ChangedMap::none(width, height);
-        let (tolerance, due) = match mode {
-            Mode::Exact => (0, None),
-            Mode::Tolerant { tolerance, refresh } => {
-                let due = refresh::due(self.frames, refresh, map.columns(), map.rows());
-                (tolerance, due)
-            }
-        };
+        let (tolerance, due) = mode.limits(self.frames, map.columns(), map.rows());
         self.frames += 1;
         for row in 0..map.rows() {
-            let due = due.as_ref().filter(|(_, rows)| rows.contains(&row));
-            let due = due.map_or(0..0, |(columns, _)| columns.clone());
+            let is_due = (due.y..due.bottom()).contains(&row);
+            let due = if is_due { due.x..due.right() } else { 0..0 };
             self.compare_row(frame, row, tolerance, &due, &mut map);
         }
         Ok(map)

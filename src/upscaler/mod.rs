@@ -6,8 +6,11 @@
 //! again. A caller that submits a frame before it takes the one before has both at work at once.
 
 mod cpu;
+pub mod cuda;
+mod enlargement;
 mod memory;
 mod region;
+mod schedule;
 
 pub use cpu::Upscaler;
 pub use region::{Geometry, Region};
@@ -155,6 +158,9 @@ pub enum Error {
     Frame(#[from] crate::frame::Error),
     #[error(transparent)]
     Inference(#[from] inference::Error),
+    /// [`OutOfMemory`](crate::cuda::Error::OutOfMemory) where another backend may still go.
+    #[error(transparent)]
+    Device(#[from] crate::cuda::Error),
     #[error(
         "not enough memory even for regions of {side} pixels: raise memory-limit or use a smaller model"
     )]

@@ -2,69 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::super::FrameParams;
-use crate::frame::{
-    Band, Channels, Companion, Error, FrameInfo, FrameMut, FrameRef, Grain, Image, Packer, Part,
-    Rect, Resampler, Unpacker, blend_row,
-};
+use super::super::{FrameParams, enlargement::Enlargement};
+use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, Part, Rect, blend_row};
 
 /// Output rows that are finished at a time: few enough that their floats stay in the cache.
 const BAND_ROWS: u32 = 32;
 
 /// Everything between the canvas and the output's planes, set up once per caps.
 pub(super) struct Finish {
-    output: FrameInfo,
-    /// The canvas's size over the input's.
-    factor: u32,
-    unpacker: Unpacker,
-    packer: Packer,
-    /// From the canvas.
-    canvas: Resampler,
-    /// From the input: the Lanczos enlargement that the model's picture is blended over.
-    input: Resampler,
-    /// From the planes that do not go through the model: chroma of luma models, alpha.
-    companions: Vec<Resampler>,
+    pub(super) way: Enlargement,
 }
 
 impl Finish {
-    pub(super) fn new(
-        input: FrameInfo,
-        output: FrameInfo,
-        channels: Channels,
-        factor: u32,
-    ) -> Result<Self, Error> {
-        let unpacker = Unpacker::new(input, channels)?;
-        let packer = Packer::new(output, channels)?;
-        let enlarge = |(from, to): (&Companion, &Companion)| Resampler::between(from, to);
-        let size = (output.width, output.height);
-        Ok(Self {
-            canvas: Resampler::new((input.width * factor, input.height * factor), size),
-            input: Resampler::new((input.width, input.height), size),
-            companions: unpacker
-                .companions()
-                .iter()
-                .zip(packer.companions())
-                .map(enlarge)
-                .collect(),
-            output,
-            factor,
-            unpacker,
-            packer,
-        })
-    }
-
-    /// The output pixels that change where the input pixels of `rect` and their part of the
-    /// canvas do.
-    pub(super) fn dependents(&self, rect: Rect) -> Rect {
-        let companions = self.unpacker.companions().iter().zip(self.packer.companions());
-        let around = self.packer.dependents(
-            self.canvas.dependents(rect.scaled(self.factor)).union(&self.input.dependents(rect)),
-        );
-        companions.zip(&self.companions).fold(around, |all, ((from, to), resampler)| {
-            all.union(&to.grid.pixels(resampler.dependents(from.grid.samples(rect))))
-        })
-    }
-
     /// Writes `rects` of `output`; the rest of it is copied from `previous`, the output of the
     /// frame before, which `rects` may leave out only where that is given.
     pub(super) fn run(
@@ -105,17 +54,17 @@ impl Finish {
     ) -> Result<(), Error> {
         let Scratch { main, lanczos, source, companions } = scratch;
         let main =
-            self.main(canvas, frame, params, self.packer.needed(rect), main, lanczos, source)?;
-        companions.resize_with(self.companions.len(), Image::default);
+            self.main(canvas, frame, params, self.way.packer.needed(rect), main, lanczos, source)?;
+        companions.resize_with(self.way.companions.len(), Image::default);
         let mut parts = Vec::with_capacity(companions.len());
-        for (index, (resampler, out)) in self.companions.iter().zip(companions).enumerate() {
-            let wanted = self.packer.needed_companion(index, rect);
+        for (index, (resampler, out)) in self.way.companions.iter().zip(companions).enumerate() {
+            let wanted = self.way.packer.needed_companion(index, rect);
             let needed = resampler.needed(wanted);
-            self.unpacker.unpack_companion(index, frame, needed, source)?;
+            self.way.unpacker.unpack_companion(index, frame, needed, source)?;
             resampler.resample(Part::new(source, needed.x, needed.y), wanted, out)?;
             parts.push(Part::new(out, wanted.x, wanted.y));
         }
-        self.packer.pack(main, &parts, rect, band)
+        self.way.packer.pack(main, &parts, rect, band)
     }
 
     /// The finished main picture of output pixels `rect`: the canvas itself where nothing is to
@@ -132,17 +81,17 @@ impl Finish {
         source: &mut Image,
     ) -> Result<Part<'a>, Error> {
         let untouched = params.blend >= 1.0 && params.grain <= 0.0;
-        if untouched && self.canvas.is_identity() {
+        if untouched && self.way.canvas.is_identity() {
             return Ok(Part::whole(canvas));
         }
         if params.blend > 0.0 {
-            self.canvas.resample(Part::whole(canvas), rect, out)?;
+            self.way.canvas.resample(Part::whole(canvas), rect, out)?;
         }
         if params.blend < 1.0 {
-            let needed = self.input.needed(rect);
-            self.unpacker.unpack(frame, needed, source)?;
+            let needed = self.way.input.needed(rect);
+            self.way.unpacker.unpack(frame, needed, source)?;
             let target = if params.blend > 0.0 { &mut *lanczos } else { &mut *out };
-            self.input.resample(Part::new(source, needed.x, needed.y), rect, target)?;
+            self.way.input.resample(Part::new(source, needed.x, needed.y), rect, target)?;
             if params.blend > 0.0 {
                 blend_row(lanczos.data(), out.data_mut(), params.blend);
             }
@@ -151,11 +100,6 @@ impl Finish {
             Grain::new(params.grain, params.number).apply(out, rect.x, rect.y);
         }
         Ok(Part::new(out, rect.x, rect.y))
-    }
-
-    /// The whole output.
-    pub(super) fn whole(&self) -> Rect {
-        Rect::of_size(self.output.width, self.output.height)
     }
 }
 

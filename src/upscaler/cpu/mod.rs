@@ -18,7 +18,10 @@ use self::{
     canvas::Canvas, finish::Finish, infer::Inference, job::Job, prepare::Prepare, spares::Spares,
     worker::Worker,
 };
-use super::{Error, FrameParams, FrameReport, Geometry, Next, Settings, Upscale, memory};
+use super::{
+    Error, FrameParams, FrameReport, Geometry, Next, Settings, Upscale, enlargement::Enlargement,
+    memory,
+};
 use crate::{
     frame::{FrameInfo, FrameMut, FrameRef},
     inference::{AnyEngine, Infer},
@@ -77,7 +80,7 @@ impl Upscaler {
             flights: VecDeque::new(),
             next: None,
             canvas: Canvas::new(model.factor, spares),
-            finish: Finish::new(input, output, model.channels, model.factor)?,
+            finish: Finish { way: Enlargement::new(input, output, model.channels, model.factor)? },
             pool,
             input,
         })
@@ -119,10 +122,10 @@ impl Upscaler {
         let (canvas, finish) = (&self.canvas, &self.finish);
         let (rects, previous) = match (&job.stale, previous) {
             (Some(stale), Some(previous)) => {
-                let rects = stale.iter().map(|rect| finish.dependents(*rect)).collect();
+                let rects = stale.iter().map(|rect| finish.way.dependents(*rect)).collect();
                 (rects, Some(previous))
             }
-            _ => (vec![finish.whole()], None),
+            _ => (vec![finish.way.whole()], None),
         };
         let source = job.frame(self.input);
         self.pool.install(|| {

@@ -4,49 +4,26 @@
 use std::time::Instant;
 
 use super::{
-    super::{Error, FrameParams, FrameReport, Geometry, Region, Reuse, Settings, memory},
+    super::{
+        Error, FrameParams, FrameReport, Geometry, Region, Reuse, Settings, memory,
+        schedule::{self, Schedule, Stale},
+    },
     job::{Job, Part, Update},
     spares::Spares,
 };
 use crate::{
     frame::{FrameInfo, FrameRef, Rect, Unpacker},
     model::ModelInfo,
-    reuse::{self, ChangedMap, CostModel, Dependence, Mode, Plan, Planner, Reference, Shapes},
+    reuse::{ChangedMap, CostModel, Mode, Reference},
 };
-
-/// Side of the region whose time tells, beside a whole frame's, what a call costs.
-const TIMING_SIDE: u32 = 64;
 
 /// Knows what the canvas was computed from, or will be once the frames in flight are finished.
 pub(super) struct Prepare {
     unpacker: Unpacker,
     reference: Reference,
-    /// Whether the canvas is the model's answer to the reference.
-    current: bool,
-    /// How the last output is made; `None` where none is to be built on.
-    last: Option<FrameParams>,
-    geometry: Geometry,
-    /// How a whole frame is cut.
-    whole: Vec<Region>,
-    /// Input pixels that may be given to the model at once.
-    max_pixels: u64,
-    /// Whether regions serve in exact mode.
-    exact: bool,
-    dependence: Option<Dependence>,
-    grid: u32,
-    cost: Option<CostModel>,
-    planner: Option<Planner>,
+    schedule: Schedule,
+    whole: Rect,
     spares: Spares,
-}
-
-/// What has to be computed for a frame.
-enum Stale {
-    /// The canvas holds already what this frame gives.
-    Nothing,
-    /// These parts of it do not.
-    Regions(Vec<Region>),
-    /// None of it does.
-    Whole,
 }
 
 impl Prepare {
@@ -61,33 +38,20 @@ impl Prepare {
     ) -> Result<Self, Error> {
         let unpacker = Unpacker::new(input, model.channels)?;
         let spread = unpacker.reads_beyond();
-        let dependence = match (geometry.halo, geometry.fixed_size) {
-            (Some(halo), None) => Some(Dependence { halo, spread, align: geometry.align }),
-            _ => None,
-        };
-        let max_pixels = memory::pixels_within(memory::allowance(settings.memory_limit), model);
+        let most_pixels = memory::pixels_within(memory::allowance(settings.memory_limit), model);
         Ok(Self {
             unpacker,
             reference: Reference::new(input)?,
-            current: false,
-            last: None,
-            geometry,
-            whole: geometry.cut(settings.tile_size, max_pixels)?,
-            max_pixels,
-            exact: settings.regions_exact && geometry.halo >= model.halo,
-            dependence,
-            grid,
-            cost: None,
-            planner: None,
+            schedule: Schedule::new(model, geometry, spread, grid, settings, most_pixels)?,
+            whole: Rect::of_size(input.width, input.height),
             spares,
         })
     }
 
     /// The next frame is not to build on those before.
     pub(super) fn forget(&mut self) {
-        self.current = false;
         self.reference.reset();
-        self.last = None;
+        self.schedule.forget();
     }
 
     /// Regions are to be no larger than this from here on.
@@ -95,9 +59,7 @@ impl Prepare {
     /// # Errors
     /// [`Error::NoMemory`].
     pub(super) fn cut_to(&mut self, edge: u32) -> Result<(), Error> {
-        self.whole = self.geometry.cut(edge, self.max_pixels)?;
-        self.planner = None;
-        Ok(())
+        self.schedule.limit_edges(edge)
     }
 
     /// All that inference and finishing need of `input`. `costs` times the model on a region.
@@ -113,7 +75,7 @@ impl Prepare {
     ) -> Result<Job, Error> {
         let job = self.job(input, params, costs);
         match job {
-            Ok(_) => self.last = Some(*params),
+            Ok(_) => self.schedule.set_last(params),
             Err(_) => self.forget(),
         }
         job
@@ -126,18 +88,17 @@ impl Prepare {
         costs: impl FnOnce(Part) -> Result<Option<CostModel>, Error>,
     ) -> Result<Job, Error> {
         let start = Instant::now();
-        let (width, height) = self.geometry.frame;
-        let frame_pixels = Rect::of_size(width, height).area();
+        let frame_pixels = self.whole.area();
         let mut report = FrameReport { frame_pixels, ..Default::default() };
-        let builds_on_last = self.last.is_some_and(|last| paints_the_same(&last, params));
-        let (update, stale) = match mode(params.reuse) {
+        let builds_on_last = self.schedule.builds_on_last(params);
+        let (update, stale) = match schedule::mode(params.reuse) {
             None => {
                 self.forget();
                 (Stale::Whole, None)
             }
             Some(mode) => {
                 let changed = self.take(input, mode)?;
-                let by_regions = self.exact || params.reuse != Reuse::Exact;
+                let by_regions = self.schedule.by_regions(params.reuse);
                 if by_regions && !changed.is_empty() {
                     self.learn_costs(costs)?;
                 }
@@ -160,20 +121,20 @@ impl Prepare {
         let (inputs, whole) = match update {
             // The model's picture is not seen, and the canvas falls behind.
             _ if params.blend <= 0.0 => {
-                self.current = false;
+                self.schedule.set_current(false);
                 (vec![], false)
             }
             Stale::Nothing => (vec![], false),
             Stale::Regions(regions) => (self.unpack(None, &regions)?, false),
             Stale::Whole => {
-                let inputs = self.unpack(off.then_some(input), &self.whole)?;
-                self.current = !off;
+                let inputs = self.unpack(off.then_some(input), self.schedule.whole())?;
+                self.schedule.set_current(!off);
                 (inputs, true)
             }
         };
         let source = match params.blend < 1.0 || !self.unpacker.companions().is_empty() {
             true if off => {
-                self.reference.update_rect(input, Rect::of_size(width, height))?;
+                self.reference.update_rect(input, self.whole)?;
                 let source = self.reference.snapshot();
                 self.reference.reset();
                 Some(source)
@@ -205,56 +166,17 @@ impl Prepare {
         changed: &ChangedMap,
         by_regions: bool,
     ) -> Result<Stale, Error> {
-        let stale = self.plan(changed, by_regions);
+        let stale = self.schedule.stale(changed, by_regions);
         match &stale {
             Stale::Nothing => {}
-            Stale::Whole => {
-                let (width, height) = self.geometry.frame;
-                self.reference.update_rect(frame, Rect::of_size(width, height))?;
-            }
+            Stale::Whole => self.reference.update_rect(frame, self.whole)?,
             Stale::Regions(regions) => {
                 for region in regions {
-                    let Region { compute, read, .. } = *region;
-                    if let Some(planner) = &self.planner {
-                        let owned = planner.owned(&reuse::Region { compute, read });
-                        self.reference.update_rect(frame, owned)?;
-                    }
+                    self.reference.update_rect(frame, self.schedule.owned(region))?;
                 }
             }
         }
         Ok(stale)
-    }
-
-    fn plan(&mut self, changed: &ChangedMap, by_regions: bool) -> Stale {
-        if !self.current {
-            return Stale::Whole;
-        }
-        if changed.is_empty() {
-            return Stale::Nothing;
-        }
-        let Some(planner) = self.planner().filter(|_| by_regions) else {
-            return Stale::Whole;
-        };
-        match planner.plan(changed) {
-            Plan::Nothing => Stale::Nothing,
-            Plan::Whole => Stale::Whole,
-            Plan::Regions(regions) => {
-                let geometry = self.geometry;
-                let region =
-                    |region: &reuse::Region| geometry.region_reading(region.compute, region.read);
-                Stale::Regions(regions.iter().map(region).collect())
-            }
-        }
-    }
-
-    fn planner(&mut self) -> Option<&Planner> {
-        if self.planner.is_none() {
-            let (width, height) = self.geometry.frame;
-            let Geometry { min_side, .. } = self.geometry;
-            let shapes = Shapes { grid: self.grid, min_side, largest: largest(&self.whole) };
-            self.planner = Some(Planner::new(width, height, self.dependence?, shapes, self.cost?));
-        }
-        self.planner.as_ref()
     }
 
     /// Has a small region timed, once, before regions are planned.
@@ -262,15 +184,10 @@ impl Prepare {
         &mut self,
         costs: impl FnOnce(Part) -> Result<Option<CostModel>, Error>,
     ) -> Result<(), Error> {
-        if !self.current || self.dependence.is_none() || self.cost.is_some() {
-            return Ok(());
-        }
-        let (width, height) = self.geometry.frame;
-        let corner = Rect::of_size(TIMING_SIDE.min(width), TIMING_SIDE.min(height));
-        let region = self.geometry.region_reading(corner, corner);
+        let Some(region) = self.schedule.wants_timing() else { return Ok(()) };
         let parts = self.unpack(None, &[region])?;
         if let Some(part) = parts.into_iter().next() {
-            self.cost = costs(part)?;
+            self.schedule.set_cost(costs(part)?);
         }
         Ok(())
     }
@@ -290,24 +207,4 @@ impl Prepare {
         };
         regions.iter().map(unpack).collect()
     }
-}
-
-/// The comparison that a way of reuse asks for; none where nothing is compared.
-fn mode(reuse: Reuse) -> Option<Mode> {
-    match reuse {
-        Reuse::Off => None,
-        Reuse::Exact => Some(Mode::Exact),
-        Reuse::Tolerant { tolerance, refresh } => Some(Mode::Tolerant { tolerance, refresh }),
-    }
-}
-
-/// Whether the same canvas gives the same output by both: grain is new in every frame.
-fn paints_the_same(a: &FrameParams, b: &FrameParams) -> bool {
-    a.blend == b.blend && a.grain <= 0.0 && b.grain <= 0.0
-}
-
-/// The widest and the highest region's sides.
-fn largest(regions: &[Region]) -> (u32, u32) {
-    let sides = regions.iter().map(|region| (region.compute.width, region.compute.height));
-    sides.fold((1, 1), |most, side| (most.0.max(side.0), most.1.max(side.1)))
 }

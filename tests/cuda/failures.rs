@@ -1,0 +1,177 @@
+//! Memory that runs out, and a GPU that goes away.
+
+use gstupscale::{
+    cuda,
+    cuda::Device,
+    frame::Channels,
+    upscaler::{Error, Settings},
+};
+
+use super::{
+    blur::Blur,
+    emulator::{Count, Emulator},
+    frame::{self, Frame},
+    model::DeviceBlur,
+    stream::{MODEL_ONLY, Stream, format, settings},
+};
+
+fn input() -> Frame {
+    Frame::new(frame::info(format("NV12"), 200, 150), 8).noisy(1)
+}
+
+fn on_cpu(input: &Frame) -> Frame {
+    let model = Blur::new(Channels::Rgb, 2, 1);
+    Stream::on_cpu(model, input.info, (400, 300)).push(input, MODEL_ONLY).0
+}
+
+fn is_out_of_memory(error: &Error) -> bool {
+    matches!(error, Error::Device(cuda::Error::OutOfMemory { .. }))
+}
+
+#[test]
+fn regions_become_smaller_until_the_model_has_memory_for_them() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let model = DeviceBlur { memory: 70 * 70, ..DeviceBlur::new(&device, Channels::Rgb, 1) };
+    let runs = model.runs.clone();
+    let mut stream = Stream::on_gpu(&device, model, input.info, (400, 300));
+    assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
+    // What was learnt holds for the frames after it.
+    runs.lock().unwrap().clear();
+    let report = stream.push(&input, MODEL_ONLY).1.unwrap();
+    let pictures: u32 = runs.lock().unwrap().iter().map(|run| run.0).sum();
+    assert_eq!(pictures, report.regions);
+    drop((stream, device));
+    emulator.assert_clean();
+}
+
+#[test]
+fn fewer_regions_go_at_once_where_memory_is_short() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let tiled = Settings { tile_size: 32, ..settings() };
+    // Tiles of up to 35×36 pixels with their halo.
+    for (memory, most) in [(u64::MAX, 4), (4 * 35 * 33 - 1, 2), (35 * 36, 1)] {
+        let model = DeviceBlur { memory, ..DeviceBlur::new(&device, Channels::Rgb, 1) };
+        let runs = model.runs.clone();
+        let mut stream =
+            Stream::try_on_gpu(&device, model, input.info, (400, 300), tiled.clone()).unwrap();
+        stream.push(&input, MODEL_ONLY);
+        runs.lock().unwrap().clear();
+        assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
+        let runs = runs.lock().unwrap();
+        assert_eq!(runs.iter().map(|run| run.0).max(), Some(most), "{runs:?}");
+    }
+}
+
+#[test]
+fn room_for_regions_is_taken_from_what_the_gpu_has_left() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let mut stream =
+        Stream::on_gpu(&device, DeviceBlur::new(&device, Channels::Rgb, 1), input.info, (400, 300));
+    // 200 pixels are no whole spans: the frame is gathered. There is room for a part of it.
+    emulator.set_memory(emulator.used() + 200 * 150 * 3 * 4 * 2);
+    assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
+    drop((stream, device));
+    emulator.assert_clean();
+}
+
+#[test]
+fn memory_that_never_suffices_is_an_error_that_another_backend_can_answer() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    for align in [1, 2] {
+        let model = DeviceBlur { memory: 0, ..DeviceBlur::new(&device, Channels::Rgb, align) };
+        let mut stream = Stream::on_gpu(&device, model, input.info, (400, 300));
+        let error = stream.submit(&input, &MODEL_ONLY).unwrap_err();
+        assert!(is_out_of_memory(&error), "{error}");
+    }
+    // Not even for the pictures themselves.
+    let used = emulator.used();
+    for more in [0, 1000, 100_000, 1_000_000] {
+        emulator.set_memory(used + more);
+        let model = DeviceBlur::new(&device, Channels::Rgb, 1);
+        let made = Stream::try_on_gpu(&device, model, input.info, (400, 300), settings());
+        assert!(made.is_err_and(|error| is_out_of_memory(&error)), "{more}");
+        assert_eq!(emulator.used(), used);
+    }
+    drop(device);
+    emulator.assert_clean();
+}
+
+#[test]
+fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let limited = Settings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
+    let model = DeviceBlur::new(&device, Channels::Rgb, 1);
+    let runs = model.runs.clone();
+    let mut stream = Stream::try_on_gpu(&device, model, input.info, (400, 300), limited).unwrap();
+    assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
+    for (count, width, height) in runs.lock().unwrap().iter() {
+        assert!(count * width * height <= 80 * 80);
+    }
+    let hopeless = Settings { memory_limit: Some(1000), ..settings() };
+    let model = DeviceBlur::new(&device, Channels::Rgb, 1);
+    let refused = Stream::try_on_gpu(&device, model, input.info, (400, 300), hopeless);
+    assert!(matches!(refused, Err(Error::NoMemory { .. })));
+}
+
+#[test]
+fn a_gpu_lost_at_any_time_is_an_error_and_leaves_nothing_behind() {
+    let Some(emulator) = Emulator::get() else { return };
+    let small = Frame::new(frame::info(format("I420"), 40, 30), 8).noisy(1);
+    for launches in 0.. {
+        let device = Device::open(0).unwrap();
+        let model = DeviceBlur::new(&device, Channels::Luma, 1);
+        let mut stream = Stream::on_gpu(&device, model, small.info, (80, 60)).with_depth(2);
+        emulator.lose_after(launches);
+        let outcome = (0..3)
+            .try_for_each(|_| stream.submit(&small, &MODEL_ONLY))
+            .and_then(|()| stream.drain());
+        emulator.lose_after(-1);
+        match outcome {
+            Ok(()) => {
+                assert!(launches > 3, "no kernel ran");
+                break;
+            }
+            Err(error) => {
+                assert!(matches!(error, Error::Device(cuda::Error::Lost { .. })), "{error}");
+            }
+        }
+        drop((stream, device));
+        assert_eq!(emulator.count(Count::Buffers), 0, "after {launches}");
+        emulator.assert_clean();
+    }
+}
+
+#[test]
+fn frames_of_another_kind_are_refused_and_the_stream_goes_on() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let model = DeviceBlur::new(&device, Channels::Rgb, 1);
+    let mut stream = Stream::on_gpu(&device, model, input.info, (400, 300));
+    let other = Frame::new(frame::info(format("NV12"), 100, 150), 8);
+    assert!(matches!(stream.submit(&other, &MODEL_ONLY), Err(Error::Frame(_))));
+    assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
+}
+
+#[test]
+fn the_engine_comes_back_for_the_next_stream() {
+    use gstupscale::{inference::AnyEngine, upscaler};
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let info = input().info;
+    let model = Box::new(DeviceBlur::new(&device, Channels::Rgb, 1));
+    let upscaler = upscaler::cuda::Upscaler::new(model, device.clone(), info, info, settings());
+    let engine = upscaler::Upscale::into_engine(Box::new(upscaler.unwrap()));
+    assert!(matches!(engine, Some(AnyEngine::Device(..))));
+    assert_eq!(emulator.used(), 0);
+}

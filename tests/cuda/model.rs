@@ -1,0 +1,116 @@
+//! A stand-in for a model on the emulated GPU: the blur that the CPU's tests use.
+
+use std::{
+    ffi::c_void,
+    slice,
+    sync::{Arc, Mutex},
+};
+
+use gstupscale::{
+    cuda::Device,
+    frame::{Channels, Image},
+    inference::{self, DeviceBatch, Infer, InferOnDevice, Samples},
+    model::ModelInfo,
+};
+use half::f16;
+
+use super::{blur::Blur, emulator};
+
+/// Runs of it: pictures, width, height.
+pub type Runs = Arc<Mutex<Vec<(u32, u32, u32)>>>;
+
+pub struct DeviceBlur {
+    pub blur: Blur,
+    pub samples: Samples,
+    pub max_batch: u32,
+    /// Pixels of all pictures above which a run fails for lack of memory.
+    pub memory: u64,
+    pub runs: Runs,
+    pub device: Arc<Device>,
+}
+
+impl DeviceBlur {
+    pub fn new(device: &Arc<Device>, channels: Channels, align: u32) -> Self {
+        Self {
+            blur: Blur::new(channels, 2, align),
+            samples: Samples::F32,
+            max_batch: 4,
+            memory: u64::MAX,
+            runs: Runs::default(),
+            device: device.clone(),
+        }
+    }
+}
+
+/// Addresses that a closure may take along.
+struct Batch(DeviceBatch, usize, ModelInfo, Samples);
+
+impl InferOnDevice for DeviceBlur {
+    fn info(&self) -> &ModelInfo {
+        &self.blur.info
+    }
+
+    fn samples(&self) -> Samples {
+        self.samples
+    }
+
+    fn max_batch(&self) -> u32 {
+        self.max_batch
+    }
+
+    fn shape_grid(&self) -> u32 {
+        8
+    }
+
+    fn identity(&self) -> &str {
+        ""
+    }
+
+    fn run(&mut self, batch: &DeviceBatch) -> Result<(), inference::Error> {
+        let DeviceBatch { input, output, count, width, height } = *batch;
+        assert!(count >= 1 && count <= self.max_batch, "{count} pictures");
+        assert_eq!((input % 16, output % 16), (0, 0));
+        if u64::from(count) * u64::from(width) * u64::from(height) > self.memory {
+            return Err(inference::Error::OutOfMemory);
+        }
+        self.runs.lock().unwrap().push((count, width, height));
+        let channels = self.blur.info.channels.count();
+        let work = Batch(*batch, channels, self.blur.info.clone(), self.samples);
+        let stream: *mut c_void = self.device.compute().raw();
+        self.device.bind().unwrap();
+        // SAFETY: the upscaler keeps the batch until the stream is past it.
+        unsafe { emulator::enqueue(stream, move || enlarge(&work)) };
+        Ok(())
+    }
+}
+
+fn enlarge(Batch(batch, channels, info, samples): &Batch) {
+    let (width, height) = (batch.width as usize, batch.height as usize);
+    let (inside, outside) = (channels * width * height, channels * width * height * 4);
+    let mut blur = Blur { info: info.clone(), memory: usize::MAX };
+    for picture in 0..batch.count as usize {
+        let mut input = Image::new(*channels, width, height);
+        let mut output = Image::default();
+        // SAFETY: the emulator's memory is the host's, and the batch as large as it says.
+        unsafe {
+            match samples {
+                Samples::F32 => {
+                    let from = (batch.input as *const f32).add(picture * inside);
+                    input.data_mut().copy_from_slice(slice::from_raw_parts(from, inside));
+                    blur.run(&input, &mut output).unwrap();
+                    let to = (batch.output as *mut f32).add(picture * outside);
+                    slice::from_raw_parts_mut(to, outside).copy_from_slice(output.data());
+                }
+                Samples::F16 => {
+                    let from = (batch.input as *const f16).add(picture * inside);
+                    let from = slice::from_raw_parts(from, inside);
+                    input.data_mut().iter_mut().zip(from).for_each(|(to, it)| *to = it.to_f32());
+                    blur.run(&input, &mut output).unwrap();
+                    let to = (batch.output as *mut f16).add(picture * outside);
+                    let to = slice::from_raw_parts_mut(to, outside);
+                    to.iter_mut().zip(output.data()).for_each(|(to, it)| *to = f16::from_f32(*it));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Reuse and frames in flight on the GPU.
+
+use gstupscale::{
+    cuda::Device,
+    frame::{Channels, Rect},
+    upscaler::{FrameParams, Next, Reuse},
+};
+use proptest::prelude::*;
+
+use super::{
+    blur::Blur,
+    emulator::{Count, Emulator},
+    frame::{self, Frame},
+    model::DeviceBlur,
+    stream::{MODEL_ONLY, Stream, format, paint},
+};
+
+const EXACT: FrameParams = FrameParams { reuse: Reuse::Exact, ..MODEL_ONLY };
+const TOLERANT: Reuse = Reuse::Tolerant { tolerance: 2, refresh: 250 };
+
+fn change() -> impl Strategy<Value = (usize, Rect, u32)> {
+    let side = prop_oneof![Just(1u32), 2u32..40, Just(500)];
+    (0usize..3, 0u32..130, 0u32..100, side.clone(), side, 0u32..255).prop_map(
+        |(component, x, y, width, height, code)| (component, Rect::new(x, y, width, height), code),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    // In whatever order the GPU does what need not be in order, and with several in flight.
+    #[test]
+    fn exact_reuse_in_flight_equals_the_processor_without_reuse(
+        seed in any::<u64>(),
+        depth in 1usize..4,
+        name in prop::sample::select(vec!["I420", "NV12", "Y42B", "RGB", "GRAY8", "P010_10LE", "RGBA"]),
+        luma in any::<bool>(),
+        size in prop::sample::select(vec![(130u32, 98u32), (131, 97), (64, 64), (33, 101)]),
+        // Per mille of the input's size: the model's own, other factors, smaller.
+        scale in prop::sample::select(vec![2000u32, 3000, 1500, 700]),
+        align in prop::sample::select(vec![1u32, 2]),
+        steps in prop::collection::vec(
+            (prop::collection::vec(change(), 0..3), 0usize..5, 0usize..6, 0usize..12), 1..9,
+        ),
+    ) {
+        let Some(emulator) = Emulator::get() else { return Ok(()) };
+        emulator.set_seed(seed);
+        let device = Device::open(0).unwrap();
+        let info = frame::info(format(name), size.0, size.1);
+        let channels = if luma { Channels::Luma } else { Channels::Rgb };
+        let large = (size.0 * scale / 1000, size.1 * scale / 1000);
+        let model = DeviceBlur::new(&device, channels, align);
+        let mut gpu = Stream::on_gpu(&device, model, info, large).with_depth(depth);
+        let mut cpu = Stream::on_cpu(Blur::new(channels, 2, align), info, large);
+        let mut input = Frame::new(info, 3).noisy(9);
+        let components = info.format.layout().components.len();
+        let mut expected = vec![];
+        for (number, (changes, how, reuse, seam)) in steps.iter().enumerate() {
+            for &(component, rect, code) in changes {
+                paint(&mut input, component % components, rect, code);
+            }
+            match seam {
+                0 => gpu.upscaler().forget(),
+                1 => {
+                    gpu.drain().unwrap();
+                    gpu.upscaler().discard();
+                }
+                _ => {}
+            }
+            let reuse = match reuse {
+                0 => Reuse::Off,
+                // May differ; the exact one after it must not.
+                1 => TOLERANT,
+                _ => Reuse::Exact,
+            };
+            let blend = [1.0, 1.0, 1.0, 0.5, 0.0][*how];
+            let params = FrameParams { blend, grain: 0.0, number: number as u64, reuse };
+            gpu.submit(&input, &params).unwrap();
+            expected.push((reuse, cpu.push(&input, FrameParams { reuse: Reuse::Off, ..params }).0));
+        }
+        gpu.drain().unwrap();
+        prop_assert_eq!(gpu.done.len(), expected.len());
+        for ((got, _), (reuse, expected)) in gpu.done.iter().zip(&expected) {
+            prop_assert!(*reuse == TOLERANT || got.samples() == expected.samples());
+        }
+        drop((gpu, device));
+        emulator.assert_clean();
+    }
+}
+
+/// A stream of 640×360 frames whose costs are known, and its last frame.
+fn settled(device: &std::sync::Arc<Device>, params: FrameParams) -> (Stream, Frame) {
+    let info = frame::info(format("NV12"), 640, 360);
+    let model = DeviceBlur::new(device, Channels::Rgb, 1);
+    let mut stream = Stream::on_gpu(device, model, info, (1280, 720));
+    let mut input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
+    let (_, report) = stream.push(&input, params);
+    assert_eq!(report.unwrap().pixels, 640 * 360);
+    // The second slot is filled by the next change.
+    paint(&mut input, 0, Rect::new(9, 9, 1, 1), 255);
+    stream.push(&input, params);
+    (stream, input)
+}
+
+#[test]
+fn a_small_change_is_computed_alone_and_little_is_downloaded() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let (mut stream, mut input) = settled(&device, EXACT);
+    let before = emulator.count(Count::Downloaded);
+    paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
+    let (_, report) = stream.push(&input, EXACT);
+    let report = report.unwrap();
+    assert!(report.pixels > 0 && report.pixels < 640 * 360 / 50, "{report:?}");
+    let bytes = emulator.count(Count::Downloaded) - before;
+    assert!(bytes > 0 && bytes < 1280 * 720 / 10, "{bytes} bytes");
+}
+
+#[test]
+fn a_duplicate_frame_costs_a_comparison_and_can_be_finished_all_the_same() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let (mut stream, input) = settled(&device, EXACT);
+    let (last, _) = stream.push(&input, EXACT);
+    let before = emulator.count(Count::Launches);
+    let upscaler = stream.upscaler();
+    upscaler.submit(&input.read(), &EXACT).unwrap();
+    assert_eq!(upscaler.next().unwrap(), Some(Next::Same));
+    let mut output = Frame::new(last.info, 8);
+    upscaler.finish(None, &mut output.write()).unwrap();
+    assert!(output == last);
+    assert_eq!(emulator.count(Count::Launches) - before, 1);
+}
+
+#[test]
+fn changes_far_apart_go_through_the_model_in_one_batch() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let info = frame::info(format("GRAY8"), 640, 360);
+    let model = DeviceBlur::new(&device, Channels::Luma, 1);
+    let runs = model.runs.clone();
+    let mut stream = Stream::on_gpu(&device, model, info, (1280, 720));
+    let mut input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
+    stream.push(&input, EXACT);
+    for turn in 0..2 {
+        for (x, y) in [(40, 40), (600, 40), (40, 320), (600, 320)] {
+            paint(&mut input, 0, Rect::new(x, y, 1, 1), 250 + turn);
+        }
+        runs.lock().unwrap().clear();
+        assert_eq!(stream.push(&input, EXACT).1.unwrap().regions, 4);
+    }
+    let runs = runs.lock().unwrap();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0].0, 4);
+}
+
+#[test]
+fn a_slow_fade_does_not_stall_in_tolerant_mode() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let info = frame::info(format("GRAY8"), 64, 48);
+    let model = DeviceBlur::new(&device, Channels::Luma, 1);
+    let mut gpu = Stream::on_gpu(&device, model, info, (128, 96)).with_depth(2);
+    let mut cpu = Stream::on_cpu(Blur::new(Channels::Luma, 2, 1), info, (128, 96));
+    let mut expected = vec![];
+    for level in 60..156 {
+        let input = Frame::new(info, 0).filled(|_, _, _| level);
+        gpu.submit(&input, &FrameParams { reuse: TOLERANT, ..MODEL_ONLY }).unwrap();
+        expected.push(cpu.push(&input, MODEL_ONLY).0);
+    }
+    gpu.drain().unwrap();
+    for (level, ((got, _), expected)) in gpu.done.iter().zip(&expected).enumerate() {
+        let pairs = got.samples().into_iter().zip(expected.samples());
+        let mean = pairs.map(|(a, b)| f64::from(a.abs_diff(b))).sum::<f64>() / (128.0 * 96.0);
+        assert!(mean <= 2.0, "off by {mean} at frame {level}");
+    }
+}

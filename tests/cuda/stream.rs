@@ -1,0 +1,129 @@
+//! A stream on the emulated GPU beside the same one on the processor.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use gstupscale::{
+    cuda::Device,
+    frame::{FrameInfo, PixelFormat, Rect},
+    upscaler::{self, Error, FrameParams, FrameReport, Next, Reuse, Settings, Upscale},
+};
+
+use super::{blur::Blur, frame::Frame, model::DeviceBlur};
+
+pub const MODEL_ONLY: FrameParams =
+    FrameParams { blend: 1.0, grain: 0.0, number: 7, reuse: Reuse::Off };
+
+pub fn settings() -> Settings {
+    Settings { threads: 1, tile_size: 0, halo: None, memory_limit: None, regions_exact: true }
+}
+
+pub fn format(name: &str) -> PixelFormat {
+    PixelFormat::from_name(name).unwrap()
+}
+
+/// Frames through an upscaler, so many in flight at once, each output kept for the next.
+pub struct Stream {
+    upscaler: Box<dyn Upscale>,
+    output: FrameInfo,
+    depth: usize,
+    in_flight: usize,
+    last: Option<Frame>,
+    pub done: VecDeque<(Frame, Option<FrameReport>)>,
+}
+
+impl Stream {
+    pub fn on_cpu(model: Blur, input: FrameInfo, (width, height): (u32, u32)) -> Self {
+        let output = FrameInfo { width, height, ..input };
+        let upscaler = upscaler::Upscaler::new(Box::new(model), input, output, settings()).unwrap();
+        Self::new(Box::new(upscaler), output)
+    }
+
+    pub fn on_gpu(
+        device: &Arc<Device>,
+        model: DeviceBlur,
+        input: FrameInfo,
+        size: (u32, u32),
+    ) -> Self {
+        Self::try_on_gpu(device, model, input, size, settings()).unwrap()
+    }
+
+    pub fn try_on_gpu(
+        device: &Arc<Device>,
+        model: DeviceBlur,
+        input: FrameInfo,
+        (width, height): (u32, u32),
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let output = FrameInfo { width, height, ..input };
+        let (model, device) = (Box::new(model), device.clone());
+        let upscaler = upscaler::cuda::Upscaler::new(model, device, input, output, settings)?;
+        Ok(Self::new(Box::new(upscaler), output))
+    }
+
+    fn new(upscaler: Box<dyn Upscale>, output: FrameInfo) -> Self {
+        let (depth, in_flight, last, done) = (1, 0, None, VecDeque::new());
+        Self { upscaler, output, depth, in_flight, last, done }
+    }
+
+    pub fn with_depth(self, depth: usize) -> Self {
+        Self { depth, ..self }
+    }
+
+    pub fn upscaler(&mut self) -> &mut dyn Upscale {
+        self.upscaler.as_mut()
+    }
+
+    /// Takes a frame in, and one out where enough are in flight.
+    pub fn submit(&mut self, input: &Frame, params: &FrameParams) -> Result<(), Error> {
+        self.upscaler.submit(&input.read(), params)?;
+        self.in_flight += 1;
+        while self.in_flight >= self.depth {
+            self.take()?;
+        }
+        Ok(())
+    }
+
+    /// Takes all out.
+    pub fn drain(&mut self) -> Result<(), Error> {
+        while self.in_flight > 0 {
+            self.take()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<(), Error> {
+        self.in_flight -= 1;
+        let next = self.upscaler.next()?.expect("a frame in flight");
+        if next == Next::Same
+            && let Some(last) = &self.last
+        {
+            self.done.push_back((last.clone(), None));
+            return Ok(());
+        }
+        let mut output = Frame::new(self.output, 8);
+        let last = self.last.as_ref().map(Frame::read);
+        let report = self.upscaler.finish(last.as_ref(), &mut output.write())?;
+        self.last = Some(output.clone());
+        self.done.push_back((output, Some(report)));
+        Ok(())
+    }
+
+    /// The output for `input`, and what it took; nothing where the last one served again.
+    #[track_caller]
+    pub fn push(&mut self, input: &Frame, params: FrameParams) -> (Frame, Option<FrameReport>) {
+        self.submit(input, &params).unwrap();
+        self.drain().unwrap();
+        self.done.pop_front().unwrap()
+    }
+}
+
+/// Sets `component` of the pixels of `rect`.
+pub fn paint(frame: &mut Frame, component: usize, rect: Rect, code: u32) {
+    let [shift_x, shift_y] = frame.info.format.layout().subsampling_of(component);
+    let (width, height) = frame.size(component);
+    for y in (rect.y as usize >> shift_y)..(rect.bottom() as usize >> shift_y).min(height) {
+        for x in (rect.x as usize >> shift_x)..(rect.right() as usize >> shift_x).min(width) {
+            frame.set(component, x, y, code);
+        }
+    }
+}
