@@ -18,6 +18,7 @@ use super::{
     imp::{CATEGORY, Upscale},
     loader::{NoModel, Ready},
     lock,
+    settings::Startup,
     stream::{Negotiated, Next, Stream},
 };
 use crate::upscaler::FrameParams;
@@ -31,6 +32,8 @@ impl Upscale {
         }
         lock(&self.stats).set_engine(model.name, &engine);
         stream.set_engine(engine.infer, engine.regions_exact);
+        // Its first frame takes longer than those after it.
+        lock(&self.latency).restarted();
         let before = lock(&self.model).replace(model.info.clone());
         // Its factor decides on the size where nothing else does.
         if before.is_none_or(|before| before.factor != model.info.factor) {
@@ -59,18 +62,34 @@ impl Upscale {
         if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
             stream.forget();
         }
-        if !stream.has_engine() {
-            match self.loader.wait() {
-                Ok(ready) => self.adopt(&mut stream, ready),
-                Err(NoModel::Interrupted) => return Err(gst::FlowError::Flushing),
-                Err(NoModel::Failed) => return Err(gst::FlowError::Error),
-            }
+        if !stream.has_model() {
+            self.begin(&mut stream).map_err(|why| match why {
+                NoModel::Interrupted => gst::FlowError::Flushing,
+                NoModel::Failed => gst::FlowError::Error,
+            })?;
         }
         let settings = || lock(&self.settings).upscaler_settings();
         let params = |number| lock(&self.settings).frame_params(number);
         stream
             .submit(&negotiated, settings, params, inbuf)
             .map_err(|failure| self.fail(&mut stream, &failure))
+    }
+
+    /// Gets the model that the stream goes on with, or something in its stead.
+    fn begin(&self, stream: &mut Stream) -> Result<(), NoModel> {
+        let startup = lock(&self.settings).startup;
+        let model = lock(&self.model).clone();
+        match (startup, model) {
+            (Startup::Resample, Some(model)) => {
+                self.loader.expect()?;
+                stream.stand_in(model);
+            }
+            _ => {
+                let ready = self.loader.wait()?;
+                self.adopt(stream, ready);
+            }
+        }
+        Ok(())
     }
 
     /// The oldest frame in flight, enlarged, with all that belongs to it; waits for it.

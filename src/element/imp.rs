@@ -235,7 +235,7 @@ impl BaseTransformImpl for Upscale {
         gst::debug!(CATEGORY, imp = self, "from {incaps} to {outcaps}");
         *lock(&self.negotiated) = Some(negotiated);
         lock(&self.stream).caps_changed();
-        lock(&self.latency).caps_changed();
+        lock(&self.latency).restarted();
         self.ask_whether_live();
         self.update_passthrough();
         Ok(())

@@ -21,7 +21,7 @@ impl Latency {
     }
 
     /// The next frame takes longer than those after it, and says nothing of them.
-    pub fn caps_changed(&mut self) {
+    pub fn restarted(&mut self) {
         self.warm = false;
     }
 

@@ -173,6 +173,19 @@ impl Loader {
         ready
     }
 
+    /// Whether a model is there or on its way.
+    ///
+    /// # Errors
+    /// [`NoModel`].
+    pub fn expect(&self) -> Result<(), NoModel> {
+        let state = lock(&self.shared.state);
+        match *state {
+            State { interrupted: true, .. } => Err(NoModel::Interrupted),
+            State { ready: None, loading: false, .. } => Err(NoModel::Failed),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for a model.
     ///
     /// # Errors

@@ -41,7 +41,8 @@
 //!
 //! - The model is opened in READY→PAUSED and loaded on a worker that posts `progress`
 //!   messages with the code `load-model`; the first frame waits for it, and a flush or a state
-//!   change ends that wait.
+//!   change ends that wait. With `startup=resample` no frame waits: they are enlarged by Lanczos
+//!   until the model is there.
 //! - Late frames are dropped before inference while `qos` is true, which is the default here.
 //! - While one frame goes through the model, the one before it is packed and pushed and the one
 //!   behind it is compared, so no `queue` is needed around the element. For that it keeps a
@@ -66,6 +67,7 @@ mod metas;
 mod navigation;
 mod settings;
 mod sizes;
+mod stand_in;
 mod stats;
 mod stream;
 mod video_info;

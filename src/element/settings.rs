@@ -53,6 +53,20 @@ pub enum Reuse {
     Tolerant,
 }
 
+/// The property `startup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleStartup")]
+pub enum Startup {
+    #[default]
+    #[enum_value(name = "Frames wait until the model is loaded", nick = "wait")]
+    Wait,
+    #[enum_value(
+        name = "Frames are enlarged by Lanczos until the model is loaded",
+        nick = "resample"
+    )]
+    Resample,
+}
+
 impl From<Backend> for inference::Backend {
     fn from(backend: Backend) -> Self {
         match backend {
@@ -90,6 +104,7 @@ pub(super) struct Settings {
     pub precision: Precision,
     /// 0: all that affinity and cgroup allow.
     pub threads: u32,
+    pub startup: Startup,
     pub tile_size: u32,
     /// −1: the model's receptive field.
     pub halo: i32,
@@ -117,6 +132,7 @@ impl Default for Settings {
             device_id: 0,
             precision: Precision::Auto,
             threads: 0,
+            startup: Startup::Wait,
             tile_size: 0,
             halo: -1,
             memory_limit: 0,
@@ -151,6 +167,7 @@ impl Settings {
             "device-id" => self.device_id.to_value(),
             "precision" => self.precision.to_value(),
             "threads" => self.threads.to_value(),
+            "startup" => self.startup.to_value(),
             "tile-size" => self.tile_size.to_value(),
             "halo" => self.halo.to_value(),
             "memory-limit" => self.memory_limit.to_value(),
@@ -179,6 +196,7 @@ impl Settings {
             "device-id" => assign(&mut self.device_id, value),
             "precision" => assign(&mut self.precision, value),
             "threads" => assign(&mut self.threads, value),
+            "startup" => assign(&mut self.startup, value),
             "tile-size" => assign(&mut self.tile_size, value),
             "halo" => assign(&mut self.halo, value),
             "memory-limit" => assign(&mut self.memory_limit, value),
@@ -312,6 +330,11 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .minimum(0)
                 .maximum(1024)
                 .default_value(default.threads)
+                .flags(ready)
+                .build(),
+            glib::ParamSpecEnum::builder_with_default("startup", default.startup)
+                .nick("Startup")
+                .blurb("What becomes of frames that come while the first model is being loaded")
                 .flags(ready)
                 .build(),
             glib::ParamSpecUInt::builder("tile-size")

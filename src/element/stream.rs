@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use gst_video::{VideoFrameRef, VideoInfo};
 
-use super::{errors::Failure, video_info};
+use super::{errors::Failure, stand_in, video_info};
 use crate::{
     frame::FrameInfo,
     inference::AnyEngine,
+    model::ModelInfo,
     upscaler::{self, FrameParams, FrameReport, Reuse, Settings, Upscale, Upscaler},
 };
 
@@ -97,6 +98,8 @@ pub(super) struct Stream {
     engine: Engine,
     /// See [`Settings::regions_exact`].
     regions_exact: bool,
+    /// Whether the engine only [stands in](stand_in) for a model.
+    standing_in: bool,
     /// Frames since the last seam.
     number: u64,
     pending: VecDeque<Pending>,
@@ -107,8 +110,21 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub fn has_engine(&self) -> bool {
+    /// Whether there is an engine that runs a model.
+    pub fn has_model(&self) -> bool {
+        self.has_engine() && !self.standing_in
+    }
+
+    fn has_engine(&self) -> bool {
         !matches!(self.engine, Engine::Missing)
+    }
+
+    /// Enlarges frames without the model of this `info` until it comes.
+    pub fn stand_in(&mut self, info: ModelInfo) {
+        if !self.has_engine() {
+            self.set_engine(stand_in::engine(info), false);
+            self.standing_in = true;
+        }
     }
 
     /// Frames that have gone in and not come out.
@@ -121,6 +137,7 @@ impl Stream {
         self.last = None;
         self.engine = Engine::Idle(engine);
         self.regions_exact = regions_exact;
+        self.standing_in = false;
     }
 
     /// The next frame is the first of new caps. What is in flight is dropped.
@@ -175,7 +192,10 @@ impl Stream {
         params: impl FnOnce(u64) -> FrameParams,
         inbuf: &gst::Buffer,
     ) -> Result<(), Failure> {
-        let params = params(self.number);
+        let mut params = params(self.number);
+        if self.standing_in {
+            params = stand_in::params(params);
+        }
         self.number += 1;
         let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
             .map_err(|error| Failure::Frames(error.to_string()))?;

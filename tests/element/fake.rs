@@ -115,7 +115,7 @@ impl EngineSource for Fake {
                 return Err(inference::Error::NoLibrary { searched: "nowhere".into() });
             }
             "out-of-memory" => return Err(inference::Error::OutOfMemory),
-            "broken" => {
+            "broken" | "slow-broken" => {
                 let why = "the test wants it so".into();
                 return Err(inference::Error::Runtime { task: "build a session", why });
             }

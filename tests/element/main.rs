@@ -18,3 +18,4 @@ mod pipelining;
 mod pixels;
 mod properties;
 mod reuse;
+mod startup;

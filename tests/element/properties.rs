@@ -38,6 +38,7 @@ fn properties_have_the_promised_types_ranges_and_defaults() {
         assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (-1.0, 1.0, -1.0));
     });
     check_enum("backend", &["auto", "tensorrt", "cuda", "openvino", "cpu"]);
+    check_enum("startup", &["wait", "resample"]);
     check_enum("precision", &["auto", "fp32", "fp16", "bf16", "int8"]);
     check::<glib::ParamSpecInt>("device-id", false, |spec| assert_eq!(spec.default_value(), 0));
     check::<glib::ParamSpecUInt>("threads", false, |spec| assert_eq!(spec.default_value(), 0));
