@@ -5,7 +5,7 @@ use std::error::Error as _;
 use gst::prelude::*;
 
 use super::sizes::TooLarge;
-use crate::{frame, inference, model, upscaler};
+use crate::{cuda, frame, inference, model, upscaler};
 
 /// Why the element cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +74,13 @@ impl Failure {
                     _ => Library(LibraryError::Failed),
                 }
             }
-            Self::Upscaler(upscaler::Error::NoMemory { .. } | upscaler::Error::TooLarge { .. })
+            Self::Upscaler(
+                upscaler::Error::NoMemory { .. }
+                | upscaler::Error::TooLarge { .. }
+                | upscaler::Error::Device(cuda::Error::OutOfMemory { .. }),
+            )
             | Self::NoMemory => Resource(ResourceError::NoSpaceLeft),
+            Self::Upscaler(upscaler::Error::Device(_)) => Resource(ResourceError::Failed),
             Self::Upscaler(_) | Self::TooLarge(_) | Self::Interlaced | Self::Frames(_) => {
                 Stream(StreamError::Format)
             }

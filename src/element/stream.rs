@@ -9,7 +9,7 @@ use crate::{
     frame::FrameInfo,
     inference::AnyEngine,
     model::ModelInfo,
-    upscaler::{self, FrameParams, FrameReport, Reuse, Settings, Upscale, Upscaler},
+    upscaler::{self, FrameParams, FrameReport, Reuse, Settings, Upscale, Upscaler, cuda},
 };
 
 /// The frames on both sides.
@@ -261,11 +261,12 @@ impl Stream {
         {
             let (from, to) = (negotiated.from, negotiated.to);
             let settings = Settings { regions_exact: self.regions_exact, ..settings() };
-            let AnyEngine::Host(engine) = engine else {
-                return Err(Failure::Frames("there are no stages on the GPU yet".into()));
-            };
-            let upscaler = Upscaler::new(engine, from, to, settings)?;
-            self.engine = Engine::AtWork(Box::new(upscaler));
+            self.engine = Engine::AtWork(match engine {
+                AnyEngine::Host(engine) => Box::new(Upscaler::new(engine, from, to, settings)?),
+                AnyEngine::Device(engine, device) => {
+                    Box::new(cuda::Upscaler::new(engine, device, from, to, settings)?)
+                }
+            });
         }
         match &mut self.engine {
             Engine::AtWork(upscaler) => Ok(upscaler.as_mut()),

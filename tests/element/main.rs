@@ -10,6 +10,7 @@ mod events;
 mod fake;
 mod footage;
 mod frames;
+mod gpu;
 mod metas;
 mod model_loading;
 mod negotiation;

@@ -1,0 +1,229 @@
+//! The element on an emulated GPU.
+
+#[path = "../common/cpp.rs"]
+mod cpp;
+#[path = "../common/emulator.rs"]
+mod emulator;
+
+use std::sync::{Arc, Mutex};
+
+use gst::prelude::*;
+use gst_check::Harness;
+use gstupscale::{
+    cuda::Device,
+    element::{EngineSource, LoadedEngine},
+    inference::{
+        self, AnyEngine, Backend, DeviceBatch, EngineOptions, InferOnDevice, Monitor, Precision,
+        Samples,
+    },
+    model::{self, Model, ModelInfo, OpenOptions},
+};
+
+use self::emulator::{Count, Emulator};
+use crate::{
+    bench::{Bench, caps, check_error, i420, init, rgb},
+    fake::Fake,
+};
+
+/// Opens the models of [`Fake`] and loads them onto the GPU, unless the processor is asked for.
+#[derive(Default)]
+struct Gpu {
+    fake: Fake,
+    /// Pixels above which a run fails for lack of memory.
+    memory: Option<u64>,
+    loads: Mutex<Vec<Backend>>,
+}
+
+impl EngineSource for Gpu {
+    fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
+        self.fake.open(name, options)
+    }
+
+    fn load(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<LoadedEngine, inference::Error> {
+        self.loads.lock().unwrap().push(options.backend);
+        if options.backend == Backend::Cpu {
+            return self.fake.load(model, options, monitor);
+        }
+        let device = Device::open(options.device_id)?;
+        let memory = self.memory.unwrap_or(u64::MAX);
+        let engine = Nearest { info: model.info.clone(), memory, device: device.clone() };
+        Ok(LoadedEngine {
+            infer: AnyEngine::Device(Box::new(engine), device),
+            backend: Backend::Cuda,
+            precision: Precision::Fp32,
+            regions_exact: true,
+            remark: None,
+            fallbacks: Vec::new(),
+        })
+    }
+}
+
+/// Nearest neighbour, in the emulated GPU's memory.
+struct Nearest {
+    info: ModelInfo,
+    memory: u64,
+    device: Arc<Device>,
+}
+
+impl InferOnDevice for Nearest {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn samples(&self) -> Samples {
+        Samples::F32
+    }
+
+    fn max_batch(&self) -> u32 {
+        2
+    }
+
+    fn shape_grid(&self) -> u32 {
+        8
+    }
+
+    fn identity(&self) -> &str {
+        ""
+    }
+
+    fn run(&mut self, batch: &DeviceBatch) -> Result<(), inference::Error> {
+        let DeviceBatch { input, output, count, width, height } = *batch;
+        if u64::from(count) * u64::from(width) * u64::from(height) > self.memory {
+            return Err(inference::Error::OutOfMemory);
+        }
+        let factor = self.info.factor as usize;
+        let (width, height) = (width as usize, height as usize);
+        let rows = count as usize * self.info.channels.count() * height * factor;
+        self.device.bind()?;
+        // SAFETY: the upscaler keeps the batch until the stream is past it, and the emulator's
+        // memory is the host's.
+        unsafe {
+            emulator::enqueue(self.device.compute().raw(), move || {
+                let (from, to) = (input as *const f32, output as *mut f32);
+                for y in 0..rows {
+                    for x in 0..width * factor {
+                        *to.add(y * width * factor + x) =
+                            *from.add(y / factor * width + x / factor);
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A bench whose element takes its engines from `gpu`.
+fn bench(gpu: &Arc<Gpu>, properties: &str, input: &str) -> Bench {
+    init();
+    let element = gst::ElementFactory::make("upscale").property("model", "x2").build().unwrap();
+    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_source(gpu.clone());
+    for property in properties.split_whitespace() {
+        let (name, value) = property.split_once('=').expect("name=value");
+        element.set_property_from_str(name, value);
+    }
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+    harness.play();
+    harness.set_src_caps(caps(input));
+    Bench { harness, element, bus, fake: Arc::default() }
+}
+
+/// A frame of noise with some rows of `value`.
+fn frame(bench: &Bench, number: u64, value: u8) -> gst::Buffer {
+    let mut frame = bench.frame(number, 0);
+    let mut map = frame.get_mut().unwrap().map_writable().unwrap();
+    let length = map.len();
+    for (at, sample) in map.iter_mut().enumerate() {
+        *sample = if at * 4 < length { value } else { (at * 37 % 251) as u8 };
+    }
+    drop(map);
+    frame
+}
+
+/// What comes out for frames of these values.
+fn outputs(bench: &mut Bench, values: &[u8]) -> Vec<Vec<u8>> {
+    for (number, value) in (0..).zip(values) {
+        let frame = frame(bench, number, *value);
+        bench.harness.push(frame).unwrap();
+    }
+    bench.harness.push_event(gst::event::Eos::new());
+    let mut outputs = vec![];
+    for number in 0..values.len() as u64 {
+        let frame = bench.harness.try_pull().expect("a frame comes out");
+        assert_eq!(frame.pts(), Some(gst::ClockTime::from_mseconds(number * 100)));
+        outputs.push(frame.map_readable().unwrap().to_vec());
+    }
+    outputs
+}
+
+/// Drops the bench; its element may still be at its end on another thread.
+#[track_caller]
+fn assert_nothing_is_left(emulator: &Emulator, bench: Bench) {
+    bench.element.set_state(gst::State::Null).unwrap();
+    drop(bench);
+    emulator.assert_clean();
+}
+
+const VALUES: [u8; 7] = [5, 5, 90, 91, 91, 5, 200];
+
+#[test]
+fn frames_are_those_of_the_processor_and_nothing_is_left_of_the_gpu() {
+    let Some(emulator) = Emulator::get() else { return };
+    // Rows without padding, which is of no concern.
+    for input in [i420(64, 48), rgb(44, 21)] {
+        for properties in ["reuse=off", "reuse=exact", "blend=0.5 scale=3", "grain=0.5"] {
+            let gpu = Arc::new(Gpu::default());
+            let mut on_gpu = bench(&gpu, properties, &input);
+            let got = outputs(&mut on_gpu, &VALUES);
+            let mut on_cpu = Bench::with_caps(properties, &input);
+            assert!(got == outputs(&mut on_cpu, &VALUES), "{input}, {properties}");
+            let stats: gst::Structure = on_gpu.element.property("stats");
+            assert_eq!(stats.get::<&str>("backend"), Ok("cuda"));
+            assert!(emulator.count(Count::Launches) > 0);
+            assert_nothing_is_left(&emulator, on_gpu);
+        }
+    }
+}
+
+#[test]
+fn new_caps_and_a_flush_go_well_in_the_middle_of_a_stream() {
+    let Some(emulator) = Emulator::get() else { return };
+    let gpu = Arc::new(Gpu::default());
+    let mut bench = bench(&gpu, "", &i420(64, 48));
+    for (number, input) in (0..).zip([i420(32, 32), rgb(17, 9), i420(64, 48)]) {
+        let last = frame(&bench, number, 3);
+        bench.harness.push(last).unwrap();
+        bench.harness.push_event(gst::event::FlushStart::new());
+        bench.harness.push_event(gst::event::FlushStop::new(true));
+        bench.harness.set_src_caps(caps(&input));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        bench.harness.push_event(gst::event::Segment::new(&segment));
+        let frame = frame(&bench, number, 9);
+        bench.harness.push(frame).unwrap();
+    }
+    assert_nothing_is_left(&emulator, bench);
+    assert_eq!(gpu.loads.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_lost_gpu_ends_in_an_error_that_says_so() {
+    let Some(emulator) = Emulator::get() else { return };
+    let mut bench = bench(&Arc::new(Gpu::default()), "reuse=off", &i420(64, 48));
+    let first = frame(&bench, 0, 1);
+    bench.harness.push(first).unwrap();
+    emulator.lose_after(2);
+    let pushed = (1..9).try_for_each(|number| {
+        let frame = frame(&bench, number, number as u8);
+        bench.harness.push(frame).map(|_| ())
+    });
+    assert_eq!(pushed, Err(gst::FlowError::Error));
+    let message = bench.next_message(gst::MessageType::Error).expect("an error");
+    check_error(&message, gst::ResourceError::Failed, "the GPU was lost");
+    bench.element.set_state(gst::State::Null).unwrap();
+}
