@@ -7,15 +7,18 @@
 #   make kernels                        the GPU's kernels anew, kernels/upscale.ptx
 #   make kernels-check                  whether they are what their sources give
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   a real video made larger
+#   make bundle [PARTS=1] [GPL=1]       a folder that runs where nothing is installed
+#   make bundle-check                   whether it does
 #   make bench                          the element against the bare runtime
 #   make quality                        the built-in models against classic scalers
 #   make clean                          all that was built or fetched
 
 CARGO ?= cargo
 
-export INPUT MODEL SCALE
+export INPUT MODEL SCALE PARTS GPL PROVIDERS RUNTIME
 
-.PHONY: setup setup-openvino build test kernels kernels-check demo bench quality clean
+.PHONY: setup setup-openvino build test kernels kernels-check demo bundle bundle-check bench \
+	quality clean
 
 setup:
 	scripts/setup.sh
@@ -41,6 +44,12 @@ kernels-check:
 
 demo: build
 	scripts/demo.sh
+
+bundle: build
+	scripts/bundle.sh
+
+bundle-check:
+	scripts/bundle.sh check
 
 bench: setup
 	$(CARGO) bench --locked

@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
@@ -87,6 +88,28 @@ fn sound_that_the_file_cannot_hold_is_encoded_anew() {
     let done = command(&input, &output, &["--scale", "0.25"]).output().unwrap();
     assert!(done.status.success(), "{}", said(&done));
     assert_eq!(streams(&output).0, ["audio/x-opus", "text/x-raw", "video/x-vp9"]);
+}
+
+#[test]
+fn an_installed_plugin_does_not_get_in_the_way() {
+    let built = Path::new(env!("CARGO_BIN_EXE_gst-upscale")).with_file_name("libgstupscale.so");
+    let folder = tempfile::tempdir().unwrap();
+    if fs::copy(&built, folder.path().join("libgstupscale.so")).is_err() {
+        eprintln!("skipped: there is no {}", built.display());
+        return;
+    }
+    // GStreamer looks at plugins from a process of its own, or from the one that asks.
+    for (fork, registry) in [("yes", "1.bin"), ("no", "2.bin")] {
+        let done = Command::new(env!("CARGO_BIN_EXE_gst-upscale"))
+            .args(["upscale", "--help"])
+            .env("GST_PLUGIN_PATH", folder.path())
+            .env("GST_REGISTRY", folder.path().join(registry))
+            .env("GST_REGISTRY_FORK", fork)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        assert!(said(&done).contains("--reuse-tolerance"), "{}", said(&done));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod convert;
 mod fetch;
+mod gstreamer;
 mod harness;
 mod list;
 mod machine;

@@ -78,7 +78,7 @@ fn format(name: &str) -> Result<PixelFormat, String> {
 /// # Errors
 /// Where GStreamer does not start.
 pub fn bench(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    crate::upscale::start()?;
+    crate::gstreamer::start()?;
     let mut report = Report::new(machine::describe(arguments.device_id));
     for model in &arguments.models {
         for &size in &arguments.sizes {

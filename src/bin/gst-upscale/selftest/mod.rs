@@ -43,7 +43,7 @@ pub struct Arguments {
 /// # Errors
 /// Where it cannot begin: GStreamer does not start, or the model cannot be opened.
 pub fn selftest(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    crate::upscale::start()?;
+    crate::gstreamer::start()?;
     let model = Model::open(&arguments.model)?;
     let mut report = Report::default();
     println!(

@@ -86,11 +86,16 @@ impl Container {
 impl Codec {
     /// The element that encodes, and what may go into it and comes out of it, in the words of
     /// `gst-launch-1.0`. `quality` is the codec's own constant quality (0: the best).
+    /// Where x264 is not installed, OpenH264 takes its place.
     ///
     /// What most players cannot show (4:4:4, and 10 bits in H.264) is converted.
     pub fn description(self, quality: Option<u32>) -> String {
         let quality = quality.unwrap_or(self.default_quality()).min(self.worst_quality());
         match self {
+            Self::H264 if !has("x264enc") && has("openh264enc") => format!(
+                "video/x-raw,format=I420 ! openh264enc complexity=high rate-control=quality \
+                 bitrate=200000000 qp-min={quality} qp-max={quality} ! h264parse"
+            ),
             Self::H264 => format!(
                 "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} speed-preset=fast \
                  ! h264parse"
@@ -132,6 +137,10 @@ impl Codec {
     }
 }
 
+fn has(element: &str) -> bool {
+    gst::ElementFactory::find(element).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +167,9 @@ mod tests {
 
     #[test]
     fn qualities_stay_on_the_codecs_scale() {
-        assert!(Codec::H264.description(Some(99)).contains("quantizer=51"));
-        assert!(Codec::H264.description(None).contains("quantizer=17"));
+        gst::init().unwrap();
+        assert!(Codec::Vp9.description(Some(99)).contains("cq-level=63"));
+        assert!(Codec::H265.description(Some(99)).contains("crf=51"));
+        assert!(Codec::H265.description(None).contains("crf=19"));
     }
 }

@@ -16,6 +16,8 @@ use container::{Codec, Container};
 use pipeline::{Outcome, Pipeline};
 use properties::Properties;
 
+use crate::gstreamer;
+
 /// What the command takes.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -45,8 +47,6 @@ pub struct Arguments {
 /// Why a video was not enlarged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("GStreamer did not start: {0}")]
-    GStreamer(String),
     #[error("there is no file {0}")]
     NoInput(PathBuf),
     #[error("{0} is there already: give --force to write over it")]
@@ -74,15 +74,6 @@ pub enum Error {
     Signal(std::io::Error),
 }
 
-/// Starts GStreamer and makes this program's own `upscale` known to it.
-///
-/// # Errors
-/// [`Error::GStreamer`].
-pub fn start() -> Result<(), Error> {
-    gst::init().map_err(|error| Error::GStreamer(error.to_string()))?;
-    gstupscale::plugin_register_static().map_err(|error| Error::GStreamer(error.to_string()))
-}
-
 /// Enlarges a video. Failure leaves no file; Ctrl-C one that ends where it was pressed, with
 /// `.part` in its name.
 ///
@@ -98,7 +89,7 @@ pub fn upscale(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Er
             return Err(Error::Odd { codec, pixels }.into());
         }
     }
-    start()?;
+    gstreamer::start()?;
     let part = Part(partial_name(output));
     let pipeline = Pipeline::new(input, &part.0, container, codec, arguments)?;
     match pipeline.run()? {

@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 use clap::{Arg, ArgMatches, Command};
 use gst::{glib, prelude::*};
 
-use gstupscale::element::Upscale;
-
 use super::Error;
+use crate::gstreamer;
 
 /// The properties that were given, by name.
 #[derive(Debug, Default)]
@@ -76,15 +75,14 @@ impl clap::FromArgMatches for Properties {
 
 /// The element's own properties that can be written.
 fn specs() -> Vec<glib::ParamSpec> {
-    if super::start().is_err() {
-        return Vec::new(); // Told when the command runs.
-    }
-    let Some(class) = glib::object::ObjectClass::from_type(Upscale::static_type()) else {
-        return Vec::new();
-    };
+    // What goes wrong here is told when the command runs.
+    let kind = gstreamer::start()
+        .ok()
+        .and_then(|()| Some(gst::ElementFactory::find("upscale")?.load().ok()?.element_type()));
+    let Some(kind) = kind else { return Vec::new() };
+    let Some(class) = glib::object::ObjectClass::from_type(kind) else { return Vec::new() };
     let own = |spec: &glib::ParamSpec| {
-        spec.owner_type() == Upscale::static_type()
-            && spec.flags().contains(glib::ParamFlags::WRITABLE)
+        spec.owner_type() == kind && spec.flags().contains(glib::ParamFlags::WRITABLE)
     };
     class.list_properties().into_iter().filter(own).collect()
 }
@@ -138,7 +136,7 @@ mod tests {
     use super::*;
 
     fn given(name: &str, text: &str) -> Result<gst::Element, Error> {
-        crate::upscale::start()?;
+        gstreamer::start().unwrap();
         let element = gst::ElementFactory::make("upscale").build()?;
         Properties(vec![(name.into(), text.into())]).apply(&element)?;
         Ok(element)

@@ -1,0 +1,99 @@
+#!/bin/sh
+# build/bundle/gst-upscale: a folder that runs where nothing is installed but a C library.
+#
+#   scripts/bundle.sh           makes it
+#   scripts/bundle.sh check     runs it in a root folder that holds nothing else, without network
+#
+# Environment: PROVIDERS  ONNX Runtime's, beside the CPU's (default: openvino where it is there)
+#              RUNTIME    ONNX Runtime's folder (default: build/onnxruntime)
+#              GPL=1      with what is under the GPL too: x264, x265, FFmpeg, MPEG-2, AAC decoding
+#              PARTS=1    also as an archive in parts of 60 MB at most
+#              PROFILE    cargo's (default: release)
+set -eu
+
+cd "$(dirname "$0")/.."
+bundle=build/bundle/gst-upscale
+runtime=${RUNTIME:-build/onnxruntime}
+profile=${PROFILE:-release}
+
+say() { printf '%s\n' "bundle: $*" >&2; }
+
+# The newest version of the C library that a file asks for.
+least_glibc() {
+    find "$bundle" -type f \( -name '*.so*' -o -path '*/bin/*' \) -exec objdump -T {} + 2>/dev/null |
+        grep -o 'GLIBC_2[.0-9]*' | sort -uV | tail -n 1 | cut -d_ -f2
+}
+
+make_bundle() {
+    providers=${PROVIDERS-$(ls "$runtime"/libonnxruntime_providers_openvino.so 2>/dev/null |
+        sed 's/.*_//; s/\.so//')}
+    rm -rf build/bundle
+    mkdir -p "$bundle"
+    python3 scripts/bundle/collect.py "$bundle" "target/$profile" "$runtime" "$providers" \
+        "${GPL:-0}" >build/bundle/files.txt
+    # Symbols for debuggers are half of it.
+    find "$bundle/bin/gst-upscale" "$bundle/plugin" -type f -exec strip --strip-debug {} +
+    python3 scripts/bundle/licences.py "$runtime" "${GPL:-0}" <build/bundle/files.txt \
+        >"$bundle/THIRD-PARTY.txt"
+    for tool in gst-upscale gst-launch-1.0 gst-inspect-1.0; do
+        sed "s/TOOL/$tool/" scripts/bundle/launcher.sh >"$bundle/$tool"
+        chmod 755 "$bundle/$tool"
+    done
+    sed "s/GLIBC/$(least_glibc)/" scripts/bundle/README.txt >"$bundle/README.txt"
+    cp LICENSE-MIT LICENSE-APACHE "$bundle"
+    say "$bundle: $(du -sh "$bundle" | cut -f1), for glibc $(least_glibc) or later"
+    [ "${GPL:-0}" = 1 ] || say "without x264, x265, FFmpeg and other GPL code (GPL=1 takes it)"
+    [ "${PARTS:-0}" = 0 ] || make_parts
+}
+
+make_parts() {
+    tar -C build/bundle -cz gst-upscale |
+        split --numeric-suffixes --suffix-length 2 --bytes 60000000 - \
+            build/bundle/gst-upscale.tar.gz.part-
+    (cd build/bundle && sha256sum gst-upscale.tar.gz.part-* >SHA256SUMS)
+    cat >build/bundle/join.sh <<'JOIN'
+#!/bin/sh
+# Puts the parts together and unpacks them here.
+set -eu
+cd "$(dirname "$0")"
+sha256sum --check SHA256SUMS
+cat gst-upscale.tar.gz.part-* | tar -xz
+JOIN
+    chmod 755 build/bundle/join.sh
+    say "$(ls build/bundle/*.part-* | wc -l) parts; join.sh puts them together"
+}
+
+# A root folder of its own: the C library, a shell, the bundle, /proc and /dev.
+check() {
+    [ -d "$bundle" ] || { say "there is no $bundle: run \`make bundle\`" && exit 1; }
+    root=$(mktemp -d build/bundle/root.XXXXXX)
+    trap 'rm -rf "$root"' EXIT INT TERM
+    mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/tmp" "$root/opt"
+    cp -al "$bundle" "$root/opt/elsewhere"
+    for tool in sh readlink dirname; do
+        cp -L "$(command -v $tool)" "$root/bin"
+    done
+    # What the loader of those needs, and the rest of the C library, by the same paths.
+    folder=$(dirname "$(ldd /bin/sh | sed -n 's/.*=> \(.*libc\.so\.6\).*/\1/p')")
+    for name in c m dl rt pthread resolv; do
+        cp -L --parents "$folder/lib$name".so.[0-9] "$root"
+    done
+    cp -L --parents "$(ldd /bin/sh | grep -o '/[^ ]*/ld-linux[^ ]*')" "$root"
+    cp scripts/bundle/smoke.sh "$root/opt"
+    user=
+    [ "$(id -u)" = 0 ] || user=--map-root-user
+    unshare $user --net --mount --pid --fork env -i root="$root" PATH="$PATH" sh -euc '
+        mount -t proc proc "$root/proc"
+        mount --rbind /dev "$root/dev"
+        exec chroot "$root" /bin/sh /opt/smoke.sh'
+    say "it runs with nothing else there"
+}
+
+case "${1:-make}" in
+make) make_bundle ;;
+check) check ;;
+*)
+    say "unknown task $1: make or check"
+    exit 2
+    ;;
+esac

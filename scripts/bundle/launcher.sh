@@ -1,0 +1,13 @@
+#!/bin/sh
+# Runs TOOL with this folder's libraries and plugins, wherever the folder lies.
+here=$(dirname "$(readlink -f "$0")")
+cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/gst-upscale
+export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+# The folder's own runtime, unless the user names another.
+export ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$here/lib/onnxruntime/libonnxruntime.so.1}"
+# No plugin of the system is looked at, and its registry of plugins left alone.
+export GST_PLUGIN_SYSTEM_PATH_1_0="$here/lib/gstreamer-1.0:$here/plugin"
+export GST_REGISTRY_1_0="$cache/registry.bin" GST_REGISTRY_FORK=no
+export GIO_MODULE_DIR="$here/lib/gio-modules"
+unset GST_PLUGIN_PATH GST_PLUGIN_PATH_1_0 GST_PLUGIN_SYSTEM_PATH GST_REGISTRY
+exec "$here/bin/TOOL" "$@"

@@ -1,0 +1,154 @@
+"""THIRD-PARTY.txt: who made what is in the bundle, and under which terms it may be passed on.
+
+    licences.py RUNTIME GPL < what collect.py printed
+
+Fails where something under the GPL came in without being asked for.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+RULE = "=" * 78
+# Packages whose copyright file says GPL of the whole, which holds for their programs; the libraries
+# have stanzas of their own there (LGPL-2.1+; LGPL-3+ or GPL-2+).
+FREER = {"libblkid1", "libmount1", "libdw1", "libelf1"}
+COMMON = Path("/usr/share/common-licenses")
+NAMES = re.compile(r"^(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE).*", re.I)
+
+
+def run(*command):
+    return subprocess.run(command, text=True, capture_output=True).stdout
+
+
+def owner(path):
+    """The Debian package that a file is of; nothing for files of none."""
+    # Packages may list it from before /lib became /usr/lib.
+    for name in [str(path), str(path).removeprefix("/usr")]:
+        found = run("dpkg-query", "--search", name)
+        if found:
+            return found.split(": ")[0].split(", ")[0]
+    return None
+
+
+def is_gpl(copyright_text):
+    """Whether the main files of a package are under the GPL alone, as far as its copyright file
+    says so in Debian's format."""
+    for stanza in re.split(r"\n\s*\n", copyright_text):
+        if re.search(r"^Files:\s*\*\s*$", stanza, re.M):
+            licence = re.search(r"^License:\s*(.*)", stanza, re.M)
+            return bool(licence and re.match(r"GPL(?!.* or )", licence[1].strip()))
+    return False
+
+
+def debian(files):
+    """The texts of the packages that files are of, and those of them under the GPL."""
+    by_package = defaultdict(list)
+    for source, place in files:
+        package = owner(source)
+        if package is None:
+            sys.exit(f"bundle: {source} is of no Debian package: its licence is not known")
+        by_package[package].append(place)
+    texts, gpl = [], []
+    for package, places in sorted(by_package.items()):
+        fields = "${Package}\t${Version}\t${source:Package}\t${source:Version}"
+        name, version, source, source_version = run(
+            "dpkg-query", "--show", "--showformat", fields, package
+        ).split("\t")
+        text = Path(f"/usr/share/doc/{name}/copyright").read_text(errors="replace")
+        if is_gpl(text) and name not in FREER:
+            gpl.append(name)
+        texts.append(
+            f"{RULE}\n{name} {version}: {', '.join(sorted(places))}\n"
+            f"Debian source package {source} {source_version}, "
+            f"https://snapshot.debian.org/package/{source}/{source_version}/\n{RULE}\n\n{text}"
+        )
+    return texts, gpl
+
+
+def crates():
+    """The texts of the Rust crates that are compiled in; the same text once."""
+    host = re.search(r"host: (\S+)", run("rustc", "-vV"))[1]
+    told = run("cargo", "metadata", "--format-version=1", "--locked", f"--filter-platform={host}")
+    metadata = json.loads(told)
+    packages = {package["id"]: package for package in metadata["packages"]}
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
+    todo, seen = [metadata["resolve"]["root"]], set()
+    while todo:
+        node = todo.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        for dependency in nodes[node]["deps"]:
+            # Not those of tests alone, or of building.
+            if any(kind["kind"] is None for kind in dependency["dep_kinds"]):
+                todo.append(dependency["pkg"])
+    seen.discard(metadata["resolve"]["root"])
+    by_text = defaultdict(list)
+    for crate in sorted((packages[node] for node in seen), key=lambda crate: crate["name"]):
+        name = f"{crate['name']} {crate['version']} ({crate['license'] or 'see its text'})"
+        folder = Path(crate["manifest_path"]).parent
+        files = [file for file in sorted(folder.iterdir()) if file.is_file() and NAMES.match(file.name)]
+        texts = [file.read_text(errors="replace").strip() for file in files]
+        for text in texts or ["The crate has no text of its own beside that name."]:
+            by_text[text].append(name)
+    return [
+        f"{RULE}\nRust crates: {', '.join(names)}\n{RULE}\n\n{text}\n"
+        for text, names in by_text.items()
+    ]
+
+
+def common(name):
+    """A licence that packages name instead of giving its text."""
+    path = COMMON / name
+    text = path.read_text() if path.is_file() else "Not on the machine that made this.\n"
+    return f"{RULE}\n{path}\n{RULE}\n\n{text}"
+
+
+def main():
+    runtime, with_gpl = Path(sys.argv[1]).resolve(), sys.argv[2] == "1"
+    files = [line.rstrip("\n").split("\t") for line in sys.stdin]
+    target = [file for file in files if Path(file[1]).name in ("gst-upscale", "libgstupscale.so")]
+    ort = [file for file in files if Path(file[0]).is_relative_to(runtime)]
+    texts, gpl = debian([file for file in files if file not in target and file not in ort])
+    if gpl and not with_gpl:
+        sys.exit(f"bundle: these are under the GPL: {' '.join(gpl)}; leave them out, or set GPL=1")
+    print(
+        "gst-upscale itself is under the MIT licence or Apache 2.0, as you like: LICENSE-MIT,\n"
+        "LICENSE-APACHE. This folder brings the following along. Libraries under the LGPL are\n"
+        "files of their own in lib/, and may be replaced by other builds of them.\n"
+    )
+    if gpl:
+        print(
+            f"The folder as a whole may be passed on under the GPL only, with the sources, because\n"
+            f"of: {', '.join(gpl)}.\n"
+        )
+    print(
+        "It holds no library of NVIDIA. It brings a codec or two on which others claim patents\n"
+        "(H.264, H.265): where that matters, see to their licences.\n"
+    )
+    print(f"{RULE}\nONNX Runtime and what its build brings: {', '.join(p for _, p in ort)}\n{RULE}\n")
+    for name in ["LICENSE", "ThirdPartyNotices.txt"]:
+        if (runtime / name).exists():
+            print((runtime / name).read_text(errors="replace"))
+    if any("openvino" in place for _, place in ort):
+        print(
+            f"{RULE}\nOpenVINO and oneTBB: Apache License 2.0, Copyright Intel Corporation and\n"
+            f"contributors. https://github.com/openvinotoolkit/openvino, "
+            f"https://github.com/uxlfoundation/oneTBB\nThe text of that licence is in "
+            f"LICENSE-APACHE.\n{RULE}\n"
+        )
+    texts += crates()
+    named = set(re.findall(rf"{COMMON}/([\w.-]*\w)", "".join(texts)))
+    for text in texts + [common(name) for name in sorted(named)]:
+        print(text)
+    print(
+        f"{RULE}\nThe Rust standard library: MIT or Apache 2.0, Copyright The Rust Project\n"
+        f"Contributors. https://github.com/rust-lang/rust\n{RULE}"
+    )
+
+
+main()

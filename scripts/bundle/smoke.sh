@@ -1,0 +1,16 @@
+#!/bin/sh
+# In a bare root folder: the self-test, a clip made and enlarged, the plugin found.
+set -eu
+export HOME=/tmp PATH=/bin
+cd /tmp
+bundle=/opt/elsewhere
+"$bundle/gst-upscale" selftest --frames 50
+"$bundle/gst-launch-1.0" -q -e webmmux name=mux ! filesink location=clip.webm \
+    videotestsrc num-buffers=10 ! video/x-raw,width=64,height=48 ! vp9enc ! mux. \
+    audiotestsrc num-buffers=20 ! audioconvert ! opusenc ! mux.
+for output in large.mp4 large.mkv large.webm; do
+    "$bundle/gst-upscale" upscale clip.webm "$output" --threads 2
+done
+"$bundle/gst-inspect-1.0" upscale >/dev/null
+"$bundle/gst-launch-1.0" -q filesrc location=large.mkv ! matroskademux ! h264parse ! openh264dec \
+    ! video/x-raw,width=128,height=96 ! fakesink
