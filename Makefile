@@ -9,7 +9,7 @@
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   a real video made larger
 #   make bundle [PARTS=1] [GPL=1]       a folder that runs where nothing is installed
 #   make bundle-check                   whether it does
-#   make bench                          the element against the bare runtime
+#   make bench                          the element against the bare runtime and others
 #   make quality                        the built-in models against classic scalers
 #   make clean                          all that was built or fetched
 
@@ -51,7 +51,12 @@ bundle: build
 bundle-check:
 	scripts/bundle.sh check
 
-bench: setup
+# Other runtimes to race against: the benchmark does without them where they cannot be had.
+build/peers/pins.txt: benches/throughput/peers.txt
+	-python3 -m venv build/peers && \
+	build/peers/bin/python -m pip install --quiet --no-deps --requirement $< && cp $< $@
+
+bench: setup build/peers/pins.txt
 	$(CARGO) bench --locked
 
 # Python's packages stay until their pins change.

@@ -1,6 +1,11 @@
-//! Frames that the benchmark makes for itself.
+//! Frames that the benchmark makes for itself, and real ones.
 
-/// Frames of one caps, in memory, R′G′B′ at first.
+use std::path::Path;
+
+use gst::prelude::*;
+use gst_video::VideoFrameExt as _;
+
+/// Frames of one caps, in memory.
 pub struct Clip {
     pub caps: gst::Caps,
     pub frames: Vec<gst::Buffer>,
@@ -9,6 +14,31 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// `count` decoded frames of a file, some way in; `elements` stand behind the decoder.
+    pub fn read(file: &Path, elements: &str, count: u32) -> Self {
+        // Titles and fades are over by then, in all of the clips used.
+        const FIRST: usize = 72;
+        let description = format!(
+            "filesrc location={} ! decodebin ! video/x-raw {elements} ! appsink name=sink \
+             sync=false max-buffers=2",
+            file.display()
+        );
+        let pipeline = gst::parse::launch(&description).expect("a pipeline");
+        let sink = pipeline.downcast_ref::<gst::Bin>().and_then(|bin| bin.by_name("sink"));
+        let sink = sink.and_then(|sink| sink.downcast::<gst_app::AppSink>().ok()).expect("a sink");
+        pipeline.set_state(gst::State::Playing).expect("it plays");
+        let samples = std::iter::from_fn(|| sink.pull_sample().ok());
+        let samples: Vec<_> = samples.skip(FIRST).take(count as usize).collect();
+        pipeline.set_state(gst::State::Null).expect("it stops");
+        let caps = samples.first().and_then(|sample| sample.caps_owned()).expect("frames");
+        let info = gst_video::VideoInfo::from_caps(&caps).expect("video");
+        let frames = samples.iter().zip(0..).map(|(sample, number)| {
+            stamped(sample.buffer().expect("a frame").copy_deep().expect("memory"), number)
+        });
+        let frames = frames.collect();
+        Self { caps, frames, width: info.width(), height: info.height() }
+    }
+
     /// Smooth shapes and hard edges that move a pixel in each frame: nothing can be reused.
     pub fn pan(width: u32, height: u32, count: u32) -> Self {
         Self::draw(width, height, count, |x, y, frame| {
@@ -79,12 +109,31 @@ impl Clip {
         Self { caps, frames: frames.collect(), width, height }
     }
 
+    /// The frames as R′G′B′ of 8 bits a sample, row after row without padding.
+    pub fn pictures(&self) -> impl Iterator<Item = Vec<u8>> {
+        let Self { caps, frames, width, height } = self;
+        let frames = frames.clone();
+        let same = Self { caps: caps.clone(), frames, width: *width, height: *height };
+        let Self { caps, frames, .. } = same.in_format("RGB");
+        let info = gst_video::VideoInfo::from_caps(&caps).expect("video");
+        frames.into_iter().map(move |frame| {
+            let frame = gst_video::VideoFrame::from_buffer_readable(frame, &info).expect("memory");
+            let stride = frame.plane_stride()[0] as usize;
+            let rows = frame.plane_data(0).expect("a plane").chunks(stride);
+            rows.flat_map(|row| row[..frame.width() as usize * 3].to_vec()).collect()
+        })
+    }
+
     /// The same frames in another format.
     pub fn in_format(self, format: &str) -> Self {
         let convert = gst::ElementFactory::make("videoconvert").build().expect("videoconvert");
         let mut harness = gst_check::Harness::with_element(&convert, Some("sink"), Some("src"));
         let mut caps = self.caps.copy();
         caps.make_mut().set("format", format);
+        if format == "RGB" {
+            let of_luma = ["colorimetry", "chroma-site"];
+            caps.make_mut().structure_mut(0).expect("caps").remove_fields(of_luma);
+        }
         harness.set_caps(self.caps, caps.clone());
         let frames = self.frames.into_iter().zip(0..).map(|(frame, number)| {
             let out = harness.push_and_pull(frame).expect("videoconvert gives a frame");

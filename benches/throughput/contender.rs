@@ -4,19 +4,27 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gst_check::Harness;
-use ort::{session::Session as OrtSession, value::TensorRef};
+use ort::{
+    ep::{self, ArbitrarilyConfigurableExecutionProvider as _},
+    session::Session as OrtSession,
+    value::TensorRef,
+};
 
 use crate::clip::Clip;
 
 /// Takes frame after frame.
 pub trait Contender {
-    fn name(&self) -> &str;
-    /// Takes the next frame and says how long that took.
-    fn step(&mut self) -> Duration;
+    /// Takes the next `count` frames and says how long that took.
+    fn turn(&mut self, count: usize) -> Duration;
     /// Anything worth a line below the table.
     fn remark(&self) -> Option<String> {
         None
     }
+}
+
+/// How many threads everyone gets.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
 /// ONNX Runtime with nothing around it: pictures are floats before the clock starts.
@@ -28,52 +36,49 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(model: &str, clip: &Clip) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
+    /// With the CPU provider, or with OpenVINO's at the precision `openvino` (`f32`, `bf16`).
+    pub fn new(model: &str, openvino: Option<&str>, clip: &Clip) -> Self {
         let environment = gstupscale::inference::environment().expect("ONNX Runtime is found");
-        let mut builder = OrtSession::builder(&environment)
-            // Else its threads spin on into the next contender's turn.
+        let provider = openvino.map(|precision| {
+            let config = format!(r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{precision}"}}}}"#);
+            let provider = ep::OpenVINO::default().with_device_type("CPU").with_num_streams(1);
+            let provider = provider.with_num_threads(threads());
+            provider.with_arbitrary_config("load_config", config).build().error_on_failure()
+        });
+        let session = OrtSession::builder(&environment)
             .and_then(|builder| {
-                let builder = builder.with_intra_threads(threads)?;
-                Ok(builder.with_config_entry("session.force_spinning_stop", "1")?)
+                let mut builder = builder
+                    .with_execution_providers(Vec::from_iter(provider))?
+                    .with_intra_threads(threads())?
+                    // Else its threads spin on into the next contender's turn.
+                    .with_config_entry("session.force_spinning_stop", "1")?;
+                builder.commit_from_file(model)
             })
-            .expect("a session builder");
-        let session = builder.commit_from_file(model).expect("the model loads");
-        let size = clip.width as usize * clip.height as usize;
-        let stride = (clip.width as usize * 3).next_multiple_of(4);
-        let picture = |frame: &gst::Buffer| {
-            let bytes = frame.map_readable().expect("memory");
-            let mut picture = vec![0.0f32; size * 3];
-            for (i, sample) in picture.iter_mut().enumerate() {
-                let (channel, pixel) = (i / size, i % size);
-                let (x, y) = (pixel % clip.width as usize, pixel / clip.width as usize);
-                *sample = f32::from(bytes[y * stride + x * 3 + channel]) / 255.0;
-            }
-            picture
-        };
-        let pictures = clip.frames.iter().map(picture).collect();
-        Self { session, pictures, shape: [1, 3, clip.height.into(), clip.width.into()], next: 0 }
+            .expect("the model loads");
+        let pictures = clip.pictures().map(|picture| {
+            let samples = (0..3).flat_map(|channel| picture.iter().skip(channel).step_by(3));
+            samples.map(|sample| f32::from(*sample) / 255.0).collect()
+        });
+        let shape = [1, 3, clip.height.into(), clip.width.into()];
+        Self { session, pictures: pictures.collect(), shape, next: 0 }
     }
 }
 
 impl Contender for Session {
-    fn name(&self) -> &str {
-        "bare session, cpu fp32"
-    }
-
-    fn step(&mut self) -> Duration {
-        let picture = &self.pictures[self.next % self.pictures.len()];
-        self.next += 1;
+    fn turn(&mut self, count: usize) -> Duration {
         let start = Instant::now();
-        let input = TensorRef::from_array_view((self.shape, picture.as_slice())).expect("a tensor");
-        self.session.run(ort::inputs![input]).expect("the model runs");
+        for _ in 0..count {
+            let picture = self.pictures[self.next % self.pictures.len()].as_slice();
+            self.next += 1;
+            let input = TensorRef::from_array_view((self.shape, picture)).expect("a tensor");
+            self.session.run(ort::inputs![input]).expect("the model runs");
+        }
         start.elapsed()
     }
 }
 
-/// The element `upscale`, from buffer to buffer.
+/// An element, from buffer to buffer.
 pub struct Element {
-    name: String,
     element: gst::Element,
     harness: Harness,
     frames: Vec<gst::Buffer>,
@@ -81,90 +86,70 @@ pub struct Element {
 }
 
 impl Element {
-    /// `properties` as in `gst-launch-1.0`.
-    pub fn new(name: &str, properties: &str, clip: &Clip) -> Self {
+    /// `upscale` with `properties` as in `gst-launch-1.0`.
+    pub fn upscale(properties: &str, clip: &Clip) -> Self {
         let element = gst::ElementFactory::make("upscale").build().expect("upscale");
         for property in properties.split_whitespace() {
             let (name, value) = property.split_once('=').expect("name=value");
-            if element.has_property(name) {
-                element.set_property_from_str(name, value);
-            }
+            element.set_property_from_str(name, value);
         }
-        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
-        harness.play();
-        harness.set_src_caps(clip.caps.clone());
-        Self { name: name.to_owned(), element, harness, frames: clip.frames.clone(), next: 0 }
+        Self::new(element, None, clip)
     }
 
-    fn stats(&self) -> gst::Structure {
-        self.element.property("stats")
+    /// GStreamer's own scaler, as a yardstick.
+    pub fn lanczos(factor: u32, clip: &Clip) -> Self {
+        let element = gst::ElementFactory::make("videoscale").build().expect("videoscale");
+        element.set_property_from_str("method", "lanczos");
+        let mut large = clip.caps.copy();
+        large.make_mut().set("width", (clip.width * factor) as i32);
+        large.make_mut().set("height", (clip.height * factor) as i32);
+        Self::new(element, Some(large), clip)
+    }
+
+    fn new(element: gst::Element, output: Option<gst::Caps>, clip: &Clip) -> Self {
+        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+        if let Some(output) = output {
+            harness.set_sink_caps(output);
+        }
+        harness.play();
+        harness.set_src_caps(clip.caps.clone());
+        Self { element, harness, frames: clip.frames.clone(), next: 0 }
     }
 }
 
 impl Contender for Element {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn step(&mut self) -> Duration {
-        let frame = self.frames[self.next % self.frames.len()].clone();
-        self.next += 1;
+    fn turn(&mut self, count: usize) -> Duration {
         let start = Instant::now();
-        let out = self.harness.push_and_pull(frame);
+        for _ in 0..count {
+            let frame = self.frames[self.next % self.frames.len()].clone();
+            self.next += 1;
+            self.harness.push(frame).expect("the frame is taken");
+        }
+        // The last ones may be on their way still: a serialized event waits for them.
+        let event = gst::event::CustomDownstream::new(gst::Structure::new_empty("end-of-turn"));
+        self.harness.push_event(event);
+        let out = std::iter::from_fn(|| self.harness.try_pull()).count();
         let took = start.elapsed();
-        out.expect("upscale gives a frame");
+        assert_eq!(out, count, "as many frames come out as went in");
         took
     }
 
     fn remark(&self) -> Option<String> {
-        let stats = self.stats();
+        self.element.find_property("stats")?;
+        let stats: gst::Structure = self.element.property("stats");
         let frames = stats.get::<u64>("frames-out").ok()?.max(1);
         let stage = |name: &str| {
             let time = stats.get::<u64>(&format!("{name}-time")).unwrap_or(0);
             format!("{name} {:.2} ms", time as f64 / frames as f64 / 1e6)
         };
         let text = |name: &str| stats.get::<String>(name).unwrap_or_default();
+        let stages = ["compare", "unpack", "infer", "finish"].map(stage).join(", ");
+        let share = stats.get::<f64>("pixels-share").unwrap_or(1.0);
         Some(format!(
-            "{} {}: {}, {}, {} a frame",
+            "{} {}, {:.1} % of the pixels computed; a frame: {stages}",
             text("backend"),
             text("precision"),
-            stage("unpack"),
-            stage("infer"),
-            stage("finish")
+            share * 100.0,
         ))
-    }
-}
-
-/// GStreamer's own scaler, as a yardstick.
-pub struct Scaler {
-    harness: Harness,
-    frames: Vec<gst::Buffer>,
-    next: usize,
-}
-
-impl Scaler {
-    pub fn new(clip: &Clip, factor: u32) -> Self {
-        let element = gst::ElementFactory::make("videoscale").build().expect("videoscale");
-        element.set_property_from_str("method", "lanczos");
-        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
-        let mut large = clip.caps.copy();
-        large.make_mut().set("width", (clip.width * factor) as i32);
-        large.make_mut().set("height", (clip.height * factor) as i32);
-        harness.set_caps(clip.caps.clone(), large);
-        Self { harness, frames: clip.frames.clone(), next: 0 }
-    }
-}
-
-impl Contender for Scaler {
-    fn name(&self) -> &str {
-        "videoscale method=lanczos"
-    }
-
-    fn step(&mut self) -> Duration {
-        let frame = self.frames[self.next % self.frames.len()].clone();
-        self.next += 1;
-        let start = Instant::now();
-        self.harness.push_and_pull(frame).expect("videoscale gives a frame");
-        start.elapsed()
     }
 }
