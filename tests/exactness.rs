@@ -9,7 +9,7 @@ mod footage;
 
 use std::time::Instant;
 
-use footage::{CLIPS, Footage, Pair, narrow_model};
+use footage::{CLIPS, Footage, Pair, SMALL, narrow_model, wanted_clips, wanted_frames};
 
 const OFF_AND_EXACT: [&str; 2] = ["reuse=off", "reuse=exact"];
 
@@ -42,7 +42,6 @@ fn reuse_is_exact(clip: &str, elements: &str, count: usize, properties: &str) {
 }
 
 const CPU: &str = "backend=cpu precision=fp32";
-const SMALL: &str = "! videoscale ! video/x-raw,width=160,height=120";
 
 #[test]
 fn the_built_in_model_over_every_clip() {
@@ -100,20 +99,17 @@ fn reuse_is_exact_across_seeks_and_changes_of_caps_and_model() {
     assert!(pair.0[1].pixels_share() < 1.0, "something was reused");
 }
 
-/// The clips that `UPSCALE_CLIPS` names, separated by commas; all where it is not set.
-fn wanted_clips() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let wanted = std::env::var("UPSCALE_CLIPS").unwrap_or_default();
-    CLIPS
-        .into_iter()
-        .filter(move |(clip, _)| wanted.is_empty() || wanted.split(',').any(|name| name == *clip))
-}
-
 #[test]
 #[ignore = "takes hours"]
 fn a_narrow_rgb_model_over_the_whole_of_every_clip() {
     for (clip, elements) in wanted_clips() {
         let model = narrow_model();
-        reuse_is_exact(clip, elements, usize::MAX, &format!("{CPU} model={}", model.display()));
+        reuse_is_exact(
+            clip,
+            elements,
+            wanted_frames(),
+            &format!("{CPU} model={}", model.display()),
+        );
     }
 }
 

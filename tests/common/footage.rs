@@ -22,6 +22,23 @@ pub const CLIPS: [(&str, &str); 7] = [
     ("popeye_1080p_subtitles.mkv", ""),
 ];
 
+/// Makes frames small enough for a large model.
+pub const SMALL: &str = "! videoscale ! video/x-raw,width=160,height=120";
+
+/// The clips that `UPSCALE_CLIPS` names, separated by commas; all where it is not set.
+pub fn wanted_clips() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let wanted = std::env::var("UPSCALE_CLIPS").unwrap_or_default();
+    CLIPS
+        .into_iter()
+        .filter(move |(clip, _)| wanted.is_empty() || wanted.split(',').any(|name| name == *clip))
+}
+
+/// How many frames of each clip: `UPSCALE_FRAMES`, or all.
+pub fn wanted_frames() -> usize {
+    let wanted = std::env::var("UPSCALE_FRAMES").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(usize::MAX)
+}
+
 /// The decoded frames of a clip, in its own format.
 pub struct Footage {
     pipeline: gst::Pipeline,
