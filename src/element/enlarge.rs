@@ -27,8 +27,12 @@ impl Upscale {
     /// Goes on with a model that has been loaded.
     pub(super) fn adopt(&self, stream: &mut Stream, Ready { model, engine }: Ready) {
         gst::info!(CATEGORY, imp = self, "going on with {}: {:?}", model.name, model.info);
+        for fallback in &engine.fallbacks {
+            gst::info!(CATEGORY, imp = self, "not in use: {fallback}");
+        }
         if let Some(remark) = &engine.remark {
-            gst::element_imp_warning!(self, gst::LibraryError::Settings, ["{remark}"]);
+            let code = gst::LibraryError::Settings;
+            gst::element_imp_warning!(self, code, ("{remark}."), ["{:?}", engine.fallbacks]);
         }
         lock(&self.stats).set_engine(model.name, &engine);
         stream.set_engine(engine.infer, engine.regions_exact);

@@ -167,7 +167,14 @@ fn runtime_error<R>(task: &'static str, error: &ort::Error<R>) -> Error {
     if is_out_of_memory(why) {
         return Error::OutOfMemory;
     }
-    Error::Runtime { task, why: why.to_owned() }
+    Error::Runtime { task, why: without_place(why).to_owned() }
+}
+
+/// What a message of ONNX Runtime says, less where in its sources and under what code.
+fn without_place(message: &str) -> &str {
+    let after_code = message.rsplit_once("[ONNXRuntimeError] : ").map_or("", |(_, rest)| rest);
+    let mut parts = after_code.splitn(3, " : ");
+    parts.nth(2).unwrap_or(message)
 }
 
 /// There is no error code for it: the arena, `new`, oneDNN and `strerror` each say it in words.
@@ -188,6 +195,18 @@ fn is_out_of_memory(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_told_without_its_place_in_the_sources() {
+        let message = "/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:2043 \
+             onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : \
+             FAIL : Failed to load library a.so with error: b.so : gone";
+        let expected = "Failed to load library a.so with error: b.so : gone";
+        assert_eq!(without_place(message), expected);
+        for message in ["", "Invalid rank", "[ONNXRuntimeError] : odd"] {
+            assert_eq!(without_place(message), message);
+        }
+    }
 
     #[test]
     fn running_out_of_memory_is_told_from_other_errors() {
