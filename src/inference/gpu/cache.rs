@@ -18,6 +18,8 @@ use super::super::Error;
 
 /// Written last: a folder without it was left by a build that did not end.
 const MARK: &str = "complete.txt";
+/// Engines for the same work that are kept, for other versions of what it runs on.
+const MOST: usize = 3;
 /// Between looks at whether another process has built the engine meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -46,7 +48,8 @@ impl Key<'_> {
         )
     }
 
-    /// What the time of a build depends on, by and large: the key of the time kept.
+    /// The key less the versions of what it runs on: what the time of a build depends on by and
+    /// large, and what one engine takes the place of another for.
     pub fn work(&self) -> String {
         format!("{} {} {} on {}", self.model, self.shapes, self.precision, self.gpu)
     }
@@ -69,9 +72,8 @@ impl EngineCache {
     /// Under `cache_dir`; nothing is made yet.
     pub fn new(cache_dir: &Path, key: &Key<'_>) -> Self {
         let text = key.text();
-        let name: String =
-            Sha256::digest(&text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { folder: cache_dir.join("tensorrt").join(name), text }
+        let folder = cache_dir.join("tensorrt").join(name(&key.work())).join(name(&text));
+        Self { folder, text }
     }
 
     /// The engine that `make` loads from the folder, or builds into it where it is empty.
@@ -107,11 +109,34 @@ impl EngineCache {
         }
         match &made {
             // Without the mark the next load builds it again: no reason to fail.
-            Ok(_) => drop(fs::write(self.folder.join(MARK), &self.text)),
+            Ok(_) => {
+                let _ = fs::write(self.folder.join(MARK), &self.text);
+                self.drop_oldest();
+            }
             Err(_) if source == Source::Built => drop(fs::remove_dir_all(&self.folder)),
             Err(_) => {}
         }
         Ok((made?, source))
+    }
+
+    /// Updates of the driver or a library leave engines behind that serve no one any more.
+    fn drop_oldest(&self) {
+        let siblings = self.folder.parent().and_then(|parent| fs::read_dir(parent).ok());
+        let mut complete: Vec<_> = siblings
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let used = fs::metadata(entry.path().join(MARK)).and_then(|it| it.modified());
+                Some((used.ok()?, entry.path()))
+            })
+            .collect();
+        complete.sort();
+        let surplus = complete.len().saturating_sub(MOST);
+        for (_, folder) in complete.iter().take(surplus).filter(|(_, path)| *path != self.folder) {
+            let _ = fs::remove_dir_all(folder);
+            let _ = fs::remove_file(folder.with_extension("lock"));
+        }
     }
 
     fn is_complete(&self) -> bool {
@@ -143,6 +168,10 @@ impl EngineCache {
             }
         }
     }
+}
+
+fn name(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn cannot(error: &io::Error) -> Error {
@@ -212,6 +241,22 @@ mod tests {
             assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Built, "{key:?}");
         }
         assert_eq!(builds, 8);
+    }
+
+    #[test]
+    fn engines_of_versions_long_gone_are_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = EngineCache::new(folder.path(), &Key { model: "other", ..KEY });
+        engine(&other, make(&mut 0, "")).unwrap();
+        let drivers = ["550", "555", "560", "565", "570"];
+        let caches = drivers.map(|driver| EngineCache::new(folder.path(), &Key { driver, ..KEY }));
+        for cache in &caches {
+            engine(cache, make(&mut 0, "")).unwrap();
+            thread::sleep(Duration::from_millis(10));
+        }
+        let kept: Vec<bool> = caches.iter().map(EngineCache::is_complete).collect();
+        assert_eq!(kept, [false, false, true, true, true]);
+        assert!(other.is_complete());
     }
 
     #[test]

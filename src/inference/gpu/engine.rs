@@ -69,7 +69,74 @@ fn parts(count: u32, most: u32) -> impl Iterator<Item = (u32, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use ort::ep::CPU;
+
     use super::*;
+    use crate::{
+        frame::Image,
+        inference::{gpu::session::Place, picture},
+        model::Model,
+    };
+
+    /// On the processor, of the built-in model: two pictures at most, and one where it is larger
+    /// than 32 pixels.
+    fn engine() -> Option<GpuEngine> {
+        let model = Model::open("builtin").unwrap();
+        let session = || {
+            let cpu = vec![CPU::default().build().error_on_failure()];
+            let (samples, place) = (Samples::F32, Place::Host);
+            DeviceSession::build(&model.onnx, None, &model.info, samples, place, cpu)
+        };
+        let profile =
+            |most, side| Profile { most, sides: [(8, 8), (8, 8), (side, side)], tuned: 1 };
+        let sessions = match session() {
+            Ok(first) => vec![(profile(2, 32), first), (profile(1, 64), session().unwrap())],
+            Err(Error::NoLibrary { searched }) => {
+                eprintln!("skipped: no ONNX Runtime in {searched}");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let (info, identity) = (model.info.clone(), String::new());
+        Some(GpuEngine { info, samples: Samples::F32, identity, sessions })
+    }
+
+    fn run(engine: &mut GpuEngine, pictures: &[Image]) -> Result<Vec<f32>, Error> {
+        let input: Vec<f32> = pictures.iter().flat_map(|it| it.data().to_vec()).collect();
+        let factor = engine.info.factor as usize;
+        let mut output = vec![0.0f32; input.len() * factor * factor];
+        engine.run(&DeviceBatch {
+            input: input.as_ptr().expose_provenance() as u64,
+            output: output.as_mut_ptr().expose_provenance() as u64,
+            count: pictures.len() as u32,
+            width: pictures[0].width() as u32,
+            height: pictures[0].height() as u32,
+        })?;
+        Ok(output)
+    }
+
+    #[test]
+    fn each_picture_of_a_batch_in_parts_comes_out_in_its_place() {
+        let Some(mut engine) = engine() else { return };
+        assert_eq!(engine.max_batch(), 2);
+        let channels = engine.info.channels.count();
+        for side in [24, 48] {
+            let pictures: Vec<Image> =
+                (0..5).map(|seed| picture::noise(channels, side, 16, seed)).collect();
+            let together = run(&mut engine, &pictures).unwrap();
+            let alone: Vec<f32> =
+                pictures.chunks(1).flat_map(|picture| run(&mut engine, picture).unwrap()).collect();
+            let largest = together.iter().zip(&alone).map(|(a, b)| (a - b).abs());
+            assert!(largest.fold(0.0, f32::max) < 1e-5, "{side}");
+        }
+    }
+
+    #[test]
+    fn a_picture_larger_than_any_profile_asks_for_smaller_ones() {
+        let Some(mut engine) = engine() else { return };
+        let large = [Image::new(engine.info.channels.count(), 80, 16)];
+        assert!(matches!(run(&mut engine, &large), Err(Error::OutOfMemory)));
+    }
 
     #[test]
     fn a_batch_that_is_too_large_comes_in_parts() {
