@@ -1,6 +1,12 @@
 //! The command `gst-upscale selftest`.
 
-use std::process::{Command, Output};
+#[path = "common/cpp.rs"]
+mod cpp;
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
 
 fn selftest(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
@@ -43,4 +49,22 @@ fn a_model_that_is_not_there_is_told() {
     let done = selftest(&["--model", "/nowhere/model.onnx"]);
     assert_eq!(done.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&done.stderr).contains("/nowhere/model.onnx"));
+}
+
+#[test]
+fn the_stages_of_an_emulated_gpu_pass_and_its_missing_provider_is_named() {
+    let flags = ["-Wl,-soname,libcuda.so", "-pthread"];
+    let Some(driver) = cpp::build("tests/common/emulator.cpp", &flags) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(driver, folder.path().join("libcuda.so")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+    command.args(["selftest", "--backend", "cuda", "--cache-dir", env!("CARGO_TARGET_TMPDIR")]);
+    let done = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
+    let text = said(&done);
+    assert!(text.contains("Emulated GPU"), "{text}");
+    let row = text.lines().find(|line| line.starts_with("stages equal")).expect(&text);
+    assert!(row.contains("passed  240 cases, at most 0 codes apart"), "{row}");
+    let row = text.lines().find(|line| line.contains("cuda fp16")).expect(&text);
+    assert!(row.contains("FAILED") && row.contains("cuda"), "{row}");
+    assert_eq!(done.status.code(), Some(1), "{text}");
 }

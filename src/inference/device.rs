@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Error, Infer};
+use super::{Error, Infer, gpu::OnHost};
 pub use crate::kernels::Samples;
-use crate::{cuda::Device, model::ModelInfo};
+use crate::{cuda::Device, frame::Image, model::ModelInfo};
 
 /// An engine, wherever its pictures are.
 pub enum AnyEngine {
@@ -19,6 +19,18 @@ impl AnyEngine {
         match self {
             Self::Host(engine) => engine.info(),
             Self::Device(engine, _) => engine.info(),
+        }
+    }
+
+    /// [`Infer::run`], wherever the engine has its pictures: on a GPU with a copy each way, which
+    /// is slow.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+        match self {
+            Self::Host(engine) => engine.run(input, output),
+            Self::Device(engine, device) => OnHost::new(&mut **engine, device).run(input, output),
         }
     }
 }

@@ -147,6 +147,18 @@ impl Frame {
         plane.into_iter().flat_map(|(data, stride)| data.chunks_mut((*stride).max(1)))
     }
 
+    /// Every sample's code, plane after plane (and what lies between the samples).
+    pub fn codes(&self) -> impl Iterator<Item = u32> + '_ {
+        let layout = self.info.format.layout();
+        let (bytes, low) = (layout.bytes().max(1), layout.low_bits);
+        self.planes.iter().flat_map(move |(data, _)| {
+            data.chunks(bytes).map(move |sample| {
+                let code = sample.iter().rev().fold(0, |code, byte| code << 8 | u32::from(*byte));
+                code >> low
+            })
+        })
+    }
+
     /// The bytes of each plane with their stride.
     pub fn planes(&self) -> &[(Vec<u8>, usize)] {
         &self.planes

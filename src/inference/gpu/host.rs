@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Uploads, runs, waits, downloads: slow, and the same picture.
-pub(super) struct OnHost<'a> {
+pub(in crate::inference) struct OnHost<'a> {
     engine: &'a mut dyn InferOnDevice,
     device: &'a Arc<Device>,
     runs: u32,

@@ -19,10 +19,10 @@ use std::{
 
 use ort::ep::{self, ExecutionProviderDispatch};
 
+pub(super) use self::host::OnHost;
 use self::{
     cache::{EngineCache, Key, Source},
     engine::GpuEngine,
-    host::OnHost,
     options::{Options, Target},
     profile::Profile,
     session::{DeviceSession, Place},

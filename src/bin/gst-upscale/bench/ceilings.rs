@@ -10,7 +10,7 @@ use std::{
 
 use gstupscale::{
     cuda::{self, Buffer, Device, Pinned, Stream},
-    inference::{Engine, EngineOptions},
+    inference::{self, EngineOptions},
     model::{Graph, Model, Window},
 };
 
@@ -95,8 +95,8 @@ fn rate(options: &EngineOptions, channels: u64, kernel: u64) -> Result<f64, Box<
     const SIDE: u32 = 128;
     let model = Model::from_graph("ceiling", "ceiling".as_ref(), convolutions(channels, kernel))?;
     let flops = 2.0 * model.info.macs_per_pixel * f64::from(SIDE * SIDE);
-    let engine = Engine::load(&model, options, &Patient)?;
-    let mut session = Session::new(engine, SIDE, SIDE);
+    let engine = inference::load(&model, options, &Patient)?;
+    let mut session = Session::new(engine.infer, SIDE, SIDE)?;
     session.step()?;
     let [rate] = race::race([&mut session], TIME)?;
     Ok(rate * flops / 1e9)

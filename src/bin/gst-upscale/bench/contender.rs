@@ -1,10 +1,11 @@
 //! What takes part: the bare session, and the element around it.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use gstupscale::{
+    cuda::{self, Buffer, Device, Event},
     frame::{Image, PixelFormat},
-    inference::{Engine, EngineOptions, Infer},
+    inference::{AnyEngine, DeviceBatch, EngineOptions, Infer, InferOnDevice},
 };
 
 use super::{race::Contender, report::Stages};
@@ -16,28 +17,75 @@ use crate::{
 /// Frames that are sent round and round.
 const FRAMES: u32 = 8;
 
-/// A session alone: its pictures are floats before the clock starts.
-pub struct Session {
-    engine: Engine,
-    picture: Image,
-    output: Image,
+/// A session alone: its pictures are where and as it wants them before the clock starts.
+pub enum Session {
+    Host {
+        engine: Box<dyn Infer>,
+        picture: Image,
+        output: Image,
+    },
+    Device {
+        engine: Box<dyn InferOnDevice>,
+        batch: DeviceBatch,
+        /// What `batch` points to.
+        _buffers: [Buffer; 2],
+        device: Arc<Device>,
+        /// The ends of the last run and of the one before it.
+        ends: [Event; 2],
+    },
 }
 
 impl Session {
     /// For pictures of this size in pixels, or the next larger one that the model takes.
-    pub fn new(engine: Engine, width: u32, height: u32) -> Self {
+    ///
+    /// # Errors
+    /// Where the GPU has no memory for them.
+    pub fn new(engine: AnyEngine, width: u32, height: u32) -> Result<Self, cuda::Error> {
         let info = engine.info();
         let side = |side: u32| side.max(info.min_side).next_multiple_of(info.align.max(1));
         let (width, height) = info.fixed_size.unwrap_or((side(width), side(height)));
-        let channels = info.channels.count();
-        let picture = pictures::pan(channels, width as usize, height as usize, 0);
-        Self { engine, picture, output: Image::default() }
+        let (channels, factor) = (info.channels.count(), info.factor as usize);
+        match engine {
+            AnyEngine::Host(engine) => {
+                let picture = pictures::pan(channels, width as usize, height as usize, 0);
+                Ok(Self::Host { engine, picture, output: Image::default() })
+            }
+            AnyEngine::Device(engine, device) => {
+                let samples = channels * width as usize * height as usize;
+                let bytes = samples * engine.samples().size();
+                let from = Buffer::new(&device, bytes)?;
+                let to = Buffer::new(&device, bytes * factor * factor)?;
+                device.compute().fill(&from, 0)?;
+                let (input, output) = (from.address(), to.address());
+                let ends = [device.event()?, device.event()?];
+                let batch = DeviceBatch { input, output, count: 1, width, height };
+                Ok(Self::Device { engine, batch, _buffers: [from, to], device, ends })
+            }
+        }
     }
 }
 
 impl Contender for Session {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
-        Ok(self.engine.run(&self.picture, &mut self.output)?)
+        match self {
+            Self::Host { engine, picture, output } => Ok(engine.run(picture, output)?),
+            Self::Device { engine, batch, device, ends, .. } => {
+                engine.run(batch)?;
+                let [last, before] = &*ends;
+                // Two at work: enough that the GPU never waits for the host.
+                device.compute().record(before)?;
+                last.synchronize()?;
+                ends.swap(0, 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        if let Self::Device { device, .. } = self {
+            // An error shows at the next step.
+            let _ = device.compute().synchronize();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{path::PathBuf, process::ExitCode};
 use gstupscale::{
     cuda::Device,
     frame::PixelFormat,
-    inference::{Backend, Engine, EngineOptions, Infer as _, Precision},
+    inference::{self, Backend, EngineOptions, Precision},
     model::Model,
 };
 
@@ -133,12 +133,11 @@ fn measure(
 ) -> Result<Row, Box<dyn std::error::Error>> {
     let model = Model::open(name)?;
     let asked = options(arguments, arguments.backend, arguments.precision);
-    let engine = Engine::load(&model, &asked, &Patient)?;
+    let engine = inference::load(&model, &asked, &Patient)?;
     // The element is to take the same, whatever `auto` came to.
-    let options =
-        EngineOptions { backend: engine.backend(), precision: engine.precision(), ..asked };
-    let flops = 2.0 * engine.info().macs_per_pixel * f64::from(width) * f64::from(height);
-    let mut session = Session::new(engine, width, height);
+    let options = EngineOptions { backend: engine.backend, precision: engine.precision, ..asked };
+    let flops = 2.0 * model.info.macs_per_pixel * f64::from(width) * f64::from(height);
+    let mut session = Session::new(engine.infer, width, height)?;
     let mut element = Element::new(name, &options, arguments.format, width, height)?;
     let before = element.stages();
     let [bare, through] = race::race([&mut session, &mut element], arguments.seconds)?;

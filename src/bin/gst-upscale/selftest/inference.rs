@@ -4,7 +4,7 @@ use std::error::Error;
 
 use gstupscale::{
     frame::Image,
-    inference::{Backend, Engine, EngineOptions, Infer, Precision},
+    inference::{AnyEngine, Backend, EngineOptions, Precision},
     model::{Model, ModelInfo},
 };
 
@@ -19,18 +19,15 @@ const HALF_PSNR: f64 = 50.0;
 const INT8_PSNR: f64 = 42.0;
 
 /// Runs both on one picture.
-pub fn check(subject: &Subject, model: &Model, engine: &mut Engine) -> Outcome {
+pub fn check(subject: &Subject, model: &Model, engine: &mut AnyEngine) -> Outcome {
     Outcome::from_result(compare(subject, model, engine))
 }
 
 fn compare(
     subject: &Subject,
     model: &Model,
-    engine: &mut Engine,
+    engine: &mut AnyEngine,
 ) -> Result<Outcome, Box<dyn Error>> {
-    if let Some(remark) = engine.remark() {
-        return Ok(Outcome::NotAvailable(remark.to_owned()));
-    }
     let options = EngineOptions {
         backend: Backend::Cpu,
         precision: Precision::Fp32,
@@ -41,7 +38,7 @@ fn compare(
     let picture = pictures::scene(model.info.channels.count(), width, height, 3);
     let (mut output, mut expected) = (Image::default(), Image::default());
     engine.run(&picture, &mut output)?;
-    reference.run(&picture, &mut expected)?;
+    reference.infer.run(&picture, &mut expected)?;
     let shapes = [&output, &expected].map(|image| (image.width(), image.height()));
     if shapes[0] != shapes[1] || output.data().iter().any(|sample| !sample.is_finite()) {
         return Ok(Outcome::Failed("its picture is none".into()));

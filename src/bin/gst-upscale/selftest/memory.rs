@@ -2,7 +2,12 @@
 
 use std::{error::Error, fs};
 
-use gstupscale::{frame::PixelFormat, model::Model};
+use gstupscale::{
+    cuda::{self, Device},
+    frame::PixelFormat,
+    inference::Backend,
+    model::Model,
+};
 
 use super::{Outcome, Subject};
 use crate::{
@@ -14,6 +19,8 @@ use crate::{
 const GROWTH: f64 = 0.02;
 /// Multiply-adds that all frames together may take.
 const BUDGET: f64 = 2e13;
+
+const MEBI: f64 = (1 << 20) as f64;
 
 /// Sends `frames` frames in which rectangles of many sizes change.
 pub fn check(subject: &Subject, model: &Model, frames: u32) -> Outcome {
@@ -31,7 +38,10 @@ fn growth(subject: &Subject, model: &Model, frames: u32) -> Result<Outcome, Box<
     let ground = pictures::pan(3, width as usize, height as usize, 0);
     let ground = Frame::of(info, &ground)?;
     let settles = (frames / 4).min(100);
-    let (mut settled, mut out) = (0.0, 0);
+    let gpu = matches!(subject.options.backend, Backend::Cuda | Backend::TensorRt)
+        .then(|| Device::open(subject.options.device_id))
+        .transpose()?;
+    let (mut settled, mut settled_on_gpu, mut out) = (0.0, 0.0, 0);
     for number in 0..frames {
         let mut frame = ground.clone();
         mark(&mut frame, number, width as usize, height as usize);
@@ -39,13 +49,19 @@ fn growth(subject: &Subject, model: &Model, frames: u32) -> Result<Outcome, Box<
         out += harness.take().count();
         if number == settles {
             settled = resident()?;
+            settled_on_gpu = gpu.as_deref().map(used).transpose()?.unwrap_or(0.0);
         }
     }
     harness.finish();
     out += harness.take().count();
-    let end = resident()?;
-    let growth = end / settled - 1.0;
-    let detail = format!("{:+.2} % from {:.0} MiB", growth * 100.0, settled / f64::from(1 << 20));
+    let mut growth = resident()? / settled - 1.0;
+    let mut detail = format!("{:+.2} % from {:.0} MiB", growth * 100.0, settled / MEBI);
+    if let Some(gpu) = &gpu {
+        let on_gpu = used(gpu)? / settled_on_gpu - 1.0;
+        growth = growth.max(on_gpu);
+        let megabytes = settled_on_gpu / MEBI;
+        detail += &format!("; on the GPU {:+.2} % from {megabytes:.0} MiB", on_gpu * 100.0);
+    }
     if out != frames as usize {
         return Ok(Outcome::Failed(format!("{out} frames came out")));
     }
@@ -74,6 +90,12 @@ fn size(model: &Model, frames: u32) -> Option<(u32, u32)> {
     let least = model.info.min_side.max(16);
     let size = [(192, 128), (96, 64), (48, 32)].into_iter().find(cost)?;
     Some((size.0.max(least), size.1.max(least)))
+}
+
+/// Bytes of the GPU that are in use, by whomever.
+fn used(gpu: &Device) -> Result<f64, cuda::Error> {
+    let (free, total) = gpu.memory()?;
+    Ok(total.saturating_sub(free) as f64)
 }
 
 /// Bytes of this process that are in memory.

@@ -1,5 +1,6 @@
 //! `gst-upscale selftest`: whether everything here does what it promises, on this machine.
 
+mod gpu_stages;
 mod inference;
 mod memory;
 mod report;
@@ -54,6 +55,9 @@ pub fn selftest(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::E
     );
     stages::check(&mut report);
     let asked = arguments.backend != Backend::Auto;
+    if matches!(arguments.backend, Backend::Auto | Backend::Cuda | Backend::TensorRt) {
+        gpu_stages::check(&mut report, arguments.device_id, asked);
+    }
     for subject in subject::subjects(arguments) {
         check(&subject, &model, arguments, asked, &mut report);
     }
@@ -73,27 +77,24 @@ fn check(
     let mut engine = match subject.load(model) {
         Ok(engine) => engine,
         Err(error) => {
-            // The precision is our choice, the backend the user's.
             let absent = subject::is_absence(&error, asked);
-            let why = error.to_string();
-            report.add(
-                "engine",
-                &on,
-                if absent { Outcome::NotAvailable(why) } else { Outcome::Failed(why) },
-            );
+            let outcome = if absent { Outcome::NotAvailable } else { Outcome::Failed };
+            report.add("engine", &on, outcome(error.to_string()));
             return;
         }
     };
-    report.add("inference against cpu fp32", &on, inference::check(subject, model, &mut engine));
-    let exact = reuse::regions(subject, &mut engine);
+    if let Some(why) = subject.why_not(&engine) {
+        report.add("engine", &on, Outcome::NotAvailable(why));
+        return;
+    }
+    let same = inference::check(subject, model, &mut engine.infer);
+    report.add("inference against cpu fp32", &on, same);
+    let regions_exact = engine.regions_exact;
     // Memory that the checks before took must not count.
     drop(engine);
     for format in reuse::FORMATS {
-        report.add(
-            &format!("reuse=exact equals off, {format}"),
-            &on,
-            reuse::check(subject, model, format, &exact),
-        );
+        let title = format!("reuse=exact equals off, {format}");
+        report.add(&title, &on, reuse::check(subject, model, format, regions_exact));
     }
     let frames = arguments.frames;
     report.add(&format!("memory over {frames} frames"), &on, memory::check(subject, model, frames));

@@ -2,11 +2,7 @@
 
 use std::error::Error;
 
-use gstupscale::{
-    frame::PixelFormat,
-    inference::{self, Engine},
-    model::Model,
-};
+use gstupscale::{frame::PixelFormat, model::Model};
 
 use super::{Outcome, Subject};
 use crate::{
@@ -21,34 +17,25 @@ pub const FORMATS: [PixelFormat; 3] = [PixelFormat::Nv12, PixelFormat::P010_10le
 const BUDGET: f64 = 1e12;
 const FRAMES: u32 = 12;
 
-/// Whether regions are the whole frame's, to the bit, with this engine; or why that is not known.
-pub fn regions(subject: &Subject, engine: &mut Engine) -> Result<bool, String> {
-    use inference::Infer as _;
-    let Some(halo) = engine.info().halo else { return Ok(false) };
-    inference::regions_are_exact(engine, halo, &subject.options.cache_dir)
-        .map_err(|error| error.to_string())
-}
-
 /// Compares every byte of a clip in which little moves.
 pub fn check(
     subject: &Subject,
     model: &Model,
     format: PixelFormat,
-    exact: &Result<bool, String>,
+    regions_exact: bool,
 ) -> Outcome {
-    Outcome::from_result(compare(subject, model, format, exact))
+    Outcome::from_result(compare(subject, model, format, regions_exact))
 }
 
 fn compare(
     subject: &Subject,
     model: &Model,
     format: PixelFormat,
-    exact: &Result<bool, String>,
+    regions_exact: bool,
 ) -> Result<Outcome, Box<dyn Error>> {
-    let by = match exact {
-        Ok(true) => "regions proven exact",
-        Ok(false) => "this engine's regions differ from the whole frame: it computes frames whole",
-        Err(why) => return Ok(Outcome::Failed(why.clone())),
+    let by = match regions_exact {
+        true => "regions proven exact",
+        false => "this engine's regions differ from the whole frame: it computes frames whole",
     };
     let Some((width, height)) = size(model) else {
         return Ok(Outcome::NotAvailable("the model is too slow for this check".into()));

@@ -11,7 +11,15 @@ use super::{Outcome, Report};
 use crate::pictures::{self, Frame};
 
 /// Odd, and large enough for several regions.
-const SIZE: (u32, u32) = (101, 67);
+pub const SIZE: (u32, u32) = (101, 67);
+
+/// The model's picture and nothing else.
+pub const PARAMS: FrameParams =
+    FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
+
+pub fn settings(tile_size: u32) -> Settings {
+    Settings { threads: 1, tile_size, halo: None, memory_limit: None, regions_exact: true }
+}
 
 /// Adds the rows of the stages on the processor.
 pub fn check(report: &mut Report) {
@@ -54,33 +62,30 @@ fn regions_equal_whole(format: PixelFormat, channels: Channels) -> Result<Option
     Ok(Some(run(32)? == run(0)?))
 }
 
-fn noise(format: PixelFormat) -> Result<Frame, Error> {
+pub fn noise(format: PixelFormat) -> Result<Frame, Error> {
     let picture = pictures::noise(3, SIZE.0 as usize, SIZE.1 as usize, 1);
     Ok(Frame::of(pictures::info(format, SIZE.0, SIZE.1), &picture)?)
 }
 
 /// One frame through all stages, cut at `tile_size`.
 fn enlarge(model: Plain, frame: &Frame, tile_size: u32) -> Result<Frame, Error> {
-    let settings =
-        Settings { threads: 1, tile_size, halo: None, memory_limit: None, regions_exact: true };
-    let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
     let input = frame.read()?;
     let factor = model.info.factor;
     let large = pictures::info(input.info.format, SIZE.0 * factor, SIZE.1 * factor);
     let mut output = Frame::new(large);
-    let mut upscaler = Upscaler::new(Box::new(model), input.info, large, settings)?;
-    upscaler.process(&input, None, &mut output.write()?, &params)?;
+    let mut upscaler = Upscaler::new(Box::new(model), input.info, large, settings(tile_size))?;
+    upscaler.process(&input, None, &mut output.write()?, &PARAMS)?;
     Ok(output)
 }
 
 /// Nearest neighbour; soft, each pixel is mixed with the four around it.
-struct Plain {
+pub struct Plain {
     info: ModelInfo,
     soft: bool,
 }
 
 impl Plain {
-    fn new(channels: Channels, factor: u32, soft: bool) -> Self {
+    pub fn new(channels: Channels, factor: u32, soft: bool) -> Self {
         let info = ModelInfo {
             channels,
             factor,

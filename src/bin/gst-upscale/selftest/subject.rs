@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use gstupscale::{
-    inference::{Backend, Engine, EngineOptions, Error, Precision},
+    inference::{self, Backend, EngineOptions, Error, LoadedEngine, Precision},
     model::Model,
 };
 
@@ -29,9 +29,17 @@ impl fmt::Display for Subject {
 
 impl Subject {
     /// # Errors
-    /// As [`Engine::load`].
-    pub fn load(&self, model: &Model) -> Result<Engine, Error> {
-        Engine::load(model, &self.options, &Patient)
+    /// As [`inference::load`].
+    pub fn load(&self, model: &Model) -> Result<LoadedEngine, Error> {
+        inference::load(model, &self.options, &Patient)
+    }
+
+    /// Why `engine` is not what this asks for, where it is not.
+    pub fn why_not(&self, engine: &LoadedEngine) -> Option<String> {
+        let is =
+            engine.backend == self.options.backend && engine.precision == self.options.precision;
+        let why = || engine.remark.clone().unwrap_or_else(|| engine.fallbacks.join("; "));
+        (!is).then(why)
     }
 
     /// The element's properties that ask for the same.
