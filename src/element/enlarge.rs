@@ -16,12 +16,16 @@ use gst_video::VideoMeta;
 use super::{
     errors::{Failure, Severity},
     imp::{CATEGORY, Upscale},
-    loader::{NoModel, Ready},
+    loader::{NoModel, Ready, Request},
     lock,
     settings::Startup,
     stream::{Negotiated, Next, Stream},
 };
-use crate::upscaler::FrameParams;
+use crate::{
+    cuda,
+    inference::Backend,
+    upscaler::{self, FrameParams},
+};
 
 impl Upscale {
     /// Goes on with a model that has been loaded.
@@ -74,9 +78,46 @@ impl Upscale {
         }
         let settings = || lock(&self.settings).upscaler_settings();
         let params = |number| lock(&self.settings).frame_params(number);
-        stream
-            .submit(&negotiated, settings, params, inbuf)
-            .map_err(|failure| self.fail(&mut stream, &failure))
+        match stream.submit(&negotiated, settings, params, inbuf) {
+            Err(failure) if self.may_leave_gpu(&failure) => {
+                self.leave_gpu(&mut stream, &negotiated, &failure)
+            }
+            submitted => submitted.map_err(|failure| self.fail(&mut stream, &failure)),
+        }
+    }
+
+    /// Whether the processor may do what the GPU has no memory for.
+    fn may_leave_gpu(&self, failure: &Failure) -> bool {
+        lock(&self.settings).engine_options().backend == Backend::Auto
+            && matches!(
+                failure,
+                Failure::Upscaler(upscaler::Error::Device(cuda::Error::OutOfMemory { .. }))
+            )
+    }
+
+    /// Goes on with the processor, all that is in flight too.
+    fn leave_gpu(
+        &self,
+        stream: &mut Stream,
+        negotiated: &Negotiated,
+        why: &Failure,
+    ) -> Result<(), gst::FlowError> {
+        gst::element_imp_warning!(
+            self,
+            gst::ResourceError::NoSpaceLeft,
+            ("{why}: going on with the processor, which is slower.")
+        );
+        stream.drop_engine();
+        let settings = lock(&self.settings).clone();
+        self.load(Request::OnHost(settings.model.clone(), settings.open_options()), &settings);
+        let mut ready = self.loader.wait().map_err(|no_model| match no_model {
+            NoModel::Interrupted => gst::FlowError::Flushing,
+            NoModel::Failed => self.fail(stream, why),
+        })?;
+        ready.engine.fallbacks.push(why.to_string());
+        self.adopt(stream, ready);
+        let settings = || lock(&self.settings).upscaler_settings();
+        stream.submit_again(negotiated, settings).map_err(|failure| self.fail(stream, &failure))
     }
 
     /// Gets the model that the stream goes on with, or something in its stead.
@@ -173,6 +214,14 @@ impl Upscale {
         let report =
             stream.paint(&negotiated, out).map_err(|failure| self.fail(stream, &failure))?;
         gst::trace!(CATEGORY, imp = self, "{report:?}");
+        if report.less_at_once {
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::NoSpaceLeft,
+                ("memory ran short while running the model: frames are cut into smaller regions, \
+                  which is slower; set memory-limit or tile-size, or use a smaller model.")
+            );
+        }
         lock(&self.stats).add(&report);
         stream.keep(&outbuf, params);
         Ok(outbuf)

@@ -388,7 +388,7 @@ impl Upscale {
         *lock(&self.source) = source;
     }
 
-    fn load(&self, request: Request, settings: &Settings) {
+    pub(super) fn load(&self, request: Request, settings: &Settings) {
         let source = lock(&self.source).clone();
         self.loader.begin(self.obj().upcast_ref(), source, request, settings.engine_options());
     }

@@ -42,6 +42,21 @@ pub trait EngineSource: Send + Sync {
         options: &EngineOptions,
         monitor: &dyn Monitor,
     ) -> Result<LoadedEngine, inference::Error>;
+
+    /// The same on the processor, for what a GPU has no memory for; see
+    /// [`inference::load_on_host`].
+    ///
+    /// # Errors
+    /// As there.
+    fn load_on_host(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<LoadedEngine, inference::Error> {
+        let options = EngineOptions { backend: inference::Backend::Cpu, ..options.clone() };
+        self.load(model, &options, monitor)
+    }
 }
 
 /// Model files and ONNX Runtime.
@@ -60,6 +75,15 @@ impl EngineSource for OnnxRuntime {
     ) -> Result<LoadedEngine, inference::Error> {
         inference::load(model, options, monitor)
     }
+
+    fn load_on_host(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<LoadedEngine, inference::Error> {
+        inference::load_on_host(model, options, monitor)
+    }
 }
 
 /// What to load.
@@ -68,6 +92,8 @@ pub(super) enum Request {
     Opened(Model),
     /// A model's name, and how to open it.
     Named(String, OpenOptions),
+    /// The same, for the processor.
+    OnHost(String, OpenOptions),
 }
 
 /// A model that is ready for frames.
@@ -240,7 +266,7 @@ impl Task {
         }
         let name = match &request {
             Request::Opened(model) => model.name.clone(),
-            Request::Named(name, _) => name.clone(),
+            Request::Named(name, _) | Request::OnHost(name, _) => name.clone(),
         };
         self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
         let loaded = catch_unwind(AssertUnwindSafe(|| self.load(source, request, options)))
@@ -254,12 +280,16 @@ impl Task {
         request: Request,
         options: &EngineOptions,
     ) -> Result<Ready, Failure> {
-        let model = match request {
-            Request::Opened(model) => model,
-            Request::Named(name, options) => source.open(&name, &options)?,
+        let (model, on_host) = match request {
+            Request::Opened(model) => (model, false),
+            Request::Named(name, options) => (source.open(&name, &options)?, false),
+            Request::OnHost(name, options) => (source.open(&name, &options)?, true),
         };
-        let engine = source.load(&model, options, self)?;
-        Ok(Ready { model, engine })
+        let engine = match on_host {
+            true => source.load_on_host(&model, options, self),
+            false => source.load(&model, options, self),
+        };
+        Ok(Ready { model, engine: engine? })
     }
 
     fn finish(&self, name: &str, loaded: Result<Ready, Failure>) {

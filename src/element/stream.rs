@@ -76,6 +76,7 @@ enum Engine {
 }
 
 /// A frame that has gone in and not come out.
+#[derive(Clone)]
 struct Pending {
     inbuf: gst::Buffer,
     /// What was asked for when it went in; `None` for a gap without a frame.
@@ -140,6 +141,11 @@ impl Stream {
         self.standing_in = false;
     }
 
+    /// Lets the engine go; what is in flight is to [go in again](Self::submit_again).
+    pub fn drop_engine(&mut self) {
+        self.engine = Engine::Missing;
+    }
+
     /// The next frame is the first of new caps. What is in flight is dropped.
     pub fn caps_changed(&mut self) {
         self.discard();
@@ -197,12 +203,40 @@ impl Stream {
             params = stand_in::params(params);
         }
         self.number += 1;
-        let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
+        let frame = Pending { inbuf: inbuf.clone(), params: Some(params) };
+        self.take_in(negotiated, settings, frame)
+    }
+
+    /// Takes in again what is in flight, after another engine came: also the frame that the one
+    /// before could not take.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_again(
+        &mut self,
+        negotiated: &Negotiated,
+        settings: impl Fn() -> Settings,
+    ) -> Result<(), Failure> {
+        for frame in std::mem::take(&mut self.pending) {
+            self.take_in(negotiated, &settings, frame)?;
+        }
+        Ok(())
+    }
+
+    /// The frame is in flight even where that fails, until all are [dropped](Self::discard).
+    fn take_in(
+        &mut self,
+        negotiated: &Negotiated,
+        settings: impl FnOnce() -> Settings,
+        frame: Pending,
+    ) -> Result<(), Failure> {
+        let Pending { inbuf, params } = frame.clone();
+        self.pending.push_back(frame);
+        let Some(params) = params else { return Ok(()) };
+        let input = VideoFrameRef::from_buffer_ref_readable(&inbuf, &negotiated.input)
             .map_err(|error| Failure::Frames(error.to_string()))?;
         let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
-        self.upscaler(negotiated, settings)?.submit(&input, &params)?;
-        self.pending.push_back(Pending { inbuf: inbuf.clone(), params: Some(params) });
-        Ok(())
+        Ok(self.upscaler(negotiated, settings)?.submit(&input, &params)?)
     }
 
     /// Waits for the oldest frame in flight; `None` where there is none.

@@ -57,6 +57,20 @@ pub fn load(
     })
 }
 
+/// The best engine of `model` on the processor, whatever else there is.
+///
+/// # Errors
+/// See [`Error`].
+pub fn load_on_host(
+    model: &Model,
+    options: &EngineOptions,
+    monitor: &dyn Monitor,
+) -> Result<LoadedEngine, Error> {
+    let progress = Progress::new(monitor);
+    progress.step(0, "loading ONNX Runtime")?;
+    ThisMachine { model, options, progress: &progress, device: None }.on_host()
+}
+
 struct ThisMachine<'a> {
     model: &'a Model,
     options: &'a EngineOptions,

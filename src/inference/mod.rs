@@ -26,7 +26,7 @@ pub use device::{AnyEngine, DeviceBatch, InferOnDevice, Samples};
 pub use engine::Engine;
 use library::Library;
 pub use library::environment;
-pub use load::{LoadedEngine, load};
+pub use load::{LoadedEngine, load, load_on_host};
 pub use probe::regions_are_exact;
 
 /// What runs a model's arithmetic.

@@ -142,6 +142,8 @@ pub struct FrameReport {
     pub pixels: u64,
     /// Input pixels of the frame.
     pub frame_pixels: u64,
+    /// Memory ran out: less goes through the model at once from here on.
+    pub less_at_once: bool,
     /// Comparing with the frames before, and planning.
     pub compare: Duration,
     pub unpack: Duration,

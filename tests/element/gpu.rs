@@ -212,6 +212,65 @@ fn new_caps_and_a_flush_go_well_in_the_middle_of_a_stream() {
 }
 
 #[test]
+fn what_the_gpu_has_no_memory_for_goes_on_with_the_processor_and_no_frame_is_missing() {
+    let Some(emulator) = Emulator::get() else { return };
+    // For the model from the first frame on, or for larger frames in the middle of a stream.
+    for memory in [Some(0), None] {
+        let gpu = Arc::new(Gpu { memory, ..Default::default() });
+        let mut on_gpu = bench(&gpu, "reuse=off", &i420(40, 24));
+        for number in 0..4 {
+            if number == 2 && memory.is_none() {
+                emulator.set_memory(emulator.used());
+                on_gpu.harness.set_src_caps(caps(&i420(64, 48)));
+            }
+            let frame = frame(&on_gpu, number, number as u8);
+            on_gpu.harness.push(frame).unwrap();
+        }
+        on_gpu.harness.push_event(gst::event::Eos::new());
+        for number in 0..4 {
+            let frame = on_gpu.harness.try_pull().expect("a frame comes out");
+            assert_eq!(frame.pts(), Some(gst::ClockTime::from_mseconds(number * 100)));
+        }
+        on_gpu.expect_error(
+            gst::MessageType::Warning,
+            gst::ResourceError::NoSpaceLeft,
+            "going on with the processor",
+        );
+        assert_eq!(*gpu.loads.lock().unwrap(), [Backend::Auto, Backend::Cpu]);
+        let stats: gst::Structure = on_gpu.element.property("stats");
+        assert_eq!(stats.get::<&str>("backend"), Ok("cpu"));
+        assert_nothing_is_left(&emulator, on_gpu);
+        emulator.set_memory(1 << 40);
+    }
+}
+
+#[test]
+fn a_gpu_that_was_asked_for_and_has_no_memory_is_an_error() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let gpu = Arc::new(Gpu { memory: Some(0), ..Default::default() });
+    let mut bench = bench(&gpu, "backend=cuda", &i420(40, 24));
+    let frame = frame(&bench, 0, 1);
+    assert_eq!(bench.harness.push(frame), Err(gst::FlowError::Error));
+    bench.expect_error(gst::MessageType::Error, gst::ResourceError::NoSpaceLeft, "the GPU has no");
+    bench.element.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn smaller_regions_for_lack_of_memory_are_told_once_and_show_nothing() {
+    let Some(emulator) = Emulator::get() else { return };
+    let gpu = Arc::new(Gpu { memory: Some(40 * 40), ..Default::default() });
+    let mut on_gpu = bench(&gpu, "reuse=off", &i420(64, 48));
+    let got = outputs(&mut on_gpu, &VALUES);
+    let mut on_cpu = Bench::with_caps("reuse=off", &i420(64, 48));
+    assert!(got == outputs(&mut on_cpu, &VALUES));
+    let warnings = std::iter::from_fn(|| on_gpu.bus.pop_filtered(&[gst::MessageType::Warning]));
+    let warnings: Vec<_> = warnings.collect();
+    assert_eq!(warnings.len(), 1);
+    check_error(&warnings[0], gst::ResourceError::NoSpaceLeft, "cut into smaller regions");
+    assert_nothing_is_left(&emulator, on_gpu);
+}
+
+#[test]
 fn a_lost_gpu_ends_in_an_error_that_says_so() {
     let Some(emulator) = Emulator::get() else { return };
     let mut bench = bench(&Arc::new(Gpu::default()), "reuse=off", &i420(64, 48));

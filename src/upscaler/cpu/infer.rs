@@ -66,6 +66,7 @@ impl Inference {
             }
         };
         job.cut_to = (self.most_edge < most_edge).then_some(self.most_edge);
+        job.report.less_at_once = job.cut_to.is_some();
         Ok(())
     }
 

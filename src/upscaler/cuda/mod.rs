@@ -410,23 +410,26 @@ impl Infer<'_> {
             Stale::Whole => {}
             Stale::Regions(regions) => {
                 match self.inference.run(regions, list, main, Some(canvas), report) {
-                    Err(Error::Inference(inference::Error::OutOfMemory)) => self.take_less()?,
+                    Err(Error::Inference(inference::Error::OutOfMemory)) => {
+                        self.take_less(report)?;
+                    }
                     done => return done.map(|()| None),
                 }
             }
         }
         loop {
-            *report = before;
+            *report = FrameReport { less_at_once: report.less_at_once, ..before };
             let whole = self.schedule.whole().to_vec();
             match self.inference.run(&whole, list, main, Some(canvas), report) {
-                Err(Error::Inference(inference::Error::OutOfMemory)) => self.take_less()?,
+                Err(Error::Inference(inference::Error::OutOfMemory)) => self.take_less(report)?,
                 done => return done.map(|()| Some(whole.len() as u64)),
             }
         }
     }
 
     /// Memory ran out: smaller regions, or fewer at once.
-    fn take_less(&mut self) -> Result<(), Error> {
+    fn take_less(&mut self, report: &mut FrameReport) -> Result<(), Error> {
+        report.less_at_once = true;
         // The list is about to be written again.
         self.inference.settle()?;
         let bytes = self.inference.failed_bytes();
