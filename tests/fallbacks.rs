@@ -184,5 +184,9 @@ fn child_with_broken_providers() {
     let outcome = play("backend=cuda").unwrap();
     eprintln!("{outcome:#?}");
     check_refused(&outcome, "cuda", "cuda: ONNX Runtime could not load the model");
+
+    let outcome = play("backend=tensorrt precision=auto").unwrap();
+    eprintln!("{outcome:#?}");
+    check_refused(&outcome, "tensorrt", "tensorrt: ONNX Runtime could not load the model");
     emulator.assert_clean();
 }

@@ -73,7 +73,11 @@ pub(super) fn load(
     let exact = match model.info.halo {
         Some(halo) => {
             let mut engine = OnHost::new(&mut engine, device);
-            super::regions_are_exact(&mut engine, halo, &options.cache_dir)?
+            match super::regions_are_exact(&mut engine, halo, &options.cache_dir) {
+                // No room for the proof is no reason to do without the GPU.
+                Err(Error::OutOfMemory) => false,
+                answer => answer?,
+            }
         }
         None => false,
     };

@@ -15,6 +15,8 @@ pub(super) struct Profile {
 
 /// Pictures of one batch of regions.
 pub(super) const MOST_REGIONS: u32 = 8;
+/// The shortest side, where the model has no wish: frames hardly come smaller.
+const LEAST: u32 = 8;
 /// The longest side of a region of a batch.
 const REGION: u32 = 256;
 /// The longest side of a picture that comes alone: larger frames come in regions.
@@ -33,7 +35,7 @@ impl Profile {
         let align = info.align.max(1);
         let up = |side: u32| side.max(info.min_side).max(1).next_multiple_of(align);
         let pixels = bytes as f64 / (info.peak_floats_per_pixel.max(1.0) * 2.0);
-        let least = up(32);
+        let least = up(LEAST);
         let room = (pixels.sqrt() as u32 / align * align).max(least);
         let most = up(FRAME).min(room);
         let square = |side: u32| (side, side);
@@ -87,11 +89,11 @@ mod tests {
     #[test]
     fn frames_come_alone_and_regions_in_batches() {
         let [regions, frames] = Profile::all(&info(), 4 * GIGABYTE)[..] else { panic!() };
-        assert_eq!((frames.most, frames.sides), (1, [(32, 32), (1280, 720), (1920, 1920)]));
+        assert_eq!((frames.most, frames.sides), (1, [(8, 8), (1280, 720), (1920, 1920)]));
         assert_eq!((regions.most, regions.tuned, regions.sides[2]), (8, 4, (256, 256)));
         assert!(frames.admits(1920, 1080) && frames.admits(1080, 1920));
-        assert!(!regions.admits(257, 32) && !regions.admits(31, 64));
-        let expected = ["x:1x3x32x32", "x:1x3x720x1280", "x:1x3x1920x1920"];
+        assert!(!regions.admits(257, 32) && !regions.admits(7, 64));
+        let expected = ["x:1x3x8x8", "x:1x3x720x1280", "x:1x3x1920x1920"];
         assert_eq!(frames.texts("x", 3), expected);
     }
 
