@@ -15,6 +15,15 @@ use proptest::prelude::*;
 
 const TOLERANT: Reuse = Reuse::Tolerant { tolerance: 2, refresh: 250 };
 
+const SETTINGS: Settings = Settings {
+    threads: 2,
+    tile_size: 0,
+    halo: None,
+    memory_limit: None,
+    regions_exact: true,
+    tolerant_halo: None,
+};
+
 /// A stream that keeps its last output, as the element does.
 struct Stream {
     upscaler: Upscaler,
@@ -28,14 +37,16 @@ impl Stream {
         Self::with(model, input, size, true)
     }
 
-    fn with(
+    fn with(model: Blur, input: FrameInfo, size: (u32, u32), regions_exact: bool) -> Self {
+        Self::with_settings(model, input, size, Settings { regions_exact, ..SETTINGS })
+    }
+
+    fn with_settings(
         model: Blur,
         input: FrameInfo,
         (width, height): (u32, u32),
-        regions_exact: bool,
+        settings: Settings,
     ) -> Self {
-        let settings =
-            Settings { threads: 2, tile_size: 0, halo: None, memory_limit: None, regions_exact };
         let output = FrameInfo { width, height, ..input };
         let upscaler = Upscaler::new(Box::new(model), input, output, settings).unwrap();
         Self { upscaler, output, last: None, frames: 0 }
@@ -227,4 +238,138 @@ fn a_difference_within_the_tolerance_is_computed_once_the_refresh_is_due() {
         .filter(|report| report.pixels > 0)
         .count();
     assert_eq!(computed, 1, "once, and not at once for the whole frame");
+}
+
+/// The report of a frame in which `component` alone has changed, in a small place.
+fn change_of(name: &str, channels: Channels, component: usize, reuse: Reuse) -> FrameReport {
+    let info = frame::info(format(name), 320, 240);
+    let mut stream = Stream::new(Blur::new(channels, 2, 1), info, (640, 480));
+    let mut off = Stream::new(Blur::new(channels, 2, 1), info, (640, 480));
+    let mut input = Frame::new(info, 0).noisy(3);
+    stream.push(&input, reuse, 1.0);
+    let mut last = None;
+    for x in [100, 200] {
+        paint(&mut input, component, Rect::new(x, 90, 20, 13), 200);
+        let (reused, report) = stream.push(&input, reuse, 1.0);
+        let (computed, _) = off.push(&input, Reuse::Off, 1.0);
+        assert!(reused.samples() == computed.samples(), "{name} {channels:?} {component}");
+        last = report;
+    }
+    last.unwrap()
+}
+
+#[test]
+fn what_the_model_does_not_read_is_enlarged_without_it() {
+    let cases = [
+        ("I420", Channels::Luma, 1),
+        ("NV12", Channels::Luma, 2),
+        ("Y42B", Channels::Luma, 1),
+        ("P010_10LE", Channels::Luma, 2),
+        ("RGBA", Channels::Rgb, 3),
+        ("RGBA", Channels::Luma, 3),
+    ];
+    for (name, channels, component) in cases {
+        let report = change_of(name, channels, component, Reuse::Exact);
+        assert_eq!((report.pixels, report.regions), (0, 0), "{name} {channels:?} {component}");
+    }
+    for (name, channels, component) in [
+        ("I420", Channels::Luma, 0),
+        ("I420", Channels::Rgb, 1),
+        ("RGBA", Channels::Luma, 2),
+        ("RGBA", Channels::Rgb, 2),
+    ] {
+        let report = change_of(name, channels, component, Reuse::Exact);
+        assert!(report.pixels > 0, "{name} {channels:?} {component}");
+    }
+    // Where the planes differ in tolerant mode, too; alpha lies among what the model reads.
+    let exactly = Reuse::Tolerant { tolerance: 0, refresh: 250 };
+    assert_eq!(change_of("NV12", Channels::Luma, 1, exactly).pixels, 0);
+    assert!(change_of("RGBA", Channels::Rgb, 3, exactly).pixels > 0);
+}
+
+#[test]
+fn the_shorter_halo_is_for_tolerant_mode_and_leaves_nothing_behind() {
+    let info = frame::info(format("GRAY8"), 320, 240);
+    let settings = Settings { tolerant_halo: Some(1), ..SETTINGS };
+    let model = || Blur::new(Channels::Luma, 2, 1);
+    let mut stream = Stream::with_settings(model(), info, (640, 480), settings);
+    let mut full = Stream::new(model(), info, (640, 480));
+    let mut off = Stream::new(model(), info, (640, 480));
+    let mut input = Frame::new(info, 0).noisy(3);
+    let mut pixels = vec![];
+    let modes = [Reuse::Exact, Reuse::Exact, TOLERANT, TOLERANT, Reuse::Exact, Reuse::Exact];
+    for (number, reuse) in modes.into_iter().enumerate() {
+        paint(&mut input, 0, Rect::new(100 + 3 * number as u32, 100, 20, 20), 40 * number as u32);
+        let (reused, report) = stream.push(&input, reuse, 1.0);
+        let (_, longer) = full.push(&input, reuse, 1.0);
+        let (computed, _) = off.push(&input, Reuse::Off, 1.0);
+        if reuse == Reuse::Exact {
+            assert!(reused.samples() == computed.samples(), "frame {number}");
+        }
+        pixels.push((report.unwrap().pixels, longer.unwrap().pixels));
+    }
+    let whole = 320 * 240;
+    assert_eq!(pixels[0], (whole, whole));
+    assert_eq!(pixels[1].0, pixels[1].1, "the exact halo");
+    assert!(pixels[2].0 < pixels[2].1 && pixels[3].0 < pixels[3].1, "{pixels:?}");
+    assert_eq!(pixels[4].0, whole, "what the shorter halo made is not built on");
+    assert_eq!(pixels[5].0, pixels[5].1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn frames_in_flight_together_equal_those_computed_one_by_one(
+        name in prop::sample::select(vec!["I420", "NV12", "RGBA", "GRAY8"]),
+        luma in any::<bool>(),
+        depth in 0usize..4,
+        steps in prop::collection::vec(
+            (prop::collection::vec(change(), 0..2), 0usize..6, 0usize..5, 0usize..12), 2..14,
+        ),
+    ) {
+        let info = frame::info(format(name), 100, 80);
+        let channels = if luma { Channels::Luma } else { Channels::Rgb };
+        let mut with = Stream::new(Blur::new(channels, 2, 1), info, (200, 160));
+        let mut without = Stream::new(Blur::new(channels, 2, 1), info, (200, 160));
+        let mut input = Frame::new(info, 0).noisy(4);
+        let components = info.format.layout().components.len();
+        let mut expected = std::collections::VecDeque::new();
+        let take = |stream: &mut Stream, expected: Frame| {
+            let next = stream.upscaler.next().unwrap().unwrap();
+            if next == Next::Changed || stream.last.is_none() {
+                let mut output = Frame::new(stream.output, 8);
+                let last = stream.last.as_ref().map(Frame::read);
+                stream.upscaler.finish(last.as_ref(), &mut output.write()).unwrap();
+                stream.last = Some(output);
+            }
+            assert!(stream.last.as_ref().unwrap().samples() == expected.samples());
+        };
+        for (number, (changes, blend, reuse, seam)) in steps.into_iter().enumerate() {
+            for (component, rect, code) in changes {
+                paint(&mut input, component % components, rect, code);
+            }
+            match seam {
+                0 => with.upscaler.forget(),
+                1 => {
+                    with.upscaler.discard();
+                    expected.clear();
+                    with.last = None;
+                }
+                _ => {}
+            }
+            let reuse = if reuse == 0 { Reuse::Off } else { Reuse::Exact };
+            let blend = [1.0, 1.0, 1.0, 1.0, 0.5, 0.0][blend];
+            let params = FrameParams { blend, grain: 0.0, number: number as u64, reuse };
+            with.upscaler.submit(&input.read(), &params).unwrap();
+            expected.push_back(without.push(&input, Reuse::Off, blend).0);
+            if expected.len() > depth {
+                take(&mut with, expected.pop_front().unwrap());
+            }
+        }
+        while let Some(frame) = expected.pop_front() {
+            take(&mut with, frame);
+        }
+        prop_assert_eq!(with.upscaler.next().unwrap(), None);
+    }
 }

@@ -17,7 +17,14 @@ fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {
 }
 
 fn settings() -> Settings {
-    Settings { threads: 2, tile_size: 0, halo: None, memory_limit: None, regions_exact: true }
+    Settings {
+        threads: 2,
+        tile_size: 0,
+        halo: None,
+        memory_limit: None,
+        regions_exact: true,
+        tolerant_halo: None,
+    }
 }
 
 const MODEL_ONLY: FrameParams =

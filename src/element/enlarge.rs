@@ -39,7 +39,7 @@ impl Upscale {
             gst::element_imp_warning!(self, code, ("{remark}."), ["{:?}", engine.fallbacks]);
         }
         lock(&self.stats).set_engine(model.name, &engine);
-        stream.set_engine(engine.infer, engine.regions_exact);
+        stream.set_engine(engine.infer, engine.regions_exact, engine.tolerant_halo);
         // Its first frame takes longer than those after it.
         lock(&self.latency).restarted();
         let before = lock(&self.model).replace(model.info.clone());

@@ -249,6 +249,7 @@ impl Settings {
             halo: u32::try_from(self.halo).ok(),
             memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
             regions_exact: false,
+            tolerant_halo: None,
         }
     }
 
@@ -350,7 +351,9 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecInt::builder("halo")
                 .nick("Halo")
-                .blurb("Input pixels around a region; -1: the model's exact receptive field")
+                .blurb(
+                    "Input pixels around a region; -1: the model's exact receptive field, or with \
+                     reuse=tolerant as much of it as shows")
                 .minimum(-1)
                 .maximum(32768)
                 .default_value(default.halo)

@@ -99,6 +99,8 @@ pub(super) struct Stream {
     engine: Engine,
     /// See [`Settings::regions_exact`].
     regions_exact: bool,
+    /// See [`Settings::tolerant_halo`].
+    tolerant_halo: Option<u32>,
     /// Whether the engine only [stands in](stand_in) for a model.
     standing_in: bool,
     /// Frames since the last seam.
@@ -123,7 +125,7 @@ impl Stream {
     /// Enlarges frames without the model of this `info` until it comes.
     pub fn stand_in(&mut self, info: ModelInfo) {
         if !self.has_engine() {
-            self.set_engine(stand_in::engine(info), false);
+            self.set_engine(stand_in::engine(info), false, None);
             self.standing_in = true;
         }
     }
@@ -134,10 +136,15 @@ impl Stream {
     }
 
     /// Goes on with `engine`; the one before is dropped. No frame is in flight.
-    pub fn set_engine(&mut self, engine: AnyEngine, regions_exact: bool) {
+    pub fn set_engine(
+        &mut self,
+        engine: AnyEngine,
+        regions_exact: bool,
+        tolerant_halo: Option<u32>,
+    ) {
         self.last = None;
         self.engine = Engine::Idle(engine);
-        self.regions_exact = regions_exact;
+        (self.regions_exact, self.tolerant_halo) = (regions_exact, tolerant_halo);
         self.standing_in = false;
     }
 
@@ -294,7 +301,8 @@ impl Stream {
             && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
         {
             let (from, to) = (negotiated.from, negotiated.to);
-            let settings = Settings { regions_exact: self.regions_exact, ..settings() };
+            let (regions_exact, tolerant_halo) = (self.regions_exact, self.tolerant_halo);
+            let settings = Settings { regions_exact, tolerant_halo, ..settings() };
             self.engine = Engine::AtWork(match engine {
                 AnyEngine::Host(engine) => Box::new(Upscaler::new(engine, from, to, settings)?),
                 AnyEngine::Device(engine, device) => {

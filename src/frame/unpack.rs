@@ -45,6 +45,15 @@ impl Unpacker {
         self.channels
     }
 
+    /// Whether the main picture depends on this component of the format; companions alone
+    /// depend on the others.
+    pub fn reads(&self, component: usize) -> bool {
+        match (self.info.format.layout().family, self.channels) {
+            (Family::Rgb, _) | (Family::Yuv, Channels::Rgb) => component < 3,
+            _ => component == 0,
+        }
+    }
+
     /// The planes that do not go through the model.
     pub fn companions(&self) -> &[Companion] {
         &self.companions

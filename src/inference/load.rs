@@ -8,6 +8,7 @@ use super::{
     engine::Progress,
     gpu, regions_are_exact,
     selection::Candidate,
+    tolerant_halo,
 };
 use crate::{
     cuda::{self, Device},
@@ -23,6 +24,8 @@ pub struct LoadedEngine {
     pub precision: Precision,
     /// See [`upscaler::Settings::regions_exact`](crate::upscaler::Settings::regions_exact).
     pub regions_exact: bool,
+    /// See [`upscaler::Settings::tolerant_halo`](crate::upscaler::Settings::tolerant_halo).
+    pub tolerant_halo: Option<u32>,
     /// Anything the user should know of, such as a precision that was asked for in vain.
     pub remark: Option<String>,
     /// Backends that were tried before this one, and why each is not in use.
@@ -95,6 +98,7 @@ impl Providers for ThisMachine<'_> {
             backend: candidate.backend,
             precision: candidate.precision,
             regions_exact,
+            tolerant_halo: None,
             remark: None,
             fallbacks: Vec::new(),
         })
@@ -104,18 +108,22 @@ impl Providers for ThisMachine<'_> {
         // Its streams and buffers are of no use any more.
         self.device = None;
         let mut engine = Engine::load_with(self.model, self.options, self.progress)?;
-        let regions_exact = match self.model.info.halo {
+        let (regions_exact, tolerant_halo) = match self.model.info.halo {
             Some(halo) => {
-                self.progress.step(98, "proving that regions equal the whole")?;
-                regions_are_exact(&mut engine, halo, &self.options.cache_dir)?
+                let folder = &self.options.cache_dir;
+                self.progress.step(97, "proving that regions equal the whole")?;
+                let exact = regions_are_exact(&mut engine, halo, folder)?;
+                self.progress.step(98, "measuring how far around a place it looks")?;
+                (exact, tolerant_halo(&mut engine, halo, folder)?)
             }
-            None => false,
+            None => (false, None),
         };
         Ok(LoadedEngine {
             backend: engine.backend(),
             precision: engine.precision(),
             remark: engine.remark().map(str::to_owned),
             regions_exact,
+            tolerant_halo,
             fallbacks: Vec::new(),
             infer: AnyEngine::Host(Box::new(engine)),
         })

@@ -15,6 +15,7 @@ mod quantization;
 mod race;
 mod selection;
 mod session;
+mod tolerance;
 
 use std::{fmt, path::PathBuf};
 
@@ -28,6 +29,7 @@ use library::Library;
 pub use library::environment;
 pub use load::{LoadedEngine, load, load_on_host};
 pub use probe::regions_are_exact;
+pub use tolerance::tolerant_halo;
 
 /// What runs a model's arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

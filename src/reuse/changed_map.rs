@@ -121,6 +121,39 @@ impl ChangedMap {
         })
     }
 
+    /// The blocks of both, which are of frames of one size.
+    pub fn union(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
+        self
+    }
+
+    /// All changed pixels, as few rectangles as runs of the same columns make.
+    pub fn rects(&self) -> Vec<Rect> {
+        let mut rects: Vec<Rect> = vec![];
+        let mut above = 0;
+        for row in 0..self.rows() {
+            for run in self.runs(row) {
+                let here = self.pixels(&run, row);
+                let same = |rect: &Rect| {
+                    (rect.x, rect.width, rect.bottom()) == (here.x, here.width, here.y)
+                };
+                match rects.iter().skip(above).position(same) {
+                    Some(index) => rects
+                        .iter_mut()
+                        .skip(above + index)
+                        .take(1)
+                        .for_each(|rect| rect.height += here.height),
+                    None => rects.push(here),
+                }
+            }
+            // Those that end above this row can grow no more.
+            while rects.get(above).is_some_and(|rect| rect.bottom() <= row * BLOCK) {
+                above += 1;
+            }
+        }
+        rects
+    }
+
     /// The pixels of a run of blocks, cut to the frame.
     pub fn pixels(&self, columns: &Range<u32>, row: u32) -> Rect {
         let (x, right) = (columns.start * BLOCK, (columns.end * BLOCK).min(self.width));
@@ -182,6 +215,21 @@ mod tests {
         let all = ChangedMap::of_words(1000, 40, &[u64::MAX; 99]);
         assert_eq!(all, ChangedMap::all(1000, 40));
         assert!(ChangedMap::of_words(1000, 40, &[]).is_empty());
+    }
+
+    #[test]
+    fn rectangles_hold_the_changed_blocks_and_no_others() {
+        let mut map = ChangedMap::none(80, 60);
+        let marked = [(0, 1), (1, 1), (0, 2), (1, 2), (5, 2), (0, 3), (5, 3), (9, 7)];
+        marked.iter().for_each(|&(column, row)| map.mark(column, row));
+        let rects = map.rects();
+        assert_eq!(
+            rects,
+            [(0, 8, 16, 16), (40, 16, 8, 16), (0, 24, 8, 8), (72, 56, 8, 4)]
+                .map(|(x, y, width, height)| Rect::new(x, y, width, height))
+        );
+        assert_eq!(ChangedMap::of_rects(&rects, 80, 60), map);
+        assert_eq!(ChangedMap::all(80, 60).rects(), [Rect::of_size(80, 60)]);
     }
 
     #[test]

@@ -29,4 +29,4 @@ mod span;
 pub use changed_map::ChangedMap;
 pub use cost::CostModel;
 pub use planner::{Dependence, Plan, Planner, Region, Shapes};
-pub use reference::{Mode, Reference, Snapshot};
+pub use reference::{Changes, Mode, Reference, Snapshot};

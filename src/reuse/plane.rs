@@ -16,8 +16,12 @@ pub(super) struct Plane {
     block_bytes: usize,
     /// Rows of a block.
     block_rows: usize,
-    /// Per sample of a block's row: whether it is one of a component.
-    used: Vec<bool>,
+    /// Per sample of a block's row: whether it is one of a component that the model reads …
+    main: Vec<bool>,
+    /// … or of one that it does not.
+    beside: Vec<bool>,
+    /// Whether there are any of the one and of the other.
+    serves: (bool, bool),
 }
 
 /// The largest difference in a row of blocks, per column of samples.
@@ -28,23 +32,34 @@ pub(super) struct Worst {
 }
 
 impl Plane {
-    /// Plane `plane` of frames like `info`.
-    pub fn new(info: &FrameInfo, plane: usize) -> Self {
+    /// Plane `plane` of frames like `info`; `reads`: whether the model does, by component.
+    pub fn new(info: &FrameInfo, plane: usize, reads: &dyn Fn(usize) -> bool) -> Self {
         let FrameInfo { format, width, height, .. } = *info;
         let (row_bytes, rows) = (format.row_bytes(plane, width), format.rows(plane, height));
         let block_bytes = format.row_bytes(plane, BLOCK).max(1);
         let layout = format.layout();
-        let components = layout.components.iter().filter(|component| component.plane == plane);
-        let used = (0..block_bytes / layout.bytes()).map(|sample| {
-            components.clone().any(|component| sample % component.step == component.offset)
-        });
+        // The samples of a block's row that belong to such components.
+        let samples = |main: bool| -> Vec<bool> {
+            let used = |sample: usize| {
+                let mut components = layout.components.iter().enumerate();
+                components.any(|(index, component)| {
+                    (component.plane, sample % component.step) == (plane, component.offset)
+                        && reads(index) == main
+                })
+            };
+            (0..block_bytes / layout.bytes()).map(used).collect()
+        };
+        let (main, beside) = (samples(true), samples(false));
+        let any = |samples: &[bool]| samples.iter().any(|used| *used);
         Self {
             data: Arc::new(vec![0; row_bytes * rows]),
             row_bytes,
             rows,
             block_bytes,
             block_rows: format.rows(plane, BLOCK).max(1),
-            used: used.collect(),
+            serves: (any(&main), any(&beside)),
+            main,
+            beside,
         }
     }
 
@@ -95,11 +110,25 @@ impl Plane {
         differs
     }
 
-    /// Whether any sample of a block is above `limit`, by the largest differences of its row.
-    pub fn any_above<T: Copy + PartialOrd>(&self, worst: &[T], column: u32, limit: T) -> bool {
-        let samples = self.used.len();
-        let block = worst.iter().skip(column as usize * samples).zip(&self.used);
-        block.fold(false, |any, (worst, used)| any | (*used & (*worst > limit)))
+    /// Whether the model reads any of it, and whether anything else does.
+    pub fn serves(&self) -> (bool, bool) {
+        self.serves
+    }
+
+    /// Whether any sample of a block is above `limit`, by the largest differences of its row: of
+    /// those that the model reads, and of the others.
+    pub fn any_above<T: Copy + PartialOrd>(
+        &self,
+        worst: &[T],
+        column: u32,
+        limit: T,
+    ) -> (bool, bool) {
+        let samples = self.main.len();
+        let block = || worst.iter().skip(column as usize * samples);
+        let above = |used: &[bool]| {
+            block().zip(used).fold(false, |any, (worst, used)| any | (*used & (*worst > limit)))
+        };
+        (self.serves.0 && above(&self.main), self.serves.1 && above(&self.beside))
     }
 
     /// Copies the samples of `rect` (in luma pixels, grown to whole blocks).

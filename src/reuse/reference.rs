@@ -47,6 +47,25 @@ pub struct Reference {
     worst: Worst,
 }
 
+/// What counts as unchanged in a row of blocks.
+struct Limits {
+    /// In 8-bit steps …
+    tolerance: u8,
+    /// … but in these columns none.
+    due: Range<u32>,
+    /// Whether what shares a plane with what the model reads counts as such.
+    together: bool,
+}
+
+/// Where a frame differs from the reference.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// In what the model reads.
+    pub main: ChangedMap,
+    /// In what is enlarged beside it, by another way; a block can be in both.
+    pub beside: ChangedMap,
+}
+
 /// A reference's picture at one time: shares its memory until that changes.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -68,8 +87,18 @@ impl Reference {
     /// # Errors
     /// [`Error::Size`] for a size that cannot be handled.
     pub fn new(info: FrameInfo) -> Result<Self, Error> {
+        Self::for_model(info, |_| true)
+    }
+
+    /// The same where the model `reads` some of the format's components only; the others are
+    /// enlarged beside it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn for_model(info: FrameInfo, reads: impl Fn(usize) -> bool) -> Result<Self, Error> {
         info.check()?;
-        let planes = (0..info.format.planes()).map(|plane| Plane::new(&info, plane)).collect();
+        let planes = (0..info.format.planes()).map(|plane| Plane::new(&info, plane, &reads));
+        let planes = planes.collect();
         Ok(Self { info, planes, filled: false, frames: 0, worst: Worst::default() })
     }
 
@@ -84,30 +113,42 @@ impl Reference {
     /// # Errors
     /// Where `frame` is not as described to [`new`](Self::new).
     pub fn compare(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<ChangedMap, Error> {
-        self.check(frame)?;
-        let FrameInfo { width, height, .. } = self.info;
-        if !self.filled {
-            return Ok(ChangedMap::all(width, height));
-        }
-        let mut map = ChangedMap::none(width, height);
-        let (tolerance, due) = mode.limits(self.frames, map.columns(), map.rows());
-        self.frames += 1;
-        for row in 0..map.rows() {
-            let is_due = (due.y..due.bottom()).contains(&row);
-            let due = if is_due { due.x..due.right() } else { 0..0 };
-            self.compare_row(frame, row, tolerance, &due, &mut map);
-        }
-        Ok(map)
+        let Changes { main, beside } = self.changes(frame, mode)?;
+        Ok(main.union(&beside))
     }
 
-    /// Compares a row of blocks: those of the columns `due` by equality.
+    /// The blocks of `frame` that differ, by whether the model has anything to do with it.
+    ///
+    /// # Errors
+    /// Where `frame` is not as described to [`new`](Self::new).
+    pub fn changes(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<Changes, Error> {
+        self.check(frame)?;
+        let FrameInfo { width, height, .. } = self.info;
+        let none = ChangedMap::none(width, height);
+        if !self.filled {
+            return Ok(Changes { main: ChangedMap::all(width, height), beside: none });
+        }
+        let mut changes = Changes { main: none.clone(), beside: none };
+        let (columns, rows) = (changes.main.columns(), changes.main.rows());
+        let (tolerance, due) = mode.limits(self.frames, columns, rows);
+        self.frames += 1;
+        for row in 0..rows {
+            let is_due = (due.y..due.bottom()).contains(&row);
+            let due = if is_due { due.x..due.right() } else { 0..0 };
+            // What is taken with a tolerance must be computed from, too.
+            let limits = Limits { tolerance, due, together: mode != Mode::Exact };
+            self.compare_row(frame, row, &limits, &mut changes);
+        }
+        Ok(changes)
+    }
+
+    /// Compares a row of blocks.
     fn compare_row(
         &mut self,
         frame: &FrameRef<'_>,
         row: u32,
-        tolerance: u8,
-        due: &Range<u32>,
-        map: &mut ChangedMap,
+        limits: &Limits,
+        changes: &mut Changes,
     ) {
         let layout = self.info.format.layout();
         let worst = &mut self.worst;
@@ -116,20 +157,40 @@ impl Reference {
             if !plane.measure(row, layout.bytes(), layout.low_bits, worst, other) {
                 continue;
             }
-            for column in 0..map.columns() {
-                let tolerance = if due.contains(&column) { 0 } else { tolerance };
-                let over = match layout.bytes() {
+            for column in 0..changes.main.columns() {
+                let tolerance = if limits.due.contains(&column) { 0 } else { limits.tolerance };
+                let (main, beside) = match layout.bytes() {
                     1 => plane.any_above(&worst.bytes, column, tolerance),
                     _ => {
                         let tolerance = u16::from(tolerance) << (layout.bits - 8);
                         plane.any_above(&worst.words, column, tolerance)
                     }
                 };
-                if over {
-                    map.mark(column, row);
+                let together = limits.together && plane.serves() == (true, true);
+                if main || beside && together {
+                    changes.main.mark(column, row);
+                } else if beside {
+                    changes.beside.mark(column, row);
                 }
             }
         }
+    }
+
+    /// Takes the blocks of `map`, which the model has nothing to do with, from `frame`: what
+    /// depends on them is made anew from [`frame`](Self::frame) without the model.
+    ///
+    /// # Errors
+    /// Where `frame` is not as described to [`new`](Self::new).
+    pub fn update_beside(&mut self, frame: &FrameRef<'_>, map: &ChangedMap) -> Result<(), Error> {
+        self.check(frame)?;
+        for (index, plane) in self.planes.iter_mut().enumerate() {
+            if plane.serves().1 {
+                for rect in map.rects() {
+                    plane.copy(rect, |y| frame.row(index, y));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes the blocks of `map` from `frame`. Every place of the canvas that depends on them

@@ -102,6 +102,9 @@ pub struct Settings {
     /// Whether the engine gives a region the same samples as the whole frame, to the bit
     /// ([`inference::regions_are_exact`]): what [`Reuse::Exact`] needs to compute parts alone.
     pub regions_exact: bool,
+    /// The halo of regions in tolerant mode, where [`halo`](Self::halo) is the model's own
+    /// ([`inference::tolerant_halo`]); `None`: the same.
+    pub tolerant_halo: Option<u32>,
 }
 
 /// What of the frames before may serve again.

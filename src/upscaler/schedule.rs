@@ -33,6 +33,8 @@ pub(super) struct Schedule {
     /// Whether regions serve in exact mode.
     exact: bool,
     dependence: Option<Dependence>,
+    /// The halo of regions in tolerant mode, no longer than the exact one.
+    tolerant_halo: Option<u32>,
     /// Whether the canvas is the model's answer to the reference.
     current: bool,
     /// How the last output is made; `None` where none is to be built on.
@@ -59,6 +61,7 @@ impl Schedule {
             (Some(halo), None) => Some(Dependence { halo, spread, align: geometry.align }),
             _ => None,
         };
+        let tolerant_halo = settings.tolerant_halo.filter(|_| settings.halo.is_none());
         Ok(Self {
             geometry,
             whole: geometry.cut(settings.tile_size, most_pixels)?,
@@ -67,6 +70,7 @@ impl Schedule {
             grid,
             exact: settings.regions_exact && geometry.halo >= model.halo,
             dependence,
+            tolerant_halo: tolerant_halo.min(geometry.halo),
             current: false,
             last: None,
             cost: None,
@@ -106,6 +110,19 @@ impl Schedule {
     /// How a whole frame is cut.
     pub fn whole(&self) -> &[Region] {
         &self.whole
+    }
+
+    /// Regions have the halo that goes with `mode` from here on. Whether that is longer than
+    /// before, so that the canvas is not exact.
+    pub fn set_mode(&mut self, mode: Mode) -> bool {
+        let tolerant = self.tolerant_halo.filter(|_| mode != Mode::Exact);
+        let halo = tolerant.or(self.geometry.halo);
+        let (Some(dependence), Some(halo)) = (&mut self.dependence, halo) else { return false };
+        let before = std::mem::replace(&mut dependence.halo, halo);
+        if before != halo {
+            self.planner = None;
+        }
+        before < halo
     }
 
     /// Whether parts may be computed alone.

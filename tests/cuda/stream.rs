@@ -14,7 +14,14 @@ pub const MODEL_ONLY: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 7, reuse: Reuse::Off };
 
 pub fn settings() -> Settings {
-    Settings { threads: 1, tile_size: 0, halo: None, memory_limit: None, regions_exact: true }
+    Settings {
+        threads: 1,
+        tile_size: 0,
+        halo: None,
+        memory_limit: None,
+        regions_exact: true,
+        tolerant_halo: None,
+    }
 }
 
 pub fn format(name: &str) -> PixelFormat {

@@ -142,6 +142,7 @@ impl EngineSource for Fake {
             backend: Backend::Cpu,
             precision: Precision::Fp32,
             regions_exact: true,
+            tolerant_halo: None,
             remark: None,
             fallbacks: Vec::new(),
         })

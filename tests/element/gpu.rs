@@ -57,6 +57,7 @@ impl EngineSource for Gpu {
             backend: Backend::Cuda,
             precision: Precision::Fp32,
             regions_exact: true,
+            tolerant_halo: None,
             remark: None,
             fallbacks: Vec::new(),
         })

@@ -98,7 +98,10 @@ impl Inference {
             }
         }
         for part in self.geometry.parts(region.compute, self.most_edge) {
-            let Rect { x, y, width, height } = part.read;
+            // A shorter halo stays one.
+            let read = part.read.intersection(&region.read);
+            let part = self.geometry.region_reading(part.compute, read);
+            let Rect { x, y, width, height } = read;
             let inside = Rect::new(x - region.read.x, y - region.read.y, width, height);
             let mut cropped = self.spares.take(input.channels(), width as usize, height as usize);
             cropped.copy_from(input, inside, 0, 0);

@@ -14,8 +14,12 @@ use super::{
 use crate::{
     frame::{FrameInfo, FrameRef, Rect, Unpacker},
     model::ModelInfo,
-    reuse::{ChangedMap, CostModel, Mode, Reference},
+    reuse::{ChangedMap, Changes, CostModel, Mode, Reference},
 };
+
+/// Parts of the output that are made anew each by itself, where the model has no say; where
+/// there are more, all of it is.
+const MOST_RECTS: usize = 64;
 
 /// Knows what the canvas was computed from, or will be once the frames in flight are finished.
 pub(super) struct Prepare {
@@ -40,8 +44,8 @@ impl Prepare {
         let spread = unpacker.reads_beyond();
         let most_pixels = memory::pixels_within(memory::allowance(settings.memory_limit), model);
         Ok(Self {
+            reference: Reference::for_model(input, |component| unpacker.reads(component))?,
             unpacker,
-            reference: Reference::new(input)?,
             schedule: Schedule::new(model, geometry, spread, grid, settings, most_pixels)?,
             whole: Rect::of_size(input.width, input.height),
             spares,
@@ -97,19 +101,24 @@ impl Prepare {
                 (Stale::Whole, None)
             }
             Some(mode) => {
-                let changed = self.take(input, mode)?;
+                let Changes { main, beside } = self.take(input, mode)?;
                 let by_regions = self.schedule.by_regions(params.reuse);
-                if by_regions && !changed.is_empty() {
+                if by_regions && !main.is_empty() {
                     self.learn_costs(costs)?;
                 }
-                let update = self.stale(input, &changed, by_regions)?;
+                let update = self.stale(input, &main, by_regions)?;
+                let same = main.is_empty() && beside.is_empty();
+                let mut stale = beside.rects();
                 let stale = match &update {
                     _ if !builds_on_last => None,
-                    _ if changed.is_empty() => Some(vec![]),
-                    Stale::Regions(regions) if params.blend > 0.0 => {
-                        Some(regions.iter().map(|region| region.compute).collect())
+                    _ if same => Some(vec![]),
+                    _ if params.blend <= 0.0 || stale.len() > MOST_RECTS => None,
+                    Stale::Whole => None,
+                    Stale::Nothing => Some(stale),
+                    Stale::Regions(regions) => {
+                        stale.extend(regions.iter().map(|region| region.compute));
+                        Some(stale)
                     }
-                    _ => None,
                 };
                 (update, stale)
             }
@@ -149,12 +158,18 @@ impl Prepare {
 
     /// Takes `frame`, as far as it differs, for what the canvas is computed from, and says
     /// where it differed.
-    fn take(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<ChangedMap, Error> {
-        let changed = self.reference.compare(frame, mode)?;
-        if !changed.is_empty() {
-            self.reference.update(frame, &changed)?;
+    fn take(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<Changes, Error> {
+        if self.schedule.set_mode(mode) {
+            self.forget();
         }
-        Ok(changed)
+        let changes = self.reference.changes(frame, mode)?;
+        if !changes.main.is_empty() {
+            self.reference.update(frame, &changes.main)?;
+        }
+        if !changes.beside.is_empty() {
+            self.reference.update_beside(frame, &changes.beside)?;
+        }
+        Ok(changes)
     }
 
     /// What of the canvas is stale where its source `changed`. `by_regions`: whether parts may

@@ -18,7 +18,14 @@ pub const PARAMS: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
 
 pub fn settings(tile_size: u32) -> Settings {
-    Settings { threads: 1, tile_size, halo: None, memory_limit: None, regions_exact: true }
+    Settings {
+        threads: 1,
+        tile_size,
+        halo: None,
+        memory_limit: None,
+        regions_exact: true,
+        tolerant_halo: None,
+    }
 }
 
 /// Adds the rows of the stages on the processor.

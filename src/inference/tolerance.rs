@@ -1,0 +1,204 @@
+//! How short a halo may be where a difference that no one sees is allowed.
+
+use std::path::Path;
+
+use super::{Error, Infer, cache, picture};
+use crate::frame::{Image, Rect};
+
+/// The largest difference from the whole picture's samples.
+const MOST: f32 = 1.0 / 255.0;
+/// Multiply-adds that the search may take: some seconds on a small machine.
+const BUDGET: f64 = 2e11;
+/// Input pixels along the regions that are tried.
+const SIDE: u32 = 16;
+/// Places that regions are tried at, along each side of the picture.
+const PLACES: u32 = 3;
+
+/// The least halo, up to the exact one, at which regions differ from the whole picture by no
+/// more than 1/255 in any sample, at several places of a probe picture. `None` where finding it
+/// would take minutes.
+///
+/// The answer is kept in `cache_dir` for this engine's identity, so only the first call takes
+/// time.
+///
+/// # Errors
+/// What the engine's runs give.
+pub fn tolerant_halo(
+    engine: &mut dyn Infer,
+    exact: u32,
+    cache_dir: &Path,
+) -> Result<Option<u32>, Error> {
+    let folder = cache_dir.join("halos");
+    let key = format!("exact {exact}: {}", engine.identity());
+    let keep = !engine.identity().is_empty();
+    if let Some(halo) = cache::read(&folder, &key).filter(|_| keep) {
+        return Ok(halo);
+    }
+    let halo = search(engine, exact)?;
+    if keep {
+        cache::write(&folder, &key, halo);
+    }
+    Ok(halo)
+}
+
+fn search(engine: &mut dyn Infer, exact: u32) -> Result<Option<u32>, Error> {
+    let info = engine.info();
+    if info.fixed_size.is_some() {
+        return Ok(None);
+    }
+    // Room for the exact halo around every place.
+    let side = (2 * exact + PLACES * SIDE).max(info.min_side).next_multiple_of(info.align.max(1));
+    let trials = f64::from(PLACES * PLACES) * f64::from(exact.max(1)).log2().ceil();
+    let read = f64::from(2 * exact + SIDE).powi(2) * trials + f64::from(side).powi(2);
+    if read * info.macs_per_pixel.max(1.0) > BUDGET {
+        return Ok(None);
+    }
+    let probe = picture::scene(info.channels.count(), side as usize, side as usize, 3);
+    let mut whole = Image::default();
+    engine.run(&probe, &mut whole)?;
+    // The difference shrinks as the halo grows: `short` is too short, `enough` is not.
+    let (mut short, mut enough) = (None, exact);
+    while enough > short.map_or(0, |short: u32| short + 1) {
+        let halo = short.map_or(0, |short| short + 1).midpoint(enough - 1);
+        match differs(engine, &probe, &whole, halo)? {
+            true => short = Some(halo),
+            false => enough = halo,
+        }
+    }
+    Ok(Some(enough))
+}
+
+/// Whether regions with `halo` show, at any place.
+fn differs(engine: &mut dyn Infer, probe: &Image, whole: &Image, halo: u32) -> Result<bool, Error> {
+    let side = probe.width() as u32;
+    let step = (side - SIDE) / (PLACES - 1);
+    for place in 0..PLACES * PLACES {
+        let wanted = Rect::new(place % PLACES * step, place / PLACES * step, SIDE, SIDE);
+        if difference(engine, probe, whole, wanted, halo)? > MOST {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The largest difference of `wanted`, run with its halo alone, from its place in `whole`.
+fn difference(
+    engine: &mut dyn Infer,
+    probe: &Image,
+    whole: &Image,
+    wanted: Rect,
+    halo: u32,
+) -> Result<f32, Error> {
+    let (side, info) = (probe.width() as u32, engine.info());
+    let (channels, factor) = (probe.channels(), info.factor);
+    let wanted = wanted.aligned_within(info.align, side, side);
+    let outer = wanted.grown_within(halo, side, side).aligned_within(info.align, side, side);
+    let mut input = Image::new(channels, outer.width as usize, outer.height as usize);
+    input.copy_from(probe, outer, 0, 0);
+    let mut output = Image::default();
+    engine.run(&input, &mut output)?;
+    let large = wanted.scaled(factor);
+    let crop = |picture: &Image, from: Rect| {
+        let mut crop = Image::new(channels, large.width as usize, large.height as usize);
+        crop.copy_from(picture, from, 0, 0);
+        crop
+    };
+    let inside = Rect { x: wanted.x - outer.x, y: wanted.y - outer.y, ..wanted };
+    let (_, largest) =
+        picture::distance(&crop(&output, inside.scaled(factor)), &crop(whole, large));
+    Ok(largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{frame::Channels, model::ModelInfo};
+
+    /// Sums up a window whose weights fall off, zero outside of the picture.
+    struct Glow {
+        info: ModelInfo,
+        identity: &'static str,
+        runs: u32,
+    }
+
+    const RADIUS: i64 = 8;
+
+    impl Glow {
+        fn new(align: u32) -> Self {
+            let info = ModelInfo {
+                channels: Channels::Luma,
+                factor: 2,
+                halo: Some(RADIUS as u32),
+                align,
+                min_side: 1,
+                fixed_size: None,
+                batch: false,
+                parameters: 3,
+                macs_per_pixel: 17.0,
+                peak_floats_per_pixel: 2.0,
+            };
+            Self { info, identity: "", runs: 0 }
+        }
+    }
+
+    impl Infer for Glow {
+        fn info(&self) -> &ModelInfo {
+            &self.info
+        }
+
+        fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+            self.runs += 1;
+            let (width, height) = (input.width() as i64, input.height() as i64);
+            output.resize(1, input.width() * 2, input.height() * 2);
+            for y in 0..height * 2 {
+                for x in 0..width * 2 {
+                    let window = (-RADIUS..=RADIUS).map(|d| {
+                        let (x, y) = (x / 2 + d, y / 2 + d);
+                        let inside = (0..width).contains(&x) && (0..height).contains(&y);
+                        let row = if inside { input.row(0, y as usize) } else { &[] };
+                        0.4 * 0.4f32.powi(d.abs() as i32) * row.get(x as usize).unwrap_or(&0.0)
+                    });
+                    output.row_mut(0, y as usize)[x as usize] = window.sum();
+                }
+            }
+            Ok(())
+        }
+
+        fn identity(&self) -> &str {
+            self.identity
+        }
+    }
+
+    #[test]
+    fn the_halo_found_is_the_least_that_does_not_show() {
+        for align in [1, 2] {
+            let mut model = Glow::new(align);
+            let halo = search(&mut model, RADIUS as u32).unwrap().unwrap();
+            assert!(halo > 0 && halo < RADIUS as u32, "{halo}");
+            let side = (2 * RADIUS as u32 + PLACES * SIDE).next_multiple_of(align);
+            let probe = picture::scene(1, side as usize, side as usize, 3);
+            let mut whole = Image::default();
+            model.run(&probe, &mut whole).unwrap();
+            assert!(!differs(&mut model, &probe, &whole, halo).unwrap());
+            assert!(differs(&mut model, &probe, &whole, halo - 1).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_halo_found_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = || Glow { identity: "glow", ..Glow::new(1) };
+        let found = tolerant_halo(&mut named(), RADIUS as u32, folder.path()).unwrap();
+        let mut again = named();
+        assert_eq!(tolerant_halo(&mut again, RADIUS as u32, folder.path()).unwrap(), found);
+        assert_eq!(again.runs, 0);
+    }
+
+    #[test]
+    fn a_search_of_minutes_is_not_begun() {
+        let mut model = Glow::new(1);
+        model.info.macs_per_pixel = 1e7;
+        assert_eq!(search(&mut model, 350).unwrap(), None);
+        assert_eq!(model.runs, 0);
+    }
+}
