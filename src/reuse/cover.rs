@@ -1,8 +1,8 @@
 //! The cheapest rectangles that cover a set of cells, found by cutting.
 //!
 //! The smallest rectangle around everything is cut in two along a line, each part is shrunk to
-//! what it holds, and so on, as long as it pays. Then rectangles are joined where that pays: two
-//! that cross may be better than three that do not.
+//! what it holds, and so on, as long as it pays. Then rectangles are joined where that pays, and
+//! [trade](super::trade) cells: two that cross may be better than three that do not.
 
 use std::collections::HashMap;
 
@@ -11,6 +11,7 @@ use super::{
     mask::Mask,
     profile::{Part, Profile},
     span::{Direction, Span},
+    trade::Trade,
 };
 
 /// Where there are this few cuts, all are followed in the thorough search, and this few
@@ -21,6 +22,8 @@ const BEST: usize = 4;
 /// Lines and words that the quick and the thorough search may look at. Set so that planning at
 /// 1920×1080 takes some tenths of a millisecond at most.
 const BUDGETS: [usize; 2] = [5_500, 2_000];
+/// Rows of rectangles that trading may look at.
+const TRADES: usize = 40_000;
 
 /// Columns `x..right`, rows `y..bottom` of cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,13 +35,20 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    fn union(&self, other: &Self) -> Self {
+    pub fn union(&self, other: &Self) -> Self {
         Self {
             x: self.x.min(other.x),
             right: self.right.max(other.right),
             y: self.y.min(other.y),
             bottom: self.bottom.max(other.bottom),
         }
+    }
+
+    pub fn meets(&self, other: &Self) -> bool {
+        self.x < other.right
+            && other.x < self.right
+            && self.y < other.bottom
+            && other.y < self.bottom
     }
 
     fn contains(&self, other: &Self) -> bool {
@@ -63,16 +73,13 @@ pub(super) fn cover(
     }
     let (x_ends, y_ends) = (across.along, down.along);
     let all = Cells { x: x_ends.0, right: x_ends.1, y: y_ends.0, bottom: y_ends.1 };
-    let ends = |direction: &Direction, lines: &[u32]| {
-        lines.iter().map(|line| direction.reach(*line)).collect::<Vec<_>>()
-    };
-    let ends = [ends(x, mask.lines(0)), ends(y, mask.lines(1))];
+    let costs = Costs::new(mask, x, y, model);
     // First by the best cut alone, which is quick and sets a limit to the thorough search.
     let mut found = None;
     let mut limit = limit;
     for ((few, best), budget) in [(1, 1), (FEW, BEST)].into_iter().zip(BUDGETS) {
         let known = HashMap::new();
-        let mut search = Search { mask, x, y, ends: &ends, model, few, best, known, budget };
+        let mut search = Search { mask, costs: &costs, few, best, known, budget };
         if let Some((cost, rects)) = search.run(all, down.pixels, limit) {
             (found, limit) = (Some(rects), cost);
         } else if search.budget == 0 {
@@ -80,91 +87,41 @@ pub(super) fn cover(
             break;
         }
     }
+    // Then without cuts, from what was found and from the pieces as they are.
+    if let Some(mut trade) = Trade::new(mask, &costs, TRADES) {
+        for mut rects in found.take().into_iter().chain(trade.pieces().collect::<Vec<_>>()) {
+            trade.improve(&mut rects);
+            let cost = trade.total(&rects);
+            if cost < limit || found.is_none() && cost <= limit {
+                (found, limit) = (Some(rects), cost);
+            }
+        }
+    }
     let pixels =
         |cells: Cells| (mask.across(cells.x, cells.right), mask.down(cells.y, cells.bottom));
     found.map(|rects| rects.into_iter().map(pixels).collect())
 }
 
-struct Cut {
-    one: Cells,
-    other: Cells,
-    /// Pixels that each holds.
-    pixels: (u64, u64),
-    /// What both cost as they are.
-    cost: f64,
-}
-
-/// What is known of the cells of a rectangle.
-#[derive(Clone, Copy)]
-struct Known {
-    /// Seconds; a lower bound where it is not exact.
-    cost: f64,
-    exact: bool,
-    cut: Option<(Cells, Cells)>,
-}
-
-struct Search<'a> {
+/// What rectangles of cells cost.
+pub(super) struct Costs<'a> {
     mask: &'a Mask,
     x: &'a Direction,
     y: &'a Direction,
     /// For each line across and down, what regions that end there read.
-    ends: &'a [Vec<Span>; 2],
+    ends: [Vec<Span>; 2],
     model: CostModel,
-    /// Where there are at most this many cuts, all of them are followed …
-    few: usize,
-    /// … else this many.
-    best: usize,
-    known: HashMap<Cells, Known>,
-    /// Lines and words that may yet be looked at.
-    budget: usize,
 }
 
-impl Search<'_> {
-    /// The cost and the rectangles for `all`, which holds `pixels`, where below `limit`.
-    fn run(&mut self, all: Cells, pixels: u64, limit: f64) -> Option<(f64, Vec<Cells>)> {
-        if self.least(pixels, all, 1.0) >= limit {
-            return None;
-        }
-        let cost = self.cheapest(all, limit);
-        if cost >= limit {
-            return None;
-        }
-        let mut rects = vec![];
-        let mut rest = vec![all];
-        while let Some(cells) = rest.pop() {
-            match self.known.get(&cells).and_then(|known| known.cut) {
-                Some((one, other)) => rest.extend([one, other]),
-                None => rects.push(cells),
-            }
-        }
-        self.join(&mut rects);
-        Some((rects.iter().map(|cells| self.cost(*cells)).sum::<f64>().min(cost), rects))
-    }
-
-    /// Puts two rectangles into one, with all that lies in it, as long as that pays: it may
-    /// cross others, which no cutting finds.
-    fn join(&self, rects: &mut Vec<Cells>) {
-        while rects.len() <= FEW {
-            let mut best = (0.0, None);
-            for (index, one) in rects.iter().enumerate() {
-                for other in rects.iter().skip(index + 1) {
-                    let both = one.union(other);
-                    let inside = rects.iter().filter(|cells| both.contains(cells));
-                    let saved: f64 = inside.map(|cells| self.cost(*cells)).sum();
-                    let saved = saved - self.cost(both);
-                    if saved > best.0 {
-                        best = (saved, Some(both));
-                    }
-                }
-            }
-            let Some(both) = best.1 else { return };
-            rects.retain(|cells| !both.contains(cells));
-            rects.push(both);
-        }
+impl<'a> Costs<'a> {
+    fn new(mask: &'a Mask, x: &'a Direction, y: &'a Direction, model: CostModel) -> Self {
+        let ends = |direction: &Direction, lines: &[u32]| {
+            lines.iter().map(|line| direction.reach(*line)).collect::<Vec<_>>()
+        };
+        Self { mask, x, y, ends: [ends(x, mask.lines(0)), ends(y, mask.lines(1))], model }
     }
 
     /// Seconds for `cells` as one rectangle.
-    fn cost(&self, cells: Cells) -> f64 {
+    pub fn of(&self, cells: Cells) -> f64 {
         let size = |direction: &Direction, ends: &[Span], from: usize, to: usize, span: Span| match (
             ends.get(from),
             ends.get(to),
@@ -193,6 +150,81 @@ impl Search<'_> {
         let read = area + 2.0 * halo * area.sqrt() + parts * halo * halo;
         self.model.per_call * parts + self.model.per_pixel * read
     }
+}
+
+struct Cut {
+    one: Cells,
+    other: Cells,
+    /// Pixels that each holds.
+    pixels: (u64, u64),
+    /// What both cost as they are.
+    cost: f64,
+}
+
+/// What is known of the cells of a rectangle.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Seconds; a lower bound where it is not exact.
+    cost: f64,
+    exact: bool,
+    cut: Option<(Cells, Cells)>,
+}
+
+struct Search<'a> {
+    mask: &'a Mask,
+    costs: &'a Costs<'a>,
+    /// Where there are at most this many cuts, all of them are followed …
+    few: usize,
+    /// … else this many.
+    best: usize,
+    known: HashMap<Cells, Known>,
+    /// Lines and words that may yet be looked at.
+    budget: usize,
+}
+
+impl Search<'_> {
+    /// The cost and the rectangles for `all`, which holds `pixels`, where below `limit`.
+    fn run(&mut self, all: Cells, pixels: u64, limit: f64) -> Option<(f64, Vec<Cells>)> {
+        if self.costs.least(pixels, all, 1.0) >= limit {
+            return None;
+        }
+        let cost = self.cheapest(all, limit);
+        if cost >= limit {
+            return None;
+        }
+        let mut rects = vec![];
+        let mut rest = vec![all];
+        while let Some(cells) = rest.pop() {
+            match self.known.get(&cells).and_then(|known| known.cut) {
+                Some((one, other)) => rest.extend([one, other]),
+                None => rects.push(cells),
+            }
+        }
+        self.join(&mut rects);
+        Some((rects.iter().map(|cells| self.costs.of(*cells)).sum::<f64>().min(cost), rects))
+    }
+
+    /// Puts two rectangles into one, with all that lies in it, as long as that pays: it may
+    /// cross others, which no cutting finds.
+    fn join(&self, rects: &mut Vec<Cells>) {
+        while rects.len() <= FEW {
+            let mut best = (0.0, None);
+            for (index, one) in rects.iter().enumerate() {
+                for other in rects.iter().skip(index + 1) {
+                    let both = one.union(other);
+                    let inside = rects.iter().filter(|cells| both.contains(cells));
+                    let saved: f64 = inside.map(|cells| self.costs.of(*cells)).sum();
+                    let saved = saved - self.costs.of(both);
+                    if saved > best.0 {
+                        best = (saved, Some(both));
+                    }
+                }
+            }
+            let Some(both) = best.1 else { return };
+            rects.retain(|cells| !both.contains(cells));
+            rects.push(both);
+        }
+    }
 
     /// The least cost that is found for `cells`, which are shrunk to what they hold; any number
     /// of at least `limit` where it is not below that.
@@ -202,10 +234,10 @@ impl Search<'_> {
         {
             return known.cost;
         }
-        let mut known = Known { cost: self.cost(cells), exact: true, cut: None };
+        let mut known = Known { cost: self.costs.of(cells), exact: true, cut: None };
         if self.budget > 0 {
             let (pixels, mut cuts) = self.cuts(cells);
-            if self.least(pixels, cells, 2.0) < known.cost.min(limit) {
+            if self.costs.least(pixels, cells, 2.0) < known.cost.min(limit) {
                 cuts.sort_by(|a, b| a.cost.total_cmp(&b.cost));
                 let followed = if cuts.len() <= self.few { self.few } else { self.best };
                 for cut in cuts.iter().take(followed) {
@@ -222,8 +254,8 @@ impl Search<'_> {
 
     fn follow(&mut self, cut: &Cut, limit: f64, known: &mut Known) {
         let limit = known.cost.min(limit);
-        let least = self.least(cut.pixels.1, cut.other, 1.0);
-        if self.least(cut.pixels.0, cut.one, 1.0) + least >= limit {
+        let least = self.costs.least(cut.pixels.1, cut.other, 1.0);
+        if self.costs.least(cut.pixels.0, cut.one, 1.0) + least >= limit {
             return;
         }
         // Each comparison is with the very number that the search was given.
@@ -269,7 +301,12 @@ impl Search<'_> {
             if *differs && before.pixels > 0 && behind.pixels > 0 {
                 let (one, other) = (cells(&before), cells(&behind));
                 let pixels = (before.pixels, behind.pixels);
-                cuts.push(Cut { one, other, pixels, cost: self.cost(one) + self.cost(other) });
+                cuts.push(Cut {
+                    one,
+                    other,
+                    pixels,
+                    cost: self.costs.of(one) + self.costs.of(other),
+                });
             }
         }
     }

@@ -25,6 +25,7 @@ mod profile;
 mod reference;
 mod refresh;
 mod span;
+mod trade;
 
 pub use changed_map::ChangedMap;
 pub use cost::CostModel;

@@ -166,11 +166,12 @@ fn improvable(seed: u64, ratio: f64, maps: u32) -> (u32, u32, u32) {
 }
 
 #[test]
-fn plans_are_within_a_tenth_of_the_best_on_all_but_a_hundredth_of_maps() {
-    // Not on all: cutting and joining does not find every cover (1 of 296 maps here).
-    let (better, tried, too_long) = improvable(7, 1.1, 300);
-    assert!(better * 100 <= tried, "{better} of {tried}");
-    assert!(too_long * 10 <= tried, "{too_long} of {tried}");
+fn plans_are_within_a_tenth_of_the_best() {
+    for seed in [7, 10] {
+        let (better, tried, too_long) = improvable(seed, 1.1, 200);
+        assert_eq!(better, 0, "of {tried}");
+        assert!(too_long * 10 <= tried, "{too_long} of {tried}");
+    }
 }
 
 #[test]
@@ -281,26 +282,31 @@ fn planning_time() {
     let dependence = Dependence { halo: 18, spread: 5, align: 1 };
     let cost = CostModel { per_call: 1e-3, per_pixel: 6e-6 };
     let planner = Planner::new(1920, 1080, dependence, ANY_SHAPE, cost);
-    for changed in [0, 1, 3, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120] {
-        let mut random = Random(changed + 1);
-        let (mut times, mut shares) = (vec![], vec![]);
-        for _ in 0..10 {
-            let mut map = ChangedMap::none(1920, 1080);
-            (0..changed).for_each(|_| map.mark(random.below(240), random.below(135)));
-            let mut plan = Plan::Nothing;
-            let time = (0..5).map(|_| {
-                let start = Instant::now();
-                plan = planner.plan(&map);
-                start.elapsed()
-            });
-            times.push(time.min().unwrap_or_default());
-            shares.push(planner.seconds(&plan) / planner.seconds(&Plan::Whole));
+    let counts = [0, 1, 3, 6, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120];
+    // Anywhere, and close together.
+    for (columns, rows) in [(240, 135), (40, 40)] {
+        for changed in counts {
+            let mut random = Random(changed + 1);
+            let (mut times, mut shares) = (vec![], vec![]);
+            for _ in 0..20 {
+                let mut map = ChangedMap::none(1920, 1080);
+                (0..changed).for_each(|_| map.mark(random.below(columns), random.below(rows)));
+                let mut plan = Plan::Nothing;
+                let time = (0..5).map(|_| {
+                    let start = Instant::now();
+                    plan = planner.plan(&map);
+                    start.elapsed()
+                });
+                times.push(time.min().unwrap_or_default());
+                shares.push(planner.seconds(&plan) / planner.seconds(&Plan::Whole));
+            }
+            times.sort();
+            let share = shares.iter().sum::<f64>() / shares.len() as f64;
+            println!(
+                "{changed:5} of {columns}x{rows} blocks: {:?} median, {:?} at most, {share:.3} of \
+                 the whole",
+                times[10], times[19]
+            );
         }
-        times.sort();
-        let share = shares.iter().sum::<f64>() / shares.len() as f64;
-        println!(
-            "{changed:5} blocks: {:?} median, {:?} at most, {share:.3} of the whole",
-            times[5], times[9]
-        );
     }
 }
