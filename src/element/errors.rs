@@ -71,6 +71,7 @@ impl Failure {
                     | inference::Error::NoProvider { .. }
                     | inference::Error::Precision { .. } => Library(LibraryError::Settings),
                     inference::Error::OutOfMemory => Resource(ResourceError::NoSpaceLeft),
+                    inference::Error::Gpu(_) => Resource(ResourceError::Failed),
                     _ => Library(LibraryError::Failed),
                 }
             }

@@ -44,7 +44,37 @@ fn standing(elapsed: Duration, last: Option<Duration>) -> (u32, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::inference::Monitor;
+
+    #[derive(Default)]
+    struct Listener(Mutex<Vec<(u32, String)>>);
+
+    impl Monitor for Listener {
+        fn progress(&self, percent: u32, what: &str) {
+            self.0.lock().unwrap().push((percent, what.into()));
+        }
+
+        fn cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_build_is_told_of_while_it_lasts() {
+        let listener = Listener::default();
+        let progress = Progress::new(&listener);
+        let last = Some(Duration::from_secs(2));
+        let built = telling(&progress, "building", last, || {
+            thread::sleep(TICK + TICK / 2);
+            7
+        });
+        assert_eq!(built, 7);
+        let told = listener.0.into_inner().unwrap();
+        assert_eq!(told, [(45, "building: 1 s of about 2 s".into())]);
+    }
 
     #[test]
     fn percent_follow_the_last_builds_time_and_end_below_the_next_step() {
