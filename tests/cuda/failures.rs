@@ -105,6 +105,20 @@ fn memory_that_never_suffices_is_an_error_that_another_backend_can_answer() {
 }
 
 #[test]
+fn too_little_memory_for_the_smallest_region_is_found_out_by_the_gpu_itself() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let model = || DeviceBlur::new(&device, Channels::Rgb, 1);
+    let stream = Stream::on_gpu(&device, model(), input.info, (400, 300));
+    emulator.set_memory(emulator.used() + 2000);
+    drop(stream);
+    let mut stream = Stream::on_gpu(&device, model(), input.info, (400, 300));
+    let error = stream.submit(&input, &MODEL_ONLY).unwrap_err();
+    assert!(is_out_of_memory(&error), "{error}");
+}
+
+#[test]
 fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();

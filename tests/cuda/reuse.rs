@@ -26,7 +26,7 @@ fn change() -> impl Strategy<Value = (usize, Rect, u32)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     // In whatever order the GPU does what need not be in order, and with several in flight.
     #[test]

@@ -6,6 +6,7 @@
 //! launch, and for the end of a frame; events order all else. A [`Slot`](slot::Slot) is what a
 //! frame in flight has for itself; pictures and canvas are the compute stream's alone.
 
+mod budget;
 mod damage;
 mod finish;
 mod infer;
@@ -18,32 +19,28 @@ mod source;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use self::{
+    budget::{Budgeted, schedule},
     damage::Damage,
     finish::{Finisher, Made},
     infer::Inference,
     layout::Layout,
-    picture::{DevicePicture, List},
+    picture::DevicePicture,
     reference::Reference,
     slot::Slots,
     source::Source,
 };
 use super::{
-    Error, FrameParams, FrameReport, Geometry, Next, Region, Reuse, Settings, Upscale,
+    Error, FrameParams, FrameReport, Next, Reuse, Settings, Upscale,
     enlargement::Enlargement,
-    memory,
     schedule::{self, Schedule, Stale},
 };
 use crate::{
-    cuda::{self, Device},
+    cuda::Device,
     frame::{self, FrameInfo, FrameMut, FrameRef},
     inference::{self, AnyEngine, InferOnDevice},
     kernels::Address,
-    model::ModelInfo,
     reuse::{ChangedMap, CostModel},
 };
-
-/// Share of the GPU's free memory that inference may take unless told otherwise.
-const SHARE: f64 = 0.7;
 
 /// A frame in flight.
 struct Flight {
@@ -105,11 +102,10 @@ impl Upscaler {
         let first = slots.take(&device, &layout, &finisher.layout)?;
         slots.release(first);
 
-        let most_pixels = most_pixels(&device, &settings, &model, samples.size())?;
-        let geometry = Geometry::new((input.width, input.height), &model, settings.halo);
-        let grid = engine.shape_grid();
+        let (schedule, most_pixels) =
+            schedule(&device, engine.as_ref(), &input, spread, &settings)?;
         Ok(Self {
-            schedule: Schedule::new(&model, geometry, spread, grid, &settings, most_pixels)?,
+            schedule,
             input: layout,
             reference,
             source,
@@ -284,7 +280,8 @@ impl Upscaler {
         let mut whole_runs = None;
         if params.blend > 0.0 {
             let (main, canvas) = (&self.source.main, &self.canvas);
-            let mut stage = Infer { inference: &mut self.inference, schedule: &mut self.schedule };
+            let mut stage =
+                Budgeted { inference: &mut self.inference, schedule: &mut self.schedule };
             whole_runs = stage.run(stale, &mut slot.regions, main, canvas, report)?;
         }
         // Without its share the model's picture is not seen, and the canvas falls behind.
@@ -388,63 +385,6 @@ impl Upscale for Upscaler {
     }
 }
 
-/// Stage 4 with what decides on how much goes through the model at once.
-struct Infer<'a> {
-    inference: &'a mut Inference,
-    schedule: &'a mut Schedule,
-}
-
-impl Infer<'_> {
-    /// Brings the canvas up to date; how many runs that were, if it was made as a whole.
-    fn run(
-        &mut self,
-        stale: Stale,
-        list: &mut List,
-        main: &DevicePicture,
-        canvas: &DevicePicture,
-        report: &mut FrameReport,
-    ) -> Result<Option<u64>, Error> {
-        let before = *report;
-        match &stale {
-            Stale::Nothing => return Ok(None),
-            Stale::Whole => {}
-            Stale::Regions(regions) => {
-                match self.inference.run(regions, list, main, Some(canvas), report) {
-                    Err(Error::Inference(inference::Error::OutOfMemory)) => {
-                        self.take_less(report)?;
-                    }
-                    done => return done.map(|()| None),
-                }
-            }
-        }
-        loop {
-            *report = FrameReport { less_at_once: report.less_at_once, ..before };
-            let whole = self.schedule.whole().to_vec();
-            match self.inference.run(&whole, list, main, Some(canvas), report) {
-                Err(Error::Inference(inference::Error::OutOfMemory)) => self.take_less(report)?,
-                done => return done.map(|()| Some(whole.len() as u64)),
-            }
-        }
-    }
-
-    /// Memory ran out: smaller regions, or fewer at once.
-    fn take_less(&mut self, report: &mut FrameReport) -> Result<(), Error> {
-        report.less_at_once = true;
-        // The list is about to be written again.
-        self.inference.settle()?;
-        let bytes = self.inference.failed_bytes();
-        let fewer = self.inference.can_take_fewer();
-        let largest = |regions: &[Region]| regions.iter().map(Region::pixels).max();
-        let before = largest(self.schedule.whole());
-        let cut = self.schedule.limit_pixels(self.inference.take_less());
-        match cut {
-            Ok(()) if fewer || largest(self.schedule.whole()) < before => Ok(()),
-            Err(_) if fewer => Ok(()),
-            _ => Err(cuda::Error::OutOfMemory { bytes }.into()),
-        }
-    }
-}
-
 /// Checks that a frame is as announced.
 fn check(frame: &FrameRef<'_>, need: &FrameInfo) -> Result<(), frame::Error> {
     frame.check()?;
@@ -456,19 +396,4 @@ fn same_kind(have: &FrameInfo, need: &FrameInfo) -> Result<(), frame::Error> {
         return Ok(());
     }
     Err(frame::Error::OtherFrame { have: Box::new(*have), need: Box::new(*need) })
-}
-
-/// The most pixels that the model may be given at once.
-fn most_pixels(
-    device: &Device,
-    settings: &Settings,
-    model: &ModelInfo,
-    sample: usize,
-) -> Result<u64, Error> {
-    let bytes = match settings.memory_limit {
-        Some(limit) => limit,
-        None => (device.memory()?.0 as f64 * SHARE) as u64,
-    };
-    // As many more as samples are smaller than floats.
-    Ok(memory::pixels_within(bytes, model) * size_of::<f32>() as u64 / sample as u64)
 }
