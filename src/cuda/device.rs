@@ -69,15 +69,16 @@ impl Device {
             return Err(Error::DeviceTooOld { name, capability });
         }
         let context = Arc::new(Context::retain(device)?);
-        let stream = || Stream::new(&context);
+        // The host waits for its comparisons, and the model for what they tell the host.
+        let upload = Stream::new(&context, true)?;
         Ok(Arc::new(Self {
             id,
             name,
             capability,
             version,
-            upload: stream()?,
-            compute: stream()?,
-            download: stream()?,
+            upload,
+            compute: Stream::new(&context, false)?,
+            download: Stream::new(&context, false)?,
             module: Module::load(&context)?,
             context,
         }))

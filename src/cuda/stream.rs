@@ -23,12 +23,16 @@ unsafe impl Send for Stream {}
 unsafe impl Sync for Stream {}
 
 impl Stream {
-    pub(super) fn new(context: &Arc<Context>) -> Result<Self, Error> {
+    /// `urgent`: its kernels go before those of other streams where both could begin.
+    pub(super) fn new(context: &Arc<Context>, urgent: bool) -> Result<Self, Error> {
         context.bind()?;
         let mut raw = ptr::null_mut();
         let flags = CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
+        // Lower goes before higher; the driver takes the lowest that there is.
+        let priority = if urgent { i32::MIN } else { 0 };
         // SAFETY: `raw` is a place to write to.
-        unsafe { sys::cuStreamCreate(&mut raw, flags) }.to("make a stream")?;
+        unsafe { sys::cuStreamCreateWithPriority(&mut raw, flags, priority) }
+            .to("make a stream")?;
         Ok(Self { raw, context: context.clone() })
     }
 

@@ -370,7 +370,7 @@ EXPORT int cuMemsetD32Async(u64 to, unsigned word, size_t count, void *stream) {
     });
 }
 
-EXPORT int cuStreamCreate(void **out, unsigned) {
+EXPORT int cuStreamCreateWithPriority(void **out, unsigned, int) {
     ENTER_BOUND();
     Stream *stream = new Stream{{}, streams_made++};
     streams.insert(stream);
