@@ -154,7 +154,7 @@ fn reuse() {
         field.add("bare session, cpu fp32", Role::Bare, Session::new(&model, None, &clip));
         field.peer("openvino", "bf16", ONNX);
         // Time and memory allow all on small frames alone.
-        if pixels <= 1 << 20 {
+        if pixels <= 1 << 19 {
             field.peer("ncnn", "bf16", NCNN);
             let engine = format!("model={model} backend=cpu precision=fp32");
             field.ways_of_reuse("cpu fp32", &engine);
@@ -186,9 +186,9 @@ const CONTENT: [(&str, Source, (usize, usize)); 11] = [
     ("a pan", Made(|count| Clip::pan(320, 180, count)), (6, 4)),
     ("a desk that hardly moves", File("near_static_180p.mp4", ""), (6, 4)),
     ("a talking head", File("carphone_qcif.mp4", ""), (6, 4)),
-    ("a test pattern", File("pattern_480p.mkv", ""), (4, 3)),
-    ("the pattern deinterlaced", File("pattern_480i_tff_ac3.mkv", "! deinterlace"), (4, 3)),
-    ("an old cartoon", File("popeye_480p_subtitles.mkv", ""), (4, 3)),
+    ("a test pattern", File("pattern_480p.mkv", ""), (3, 3)),
+    ("the pattern deinterlaced", File("pattern_480i_tff_ac3.mkv", "! deinterlace"), (3, 3)),
+    ("an old cartoon", File("popeye_480p_subtitles.mkv", ""), (3, 3)),
     ("a rendered film", File("bbb_720p.mp4", ""), (3, 2)),
     ("the cartoon restored", File("popeye_1080p_subtitles.mkv", ""), (3, 2)),
 ];
