@@ -131,6 +131,28 @@ fn failure_leaves_no_file_and_says_what_to_do() {
 }
 
 #[test]
+fn a_file_without_video_is_told_and_not_waited_for() {
+    gst::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("sound.ogg");
+    let description = format!(
+        "audiotestsrc num-buffers=20 ! vorbisenc ! oggmux ! filesink location={}",
+        input.display()
+    );
+    assert!(common::run(&description));
+    let mut job = command(&input, &folder.path().join("large.mkv"), &[]).spawn().unwrap();
+    let ended = (0..200).find_map(|_| {
+        thread::sleep(Duration::from_millis(100));
+        job.try_wait().unwrap()
+    });
+    let _ = job.kill();
+    let said = said(&job.wait_with_output().unwrap());
+    assert_eq!(ended.and_then(|status| status.code()), Some(1), "{said}");
+    assert!(said.contains("no video"), "{said}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
 fn an_interrupt_finishes_the_file_beside_the_final_name() {
     let Some(input) = clip() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -62,6 +62,14 @@ fn what_is_not_there_is_told_with_what_to_do() {
     );
     let error = Model::open("/").unwrap_err();
     assert!(error.to_string().contains("folder"), "{error}");
+    // Reading from either would never end.
+    let pipe = tempfile::tempdir().unwrap();
+    let pipe = pipe.path().join("model.onnx");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.to_str().unwrap(), "/dev/zero"] {
+        let error = Model::open(path).unwrap_err();
+        assert!(error.to_string().contains("pipe"), "{error}");
+    }
     if gstupscale::model::catalogue::find("RealESRGAN_x2plus").is_some_and(|entry| !entry.is_here())
     {
         let error = Model::open("RealESRGAN_x2plus").unwrap_err();

@@ -225,8 +225,11 @@ fn head(path: &Path) -> Result<Vec<u8>, Error> {
         std::io::ErrorKind::NotFound => not_found(path),
         _ => Error::Io { path: path.into(), source },
     };
-    if fs::metadata(path).map_err(io)?.is_dir() {
-        return Err(Error::Unknown { path: path.into(), why: "it is a folder".into() });
+    let kind = fs::metadata(path).map_err(io)?.file_type();
+    // Opening a pipe would wait for someone to write to it.
+    if !kind.is_file() {
+        let why = if kind.is_dir() { "it is a folder" } else { "it is a device or a pipe" };
+        return Err(Error::Unknown { path: path.into(), why: why.into() });
     }
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).map_err(io)?;

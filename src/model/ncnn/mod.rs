@@ -53,7 +53,12 @@ pub fn read(path: &Path) -> Result<Graph, Error> {
 
 fn load(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
     let io = |source| Error::Io { path: path.into(), source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
+    let meta = std::fs::metadata(path).map_err(io)?;
+    // Opening a pipe would wait for someone to write to it.
+    if !meta.is_file() {
+        return Err(Error::Unknown { path: path.into(), why: "it is no plain file".into() });
+    }
+    let size = meta.len();
     if size > most {
         return Err(Fault::damaged(format!("{size} bytes: {most} is the most")).at(path));
     }

@@ -71,23 +71,17 @@ impl Pipeline {
         video.link(&muxer)?;
         muxer.link(&sink)?;
 
-        let streams = Arc::new(Streams {
+        let streams = Streams {
             pipeline: pipeline.downgrade(),
             queue,
             video,
             muxer,
             audio_encoders: container.audio_encoders,
             watch: watch.clone(),
-        });
-        let joined = streams.clone();
+        };
         parser.connect_pad_added(move |parser, pad| {
-            if let Err(error) = joined.join(pad) {
+            if let Err(error) = streams.join(pad) {
                 gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
-            }
-        });
-        parser.connect_no_more_pads(move |parser| {
-            if !streams.has_video() {
-                gst::element_error!(parser, gst::StreamError::WrongType, ("it has no video"));
             }
         });
         Ok(Self { pipeline, watch })
@@ -143,6 +137,12 @@ impl Pipeline {
                 MessageView::Warning(warning) => {
                     progress.warn(&told(message.src(), &warning.error(), None));
                 }
+                MessageView::StreamCollection(found)
+                    if !may_have_video(&found.stream_collection()) =>
+                {
+                    progress.finish();
+                    return Err(Error::Stream("it has no video".into()));
+                }
                 MessageView::Progress(step) => progress.say(step.get().2),
                 MessageView::Element(element) => {
                     let told = element.structure().filter(|told| told.name() == "missing-plugin");
@@ -189,6 +189,12 @@ fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst:
     arguments.properties.apply(&upscale)?;
     watch.frames_of(&source(&upscale)?);
     Ok(bin.upcast())
+}
+
+/// Whether any stream is, or may be, video.
+fn may_have_video(streams: &gst::StreamCollection) -> bool {
+    let others = gst::StreamType::AUDIO | gst::StreamType::TEXT;
+    streams.is_empty() || streams.iter().any(|stream| !others.intersects(stream.stream_type()))
 }
 
 /// An element's message in one line.

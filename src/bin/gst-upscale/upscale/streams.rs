@@ -100,11 +100,6 @@ impl Streams {
         }
     }
 
-    /// Whether any video has come.
-    pub fn has_video(&self) -> bool {
-        self.watch.source.get().is_some()
-    }
-
     fn join_video(&self, pad: &gst::Pad) -> Result<(), Error> {
         if self.watch.source.set(pad.clone()).is_err() {
             eprintln!("gst-upscale: left out a second stream of video");
