@@ -62,6 +62,8 @@ fn what_is_not_there_is_told_with_what_to_do() {
     );
     let error = Model::open("/").unwrap_err();
     assert!(error.to_string().contains("folder"), "{error}");
+    let error = Model::open("builtin+builtin").unwrap_err();
+    assert!(error.to_string().contains("pair"), "{error}");
     // Reading from either would never end.
     let pipe = tempfile::tempdir().unwrap();
     let pipe = pipe.path().join("model.onnx");

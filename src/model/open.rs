@@ -173,6 +173,10 @@ fn part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
 pub(super) fn locate(name: &str) -> Result<PathBuf, Error> {
     // A file of the user's wins over a name of the catalogue.
     match catalogue::find(name) {
+        Some(entry) if entry.url.is_none() => {
+            let why = "the built-in model cannot be one of a pair: name two files";
+            Err(Fault::unsuitable(why).at(Path::new(name)))
+        }
         Some(entry) if !Path::new(name).is_file() => match entry.path() {
             Some(path) if path.is_file() => Ok(path),
             _ => Err(Error::NotFetched { name: entry.name.clone() }),
