@@ -59,13 +59,14 @@ pub(super) fn decide(query: &mut gst::query::Allocation) -> Result<(), glib::Boo
     Ok(())
 }
 
-/// Tells upstream what it may use: its own strides, and the metas in `metas`.
-pub(super) fn propose(query: &mut gst::query::Allocation, metas: &[OfferedMeta]) {
+/// Tells upstream what it may use: its own strides, and the metas in `metas`. `kept`: frames that
+/// are not given back before later ones have come.
+pub(super) fn propose(query: &mut gst::query::Allocation, metas: &[OfferedMeta], kept: u32) {
     let size = query.get_owned().0.and_then(|caps| super::caps::frame_size(&caps));
     if let Some(size) = size.and_then(|size| u32::try_from(size).ok())
         && query.allocation_pools().next().is_none()
     {
-        query.add_allocation_pool(None::<&gst::BufferPool>, size, 0, 0);
+        query.add_allocation_pool(None::<&gst::BufferPool>, size, kept, 0);
     }
     query.add_allocation_meta::<VideoMeta>(None);
     for (api, parameters) in metas {

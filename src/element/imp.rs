@@ -302,7 +302,8 @@ impl BaseTransformImpl for Upscale {
         self.parent_propose_allocation(decide_query, query)?;
         // Without a query of ours frames pass through, and downstream has answered.
         if decide_query.is_some() {
-            allocation::propose(query, &lock(&self.offered_metas));
+            let kept = self.depth() as u32;
+            allocation::propose(query, &lock(&self.offered_metas), kept);
         }
         Ok(())
     }

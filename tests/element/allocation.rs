@@ -27,6 +27,7 @@ fn bench() -> Bench {
 #[test]
 fn upstream_is_offered_its_own_strides_and_what_downstream_handles_but_no_cropping() {
     let bench = bench();
+    bench.element.set_property("pipeline-depth", 3);
     let mut query = gst::query::Allocation::new(Some(&caps(&rgb(16, 8))), true);
     assert!(bench.element.static_pad("sink").unwrap().query(query.query_mut()));
     let found: Vec<_> = query.allocation_metas().map(|(api, _)| api).collect();
@@ -38,6 +39,8 @@ fn upstream_is_offered_its_own_strides_and_what_downstream_handles_but_no_croppi
         .find(|(api, _)| *api == VideoOverlayCompositionMeta::meta_api())
         .and_then(|(_, window)| window.map(|window| window.get::<u32>("width")));
     assert_eq!(window, Some(Ok(1920)));
+    let kept = query.allocation_pools().next().map(|(_, _, min, _)| min);
+    assert_eq!(kept, Some(3), "frames in flight are not given back");
 }
 
 #[test]
