@@ -2,9 +2,9 @@
 
 Pairs are made once and kept in a cache: real encoders are slow. Of each picture, a window
 stands still or drifts over a few frames (so that the encoder predicts from earlier ones, as in
-a film), is made small, noisy perhaps, and encoded; the luma of a late frame is paired with the
-window's. Of a window that stands still the next frame is kept as well, so that a model can be
-taught to answer both alike.
+a film), is made small, noisy perhaps, and encoded; a late frame is paired with the window as it
+was, luma or R'G'B'. Of a window that stands still the next frame is kept as well, so that a model
+can be taught to answer both alike.
 """
 
 import multiprocessing
@@ -30,7 +30,6 @@ CODECS = {  # encoder: weight, options for a draw from 0 (good) to 1 (bad)
     "mpeg2video": (2, lambda bad: {"qmin": str(round(2 + 14 * bad)), "qmax": str(round(2 + 14 * bad))}),
 }
 FRAMES = 6
-CLEAN = 0.55  # of the patches of a batch that are no pairs of frames
 SUFFIXES = (".jpg", ".png", ".webp")
 
 
@@ -46,15 +45,24 @@ def kernel_from(rng, coded):
     return rng.choices(list(KERNELS), [weights[coded] for weights in KERNELS.values()])[0]
 
 
-def clean_pair(picture, side, rng):
+def samples_of(picture, colour):
+    """Of a `video.Picture` or one of Pillow's: R'G'B' (H x W x 3), or luma (H x W)."""
+    if not isinstance(picture, video.Picture):
+        picture = video.Picture(np.asarray(picture))
+    if colour:
+        return picture.rgb
+    return to_bytes(video.studio_luma(picture.rgb)) if picture.plane is None else picture.plane
+
+
+def clean_pair(picture, side, colour, rng):
     x, y = rng.randint(0, picture.width - side), rng.randint(0, picture.height - side)
     large = picture.crop((x, y, x + side, y + side))
     small = half(large, kernel_from(rng, False))
-    return [to_bytes(video.studio_luma(small))], to_bytes(video.studio_luma(large))
+    return [samples_of(small, colour)], samples_of(large, colour)
 
 
-def coded_pair(picture, side, rng):
-    """Luma of one frame, or of two that show the same, after an encoder; and the original's."""
+def coded_pair(picture, side, colour, rng):
+    """One frame, or two that show the same, after an encoder; and the original."""
     still = rng.random() < 0.4
     drift = (0, 0) if still else (rng.uniform(-5, 5), rng.uniform(-4, 4))
     kernel = kernel_from(rng, True)
@@ -76,8 +84,8 @@ def coded_pair(picture, side, rng):
         smalls.append(to_bytes(small + noise.normal(0, 1, small.shape) * sigma))
     coded = video.encode(smalls, codec, options)
     at = rng.randrange(FRAMES // 2, FRAMES - 1)
-    kept = [picture.plane for picture in coded[at : at + (2 if still else 1)]]
-    return kept, to_bytes(video.studio_luma(larges[at]))
+    kept = [samples_of(frame, colour) for frame in coded[at : at + (2 if still else 1)]]
+    return kept, samples_of(larges[at], colour)
 
 
 def is_clean(variant):
@@ -92,24 +100,26 @@ def kind_of(variant, pair):
 
 
 def pairs_of(task):
-    """(list of small lumas, large luma) pairs of one picture file."""
-    path, variants, side, seed = task
+    """(list of small ones, large one) pairs of one picture file."""
+    path, variants, side, colour, seed = task
     rng = random.Random(seed ^ zlib.crc32(path.name.encode()))
     picture = Image.open(path).convert("RGB")
     side = min(side, picture.width, picture.height) // 4 * 4
-    return [(clean_pair if is_clean(variant) else coded_pair)(picture, side, rng) for variant in range(variants)]
+    return [(clean_pair if is_clean(variant) else coded_pair)(picture, side, colour, rng)
+            for variant in range(variants)]
 
 
-def load_pairs(folder, cache, variants=15, side=320, seed=1):
+def load_pairs(folder, cache, colour, variants=15, side=320, seed=1):
     """All pairs of the pictures in `folder`, from `cache` where that was made before.
 
-    Each is (small lumas, large luma, kind): "clean", "moving" or "still", which has two small ones.
+    Each is (small ones, large one, kind): "clean", "moving" or "still", which has two small
+    ones. All are bytes: R'G'B' with `colour`, else luma.
     """
-    cache = Path(cache) / f"pairs-{variants}-{side}-{seed}.npz"
+    cache = Path(cache) / f"pairs-{'colour' if colour else 'luma'}-{variants}-{side}-{seed}.npz"
     if not cache.exists():
         paths = sorted(path for path in Path(folder).iterdir() if path.suffix in SUFFIXES)
         with multiprocessing.Pool() as pool:
-            lists = pool.map(pairs_of, [(path, variants, side, seed) for path in paths], chunksize=4)
+            lists = pool.map(pairs_of, [(path, variants, side, colour, seed) for path in paths], chunksize=4)
         arrays = {}
         for index, (smalls, large) in enumerate(pair for pairs in lists for pair in pairs):
             arrays |= {f"s{index}": np.stack(smalls), f"l{index}": large}
@@ -123,38 +133,45 @@ def load_pairs(folder, cache, variants=15, side=320, seed=1):
 
 
 def patch_of(pair, patch, rng):
-    """The same place of every small luma and of the large one, turned and flipped by chance."""
+    """The same place of every small one and of the large one, turned and flipped by chance."""
     smalls, large, _ = pair
-    y, x = (rng.integers((side - patch) // 2 + 1) * 2 for side in smalls.shape[1:])
+    y, x = (rng.integers((side - patch) // 2 + 1) * 2 for side in smalls.shape[1:3])
     smalls = smalls[:, y : y + patch, x : x + patch]
     large = large[2 * y : 2 * (y + patch), 2 * x : 2 * (x + patch)]
     turn, flip = rng.integers(4), rng.integers(2)
     smalls, large = np.rot90(smalls, turn, (1, 2)), np.rot90(large, turn)
     if flip:
-        smalls, large = smalls[..., ::-1], large[..., ::-1]
-    return video.to_unit(smalls), video.to_unit(large)
+        smalls, large = np.flip(smalls, 2), np.flip(large, 1)
+    return smalls, large
 
 
-def batches(pairs, size, stills, patch, seed):
-    """Endless batches: small N x 1 x patch x patch, and large ones of twice that side.
+def to_planes(samples):
+    """Bytes, N x H x W (studio luma) or N x H x W x 3, as a model wants them: N x C x H x W, 0..1."""
+    if samples.ndim == 3:
+        return video.to_unit(samples)[:, None]
+    return samples.transpose(0, 3, 1, 2).astype(np.float32) / 255
 
-    The last 2 * `stills` of the N = `size` are two frames each of scenes that stand still.
+
+def batches(pairs, phase, seed):
+    """Endless batches: small N x C x patch x patch, 0..1, and large ones of twice that side.
+
+    The last 2 * stills of the N are two frames each of scenes that stand still.
     """
     rng = np.random.default_rng(seed)
     kinds = {"clean": [], "moving": [], "still": []}
     for index, (_, _, kind) in enumerate(pairs):
         kinds[kind].append(index)
-    singles = size - 2 * stills
+    singles = phase.batch - 2 * phase.stills
     while True:
         smalls, larges = [], []
-        clean = rng.choice(kinds["clean"], round(CLEAN * singles))
+        clean = rng.choice(kinds["clean"], round(phase.clean * singles))
         coded = rng.choice(kinds["moving"] + kinds["still"], singles - len(clean))
         for index in [*clean, *coded]:
-            small, large = patch_of(pairs[index], patch, rng)
+            small, large = patch_of(pairs[index], phase.patch, rng)
             smalls.append(small[0])
             larges.append(large)
-        for index in rng.choice(kinds["still"], stills):
-            small, large = patch_of(pairs[index], patch, rng)
+        for index in rng.choice(kinds["still"], phase.stills):
+            small, large = patch_of(pairs[index], phase.patch, rng)
             smalls.extend(small)
             larges.extend([large, large])
-        yield np.stack(smalls)[:, None], np.stack(larges)[:, None]
+        yield to_planes(np.stack(smalls)), to_planes(np.stack(larges))

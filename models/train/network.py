@@ -1,5 +1,8 @@
 """The networks that are trained here, and how they become ONNX."""
 
+from pathlib import Path
+
+import numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -64,6 +67,12 @@ class Compact(nn.Module):
         for inputs, outputs in zip(sides, sides[1:]):
             layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.PReLU(outputs)]
         self.body = nn.ModuleList([*layers, nn.Conv2d(features, 3 * factor**2, 3, padding=1)])
+        for layer in layers[::2]:
+            # He et al. 2015, eq. 15, for the slope that PReLU starts with.
+            nn.init.kaiming_normal_(layer.weight, a=0.25)
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.body[-1].weight.mul_(0.1)
 
     @classmethod
     def of(cls, weights, factor):
@@ -87,30 +96,47 @@ def export(model, path, notes):
 
     nodes, weights = [], []
 
-    def conv(name, module, source, target):
-        inputs = [source]
-        for kind in ("weight", "bias"):
-            value = getattr(module, kind)
-            if value is not None:
-                weights.append(numpy_helper.from_array(value.detach().float().numpy(), f"{name}.{kind}"))
-                inputs.append(f"{name}.{kind}")
-        nodes.append(helper.make_node(
-            "Conv", inputs, [target], name=name, kernel_shape=module.kernel_size,
-            strides=module.stride, pads=list(module.padding) * 2))
+    def constant(name, value):
+        weights.append(numpy_helper.from_array(value, name))
+        return name
 
-    source = "input"
-    for index, module in enumerate([model.head, *model.body]):
-        conv(f"conv{index}", module, source, f"conv{index}")
-        nodes.append(helper.make_node("Relu", [f"conv{index}"], [f"relu{index}"]))
-        source = f"relu{index}"
-    conv("tail", model.tail, source, "detail")
-    conv("linear", model.linear, "input", "base")
-    nodes.append(helper.make_node("Add", ["detail", "base"], ["cells"]))
-    nodes.append(helper.make_node("DepthToSpace", ["cells"], ["output"], blocksize=4, mode="CRD"))
+    def node(kind, inputs, output, **attributes):
+        nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def parameter(name, value):
+        return constant(name, value.detach().float().numpy())
+
+    def conv(name, module, source):
+        kinds = [kind for kind in ("weight", "bias") if getattr(module, kind) is not None]
+        inputs = [source, *(parameter(f"{name}.{kind}", getattr(module, kind)) for kind in kinds)]
+        return node("Conv", inputs, name, kernel_shape=module.kernel_size,
+                    strides=module.stride, pads=list(module.padding) * 2)
+
+    if isinstance(model, Compact):
+        source, planes, factor = "input", 3, model.factor
+        for index, module in enumerate(model.body):
+            if isinstance(module, nn.PReLU):
+                # One slope for each channel, whatever height and width are.
+                slope = module.weight.detach().float().numpy().reshape(-1, 1, 1)
+                source = node("PRelu", [source, constant(f"body.{index}.weight", slope)], f"prelu{index}")
+            else:
+                source = conv(f"body.{index}", module, source)
+        detail = node("DepthToSpace", [source], "detail", blocksize=factor, mode="CRD")
+        scales = constant("scales", numpy.float32([1, 1, factor, factor]))
+        base = node("Resize", ["input", "", scales], "base", mode="nearest",
+                    coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        node("Add", [detail, base], "output")
+    else:
+        source, planes, factor = "input", 1, 2
+        for index, module in enumerate([model.head, *model.body]):
+            source = node("Relu", [conv(f"conv{index}", module, source)], f"relu{index}")
+        cells = node("Add", [conv("tail", model.tail, source), conv("linear", model.linear, "input")], "cells")
+        node("DepthToSpace", [cells], "output", blocksize=4, mode="CRD")
     graph = helper.make_graph(
-        nodes, "builtin",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 1, "H", "W"])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["N", 1, "2H", "2W"])],
+        nodes, Path(path).stem,
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", planes, "H", "W"])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["N", planes, f"{factor}H", f"{factor}W"])],
         weights)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(proto, notes)

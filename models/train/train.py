@@ -1,4 +1,4 @@
-"""Trains a built-in model: python models/train/train.py builtin
+"""Trains a built-in model: python models/train/train.py builtin (or builtin-quality)
 
 Resumes from its last checkpoint when started again; a run of the same steps and seed lands
 within noise of the figures in the model's card.
@@ -9,6 +9,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Callable, NamedTuple
 
 import numpy as np
 import torch
@@ -18,24 +19,53 @@ import data
 import footage
 import metrics
 import network
+import scalers
 import video
 
 ROOT = Path(__file__).resolve().parents[2]
-STILLS = 3  # pairs of frames in a batch that should come out alike
-STEADY = 3.0  # weight of their difference
+LUMA = 0.75  # weight of luma's error beside that of R'G'B'
+
+
+class Phase(NamedTuple):
+    """How batches and loss are, from a step on."""
+
+    step: int
+    batch: int
+    stills: int  # pairs of frames in a batch that should come out alike
+    clean: float  # share of the others that were made small and nothing else
+    steady: float  # weight of the difference between frames of a pair
+    patch: int  # side of the small patches, pixels
+    border: int  # of them, where the error does not count since the padding shows
+
+
+class Recipe(NamedTuple):
+    """What differs from model to model."""
+
+    network: Callable
+    colour: bool
+    steps: int
+    every: int  # steps between checkpoints
+    exact: float  # share of the steps after which fp32 takes over from bf16
+    phases: list[Phase]
+
+
+RECIPES = {
+    "builtin": Recipe(network.Builtin, False, 36000, 1000, 0.8, [Phase(0, 24, 3, 0.55, 3.0, 48, 0)]),
+    "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 11000, 1000, 0.96, [
+        Phase(0, 16, 3, 0.55, 3.0, 48, 0), Phase(5000, 14, 2, 0.7, 2.0, 56, 6)]),
+}
 
 
 def validation_set(folder):
-    """Of each picture in `folder`: its luma, and that of its half clean, coded, and noisy twice."""
+    """Of each picture in `folder`: itself, and its half clean, coded, and noisy four times."""
     found = []
     for picture in footage.pictures(folder).values():
         width, height = (min(side, 512) // 4 * 4 for side in picture.size)
         picture = picture.crop((0, 0, width, height))
         small = np.asarray(footage.halve(picture))
         still = footage.noisy_still(picture, frames=10)[-4:]
-        coded = footage.encode([small] * 3, 28)[-1:] + still
-        lumas = [video.studio_luma(small), *(p.plane.astype(np.float32) for p in coded)]
-        found.append((video.studio_luma(picture), lumas))
+        coded = footage.encode([small] * 3, 28)[-1:]
+        found.append((video.studio_luma(picture), [video.Picture(small), *coded, *still]))
     return found
 
 
@@ -44,14 +74,26 @@ def lanczos(luma, size):
 
 
 @torch.no_grad()
-def validate(model, held):
+def doubled(model, picture, colour):
+    """Studio luma of a `video.Picture` doubled by `model`, not rounded."""
+    if colour:
+        planes = model(torch.from_numpy(data.to_planes(picture.rgb[None])))[0].numpy()
+        return video.studio_luma(np.clip(planes.transpose(1, 2, 0), 0, 1) * 255)
+    planes = model(torch.from_numpy(video.to_unit(luma_of(picture)))[None, None])[0, 0].numpy()
+    return np.clip(planes * 219 + 16, 0, 255)
+
+
+def luma_of(picture):
+    return video.studio_luma(picture.rgb) if picture.plane is None else picture.plane.astype(np.float32)
+
+
+def validate(model, held, colour):
     """Against Pillow's Lanczos: gain in PSNR-Y (dB) clean and coded, flicker as a ratio."""
     model.eval()
     gains, flickers = [], []
     for large, smalls in held:
-        ours = [np.clip(model(torch.from_numpy(video.to_unit(s))[None, None])[0, 0].numpy() * 219 + 16, 0, 255)
-                for s in smalls]
-        theirs = [lanczos(s, large.shape[::-1]) for s in smalls]
+        ours = [doubled(model, picture, colour) for picture in smalls]
+        theirs = [lanczos(luma_of(picture), large.shape[::-1]) for picture in smalls]
         gains.append([metrics.psnr(a, large) - metrics.psnr(b, large) for a, b in zip(ours[:2], theirs)])
         flickers.append([metrics.flicker(ours[2:]), metrics.flicker(theirs[2:])])
     model.train()
@@ -59,34 +101,46 @@ def validate(model, held):
     return [*np.mean(gains, axis=0).tolist(), float(ours / theirs)]
 
 
-def loss_of(out, large):
-    """Charbonnier (absolute error, smooth at zero: Lai et al. 2017), and unsteadiness."""
-    error = torch.sqrt((out - large) ** 2 + 1e-6).mean()
-    first, second = out[-2 * STILLS :: 2], out[-2 * STILLS + 1 :: 2]
-    return error + STEADY * (first - second).abs().mean()
+def charbonnier(out, large):
+    """Absolute error, smooth at zero (Lai et al. 2017)."""
+    return torch.sqrt((out - large) ** 2 + 1e-6).mean()
+
+
+def loss_of(out, large, phase):
+    """Error, of R'G'B' mostly that of its luma; and unsteadiness."""
+    if phase.border:
+        cut = slice(2 * phase.border, -2 * phase.border)
+        out, large = out[..., cut, cut], large[..., cut, cut]
+    error = charbonnier(out, large)
+    if out.shape[1] == 3:
+        weights = out.new_tensor(scalers.LUMA)[None, :, None, None]
+        out, large = ((planes * weights).sum(1, keepdim=True) for planes in (out, large))
+        error = (1 - LUMA) * error + LUMA * charbonnier(out, large)
+    first, second = out[-2 * phase.stills :: 2], out[-2 * phase.stills + 1 :: 2]
+    return error + phase.steady * (first - second).abs().mean()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=["builtin"])
+    parser.add_argument("model", choices=RECIPES)
     parser.add_argument("--data", default=ROOT.parent / "shared/data/train", type=Path)
     parser.add_argument("--validation", default=ROOT.parent / "shared/data/val", type=Path)
     parser.add_argument("--work", default=ROOT / "build/train", type=Path)
-    parser.add_argument("--steps", default=36000, type=int)
-    parser.add_argument("--batch", default=24, type=int)
-    parser.add_argument("--patch", default=48, type=int, help="side of the small patches, pixels")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--rate", default=1e-3, type=float)
     parser.add_argument("--seed", default=1, type=int)
     parser.add_argument("--threads", default=2, type=int)
-    parser.add_argument("--every", default=1000, type=int, help="steps between checkpoints")
+    parser.add_argument("--every", type=int, help="steps between checkpoints")
     args = parser.parse_args()
+    recipe = RECIPES[args.model]
+    recipe = recipe._replace(**{name: value for name in ("steps", "every") if (value := getattr(args, name))})
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    pairs = data.load_pairs(args.data, args.work, seed=args.seed)
+    pairs = data.load_pairs(args.data, args.work, recipe.colour, seed=args.seed)
     held = validation_set(args.validation)
-    model = network.Builtin().to(memory_format=torch.channels_last)
-    mean = network.Builtin()  # exponential mean of the weights: what is exported
+    model = recipe.network().to(memory_format=torch.channels_last)
+    mean = recipe.network()  # exponential mean of the weights: what is exported
     mean.load_state_dict(model.state_dict())
     optimiser = torch.optim.Adam(model.parameters(), args.rate, betas=(0.9, 0.99))
     checkpoint = args.work / f"{args.model}.pt"
@@ -97,18 +151,19 @@ def main():
         mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent, curve = state["step"], state["spent"], state["curve"]
-    source = data.batches(pairs, args.batch, STILLS, args.patch, args.seed + step)
-    start, losses = time.time(), []
-    while step < args.steps:
-        share = step / args.steps
+    start, losses, phase = time.time(), [], None
+    while step < recipe.steps:
+        if (due := [it for it in recipe.phases if it.step <= step][-1]) is not phase:
+            phase, source = due, data.batches(pairs, due, args.seed + step)
+        share = step / recipe.steps
         rate = args.rate * min(1, (step + 1) / 500) * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
         small, large = (torch.from_numpy(x) for x in next(source))
         small = small.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=share < 0.8):
+        with torch.autocast("cpu", torch.bfloat16, enabled=share < recipe.exact):
             out = model(small)
-        loss = loss_of(out.float(), large)
+        loss = loss_of(out.float(), large, phase)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -118,8 +173,8 @@ def main():
                 average.lerp_(value, 1 - keep)
         losses.append(loss.item())
         step += 1
-        if step % args.every == 0 or step == args.steps:
-            clean, coded, flicker = validate(mean, held)
+        if step % recipe.every == 0 or step == recipe.steps:
+            clean, coded, flicker = validate(mean, held, recipe.colour)
             now = spent + time.time() - start
             curve.append((step, float(np.mean(losses)), clean, coded, flicker))
             print(f"step {step}: loss {curve[-1][1]:.5f}, over Lanczos {clean:+.3f} dB clean, {coded:+.3f} dB "
