@@ -54,6 +54,13 @@ fn the_built_in_model_doubles_luma() {
 }
 
 #[test]
+fn the_built_in_model_for_quality_doubles_colour() {
+    let info = Model::open("builtin-quality").unwrap().info;
+    assert_eq!((info.factor, info.channels, info.fixed_size), (2, Channels::Rgb, None));
+    assert_eq!(info.halo, Some(10), "ten convolutions of 3x3");
+}
+
+#[test]
 fn what_is_not_there_is_told_with_what_to_do() {
     let error = Model::open("no/such/model.onnx").unwrap_err();
     assert!(

@@ -88,6 +88,7 @@ pub fn folder() -> Option<PathBuf> {
 pub(super) fn built_in(name: &str) -> Option<Bytes> {
     let bytes: &'static [u8] = match name {
         "builtin" => include_bytes!("../../models/builtin.onnx"),
+        "builtin-quality" => include_bytes!("../../models/builtin-quality.onnx"),
         _ => return None,
     };
     Some(Bytes::from_static(bytes))
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_sound() {
-        assert!(entries().len() >= 7);
+        assert!(entries().len() >= 8);
         for entry in entries() {
             match (&entry.url, &entry.sha256) {
                 (None, None) => assert!(built_in(&entry.name).is_some(), "{}", entry.name),
