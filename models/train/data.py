@@ -132,12 +132,17 @@ def load_pairs(folder, cache, colour, variants=15, side=320, seed=1):
     return [(*pair, kind_of(i % variants, pair)) for i, pair in enumerate(pairs)]
 
 
-def patch_of(pair, patch, rng):
-    """The same place of every small one and of the large one, turned and flipped by chance."""
+def patch_of(pair, patch, rng, fresh=False):
+    """The same place of every small one and of the large one, turned and flipped by chance.
+
+    With `fresh` the small one is the large one halved by the bicubic filter, and nothing else.
+    """
     smalls, large, _ = pair
     y, x = (rng.integers((side - patch) // 2 + 1) * 2 for side in smalls.shape[1:3])
     smalls = smalls[:, y : y + patch, x : x + patch]
     large = large[2 * y : 2 * (y + patch), 2 * x : 2 * (x + patch)]
+    if fresh:
+        smalls = np.asarray(half(Image.fromarray(large), Image.Resampling.BICUBIC))[None]
     turn, flip = rng.integers(4), rng.integers(2)
     smalls, large = np.rot90(smalls, turn, (1, 2)), np.rot90(large, turn)
     if flip:
@@ -166,8 +171,10 @@ def batches(pairs, phase, seed):
         smalls, larges = [], []
         clean = rng.choice(kinds["clean"], round(phase.clean * singles))
         coded = rng.choice(kinds["moving"] + kinds["still"], singles - len(clean))
-        for index in [*clean, *coded]:
-            small, large = patch_of(pairs[index], phase.patch, rng)
+        fresh = round(phase.fresh * len(clean))
+        clean[:fresh] = rng.integers(len(pairs), size=fresh)
+        for number, index in enumerate([*clean, *coded]):
+            small, large = patch_of(pairs[index], phase.patch, rng, fresh=number < fresh)
             smalls.append(small[0])
             larges.append(large)
         for index in rng.choice(kinds["still"], phase.stills):

@@ -36,6 +36,8 @@ class Phase(NamedTuple):
     steady: float  # weight of the difference between frames of a pair
     patch: int  # side of the small patches, pixels
     border: int  # of them, where the error does not count since the padding shows
+    fresh: float = 0.0  # share of the clean ones that are any window halved by the bicubic filter
+    squared: float = 0.0  # weight of the squared error, where that takes the place of Charbonnier's
 
 
 class Recipe(NamedTuple):
@@ -51,8 +53,10 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "builtin": Recipe(network.Builtin, False, 36000, 1000, 0.8, [Phase(0, 24, 3, 0.55, 3.0, 48, 0)]),
-    "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 11000, 1000, 0.96, [
-        Phase(0, 16, 3, 0.55, 3.0, 48, 0), Phase(5000, 14, 2, 0.7, 2.0, 56, 6)]),
+    "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 13500, 500, 0.96, [
+        Phase(0, 16, 3, 0.55, 3.0, 48, 0),
+        Phase(5000, 14, 2, 0.7, 2.0, 56, 6),
+        Phase(11000, 14, 2, 0.8, 4.0, 56, 6, fresh=0.75, squared=30.0)]),
 }
 
 
@@ -101,9 +105,10 @@ def validate(model, held, colour):
     return [*np.mean(gains, axis=0).tolist(), float(ours / theirs)]
 
 
-def charbonnier(out, large):
-    """Absolute error, smooth at zero (Lai et al. 2017)."""
-    return torch.sqrt((out - large) ** 2 + 1e-6).mean()
+def error_of(out, large, phase):
+    """The absolute error, smooth at zero (Charbonnier; Lai et al. 2017), or the squared one."""
+    squares = (out - large) ** 2
+    return phase.squared * squares.mean() if phase.squared else torch.sqrt(squares + 1e-6).mean()
 
 
 def loss_of(out, large, phase):
@@ -111,11 +116,11 @@ def loss_of(out, large, phase):
     if phase.border:
         cut = slice(2 * phase.border, -2 * phase.border)
         out, large = out[..., cut, cut], large[..., cut, cut]
-    error = charbonnier(out, large)
+    error = error_of(out, large, phase)
     if out.shape[1] == 3:
         weights = out.new_tensor(scalers.LUMA)[None, :, None, None]
         out, large = ((planes * weights).sum(1, keepdim=True) for planes in (out, large))
-        error = (1 - LUMA) * error + LUMA * charbonnier(out, large)
+        error = (1 - LUMA) * error + LUMA * error_of(out, large, phase)
     first, second = out[-2 * phase.stills :: 2], out[-2 * phase.stills + 1 :: 2]
     return error + phase.steady * (first - second).abs().mean()
 
