@@ -19,7 +19,9 @@ fn check_kernels(environment: &[(&str, &str)]) -> Option<Output> {
     fs::create_dir(&to).unwrap();
     for script in fs::read_dir(from).unwrap() {
         let script = script.unwrap().path();
-        fs::copy(&script, to.join(script.file_name().unwrap())).unwrap();
+        if script.is_file() {
+            fs::copy(&script, to.join(script.file_name().unwrap())).unwrap();
+        }
     }
     let output = Command::new("sh")
         .arg(to.join("kernels.sh"))
