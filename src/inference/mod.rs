@@ -28,6 +28,7 @@ pub use engine::Engine;
 use library::Library;
 pub use library::environment;
 pub use load::{LoadedEngine, load, load_on_host};
+pub use picture::distance;
 pub use probe::regions_are_exact;
 pub use tolerance::tolerant_halo;
 

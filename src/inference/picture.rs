@@ -71,7 +71,7 @@ pub(super) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> 
 
 /// How far two pictures of one shape lie apart, both clamped to 0..1: the PSNR in decibels
 /// (infinite when they are equal, NaN when a sample is) and the largest difference.
-pub(super) fn distance(a: &Image, b: &Image) -> (f64, f32) {
+pub fn distance(a: &Image, b: &Image) -> (f64, f32) {
     let (mut squares, mut largest) = (0.0, 0.0f32);
     for (a, b) in a.data().iter().zip(b.data()) {
         let difference = (a.clamp(0.0, 1.0) - b.clamp(0.0, 1.0)).abs();

@@ -67,18 +67,6 @@ fn picture(
     image
 }
 
-/// How far two pictures lie apart, both clamped to 0..1: decibels (infinite where they are
-/// equal, NaN where a sample is none) and the largest difference.
-pub fn distance(a: &Image, b: &Image) -> (f64, f32) {
-    let (mut squares, mut largest) = (0.0, 0.0f32);
-    for (a, b) in a.data().iter().zip(b.data()) {
-        let difference = (a.clamp(0.0, 1.0) - b.clamp(0.0, 1.0)).abs();
-        squares += f64::from(difference).powi(2);
-        largest = largest.max(difference);
-    }
-    (-10.0 * (squares / a.data().len().max(1) as f64).log10(), largest)
-}
-
 /// Limited BT.709 with chroma on the left, as most video has it.
 pub fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
     FrameInfo {
@@ -168,16 +156,6 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distance_is_in_decibels_of_the_clamped_pictures() {
-        let (mut a, mut b) = (Image::new(1, 10, 10), Image::new(1, 10, 10));
-        assert_eq!(distance(&a, &b), (f64::INFINITY, 0.0));
-        a.data_mut().fill(1.5);
-        b.data_mut().fill(0.9);
-        let (psnr, largest) = distance(&a, &b);
-        assert!((psnr - 20.0).abs() < 1e-3 && (largest - 0.1).abs() < 1e-6);
-    }
 
     #[test]
     fn most_of_a_scene_stands_and_all_of_a_pan_moves() {

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use gstupscale::{
     frame::Image,
-    inference::{AnyEngine, Backend, EngineOptions, Precision},
+    inference::{self, AnyEngine, Backend, EngineOptions, Precision},
     model::{Model, ModelInfo},
 };
 
@@ -43,7 +43,7 @@ fn compare(
     if shapes[0] != shapes[1] || output.data().iter().any(|sample| !sample.is_finite()) {
         return Ok(Outcome::Failed("its picture is none".into()));
     }
-    let (psnr, largest) = pictures::distance(&output, &expected);
+    let (psnr, largest) = inference::distance(&output, &expected);
     let detail = match psnr.is_infinite() {
         true => "equal to the bit".to_owned(),
         false => format!("{psnr:.1} dB, at most {:.3}/255", largest * 255.0),
