@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    Backend, EngineOptions, Error, Infer, Monitor, Precision, int8,
+    Backend, EngineOptions, Error, Infer, Monitor, Precision,
+    fitted::FittedSession,
+    int8,
     selection::{self, Candidate},
     session::Session,
 };
@@ -21,6 +23,8 @@ pub struct Engine {
     candidate: Candidate,
     identity: String,
     session: Session,
+    /// Where one pays.
+    fitted: Option<FittedSession>,
     /// What the user should know of how it turned out.
     pub(super) remark: Option<String>,
 }
@@ -82,7 +86,11 @@ impl Engine {
         let input = Image::new(model.info.channels.count(), width, height);
         session.run(&input, &mut Image::default())?;
         let identity = Session::identity(model, candidate)?;
-        Ok(Self { info: model.info.clone(), candidate, identity, session, remark: None })
+        let fitted = match candidate.backend {
+            Backend::OpenVino => FittedSession::new(model, candidate, options),
+            _ => None,
+        };
+        Ok(Self { info: model.info.clone(), candidate, identity, session, fitted, remark: None })
     }
 
     pub(super) fn candidate(&self) -> Candidate {
@@ -112,7 +120,14 @@ impl Infer for Engine {
     }
 
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
-        self.session.run(input, output)
+        if self.fitted.as_mut().is_some_and(|fitted| fitted.run(input, output)) {
+            return Ok(());
+        }
+        self.session.run(input, output)?;
+        if let Some(fitted) = &mut self.fitted {
+            fitted.watch(input, output);
+        }
+        Ok(())
     }
 
     fn shape_grid(&self) -> u32 {

@@ -5,6 +5,7 @@ mod chain;
 mod cpu;
 mod device;
 mod engine;
+mod fitted;
 mod gpu;
 mod int8;
 mod library;

@@ -1,0 +1,173 @@
+//! A session for the one shape that comes again and again.
+//!
+//! OpenVINO runs a model whose sides are fixed a few percent faster than one that takes any: it
+//! lays out memory once, and writes the output where it is wanted instead of copying it there.
+
+use super::{EngineOptions, selection::Candidate, session::Session};
+use crate::{
+    frame::Image,
+    model::{Model, ModelInfo, onnx::Layout},
+};
+
+/// Runs of a shape in a row after which it gets a session of its own: by then a video plays.
+const RUNS: u32 = 8;
+/// Bytes of a model beyond which none does. It holds the weights once more, and the more a pixel
+/// takes, the less there is to gain.
+const MOST_BYTES: usize = 16 << 20;
+
+/// Width and height.
+type Shape = (usize, usize);
+
+/// Watches which shapes a model is run at, and serves the one that stays.
+pub(super) struct FittedSession {
+    model: Model,
+    candidate: Candidate,
+    options: EngineOptions,
+    /// Of the last run that another session did, and how many before had it, in a row.
+    last: Shape,
+    runs: u32,
+    fitted: Option<(Shape, Session)>,
+    /// A fitted session could not be had, failed, or answered by other samples.
+    given_up: bool,
+}
+
+impl FittedSession {
+    /// `None` where it would not pay.
+    pub fn new(model: &Model, candidate: Candidate, options: &EngineOptions) -> Option<Self> {
+        let pays = model.info.fixed_size.is_none()
+            && model.external.is_none()
+            && model.onnx.len() <= MOST_BYTES;
+        pays.then(|| Self {
+            model: model.clone(),
+            candidate,
+            options: options.clone(),
+            last: (0, 0),
+            runs: 0,
+            fitted: None,
+            given_up: false,
+        })
+    }
+
+    /// Enlarges `input` into `output` if it has the shape that is served; whether that was so.
+    pub fn run(&mut self, input: &Image, output: &mut Image) -> bool {
+        let Some((shape, session)) = &mut self.fitted else { return false };
+        if *shape != shape_of(input) {
+            return false;
+        }
+        self.runs = 0;
+        let done = session.run(input, output).is_ok();
+        if !done {
+            (self.fitted, self.given_up) = (None, true);
+        }
+        done
+    }
+
+    /// Is told of what the session for any shape made of `input`.
+    pub fn watch(&mut self, input: &Image, output: &Image) {
+        let shape = shape_of(input);
+        self.runs = if shape == self.last { self.runs + 1 } else { 1 };
+        self.last = shape;
+        if self.runs < RUNS || self.given_up {
+            return;
+        }
+        // Not two at a time.
+        self.fitted = None;
+        self.fitted = self.session_for(shape, input, output).map(|session| (shape, session));
+        self.given_up = self.fitted.is_none();
+    }
+
+    /// The session of `shape`, if it makes `output` of `input` to the bit: what is reused comes
+    /// from either.
+    fn session_for(&self, shape: Shape, input: &Image, output: &Image) -> Option<Session> {
+        let size = u32::try_from(shape.0).ok().zip(u32::try_from(shape.1).ok());
+        let onnx = self.model.onnx_at(Layout { size, ..Layout::default() }).ok()?;
+        let info = ModelInfo { fixed_size: size, ..self.model.info.clone() };
+        let model = Model { onnx, info, ..self.model.clone() };
+        let mut session = Session::build(&model, self.candidate, &self.options).ok()?;
+        let mut answer = Image::default();
+        session.run(input, &mut answer).ok()?;
+        let bits = |image: &Image| image.data().iter().map(|it| it.to_bits()).collect::<Vec<_>>();
+        (bits(&answer) == bits(output)).then_some(session)
+    }
+}
+
+fn shape_of(image: &Image) -> Shape {
+    (image.width(), image.height())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inference::{Backend, Precision, picture};
+
+    const CANDIDATE: Candidate =
+        Candidate { backend: Backend::OpenVino, precision: Precision::Fp32 };
+
+    /// The built-in model with a session for any shape, and what watches it.
+    fn sessions() -> (Session, FittedSession) {
+        let bytes = include_bytes!("../../models/builtin.onnx").as_slice();
+        let model =
+            crate::model::onnx::open("builtin", Path::new("builtin"), bytes.into()).unwrap();
+        let Candidate { backend, precision } = CANDIDATE;
+        let cache_dir = std::env::temp_dir();
+        let options = EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir };
+        let free = Session::build(&model, CANDIDATE, &options).unwrap();
+        (free, FittedSession::new(&model, CANDIDATE, &options).unwrap())
+    }
+
+    /// Runs like an engine; whether the fitted session served.
+    fn run(free: &mut Session, fitted: &mut FittedSession, input: &Image) -> (bool, Image) {
+        let mut output = Image::default();
+        let served = fitted.run(input, &mut output);
+        if !served {
+            free.run(input, &mut output).unwrap();
+            fitted.watch(input, &output);
+        }
+        (served, output)
+    }
+
+    #[test]
+    fn a_shape_that_stays_is_served_by_its_own_session_with_the_same_samples() {
+        let (mut free, mut fitted) = sessions();
+        for number in 0..RUNS + 4 {
+            let input = picture::noise(1, 50, 38, number.into());
+            let (served, output) = run(&mut free, &mut fitted, &input);
+            let mut expected = Image::default();
+            free.run(&input, &mut expected).unwrap();
+            assert_eq!((served, output), (number >= RUNS, expected), "run {number}");
+        }
+        let other = picture::noise(1, 64, 38, 1);
+        assert!(!run(&mut free, &mut fitted, &other).0);
+        assert!(run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
+        for _ in 0..RUNS {
+            assert!(!run(&mut free, &mut fitted, &other).0);
+        }
+        assert!(run(&mut free, &mut fitted, &other).0, "the shape that came to stay");
+        assert!(!run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
+    }
+
+    #[test]
+    fn shapes_that_change_from_run_to_run_get_no_session() {
+        let (mut free, mut fitted) = sessions();
+        let shapes = [picture::noise(1, 50, 38, 1), picture::noise(1, 38, 50, 1)];
+        for number in 0..3 * RUNS as usize {
+            assert!(!run(&mut free, &mut fitted, &shapes[number % 2]).0);
+        }
+    }
+
+    #[test]
+    fn a_session_that_answers_by_other_samples_is_never_used() {
+        let (mut free, mut fitted) = sessions();
+        let input = picture::noise(1, 50, 38, 1);
+        let mut output = Image::default();
+        for _ in 0..2 * RUNS {
+            free.run(&input, &mut output).unwrap();
+            output.data_mut()[7] += 1e-7;
+            assert!(!fitted.run(&input, &mut Image::default()));
+            fitted.watch(&input, &output);
+        }
+        assert!(fitted.given_up);
+    }
+}
