@@ -4,8 +4,9 @@ use std::{env, fs, time::Duration};
 
 use crate::contender::{Contender, threads};
 
-/// Frames that nobody's time counts: the first ones wait for the model and measure costs.
-pub const WARM_UP: usize = 4;
+/// Frames that nobody's time counts: the first ones wait for the model, measure costs, and show
+/// which shape comes to stay.
+pub const WARM_UP: usize = 8;
 
 /// What a row is in the comparison.
 #[derive(Clone, Copy, PartialEq)]

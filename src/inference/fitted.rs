@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Runs of a shape in a row after which it gets a session of its own: by then a video plays.
-const RUNS: u32 = 8;
+const RUNS: u32 = 4;
 /// Bytes of a model beyond which none does. It holds the weights once more, and the more a pixel
 /// takes, the less there is to gain.
 const MOST_BYTES: usize = 16 << 20;
