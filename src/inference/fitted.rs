@@ -80,7 +80,7 @@ impl FittedSession {
     /// from either.
     fn session_for(&self, shape: Shape, input: &Image, output: &Image) -> Option<Session> {
         let size = u32::try_from(shape.0).ok().zip(u32::try_from(shape.1).ok());
-        let onnx = self.model.onnx_at(Layout { size, ..Layout::default() }).ok()?;
+        let onnx = self.model.onnx_at(Layout { batch: Some(1), size, ..Layout::default() }).ok()?;
         let info = ModelInfo { fixed_size: size, ..self.model.info.clone() };
         let model = Model { onnx, info, ..self.model.clone() };
         let mut session = Session::build(&model, self.candidate, &self.options).ok()?;
