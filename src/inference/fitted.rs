@@ -11,6 +11,9 @@ use crate::{
 
 /// Runs of a shape in a row after which it gets a session of its own: by then a video plays.
 const RUNS: u32 = 4;
+/// Runs of other shapes after which the session goes to the next that stays. The change takes
+/// as long as a run, and what it brings is a few percent of one.
+const IDLE_RUNS: u32 = 64;
 /// Bytes of a model beyond which none does. It holds the weights once more, and the more a pixel
 /// takes, the less there is to gain.
 const MOST_BYTES: usize = 16 << 20;
@@ -26,6 +29,8 @@ pub(super) struct FittedSession {
     /// Of the last run that another session did, and how many before had it, in a row.
     last: Shape,
     runs: u32,
+    /// Runs since the fitted session served.
+    idle: u32,
     fitted: Option<(Shape, Session)>,
     /// A fitted session could not be had, failed, or answered by other samples.
     given_up: bool,
@@ -43,6 +48,7 @@ impl FittedSession {
             options: options.clone(),
             last: (0, 0),
             runs: 0,
+            idle: 0,
             fitted: None,
             given_up: false,
         })
@@ -54,7 +60,7 @@ impl FittedSession {
         if *shape != shape_of(input) {
             return false;
         }
-        self.runs = 0;
+        (self.runs, self.idle) = (0, 0);
         let done = session.run(input, output).is_ok();
         if !done {
             (self.fitted, self.given_up) = (None, true);
@@ -67,11 +73,13 @@ impl FittedSession {
         let shape = shape_of(input);
         self.runs = if shape == self.last { self.runs + 1 } else { 1 };
         self.last = shape;
-        if self.runs < RUNS || self.given_up {
+        self.idle = self.idle.saturating_add(1);
+        let taken = self.fitted.is_some() && self.idle < IDLE_RUNS;
+        if self.runs < RUNS || taken || self.given_up {
             return;
         }
         // Not two at a time.
-        self.fitted = None;
+        (self.fitted, self.idle) = (None, 0);
         self.fitted = self.session_for(shape, input, output).map(|session| (shape, session));
         self.given_up = self.fitted.is_none();
     }
@@ -141,7 +149,7 @@ mod tests {
         let other = picture::noise(1, 64, 38, 1);
         assert!(!run(&mut free, &mut fitted, &other).0);
         assert!(run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
-        for _ in 0..RUNS {
+        for _ in 0..IDLE_RUNS {
             assert!(!run(&mut free, &mut fitted, &other).0);
         }
         assert!(run(&mut free, &mut fitted, &other).0, "the shape that came to stay");
