@@ -96,19 +96,23 @@ fn fade() -> impl Iterator<Item = gst::Sample> {
 #[test]
 fn a_slow_fade_does_not_stall() {
     let mut pair = Pair::new(OFF_AND_TOLERANT, CPU);
-    let (mut frames, mut worst) = (0, 0.0f64);
+    let mean_of = |a: &[u8], b: &[u8]| {
+        let errors = a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b)));
+        errors.sum::<f64>() / a.len() as f64
+    };
+    let mut before: Vec<Vec<u8>> = Vec::new();
     let mut check = |_: &VideoInfo, [computed, reused]: [&[u8]; 2]| {
-        let errors = computed.iter().zip(reused).map(|(a, b)| f64::from(a.abs_diff(*b)));
-        let mean = errors.sum::<f64>() / computed.len() as f64;
-        worst = worst.max(mean);
-        frames += 1;
+        // Two levels of the input apart are two frames: nearly two levels of the output as well,
+        // but for a few samples by the border, which are rounded the other way.
+        let two = before.iter().nth_back(1).map_or(0.0, |before| mean_of(computed, before));
+        let mean = mean_of(computed, reused);
+        assert!(mean <= two.max(2.0), "frame {} is off by {mean} on average", before.len());
+        before.push(computed.to_vec());
     };
     if !pair.push(fade(), &mut check) {
         return;
     }
     pair.finish(&mut check);
-    assert_eq!(frames, 96);
-    // By the border a model may give a little more than the level that it was given.
-    assert!(worst <= 2.01, "off by {worst:.3} on average");
+    assert_eq!(before.len(), 96);
     assert!(pair.0[1].pixels_share() < 0.9, "some frames were within the tolerance");
 }
