@@ -152,25 +152,160 @@ fn a_file_without_video_is_told_and_not_waited_for() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
 }
 
-#[test]
-fn an_interrupt_finishes_the_file_beside_the_final_name() {
-    let Some(input) = clip() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let output = folder.path().join("large.mkv");
-    // Slow enough to be caught at work.
-    let job = command(&input, &output, &["--scale", "4", "--threads", "1"]).spawn().unwrap();
-    let part = folder.path().join("large.part.mkv");
-    // The muxer has written once frames have come through the encoder.
+/// The end of a pipe that nobody reads.
+fn unread() -> Stdio {
+    std::io::pipe().unwrap().1.into()
+}
+
+/// What a run of `job` on `large.mkv` in `folder` leaves that is signalled at work.
+fn signalled(job: &mut Command, signal: &str, folder: &Path) -> Output {
+    let job = job.spawn().unwrap();
+    let at_work = || {
+        let files = folder.read_dir().unwrap().map(|file| file.unwrap());
+        // The muxer has written once frames have come through the encoder.
+        files.into_iter().any(|file| file.metadata().is_ok_and(|file| file.len() > 10_000))
+    };
     for _ in 0..600 {
-        if part.metadata().is_ok_and(|file| file.len() > 10_000) {
+        if at_work() {
             break;
         }
         thread::sleep(Duration::from_millis(100));
     }
     let id = job.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let done = job.wait_with_output().unwrap();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    job.wait_with_output().unwrap()
+}
+
+/// Slow enough to be caught at work.
+const SLOW: &[&str] = &["--scale", "4", "--threads", "1"];
+
+#[test]
+fn an_interrupt_finishes_the_file_beside_the_final_name() {
+    let Some(input) = clip() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("large.mkv");
+    let done = signalled(&mut command(&input, &output, SLOW), "-INT", folder.path());
     assert_eq!(done.status.code(), Some(130), "{}", said(&done));
+    assert!(said(&done).contains("large.part.mkv"), "{}", said(&done));
     assert!(!output.exists());
-    assert_eq!(streams(&part).1, 1280);
+    assert_eq!(streams(&folder.path().join("large.part.mkv")).1, 1280);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn an_interrupt_keeps_the_file_where_nobody_hears_of_it() {
+    let Some(input) = clip() else { return };
+    // Ctrl-C ends `| tee` as well; with its terminal a program loses standard error too.
+    for (signal, more) in [("-INT", false), ("-HUP", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut job = command(&input, &folder.path().join("large.mkv"), SLOW);
+        job.stdout(unread());
+        if more {
+            job.stderr(unread());
+        }
+        let done = signalled(&mut job, signal, folder.path());
+        assert_eq!(done.status.code(), Some(130), "{signal}: {}", said(&done));
+        assert_eq!(streams(&folder.path().join("large.part.mkv")).1, 1280);
+    }
+}
+
+#[test]
+fn an_input_named_like_an_unfinished_file_is_only_read() {
+    let Some(clip) = clip() else { return };
+    let wanted = fs::read(&clip).unwrap();
+    for linked in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let [input, part, output] =
+            ["in.mp4", "large.part.mp4", "large.mp4"].map(|name| folder.path().join(name));
+        if linked {
+            fs::copy(&clip, &input).unwrap();
+            std::os::unix::fs::symlink(&input, &part).unwrap();
+        } else {
+            fs::copy(&clip, &part).unwrap();
+        }
+        let input = if linked { &input } else { &part };
+        let done = command(input, &output, &["--width", "160"]).output().unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        assert!(fs::read(&part).unwrap() == wanted, "linked: {linked}");
+        assert_eq!(streams(&output).1, 160);
+    }
+}
+
+#[test]
+fn what_an_earlier_run_left_stays() {
+    let Some(input) = clip() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [part, output] = ["large.part.mkv", "large.mkv"].map(|name| folder.path().join(name));
+    fs::write(&part, "earlier").unwrap();
+    for (more, code) in [(["--model", "no/such.onnx"], 1), (["--width", "160"], 0)] {
+        let done = command(&input, &output, &more).arg("--force").output().unwrap();
+        assert_eq!(done.status.code(), Some(code), "{}", said(&done));
+        assert_eq!(fs::read_to_string(&part).unwrap(), "earlier");
+    }
+}
+
+#[test]
+fn two_runs_to_one_output_do_not_meet() {
+    let Some(input) = clip() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("large.mkv");
+    let start = || command(&input, &output, &["--width", "322", "--force"]).spawn().unwrap();
+    for job in [start(), start()] {
+        let done = job.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        assert_eq!(streams(&output).1, 322);
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn an_output_that_is_a_folder_or_in_none_is_told_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    // No video: whoever looks at it says something else.
+    let input = folder.path().join("in.mp4");
+    fs::write(&input, "").unwrap();
+    let [directory, nowhere] = ["out.mkv", "no/out.mkv"].map(|name| folder.path().join(name));
+    fs::create_dir(&directory).unwrap();
+    for (output, wanted) in [(&directory, "name a file"), (&nowhere, "create that first")] {
+        let enlarged = command(&input, output, &["--force"]).output().unwrap();
+        let mut models = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+        let converted = models.args(["models", "convert", "builtin"]).arg(output).output().unwrap();
+        for done in [enlarged, converted] {
+            assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+            let said = said(&done);
+            assert!(said.contains(wanted) && said.contains(output.to_str().unwrap()), "{said}");
+        }
+    }
+    assert_eq!(directory.read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn results_that_nobody_reads_end_the_program_quietly() {
+    for more in [&["models", "list"][..], &["models", "show", "builtin"]] {
+        let mut job = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+        let done = job.args(more).stdout(unread()).output().unwrap();
+        assert_eq!(done.status.code(), Some(141), "{}", said(&done));
+        assert_eq!(said(&done), "");
+    }
+}
+
+#[test]
+fn results_that_the_disk_has_no_room_for_are_an_error() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut job = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+    let done = job.args(["models", "list"]).stdout(full()).output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+    assert!(said(&done).contains("standard output could not be written"), "{}", said(&done));
+
+    let Some(input) = clip() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("large.mkv");
+    let mut job = command(&input, &output, &["--width", "160"]);
+    let done = job.stdout(full()).output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+    assert!(!said(&done).contains("panicked"), "{}", said(&done));
+    // The work itself is done.
+    assert_eq!(streams(&output).1, 160);
+    let done = command(&input, &output, &["--width", "160", "--force"]).stdout(unread()).output();
+    assert!(done.unwrap().status.success());
 }

@@ -14,18 +14,22 @@ use gstupscale::{
 use crate::{
     list,
     machine::{self, Patient},
+    print,
 };
 
 pub fn check(names: &[String], threads: usize, tile: u32) -> Result<(), Box<dyn Error>> {
     let threads = machine::threads(threads);
     let mut failed = 0;
     for name in names {
-        println!("{name}");
+        say!("{name}")?;
         if let Err(error) = one(name, threads, tile) {
-            eprintln!("gst-upscale: {error}");
+            if error.is::<print::Error>() {
+                return Err(error);
+            }
+            warn!("{error}");
             failed += 1;
         }
-        println!();
+        say!("")?;
     }
     match failed {
         0 => Ok(()),
@@ -37,8 +41,8 @@ fn one(name: &str, threads: usize, tile: u32) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let model = Model::open(name)?;
     let opened = start.elapsed();
-    list::info(&model.info);
-    println!("opened in           {:.1} ms", milliseconds(opened));
+    list::info(&model.info)?;
+    say!("opened in           {:.1} ms", milliseconds(opened))?;
 
     let options = EngineOptions {
         backend: Backend::Cpu,
@@ -76,11 +80,11 @@ fn one(name: &str, threads: usize, tile: u32) -> Result<(), Box<dyn Error>> {
     if output.data().iter().any(|sample| !sample.is_finite()) {
         return Err("it makes samples that are no numbers".into());
     }
-    println!(
+    say!(
         "ran {width} x {height} in    {:.1} ms on {threads} threads ({:?}, fp32)",
         milliseconds(best),
         engine.backend()
-    );
+    )?;
     Ok(())
 }
 

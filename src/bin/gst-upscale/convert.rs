@@ -1,13 +1,17 @@
 //! `models convert`.
 
 use std::{
-    error::Error, fs::Permissions, io::Write, os::unix::fs::PermissionsExt as _, path::Path,
+    error::Error,
+    io::{self, Write as _},
+    path::Path,
 };
 
 use gstupscale::model::{
     Element, Model,
     onnx::{self, Layout},
 };
+
+use crate::part_file::{self, PartFile};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -32,6 +36,7 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 }
 
 pub fn convert(name: &str, output: &Path, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    part_file::check(output)?;
     let model = Model::open(name)?;
     let element = if arguments.half { Element::F16 } else { Element::F32 };
     let layout =
@@ -45,13 +50,10 @@ pub fn convert(name: &str, output: &Path, arguments: &Arguments) -> Result<(), B
         ),
         _ => model.onnx_at(layout)?,
     };
-    let folder =
-        output.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    // As readable as any new file: temporary ones are private.
-    let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(folder)?;
-    file.write_all(&bytes)?;
-    file.persist(output)?;
-    println!("{}: {} bytes", output.display(), bytes.len());
-    Ok(())
+    let part = PartFile::create(output)?;
+    let failed =
+        |error: io::Error| part_file::Error::Write { path: output.into(), why: error.kind() };
+    part.file().write_all(&bytes).map_err(failed)?;
+    part.finish(true)?;
+    Ok(say!("{}: {} bytes", output.display(), bytes.len())?)
 }

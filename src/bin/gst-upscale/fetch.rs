@@ -51,12 +51,12 @@ pub fn fetch_named(name: &str) -> Result<(), Box<dyn std::error::Error>> {
     let unknown = || Error::Unknown { name: name.into(), known: catalogue::names() };
     let entry = catalogue::find(name).ok_or_else(unknown)?;
     let (Some(url), Some(sha256)) = (&entry.url, &entry.sha256) else {
-        println!("{} is built in", entry.name);
+        say!("{} is built in", entry.name)?;
         return Ok(());
     };
     let path = entry.path().ok_or(Error::NoFolder)?;
     if path.is_file() {
-        println!("{} is there already: {}", entry.name, path.display());
+        say!("{} is there already: {}", entry.name, path.display())?;
         return Ok(());
     }
     let bar = ProgressBar::new(entry.size.unwrap_or(0));
@@ -72,7 +72,7 @@ pub fn fetch_named(name: &str) -> Result<(), Box<dyn std::error::Error>> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    println!("{} is fetched: {}", entry.name, path.display());
+    say!("{} is fetched: {}", entry.name, path.display())?;
     Ok(())
 }
 

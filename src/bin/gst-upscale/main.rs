@@ -1,5 +1,11 @@
 //! `gst-upscale`: videos enlarged, and the models for it, from the command line.
 
+// Those panic where they cannot write.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod print;
+
 mod bench;
 mod check;
 mod convert;
@@ -8,6 +14,7 @@ mod gstreamer;
 mod harness;
 mod list;
 mod machine;
+mod part_file;
 mod pictures;
 mod selftest;
 mod upscale;
@@ -75,6 +82,9 @@ enum Command {
     },
 }
 
+/// What a shell makes of SIGPIPE.
+const CLOSED: u8 = 141;
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().room {
         Room::Upscale(arguments) => upscale::upscale(&arguments),
@@ -82,18 +92,18 @@ fn main() -> ExitCode {
         Room::Selftest(arguments) => selftest::selftest(&arguments),
         Room::Bench(arguments) => bench::bench(&arguments),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("gst-upscale: {error}");
-        ExitCode::FAILURE
+    done.unwrap_or_else(|error| match error.downcast_ref::<print::Error>() {
+        Some(error) if error.is_closed() => ExitCode::from(CLOSED),
+        _ => {
+            warn!("{error}");
+            ExitCode::FAILURE
+        }
     })
 }
 
 fn models(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::List => {
-            list::list();
-            Ok(())
-        }
+        Command::List => Ok(list::list()?),
         Command::Show { model } => list::show(&model),
         Command::Fetch { names } => names.iter().try_for_each(|name| fetch::fetch_named(name)),
         Command::Convert { model, output, layout } => convert::convert(&model, &output, &layout),

@@ -84,9 +84,9 @@ pub fn bench(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Erro
         for &size in &arguments.sizes {
             let row = measure(arguments, model, size);
             if let Err(error) = &row {
-                eprintln!("gst-upscale: {model} at {}x{}: {error}", size.0, size.1);
+                warn!("{model} at {}x{}: {error}", size.0, size.1);
             } else if !arguments.json {
-                eprintln!("gst-upscale: measured {model} at {}x{}", size.0, size.1);
+                warn!("measured {model} at {}x{}", size.0, size.1);
             }
             report.add(row.ok());
         }
@@ -95,7 +95,7 @@ pub fn bench(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Erro
     if let Ok(gpu) = Device::open(arguments.device_id) {
         match ceilings::gpu(&gpu) {
             Ok(rates) => report.ceilings.extend(rates),
-            Err(error) => eprintln!("gst-upscale: {error}"),
+            Err(error) => warn!("{error}"),
         }
     }
     for (backend, precision) in report.engines() {
@@ -103,14 +103,14 @@ pub fn bench(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Erro
         for ceiling in ceilings::arithmetic(&options) {
             match ceiling {
                 Ok(ceiling) => report.ceilings.push(ceiling),
-                Err(error) => eprintln!("gst-upscale: {backend} {precision}: {error}"),
+                Err(error) => warn!("{backend} {precision}: {error}"),
             }
         }
     }
     if arguments.json {
         report.print_json()?
     } else {
-        report.print()
+        report.print()?
     }
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

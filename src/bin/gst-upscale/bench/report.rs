@@ -1,9 +1,11 @@
 //! The tables, and the same as JSON.
 
+use std::io;
+
 use gstupscale::inference::{Backend, Precision};
 use serde::Serialize;
 
-use crate::machine;
+use crate::{machine, print};
 
 /// All that was measured.
 #[derive(Debug, Serialize)]
@@ -95,12 +97,14 @@ impl Report {
         engines
     }
 
-    pub fn print(&self) {
-        println!("{}\n", self.machine);
+    /// # Errors
+    /// See [`print::Error`].
+    pub fn print(&self) -> Result<(), print::Error> {
+        say!("{}\n", self.machine)?;
         for Ceiling { what, value, unit } in &self.ceilings {
-            println!("{what:<58} {value:>9.1} {unit}");
+            say!("{what:<58} {value:>9.1} {unit}")?;
         }
-        println!(
+        say!(
             "\n{:<28} {:>9} {:<14} {:>9} {:>9} {:>6} {:>9}   {:>8} {:>8} {:>8} {:>8}",
             "MODEL",
             "SIZE",
@@ -113,10 +117,10 @@ impl Report {
             "UNPACK",
             "INFER",
             "FINISH"
-        );
+        )?;
         for row in &self.rows {
             let Stages { compare, unpack, infer, finish, .. } = row.stages;
-            println!(
+            say!(
                 "{:<28} {:>9} {:<14} {:>9.2} {:>9.2} {:>6.3} {:>9.1}   {compare:>8.2} {unpack:>8.2} \
                  {infer:>8.2} {finish:>8.2}",
                 row.model,
@@ -126,19 +130,19 @@ impl Report {
                 row.session,
                 row.element / row.session,
                 row.gflops,
-            );
+            )?;
         }
-        println!(
+        say!(
             "\nELEMENT and SESSION: frames per second, medians of turns; SHARE: their ratio. The \
              stages\nare the element's, in milliseconds a frame; they overlap."
-        );
+        )
     }
 
     /// # Errors
-    /// Where standard output is closed.
-    pub fn print_json(&self) -> Result<(), serde_json::Error> {
-        println!("{}", serde_json::to_string_pretty(self)?);
-        Ok(())
+    /// See [`print::Error`].
+    pub fn print_json(&self) -> Result<(), print::Error> {
+        let text = serde_json::to_string_pretty(self).map_err(io::Error::from)?;
+        say!("{text}")
     }
 }
 

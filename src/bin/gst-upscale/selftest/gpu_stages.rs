@@ -16,7 +16,10 @@ use super::{
     Outcome, Report,
     stages::{self, Plain, SIZE},
 };
-use crate::pictures::{self, Frame};
+use crate::{
+    pictures::{self, Frame},
+    print,
+};
 
 /// Output sizes, blend and grain: the model's own size, and one that is resampled to.
 const CASES: [((u32, u32), f32, f32); 3] =
@@ -25,13 +28,16 @@ const CASES: [((u32, u32), f32, f32); 3] =
 const MOST: u32 = 1;
 
 /// Adds the row of the GPU of this number. Where it was `asked` for, it has to be there.
-pub fn check(report: &mut Report, id: u32, asked: bool) {
+///
+/// # Errors
+/// See [`print::Error`].
+pub fn check(report: &mut Report, id: u32, asked: bool) -> Result<(), print::Error> {
     let outcome = match Device::open(id) {
         Ok(device) => compare(&device),
         Err(why) if asked => Outcome::Failed(why.to_string()),
         Err(why) => Outcome::NotAvailable(why.to_string()),
     };
-    report.add("stages equal the processor's", "GPU", outcome);
+    report.add("stages equal the processor's", "GPU", outcome)
 }
 
 fn compare(device: &Arc<Device>) -> Outcome {

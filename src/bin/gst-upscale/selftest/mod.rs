@@ -12,6 +12,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use gstupscale::{inference::Backend, model::Model};
 
+use crate::print;
 use report::{Outcome, Report};
 use subject::Subject;
 
@@ -47,21 +48,21 @@ pub fn selftest(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::E
     crate::gstreamer::start()?;
     let model = Model::open(&arguments.model)?;
     let mut report = Report::default();
-    println!(
+    say!(
         "{}\nmodel {}, {}x\n",
         crate::machine::describe(arguments.device_id),
         model.name,
         model.info.factor
-    );
-    stages::check(&mut report);
+    )?;
+    stages::check(&mut report)?;
     let asked = arguments.backend != Backend::Auto;
     if matches!(arguments.backend, Backend::Auto | Backend::Cuda | Backend::TensorRt) {
-        gpu_stages::check(&mut report, arguments.device_id, asked);
+        gpu_stages::check(&mut report, arguments.device_id, asked)?;
     }
     for subject in subject::subjects(arguments) {
-        check(&subject, &model, arguments, asked, &mut report);
+        check(&subject, &model, arguments, asked, &mut report)?;
     }
-    report.summary();
+    report.summary()?;
     Ok(if report.is_green() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -72,30 +73,28 @@ fn check(
     arguments: &Arguments,
     asked: bool,
     report: &mut Report,
-) {
+) -> Result<(), print::Error> {
     let on = subject.to_string();
     let mut engine = match subject.load(model) {
         Ok(engine) => engine,
         Err(error) => {
             let absent = subject::is_absence(&error, asked);
             let outcome = if absent { Outcome::NotAvailable } else { Outcome::Failed };
-            report.add("engine", &on, outcome(error.to_string()));
-            return;
+            return report.add("engine", &on, outcome(error.to_string()));
         }
     };
     if let Some(why) = subject.why_not(&engine) {
-        report.add("engine", &on, Outcome::NotAvailable(why));
-        return;
+        return report.add("engine", &on, Outcome::NotAvailable(why));
     }
     let same = inference::check(subject, model, &mut engine.infer);
-    report.add("inference against cpu fp32", &on, same);
+    report.add("inference against cpu fp32", &on, same)?;
     let regions_exact = engine.regions_exact;
     // Memory that the checks before took must not count.
     drop(engine);
     for format in reuse::FORMATS {
         let title = format!("reuse=exact equals off, {format}");
-        report.add(&title, &on, reuse::check(subject, model, format, regions_exact));
+        report.add(&title, &on, reuse::check(subject, model, format, regions_exact))?;
     }
     let frames = arguments.frames;
-    report.add(&format!("memory over {frames} frames"), &on, memory::check(subject, model, frames));
+    report.add(&format!("memory over {frames} frames"), &on, memory::check(subject, model, frames))
 }

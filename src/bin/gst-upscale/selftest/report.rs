@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use crate::print;
+
 /// How a check ended, and the figure or the reason.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -43,18 +45,23 @@ pub struct Report {
 
 impl Report {
     /// Prints a row: what was checked, and on what.
-    pub fn add(&mut self, check: &str, on: &str, outcome: Outcome) {
+    ///
+    /// # Errors
+    /// See [`print::Error`].
+    pub fn add(&mut self, check: &str, on: &str, outcome: Outcome) -> Result<(), print::Error> {
         *match &outcome {
             Outcome::Passed(_) => &mut self.passed,
             Outcome::Failed(_) => &mut self.failed,
             Outcome::NotAvailable(_) => &mut self.not_available,
         } += 1;
-        println!("{check:<38} {on:<14} {outcome}");
+        say!("{check:<38} {on:<14} {outcome}")
     }
 
-    pub fn summary(&self) {
+    /// # Errors
+    /// See [`print::Error`].
+    pub fn summary(&self) -> Result<(), print::Error> {
         let Self { passed, failed, not_available } = self;
-        println!("\n{passed} passed, {failed} failed, {not_available} not available");
+        say!("\n{passed} passed, {failed} failed, {not_available} not available")
     }
 
     /// Whether something was checked, and nothing failed.
@@ -70,11 +77,11 @@ mod tests {
     #[test]
     fn what_is_not_available_neither_passes_nor_fails() {
         let mut report = Report::default();
-        report.add("a", "cuda", Outcome::NotAvailable("no device".into()));
+        report.add("a", "cuda", Outcome::NotAvailable("no device".into())).unwrap();
         assert!(!report.is_green());
-        report.add("a", "cpu", Outcome::of(true, String::new()));
+        report.add("a", "cpu", Outcome::of(true, String::new())).unwrap();
         assert!(report.is_green());
-        report.add("b", "cpu", Outcome::of(false, String::new()));
+        report.add("b", "cpu", Outcome::of(false, String::new())).unwrap();
         assert!(!report.is_green());
         assert_eq!((report.passed, report.failed, report.not_available), (1, 1, 1));
     }

@@ -8,7 +8,10 @@ use gstupscale::{
 };
 
 use super::{Outcome, Report};
-use crate::pictures::{self, Frame};
+use crate::{
+    pictures::{self, Frame},
+    print,
+};
 
 /// Odd, and large enough for several regions.
 pub const SIZE: (u32, u32) = (101, 67);
@@ -29,9 +32,12 @@ pub fn settings(tile_size: u32) -> Settings {
 }
 
 /// Adds the rows of the stages on the processor.
-pub fn check(report: &mut Report) {
-    report.add("stages keep every sample", "cpu", over_formats(keeps_samples));
-    report.add("stages by regions equal the whole", "cpu", over_formats(regions_equal_whole));
+///
+/// # Errors
+/// See [`print::Error`].
+pub fn check(report: &mut Report) -> Result<(), print::Error> {
+    report.add("stages keep every sample", "cpu", over_formats(keeps_samples))?;
+    report.add("stages by regions equal the whole", "cpu", over_formats(regions_equal_whole))
 }
 
 /// `holds` on all formats with both kinds of models.

@@ -4,6 +4,7 @@ mod container;
 mod pipeline;
 mod progress;
 mod properties;
+mod signals;
 mod streams;
 
 use std::{
@@ -16,7 +17,10 @@ use container::{Codec, Container};
 use pipeline::{Outcome, Pipeline};
 use properties::Properties;
 
-use crate::gstreamer;
+use crate::{
+    gstreamer,
+    part_file::{self, PartFile},
+};
 
 /// What the command takes.
 #[derive(Debug, clap::Args)]
@@ -65,14 +69,17 @@ pub enum Error {
     Missing { what: String },
     #[error("the pipeline could not be built: {0}")]
     Build(#[from] gst::glib::BoolError),
-    #[error("{path} could not be written: {source}")]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Output(#[from] part_file::Error),
     /// An element's own words.
     #[error("{0}")]
     Stream(String),
     #[error("Ctrl-C cannot be caught: {0}")]
     Signal(std::io::Error),
 }
+
+/// What a shell makes of SIGINT.
+const INTERRUPTED: u8 = 130;
 
 /// Enlarges a video. Failure leaves no file; Ctrl-C one that ends where it was pressed, with
 /// `.part` in its name.
@@ -90,21 +97,24 @@ pub fn upscale(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Er
         }
     }
     gstreamer::start()?;
-    let part = Part(partial_name(output));
-    let pipeline = Pipeline::new(input, &part.0, container, codec, arguments)?;
-    match pipeline.run()? {
+    let pipeline = Pipeline::new(input, container, codec, arguments)?;
+    // From here on Ctrl-C is caught: nothing is left behind.
+    let part = PartFile::create(output)?;
+    match pipeline.run(part.file())? {
         Outcome::Complete(frames) => {
-            fs::rename(&part.0, output)
-                .map_err(|source| Error::Write { path: output.clone(), source })?;
-            println!("{}: {frames}", output.display());
-            Ok(ExitCode::SUCCESS)
+            part.finish(arguments.force)?;
+            match say!("{}: {frames}", output.display()) {
+                Err(error) if !error.is_closed() => Err(error.into()),
+                _ => Ok(ExitCode::SUCCESS),
+            }
         }
         Outcome::Stopped(frames) => {
-            println!("stopped; what was done lies in {}: {frames}", part.0.display());
-            std::mem::forget(part);
-            Ok(ExitCode::from(130))
+            let kept = part.keep()?;
+            // Ctrl-C ends what reads standard output too.
+            warn!("stopped; what was done lies in {}: {frames}", kept.display());
+            Ok(ExitCode::from(INTERRUPTED))
         }
-        Outcome::Aborted => Ok(ExitCode::from(130)),
+        Outcome::Aborted => Ok(ExitCode::from(INTERRUPTED)),
     }
 }
 
@@ -117,34 +127,10 @@ fn check_paths(arguments: &Arguments) -> Result<(), Error> {
     if same(input, output) {
         return Err(Error::SameFile(output.clone()));
     }
-    if output.exists() && !force {
+    part_file::check(output)?;
+    // A link that leads nowhere is a file too.
+    if output.symlink_metadata().is_ok() && !force {
         return Err(Error::Exists(output.clone()));
     }
     Ok(())
-}
-
-/// `clip.mp4` → `clip.part.mp4`: players still know what it is.
-fn partial_name(output: &Path) -> PathBuf {
-    let mut extension = std::ffi::OsString::from("part.");
-    extension.push(output.extension().unwrap_or_default());
-    output.with_extension(extension)
-}
-
-/// The unfinished file: gone when this is dropped.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_unfinished_file_lies_beside_the_output_and_keeps_its_extension() {
-        assert_eq!(partial_name(Path::new("a/b.c.mp4")), Path::new("a/b.c.part.mp4"));
-    }
 }

@@ -1,26 +1,21 @@
 //! The pipeline, from file to file, and its run.
 
 use std::{
+    fs::File,
+    os::fd::AsRawFd as _,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
-};
-
-use gst::{MessageView, prelude::*};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    flag,
 };
 
 use super::{
     Arguments, Error,
     container::{Codec, Container},
     progress::{Frames, Progress},
+    signals::{Press, Signals},
     streams::{Streams, Watch, decoded, make, source},
 };
+use gst::{MessageView, prelude::*};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -33,23 +28,26 @@ pub enum Outcome {
 }
 
 /// ```text
-/// filesrc ! parsebin ! multiqueue ! decodebin ! deinterlace ! upscale ! encoder ! muxer ! filesink
+/// filesrc ! parsebin ! multiqueue ! decodebin ! deinterlace ! upscale ! encoder ! muxer ! fdsink
 ///                                 ! (sound and subtitles)                       !
 /// ```
 pub struct Pipeline {
     pipeline: gst::Pipeline,
+    sink: gst::Element,
     watch: Arc<Watch>,
+    signals: Signals,
 }
 
 /// Compressed data held back for one stream while another has none, in bytes.
 const QUEUE_BYTES: u32 = 1 << 28;
 
 impl Pipeline {
+    /// From now on Ctrl-C waits for [`Pipeline::run`].
+    ///
     /// # Errors
     /// See [`Error`]: what is not installed, or a property's value.
     pub fn new(
         input: &Path,
-        output: &Path,
         container: &'static Container,
         codec: Codec,
         arguments: &Arguments,
@@ -64,8 +62,7 @@ impl Pipeline {
         queue.set_property("max-size-time", 0u64);
         let video = video(codec, arguments, &watch)?;
         let muxer = make(container.muxer)?;
-        let sink = make("filesink")?;
-        sink.set_property("location", output);
+        let sink = make("fdsink")?;
         pipeline.add_many([&file, &parser, &queue, &video, &muxer, &sink])?;
         file.link(&parser)?;
         video.link(&muxer)?;
@@ -84,18 +81,16 @@ impl Pipeline {
                 gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
             }
         });
-        Ok(Self { pipeline, watch })
+        Ok(Self { pipeline, sink, watch, signals: Signals::catch().map_err(Error::Signal)? })
     }
 
-    /// Runs to the end, or until Ctrl-C.
+    /// Runs to the end, or until Ctrl-C, and writes into `output`.
     ///
     /// # Errors
     /// [`Error::Stream`] with what an element has to say.
-    pub fn run(&self) -> Result<Outcome, Error> {
-        let pressed = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            flag::register(signal, pressed.clone()).map_err(Error::Signal)?;
-        }
+    pub fn run(self, output: &File) -> Result<Outcome, Error> {
+        // Not by its name: that could have become another file's.
+        self.sink.set_property("fd", output.as_raw_fd());
         let bus = self.pipeline.bus().ok_or_else(|| Error::Stream("it has no bus".into()))?;
         // Failure is on the bus, with its reason.
         let started = self.pipeline.set_state(gst::State::Playing);
@@ -103,12 +98,13 @@ impl Pipeline {
         let mut missing = None;
         loop {
             let frames = self.watch.frames.load(Ordering::Relaxed);
-            // The second time, or with nothing to finish, at once.
-            if pressed.swap(false, Ordering::Relaxed)
-                && (self.watch.stop.swap(true, Ordering::Relaxed) || frames == 0)
-            {
-                progress.finish();
-                return Ok(Outcome::Aborted);
+            if let Some(press) = self.signals.take() {
+                let again = self.watch.stop.swap(true, Ordering::Relaxed);
+                // The second time, or with nothing to finish, at once.
+                if frames == 0 || (again && press == Press::Key) {
+                    progress.finish();
+                    return Ok(Outcome::Aborted);
+                }
             }
             progress.update(frames, self.position(), self.duration());
             let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(100)) else {

@@ -52,7 +52,7 @@ impl Progress {
 
     /// A line above the bar.
     pub fn warn(&self, what: &str) {
-        self.bar.suspend(|| eprintln!("gst-upscale: {what}"));
+        self.bar.suspend(|| warn!("{what}"));
     }
 
     pub fn update(&mut self, count: u64, position: Duration, duration: Option<Duration>) {

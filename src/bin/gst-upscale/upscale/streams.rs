@@ -91,9 +91,7 @@ impl Streams {
             _ => match self.place(&caps) {
                 Some(place) => self.copy(pad, None, &place),
                 None => {
-                    eprintln!(
-                        "gst-upscale: left out a stream of {media}: the output cannot hold it"
-                    );
+                    warn!("left out a stream of {media}: the output cannot hold it");
                     Ok(())
                 }
             },
@@ -102,7 +100,7 @@ impl Streams {
 
     fn join_video(&self, pad: &gst::Pad) -> Result<(), Error> {
         if self.watch.source.set(pad.clone()).is_err() {
-            eprintln!("gst-upscale: left out a second stream of video");
+            warn!("left out a second stream of video");
             return Ok(());
         }
         let queued = self.queued(pad)?;
