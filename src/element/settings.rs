@@ -216,9 +216,10 @@ impl Settings {
     }
 
     fn thread_count(&self) -> usize {
+        let most = thread::available_parallelism().map_or(1, NonZero::get);
         match self.threads {
-            0 => thread::available_parallelism().map_or(1, NonZero::get),
-            threads => threads as usize,
+            0 => most,
+            threads => most.min(threads as usize),
         }
     }
 
@@ -327,7 +328,7 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecUInt::builder("threads")
                 .nick("Threads")
-                .blurb("Threads to use in all; 0: as many as affinity and cgroup allow")
+                .blurb("Threads to use in all; 0, and at most: as many as affinity and cgroup allow")
                 .minimum(0)
                 .maximum(1024)
                 .default_value(default.threads)

@@ -44,7 +44,8 @@ impl Race {
             let earlier = before.best.iter().find(|(other, _)| other == candidate);
             *time = earlier.map_or(*time, |(_, earlier)| *earlier.min(time));
         }
-        let agreed = if self.winner() == before.winner() { before.agreed + 1 } else { 0 };
+        let agreed =
+            if self.winner() == before.winner() { before.agreed.saturating_add(1) } else { 0 };
         Self { best: self.best, began: before.began, agreed, loads: 0 }
     }
 
@@ -132,6 +133,14 @@ mod tests {
         let right = race(NOW + 60, [50, 31, 17]).after(Some(wrong));
         assert_eq!(right.winner(), Some(BF16));
         assert_eq!((right.agreed, served(right)), (0, 8));
+    }
+
+    #[test]
+    fn numbers_that_nobody_counted_to_do_no_harm() {
+        let mut kept = race(NOW, [30, 31, 15]);
+        (kept.agreed, kept.loads) = (u32::MAX, u32::MAX);
+        assert!(kept.load(NOW));
+        assert_eq!(race(NOW, [30, 31, 15]).after(Some(kept)).agreed, u32::MAX);
     }
 
     #[test]

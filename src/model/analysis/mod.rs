@@ -19,6 +19,8 @@ mod tests;
 mod value;
 mod window;
 
+pub(crate) use window::impossible;
+
 use super::{Graph, ModelInfo};
 use crate::frame::Channels;
 use probe::Probe;

@@ -6,6 +6,7 @@ use super::{
     reshape::rescale,
     value::{Dim, Role},
 };
+use crate::model::Node;
 
 /// Strides, pads and the like above this are no network's.
 const SANE: i64 = 1 << 16;
@@ -17,6 +18,19 @@ struct Walk {
     span: i64,
     before: i64,
     after: i64,
+}
+
+/// Why `node` is no window that a runtime could walk, whatever it is given; `None` where it may be
+/// one, or is none at all. ONNX Runtime reads beside the picture where pads are below zero.
+pub(crate) fn impossible(node: &Node) -> Option<String> {
+    let least = [("pads", 0), ("strides", 1), ("dilations", 1), ("kernel_shape", 1)];
+    let walks = ["Conv", "ConvTranspose", "AveragePool", "MaxPool", "LpPool"];
+    let (name, list) =
+        least.iter().filter(|_| walks.contains(&node.op.as_str())).find_map(|&(name, least)| {
+            let list = node.ints(name)?;
+            list.iter().any(|value| !(least..SANE).contains(value)).then_some((name, list))
+        })?;
+    Some(format!("{} has {name} of {list:?}", node.op))
 }
 
 /// The walks along the spatial dimensions, for kernels of these sizes.

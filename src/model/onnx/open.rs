@@ -21,7 +21,7 @@ use crate::{
     frame::Channels,
     model::{
         Element, Error, Graph, Model, ModelInfo,
-        analysis::{Analysis, analyze},
+        analysis::{Analysis, analyze, impossible},
         fault::Fault,
         join::{self, join},
         open::digest,
@@ -59,7 +59,11 @@ pub fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error> {
             }
             return Model::from_graph(name, path, graph);
         }
+        // A factor that is told makes up for operators that are not known, not for impossible ones.
         Err(why) => match settings.factor {
+            _ if let Some(why) = import.graph.nodes.iter().find_map(impossible) => {
+                return Err(unsuitable(why));
+            }
             Some(factor) => told(&import.graph, factor).ok_or_else(|| unsuitable(why))?,
             None => {
                 return Err(unsuitable(format!(

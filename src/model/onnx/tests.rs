@@ -292,3 +292,17 @@ fn outside_weights_come_from_the_models_own_folder_alone() {
     }
     assert!(why(try_open("gone", "0")).contains("could not be read"));
 }
+
+#[test]
+fn a_factor_that_is_told_does_not_excuse_an_impossible_window() {
+    let result = changed(|proto| {
+        let (key, value) = ("upscale.factor".into(), "2".into());
+        proto.metadata_props.push(StringStringEntryProto { key, value });
+        let nodes = &mut proto.graph.as_mut().unwrap().node;
+        let convolution = nodes.iter_mut().find(|node| node.op_type == "Conv").unwrap();
+        let pads = convolution.attribute.iter_mut().find(|it| it.name == "pads").unwrap();
+        pads.ints.fill(-3);
+    });
+    let why = why(result);
+    assert!(why.contains("Conv has pads of [-3, -3, -3, -3]"), "{why}");
+}
