@@ -225,9 +225,9 @@ impl Pair {
 /// A Compact network of 8 channels with random weights, as deep as realesr-animevideov3: its
 /// reach, and an eighth of its work for each pixel.
 pub fn narrow_model() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compact-8.pth");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compact-8-2x.pth");
     if !path.exists() {
-        let tensors = crate::checkpoint::compact(8, 16, 4);
+        let tensors = crate::checkpoint::compact(8, 16, 2);
         let content = crate::checkpoint::pth(&tensors, "params", zip::CompressionMethod::Stored);
         // Another test may be at it, too.
         let own = path.with_extension(format!("{}", std::process::id()));
