@@ -150,6 +150,15 @@ def patch_of(pair, patch, rng, fresh=False):
     return smalls, large
 
 
+def restless_patch(pairs, still, patch, rng):
+    """Of a place in each of the pairs `still`, the one whose two frames differ most.
+
+    Encoders skip most of what stands still: there is nothing to learn where both are alike.
+    """
+    found = (patch_of(pairs[index], patch, rng) for index in still)
+    return max(found, key=lambda place: np.abs(np.subtract(*place[0], dtype=np.int16)).sum())
+
+
 def to_planes(samples):
     """Bytes, N x H x W (studio luma) or N x H x W x 3, as a model wants them: N x C x H x W, 0..1."""
     if samples.ndim == 3:
@@ -177,8 +186,8 @@ def batches(pairs, phase, seed):
             small, large = patch_of(pairs[index], phase.patch, rng, fresh=number < fresh)
             smalls.append(small[0])
             larges.append(large)
-        for index in rng.choice(kinds["still"], phase.stills):
-            small, large = patch_of(pairs[index], phase.patch, rng)
+        for _ in range(phase.stills):
+            small, large = restless_patch(pairs, rng.choice(kinds["still"], phase.tries), phase.patch, rng)
             smalls.extend(small)
             larges.extend([large, large])
         yield to_planes(np.stack(smalls)), to_planes(np.stack(larges))

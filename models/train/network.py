@@ -82,6 +82,22 @@ class Compact(nn.Module):
         network.load_state_dict(weights)
         return network
 
+    def deepened(self):
+        """The same answers by twice the inner convolutions: behind each comes one that changes
+        nothing yet (Chen et al. 2016, Net2Net)."""
+        first, inner, last = self.body[:2], self.body[2:-1], self.body[-1]
+        features = last.in_channels
+        deep = Compact(features, len(inner), self.factor)
+        layers = [*first]
+        for convolution, activation in zip(inner[::2], inner[1::2]):
+            same = nn.Conv2d(features, features, 3, padding=1)
+            nn.init.dirac_(same.weight)
+            nn.init.zeros_(same.bias)
+            layers += [convolution, activation, same, nn.PReLU(features, init=1.0)]
+        deep.load_state_dict({f"body.{index}.{name}": value for index, layer in enumerate([*layers, last])
+                              for name, value in layer.state_dict().items()})
+        return deep
+
     def forward(self, x):
         y = x
         for layer in self.body:

@@ -13,16 +13,20 @@ LUMA = np.float32([0.299, 0.587, 0.114])  # BT.601, for R'G'B' and Y' both 0..1
 
 
 class Scaler(NamedTuple):
-    """Doubles pictures: `rgb` H x W x 3 bytes; `plane`, where luma is enough, H x W bytes."""
+    """Doubles pictures: `rgb` H x W x 3 bytes; `plane`, where luma is enough, H x W bytes;
+    `unit`, where it is not, H x W x 3 bytes to samples 0..1."""
 
     rgb: Callable
     plane: Callable | None = None
+    unit: Callable | None = None
 
     def luma(self, small):
-        """Studio luma of a `Picture` doubled: of its plane where it has one, as in video."""
-        if self.plane and small.plane is not None:
+        """Studio luma of a `Picture` doubled; of a video's in whole steps, as it is written again."""
+        if small.plane is None:
+            return studio_luma(self.rgb(small.rgb))
+        if self.plane:
             return self.plane(small.plane).astype(np.float32)
-        return studio_luma(self.rgb(small.rgb))
+        return np.round(studio_luma(self.unit(small.rgb) * 255))
 
 
 def classic(filter):
@@ -73,16 +77,17 @@ def luma_network(path, align=2):
 def colour_network(run, factor):
     """A network for R'G'B'; a factor above 2 is brought down by Pillow's bicubic filter."""
 
-    def scale(picture):
+    def unit(picture):
         height, width = picture.shape[:2]
         planes = np.ascontiguousarray(picture.astype(np.float32).transpose(2, 0, 1)[None] / 255)
-        large = to_bytes(run(planes)[0].transpose(1, 2, 0))
+        large = np.clip(run(planes)[0].transpose(1, 2, 0), 0, 1)
         if factor == 2:
             return large
         size = (2 * width, 2 * height)
-        return np.asarray(Image.fromarray(large).resize(size, Image.Resampling.BICUBIC))
+        small = Image.fromarray(to_bytes(large)).resize(size, Image.Resampling.BICUBIC)
+        return np.asarray(small, np.float32) / 255
 
-    return Scaler(scale)
+    return Scaler(lambda picture: to_bytes(unit(picture)), unit=unit)
 
 
 def onnx_network(path, factor):

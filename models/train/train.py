@@ -13,6 +13,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 import torch
+import torch._dynamo
 from PIL import Image
 
 import data
@@ -37,7 +38,8 @@ class Phase(NamedTuple):
     patch: int  # side of the small patches, pixels
     border: int  # of them, where the error does not count since the padding shows
     fresh: float = 0.0  # share of the clean ones that are any window halved by the bicubic filter
-    squared: float = 0.0  # weight of the squared error, where that takes the place of Charbonnier's
+    tries: int = 1  # places that each pair is the most restless of
+    decibel: float = 0.0  # weight of a decibel of each patch, where that takes the place of Charbonnier's error
 
 
 class Recipe(NamedTuple):
@@ -49,14 +51,15 @@ class Recipe(NamedTuple):
     every: int  # steps between checkpoints
     exact: float  # share of the steps after which fp32 takes over from bf16
     phases: list[Phase]
+    deepened: int | None = None  # the step at which the network gets twice its body's layers
 
 
 RECIPES = {
     "builtin": Recipe(network.Builtin, False, 36000, 1000, 0.8, [Phase(0, 24, 3, 0.55, 3.0, 48, 0)]),
-    "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 13500, 500, 0.96, [
+    "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 23000, 500, 0.98, [
         Phase(0, 16, 3, 0.55, 3.0, 48, 0),
         Phase(5000, 14, 2, 0.7, 2.0, 56, 6),
-        Phase(11000, 14, 2, 0.8, 4.0, 56, 6, fresh=0.75, squared=30.0)]),
+        Phase(11000, 8, 1, 0.8, 8.0, 80, 6, fresh=0.75, tries=6, decibel=0.01)], deepened=11000),
 }
 
 
@@ -106,9 +109,12 @@ def validate(model, held, colour):
 
 
 def error_of(out, large, phase):
-    """The absolute error, smooth at zero (Charbonnier; Lai et al. 2017), or the squared one."""
+    """The absolute error, smooth at zero (Charbonnier; Lai et al. 2017), or each patch's decibels:
+    so what can hardly be restored does not outweigh what can."""
     squares = (out - large) ** 2
-    return phase.squared * squares.mean() if phase.squared else torch.sqrt(squares + 1e-6).mean()
+    if phase.decibel:
+        return phase.decibel * 10 * torch.log10(squares.mean((1, 2, 3)) + 2e-5).mean()
+    return torch.sqrt(squares + 1e-6).mean()
 
 
 def loss_of(out, large, phase):
@@ -123,6 +129,12 @@ def loss_of(out, large, phase):
         error = (1 - LUMA) * error + LUMA * error_of(out, large, phase)
     first, second = out[-2 * phase.stills :: 2], out[-2 * phase.stills + 1 :: 2]
     return error + phase.steady * (first - second).abs().mean()
+
+
+def prepared(model, rate):
+    """`model` compiled, and what trains it."""
+    model.to(memory_format=torch.channels_last)
+    return torch.compile(model, dynamic=False), torch.optim.Adam(model.parameters(), rate, betas=(0.9, 0.99))
 
 
 def main():
@@ -142,22 +154,29 @@ def main():
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
+    torch._dynamo.config.suppress_errors = True  # without a C++ compiler it goes on uncompiled
     pairs = data.load_pairs(args.data, args.work, recipe.colour, seed=args.seed)
     held = validation_set(args.validation)
-    model = recipe.network().to(memory_format=torch.channels_last)
+    model = recipe.network()
     mean = recipe.network()  # exponential mean of the weights: what is exported
     mean.load_state_dict(model.state_dict())
-    optimiser = torch.optim.Adam(model.parameters(), args.rate, betas=(0.9, 0.99))
     checkpoint = args.work / f"{args.model}.pt"
-    step, spent, curve = 0, 0.0, []
+    step, spent, curve, state = 0, 0.0, [], None
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=False)
+        step, spent, curve = state["step"], state["spent"], state["curve"]
+        if recipe.deepened is not None and step > recipe.deepened:
+            model, mean = model.deepened(), mean.deepened()
         model.load_state_dict(state["model"])
         mean.load_state_dict(state["mean"])
+    fast, optimiser = prepared(model, args.rate)
+    if state:
         optimiser.load_state_dict(state["optimiser"])
-        step, spent, curve = state["step"], state["spent"], state["curve"]
     start, losses, phase = time.time(), [], None
     while step < recipe.steps:
+        if step == recipe.deepened:
+            model, mean = model.deepened(), mean.deepened()
+            fast, optimiser = prepared(model, args.rate)
         if (due := [it for it in recipe.phases if it.step <= step][-1]) is not phase:
             phase, source = due, data.batches(pairs, due, args.seed + step)
         share = step / recipe.steps
@@ -167,7 +186,7 @@ def main():
         small, large = (torch.from_numpy(x) for x in next(source))
         small = small.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=share < recipe.exact):
-            out = model(small)
+            out = fast(small)
         loss = loss_of(out.float(), large, phase)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
