@@ -150,13 +150,18 @@ def patch_of(pair, patch, rng, fresh=False):
     return smalls, large
 
 
-def restless_patch(pairs, still, patch, rng):
-    """Of a place in each of the pairs `still`, the one whose two frames differ most.
+def restless_patch(pairs, still, patch, tries, rng):
+    """Of some places of the first of the pairs `still` whose two frames differ, that where they do most.
 
     Encoders skip most of what stands still: there is nothing to learn where both are alike.
     """
-    found = (patch_of(pairs[index], patch, rng) for index in still)
-    return max(found, key=lambda place: np.abs(np.subtract(*place[0], dtype=np.int16)).sum())
+    for index in still:
+        places = (patch_of(pairs[index], patch, rng) for _ in range(tries))
+        change, _, place = max((np.abs(np.subtract(*place[0], dtype=np.int16)).sum(), number, place)
+                               for number, place in enumerate(places))
+        if change:
+            break
+    return place
 
 
 def to_planes(samples):
@@ -187,7 +192,7 @@ def batches(pairs, phase, seed):
             smalls.append(small[0])
             larges.append(large)
         for _ in range(phase.stills):
-            small, large = restless_patch(pairs, rng.choice(kinds["still"], phase.tries), phase.patch, rng)
+            small, large = restless_patch(pairs, rng.choice(kinds["still"], phase.tries), phase.patch, phase.tries, rng)
             smalls.extend(small)
             larges.extend([large, large])
         yield to_planes(np.stack(smalls)), to_planes(np.stack(larges))

@@ -38,7 +38,8 @@ class Phase(NamedTuple):
     patch: int  # side of the small patches, pixels
     border: int  # of them, where the error does not count since the padding shows
     fresh: float = 0.0  # share of the clean ones that are any window halved by the bicubic filter
-    tries: int = 1  # places that each pair is the most restless of
+    tries: int = 1  # places that that of a pair is the most restless of
+    calm: float = 0.0  # weight of that difference as a share of the input's
     decibel: float = 0.0  # weight of a decibel of each patch, where that takes the place of Charbonnier's error
 
 
@@ -59,7 +60,7 @@ RECIPES = {
     "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 23000, 500, 0.98, [
         Phase(0, 16, 3, 0.55, 3.0, 48, 0),
         Phase(5000, 14, 2, 0.7, 2.0, 56, 6),
-        Phase(11000, 8, 1, 0.8, 8.0, 80, 6, fresh=0.75, tries=6, decibel=0.01)], deepened=11000),
+        Phase(11000, 8, 1, 0.8, 0.0, 80, 6, fresh=0.75, tries=6, calm=0.25, decibel=0.01)], deepened=11000),
 }
 
 
@@ -117,8 +118,16 @@ def error_of(out, large, phase):
     return torch.sqrt(squares + 1e-6).mean()
 
 
-def loss_of(out, large, phase):
+def pair_changes(frames, pairs):
+    """The mean difference between the two frames of each of the last pairs."""
+    return (frames[-2 * pairs :: 2] - frames[-2 * pairs + 1 :: 2]).abs().mean((1, 2, 3))
+
+
+def loss_of(small, out, large, phase):
     """Error, of R'G'B' mostly that of its luma; and unsteadiness."""
+    change = pair_changes(out, phase.stills)
+    share = change / (pair_changes(small, phase.stills) + 1e-3)
+    unsteadiness = (phase.steady * change + phase.calm * share).mean()
     if phase.border:
         cut = slice(2 * phase.border, -2 * phase.border)
         out, large = out[..., cut, cut], large[..., cut, cut]
@@ -127,8 +136,7 @@ def loss_of(out, large, phase):
         weights = out.new_tensor(scalers.LUMA)[None, :, None, None]
         out, large = ((planes * weights).sum(1, keepdim=True) for planes in (out, large))
         error = (1 - LUMA) * error + LUMA * error_of(out, large, phase)
-    first, second = out[-2 * phase.stills :: 2], out[-2 * phase.stills + 1 :: 2]
-    return error + phase.steady * (first - second).abs().mean()
+    return error + unsteadiness
 
 
 def prepared(model, rate):
@@ -187,7 +195,7 @@ def main():
         small = small.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=share < recipe.exact):
             out = fast(small)
-        loss = loss_of(out.float(), large, phase)
+        loss = loss_of(small, out.float(), large, phase)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
