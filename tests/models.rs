@@ -57,7 +57,7 @@ fn the_built_in_model_doubles_luma() {
 fn the_built_in_model_for_quality_doubles_colour() {
     let info = Model::open("builtin-quality").unwrap().info;
     assert_eq!((info.factor, info.channels, info.fixed_size), (2, Channels::Rgb, None));
-    assert_eq!(info.halo, Some(10), "ten convolutions of 3x3");
+    assert_eq!(info.halo, Some(18), "eighteen convolutions of 3x3");
 }
 
 #[test]

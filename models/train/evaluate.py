@@ -13,7 +13,7 @@ import torch
 
 import footage
 import metrics
-from scalers import scalers
+from scalers import LANCZOS, scalers
 from video import studio_luma
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +40,7 @@ def report(figures):
                 for name, conditions in figures["quality"].items()}
         text.append(table(f"{measure} ({'more' if more else 'less'} is better)", rows))
     if figures["steadiness"]:
-        base = figures["steadiness"].get("lanczos")
-        rows = {name: {kind: f"{row[kind]:.3f}" + (f" ({row[kind] / base[kind]:.2f})" if base else "") for kind in row}
+        rows = {name: {kind: f"{change:.4f} ({ratio:.2f})" for kind, (change, ratio) in row.items()}
                 for name, row in figures["steadiness"].items()}
         text.append(table("Mean change from frame to frame (ratio to Lanczos)", rows))
     return "\n".join(text)
@@ -66,10 +65,12 @@ def clips(sequences, crf, compared):
 
 
 def steadiness(pictures, sequences, compared):
-    """Scaler to change between frames: of noisy stills, and along the motion of sequences.
+    """Scaler to change between frames, and its ratio to that of Lanczos: of noisy stills, and along the
+    motion of sequences. Both as H.264 at CRF 28.
 
-    Both as H.264 at CRF 28.
+    Lanczos always takes part: x264 does not give the same video in every run.
     """
+    compared = {"lanczos": LANCZOS, **compared}
     found = {name: {"still": [], "moving": []} for name in [*compared, "original"]}
     for picture in pictures.values():
         frames = footage.noisy_still(picture, frames=24)[4:]  # the first hold the encoder's start
@@ -84,7 +85,9 @@ def steadiness(pictures, sequences, compared):
         for name, scale in compared.items():
             lumas = [scale.luma(small) for small in coded]
             found[name]["moving"].append(metrics.unsteadiness(lumas, motions))
-    return {name: {kind: float(np.mean(row[kind])) for kind in row} for name, row in found.items()}
+    means = {name: {kind: float(np.mean(row[kind])) for kind in row} for name, row in found.items()}
+    base = means["lanczos"]
+    return {name: {kind: (row[kind], row[kind] / base[kind]) for kind in row} for name, row in means.items()}
 
 
 def main():

@@ -60,7 +60,7 @@ RECIPES = {
     "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 23000, 500, 0.98, [
         Phase(0, 16, 3, 0.55, 3.0, 48, 0),
         Phase(5000, 14, 2, 0.7, 2.0, 56, 6),
-        Phase(11000, 8, 1, 0.8, 0.0, 80, 6, fresh=0.75, tries=6, calm=0.25, decibel=0.01)], deepened=11000),
+        Phase(11000, 8, 1, 0.8, 0.0, 80, 6, fresh=0.75, tries=6, calm=0.07, decibel=0.01)], deepened=11000),
 }
 
 
