@@ -94,9 +94,12 @@ impl FittedSession {
         let mut session = Session::build(&model, self.candidate, &self.options).ok()?;
         let mut answer = Image::default();
         session.run(input, &mut answer).ok()?;
-        let bits = |image: &Image| image.data().iter().map(|it| it.to_bits()).collect::<Vec<_>>();
-        (bits(&answer) == bits(output)).then_some(session)
+        bits(&answer).eq(bits(output)).then_some(session)
     }
+}
+
+fn bits(image: &Image) -> impl Iterator<Item = u32> {
+    image.data().iter().map(|sample| sample.to_bits())
 }
 
 fn shape_of(image: &Image) -> Shape {
