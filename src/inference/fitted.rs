@@ -9,10 +9,11 @@ use crate::{
     model::{Model, ModelInfo, onnx::Layout},
 };
 
-/// Runs of a shape in a row after which it gets a session of its own: by then a video plays.
+/// Runs of the largest shape, that of whole frames, after which it gets a session of its own: by
+/// then a video plays.
 const RUNS: u32 = 4;
-/// Runs of other shapes after which the session goes to the next that stays. The change takes
-/// as long as a run, and what it brings is a few percent of one.
+/// Runs of other shapes in a row after which the next may have it. The change takes as long as a
+/// run, and what it brings is a few percent of one.
 const IDLE_RUNS: u32 = 64;
 /// Bytes of a model beyond which none does. It holds the weights once more, and the more a pixel
 /// takes, the less there is to gain.
@@ -26,10 +27,10 @@ pub(super) struct FittedSession {
     model: Model,
     candidate: Candidate,
     options: EngineOptions,
-    /// Of the last run that another session did, and how many before had it, in a row.
-    last: Shape,
+    /// What has or will have the session, and its runs up to then.
+    largest: Shape,
     runs: u32,
-    /// Runs since the fitted session served.
+    /// Runs since the last of that shape.
     idle: u32,
     fitted: Option<(Shape, Session)>,
     /// A fitted session could not be had, failed, or answered by other samples.
@@ -46,7 +47,7 @@ impl FittedSession {
             model: model.clone(),
             candidate,
             options: options.clone(),
-            last: (0, 0),
+            largest: (0, 0),
             runs: 0,
             idle: 0,
             fitted: None,
@@ -60,7 +61,7 @@ impl FittedSession {
         if *shape != shape_of(input) {
             return false;
         }
-        (self.runs, self.idle) = (0, 0);
+        self.idle = 0;
         let done = session.run(input, output).is_ok();
         if !done {
             (self.fitted, self.given_up) = (None, true);
@@ -71,15 +72,19 @@ impl FittedSession {
     /// Is told of what the session for any shape made of `input`.
     pub fn watch(&mut self, input: &Image, output: &Image) {
         let shape = shape_of(input);
-        self.runs = if shape == self.last { self.runs + 1 } else { 1 };
-        self.last = shape;
-        self.idle = self.idle.saturating_add(1);
-        let taken = self.fitted.is_some() && self.idle < IDLE_RUNS;
-        if self.runs < RUNS || taken || self.given_up {
+        let area = |(width, height): Shape| width * height;
+        if shape == self.largest {
+            (self.runs, self.idle) = (self.runs.saturating_add(1), 0);
+        } else if area(shape) > area(self.largest) || self.idle >= IDLE_RUNS {
+            (self.largest, self.runs, self.idle) = (shape, 1, 0);
+        } else {
+            self.idle += 1;
+        }
+        if self.runs != RUNS || shape != self.largest || self.given_up {
             return;
         }
         // Not two at a time.
-        (self.fitted, self.idle) = (None, 0);
+        self.fitted = None;
         self.fitted = self.session_for(shape, input, output).map(|session| (shape, session));
         self.given_up = self.fitted.is_none();
     }
@@ -149,23 +154,28 @@ mod tests {
             free.run(&input, &mut expected).unwrap();
             assert_eq!((served, output), (number >= RUNS, expected), "run {number}");
         }
-        let other = picture::noise(1, 64, 38, 1);
-        assert!(!run(&mut free, &mut fitted, &other).0);
+        let region = picture::noise(1, 32, 38, 1);
+        assert!(!run(&mut free, &mut fitted, &region).0);
         assert!(run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
-        for _ in 0..IDLE_RUNS {
-            assert!(!run(&mut free, &mut fitted, &other).0);
+        // A region whose shape stays, while the whole is not wanted any more.
+        for _ in 0..IDLE_RUNS + RUNS {
+            assert!(!run(&mut free, &mut fitted, &region).0);
         }
-        assert!(run(&mut free, &mut fitted, &other).0, "the shape that came to stay");
+        assert!(run(&mut free, &mut fitted, &region).0);
         assert!(!run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
     }
 
     #[test]
-    fn shapes_that_change_from_run_to_run_get_no_session() {
+    fn regions_in_between_do_not_keep_the_whole_from_its_session() {
         let (mut free, mut fitted) = sessions();
-        let shapes = [picture::noise(1, 50, 38, 1), picture::noise(1, 38, 50, 1)];
-        for number in 0..3 * RUNS as usize {
-            assert!(!run(&mut free, &mut fitted, &shapes[number % 2]).0);
+        let whole = picture::noise(1, 50, 38, 1);
+        for number in 0..RUNS as usize {
+            assert!(!run(&mut free, &mut fitted, &whole).0);
+            for width in [16 + 2 * number, 24 + 2 * number] {
+                assert!(!run(&mut free, &mut fitted, &picture::noise(1, width, 38, 1)).0);
+            }
         }
+        assert!(run(&mut free, &mut fitted, &whole).0);
     }
 
     #[test]
