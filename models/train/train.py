@@ -1,7 +1,7 @@
 """Trains a built-in model: python models/train/train.py builtin (or builtin-quality)
 
-Resumes from its last checkpoint when started again; a run of the same steps and seed lands
-within noise of the figures in the model's card.
+Resumes from its last checkpoint when started again. How near another run lands to the figures in a
+model's card, the card says, where that is known.
 """
 
 import argparse
