@@ -26,7 +26,7 @@ const CLIPS: [&str; 6] = [
 
 /// realesr-animevideov3 over 4:2:0 on two cores.
 const DEPENDENCE: Dependence = Dependence { halo: 18, spread: 5, align: 1 };
-const COST: CostModel = CostModel { per_call: 1e-3, per_pixel: 6e-6 };
+const COST: CostModel = CostModel { per_call: 1e-3, per_pixel: 6e-6, whole: 1.0 };
 
 /// One mode's way through a clip.
 struct Simulation {

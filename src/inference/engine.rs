@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Backend, EngineOptions, Error, Infer, Monitor, Precision,
-    fitted::FittedSession,
+    fitted::{self, FittedSession},
     int8,
     selection::{self, Candidate},
     session::Session,
@@ -132,6 +132,10 @@ impl Infer for Engine {
 
     fn shape_grid(&self) -> u32 {
         if self.candidate.backend == Backend::OpenVino { 32 } else { 1 }
+    }
+
+    fn whole_share(&self) -> f64 {
+        if self.fitted.is_some() { fitted::SHARE } else { 1.0 }
     }
 
     fn identity(&self) -> &str {

@@ -9,6 +9,9 @@ use crate::{
     model::{Model, ModelInfo, onnx::Layout},
 };
 
+/// Time of a run as a share of what it takes in a session for any shape: realesr-animevideov3 in
+/// bf16 at 320×180 (docs/BENCHMARKS.md).
+pub(super) const SHARE: f64 = 0.96;
 /// Runs of the largest shape, that of whole frames, after which it gets a session of its own: by
 /// then a video plays.
 const RUNS: u32 = 4;

@@ -149,6 +149,12 @@ pub trait Infer: Send {
         1
     }
 
+    /// What a whole frame takes of the time of a region of as many pixels, above 0: less than 1
+    /// where the shape that stays gets a session of its own.
+    fn whole_share(&self) -> f64 {
+        1.0
+    }
+
     /// Model, backend, precision and runtime: what a measurement of this engine is kept under.
     /// Empty: nothing is to be kept.
     fn identity(&self) -> &str {

@@ -1,13 +1,15 @@
 //! What computing regions takes.
 
-/// Seconds for one run of the model: `per_call + per_pixel · pixels`, where pixels are those that
-/// the model is given, halo and padding included.
+/// Seconds for one run of the model on a region: `per_call + per_pixel · pixels`, where pixels are
+/// those that the model is given, halo and padding included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CostModel {
     /// Seconds, at least 0.
     pub per_call: f64,
     /// Seconds, above 0.
     pub per_pixel: f64,
+    /// What a whole frame takes of that, above 0: less than 1 where it gets a session of its own.
+    pub whole: f64,
 }
 
 impl CostModel {
@@ -36,13 +38,13 @@ impl CostModel {
             let per_call = (one * xx - all * x) / determinant;
             let per_pixel = (ones * all - x * one) / determinant;
             if per_call >= 0.0 && per_pixel > 0.0 {
-                return Some(Self { per_call, per_pixel });
+                return Some(Self { per_call, per_pixel, whole: 1.0 });
             }
         }
-        Some(Self { per_call: 0.0, per_pixel: all / xx })
+        Some(Self { per_call: 0.0, per_pixel: all / xx, whole: 1.0 })
     }
 
-    /// Seconds for `calls` runs that are given `pixels` in all.
+    /// Seconds for `calls` runs on regions that are given `pixels` in all.
     pub fn seconds(&self, calls: u64, pixels: u64) -> f64 {
         self.per_call * calls as f64 + self.per_pixel * pixels as f64
     }
@@ -54,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_line_is_found_again() {
-        let truth = CostModel { per_call: 2e-3, per_pixel: 6e-6 };
+        let truth = CostModel { per_call: 2e-3, per_pixel: 6e-6, whole: 1.0 };
         let runs = [1000, 9000, 57_600].map(|pixels| (pixels, truth.seconds(1, pixels)));
         let fit = CostModel::fit(&runs).unwrap();
         assert!((fit.per_call / truth.per_call - 1.0).abs() < 1e-6, "{fit:?}");

@@ -127,7 +127,7 @@ impl Planner {
     fn whole_seconds(&self) -> f64 {
         let size = |direction: &Direction| direction.size(Span { start: 0, end: direction.length });
         let ((columns, width), (rows, height)) = (size(&self.x), size(&self.y));
-        self.cost.seconds(columns * rows, width * height)
+        self.cost.whole * self.cost.seconds(columns * rows, width * height)
     }
 
     /// The places whose picture depends on changed blocks.

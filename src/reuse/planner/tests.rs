@@ -143,7 +143,7 @@ fn improvable(seed: u64, ratio: f64, maps: u32) -> (u32, u32, u32) {
     for _ in 0..maps {
         let size = (8 * (5 + random.below(2)), 8 * (4 + random.below(2)));
         let dependence = Dependence { halo: random.below(5), spread: 0, align: 1 };
-        let cost = CostModel { per_call: f64::from(random.below(200)), per_pixel: 1.0 };
+        let cost = CostModel { per_call: f64::from(random.below(200)), per_pixel: 1.0, whole: 1.0 };
         let density = 1 + random.below(5);
         let blocks: Vec<_> = (0..30).map(|_| random.below(10) < density).collect();
         let blocks = &blocks[..(size.0 * size.1 / 64) as usize];
@@ -198,12 +198,13 @@ proptest! {
         align in prop::sample::select(vec![1u32, 2, 4]),
         grid in prop::sample::select(vec![1u32, 16, 32]),
         min_side in 1u32..40, largest in (16u32..300, 16u32..300), per_call in 0f64..5000.0,
+        whole in 0.5f64..=1.0,
         seeds in prop::collection::vec((0u32..25, 0u32..25), 0..12),
     ) {
         let mut map = ChangedMap::none(width, height);
         seeds.iter().for_each(|&(x, y)| map.mark(x % map.columns(), y % map.rows()));
         let shapes = Shapes { grid, min_side, largest };
-        let cost = CostModel { per_call, per_pixel: 1.0 };
+        let cost = CostModel { per_call, per_pixel: 1.0, whole };
         let planner = Planner::new(width, height, Dependence { halo, spread, align }, shapes, cost);
         let plan = planner.plan(&map);
         prop_assert!(planner.seconds(&plan) <= planner.seconds(&Plan::Whole));
@@ -245,7 +246,7 @@ proptest! {
 #[test]
 fn a_shape_of_an_l_is_cut_and_near_changes_are_joined() {
     let dependence = Dependence { halo: 18, spread: 5, align: 1 };
-    let cost = CostModel { per_call: 300.0, per_pixel: 1.0 };
+    let cost = CostModel { per_call: 300.0, per_pixel: 1.0, whole: 1.0 };
     let planner = Planner::new(1280, 720, dependence, ANY_SHAPE, cost);
     let regions = |rects: &[Rect]| match planner.plan(&ChangedMap::of_rects(rects, 1280, 720)) {
         Plan::Regions(regions) => regions.len(),
@@ -269,7 +270,7 @@ fn a_shape_of_an_l_is_cut_and_near_changes_are_joined() {
 #[test]
 fn a_region_at_the_border_ends_there() {
     let dependence = Dependence { halo: 18, spread: 0, align: 1 };
-    let cost = CostModel { per_call: 1.0, per_pixel: 1.0 };
+    let cost = CostModel { per_call: 1.0, per_pixel: 1.0, whole: 1.0 };
     let planner = Planner::new(320, 180, dependence, ANY_SHAPE, cost);
     let plan = planner.plan(&ChangedMap::of_rects(&[Rect::new(312, 100, 1, 1)], 320, 180));
     let compute = Rect::new(294, 78, 26, 44);
@@ -277,10 +278,22 @@ fn a_region_at_the_border_ends_there() {
 }
 
 #[test]
+fn a_region_that_a_cheaper_whole_frame_beats_is_not_computed() {
+    let dependence = Dependence { halo: 18, spread: 0, align: 1 };
+    // With the halo 172 of 180 rows.
+    let map = ChangedMap::of_rects(&[Rect::new(0, 0, 320, 136)], 320, 180);
+    for (whole, regions) in [(1.0, true), (0.95, false)] {
+        let cost = CostModel { per_call: 1.0, per_pixel: 1.0, whole };
+        let plan = Planner::new(320, 180, dependence, ANY_SHAPE, cost).plan(&map);
+        assert_eq!(matches!(plan, Plan::Regions(_)), regions, "{plan:?}");
+    }
+}
+
+#[test]
 #[ignore = "a measurement"]
 fn planning_time() {
     let dependence = Dependence { halo: 18, spread: 5, align: 1 };
-    let cost = CostModel { per_call: 1e-3, per_pixel: 6e-6 };
+    let cost = CostModel { per_call: 1e-3, per_pixel: 6e-6, whole: 1.0 };
     let planner = Planner::new(1920, 1080, dependence, ANY_SHAPE, cost);
     let counts = [0, 1, 3, 6, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120];
     // Anywhere, and close together.

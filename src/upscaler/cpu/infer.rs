@@ -177,7 +177,8 @@ impl Inference {
             self.enlarge(region, input, region.compute, &mut out, report)?;
         }
         self.spares.put(out);
-        Ok(CostModel::fit(&[largest, (second.pixels, second.infer.as_secs_f64())]))
+        let cost = CostModel::fit(&[largest, (second.pixels, second.infer.as_secs_f64())]);
+        Ok(cost.map(|cost| CostModel { whole: self.engine.whole_share(), ..cost }))
     }
 }
 
