@@ -24,6 +24,11 @@ pub(super) enum Failure {
     TooLarge(TooLarge),
     #[error("interlaced video cannot be upscaled: put the element deinterlace in front of upscale")]
     Interlaced,
+    #[error(
+        "a frame of {got} bytes came where its caps ask for {wanted}: correct the format and the \
+         size that the element in front of upscale names, or find out why it cuts frames short"
+    )]
+    Short { got: usize, wanted: usize },
     #[error("the frames cannot be handled: {0}")]
     Frames(String),
     #[error("no memory for an enlarged frame: set scale to less")]
@@ -82,9 +87,11 @@ impl Failure {
             )
             | Self::NoMemory => Resource(ResourceError::NoSpaceLeft),
             Self::Upscaler(upscaler::Error::Device(_)) => Resource(ResourceError::Failed),
-            Self::Upscaler(_) | Self::TooLarge(_) | Self::Interlaced | Self::Frames(_) => {
-                Stream(StreamError::Format)
-            }
+            Self::Upscaler(_)
+            | Self::TooLarge(_)
+            | Self::Interlaced
+            | Self::Short { .. }
+            | Self::Frames(_) => Stream(StreamError::Format),
             Self::Panicked => Library(LibraryError::Failed),
             Self::NoThread(_) => Resource(ResourceError::Failed),
         }

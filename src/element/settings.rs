@@ -209,6 +209,7 @@ impl Settings {
             "stats-interval" => assign(&mut self.stats_interval, value),
             "cache-dir" => {
                 let folder = value.get::<Option<String>>().ok().flatten();
+                let folder = folder.filter(|folder| !folder.is_empty());
                 self.cache_dir = folder.unwrap_or_else(default_cache_dir);
             }
             _ => {}
@@ -422,7 +423,7 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecString::builder("cache-dir")
                 .nick("Cache folder")
-                .blurb("Where compiled models are kept")
+                .blurb("Where compiled models, and what was measured once, are kept; empty: the user's cache folder")
                 .default_value(Some(&*default.cache_dir))
                 .flags(ready)
                 .build(),

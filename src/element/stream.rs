@@ -240,8 +240,13 @@ impl Stream {
         let Pending { inbuf, params } = frame.clone();
         self.pending.push_back(frame);
         let Some(params) = params else { return Ok(()) };
-        let input = VideoFrameRef::from_buffer_ref_readable(&inbuf, &negotiated.input)
-            .map_err(|error| Failure::Frames(error.to_string()))?;
+        let (got, wanted) = (inbuf.size(), negotiated.input.size());
+        let input = VideoFrameRef::from_buffer_ref_readable(&inbuf, &negotiated.input).map_err(
+            |error| match got < wanted {
+                true => Failure::Short { got, wanted },
+                false => Failure::Frames(error.to_string()),
+            },
+        )?;
         let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
         Ok(self.upscaler(negotiated, settings)?.submit(&input, &params)?)
     }

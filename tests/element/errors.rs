@@ -62,11 +62,11 @@ fn a_backend_that_cannot_be_had_is_an_error() {
 }
 
 #[test]
-fn a_frame_that_is_too_short_is_an_error() {
+fn a_frame_that_is_too_short_is_an_error_that_tells_the_sizes() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let buffer = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
     assert_eq!(bench.harness.push(buffer), Err(gst::FlowError::Error));
-    bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "handled");
+    bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "of 383 bytes");
 }
 
 #[test]

@@ -90,6 +90,17 @@ fn every_property_keeps_the_value_that_it_is_given() {
 }
 
 #[test]
+fn an_empty_cache_folder_is_the_users_own() {
+    let element = upscale(&Default::default(), "");
+    let default = element.property::<String>("cache-dir");
+    for nothing in [Some(""), None] {
+        element.set_property("cache-dir", "/somewhere");
+        element.set_property("cache-dir", nothing);
+        assert_eq!(element.property::<String>("cache-dir"), default);
+    }
+}
+
+#[test]
 fn late_frames_are_dropped_unless_told_otherwise() {
     assert!(upscale(&Default::default(), "").property::<bool>("qos"));
 }
