@@ -25,6 +25,7 @@ import video
 
 ROOT = Path(__file__).resolve().parents[2]
 LUMA = 0.75  # weight of luma's error beside that of R'G'B'
+EDGES = 0.1  # weight of the error of whole patches, where beside it their inside counts
 
 
 class Phase(NamedTuple):
@@ -36,7 +37,7 @@ class Phase(NamedTuple):
     clean: float  # share of the others that were made small and nothing else
     steady: float  # weight of the difference between frames of a pair
     patch: int  # side of the small patches, pixels
-    border: int  # of them, where the error does not count since the padding shows
+    border: int  # of them, where little counts since the padding shows
     fresh: float = 0.0  # share of the clean ones that are any window halved by the bicubic filter
     tries: int = 1  # places that that of a pair is the most restless of
     calm: float = 0.0  # weight of that difference as a share of the input's
@@ -55,12 +56,16 @@ class Recipe(NamedTuple):
     deepened: int | None = None  # the step at which the network gets twice its body's layers
 
 
+LATE = Phase(11000, 8, 1, 0.8, 0.0, 80, 6, fresh=0.75, tries=6, calm=0.08, decibel=0.01)
 RECIPES = {
     "builtin": Recipe(network.Builtin, False, 36000, 1000, 0.8, [Phase(0, 24, 3, 0.55, 3.0, 48, 0)]),
     "builtin-quality": Recipe(lambda: network.Compact(64, 8, 2), True, 23000, 500, 0.98, [
         Phase(0, 16, 3, 0.55, 3.0, 48, 0),
         Phase(5000, 14, 2, 0.7, 2.0, 56, 6),
-        Phase(11000, 8, 1, 0.8, 0.0, 80, 6, fresh=0.75, tries=6, calm=0.07, decibel=0.01)], deepened=11000),
+        LATE,
+        LATE._replace(step=12500, calm=0.045),
+        LATE._replace(step=17000, calm=0.06),
+        LATE._replace(step=19000, calm=0.1)], deepened=11000),
 }
 
 
@@ -123,20 +128,29 @@ def pair_changes(frames, pairs):
     return (frames[-2 * pairs :: 2] - frames[-2 * pairs + 1 :: 2]).abs().mean((1, 2, 3))
 
 
-def loss_of(small, out, large, phase):
-    """Error, of R'G'B' mostly that of its luma; and unsteadiness."""
-    change = pair_changes(out, phase.stills)
-    share = change / (pair_changes(small, phase.stills) + 1e-3)
-    unsteadiness = (phase.steady * change + phase.calm * share).mean()
-    if phase.border:
-        cut = slice(2 * phase.border, -2 * phase.border)
-        out, large = out[..., cut, cut], large[..., cut, cut]
+def inside(planes, border):
+    """Without the outer `border` pixels."""
+    return planes[..., border:-border, border:-border] if border else planes
+
+
+def picture_error(out, large, phase):
+    """Of R'G'B', mostly that of its luma."""
     error = error_of(out, large, phase)
-    if out.shape[1] == 3:
-        weights = out.new_tensor(scalers.LUMA)[None, :, None, None]
-        out, large = ((planes * weights).sum(1, keepdim=True) for planes in (out, large))
-        error = (1 - LUMA) * error + LUMA * error_of(out, large, phase)
-    return error + unsteadiness
+    if out.shape[1] == 1:
+        return error
+    weights = out.new_tensor(scalers.LUMA)[None, :, None, None]
+    out, large = ((planes * weights).sum(1, keepdim=True) for planes in (out, large))
+    return (1 - LUMA) * error + LUMA * error_of(out, large, phase)
+
+
+def loss_of(small, out, large, phase):
+    """Error and unsteadiness."""
+    inner, target = (inside(planes, 2 * phase.border) for planes in (out, large))
+    change = pair_changes(inner, phase.stills)
+    share = change / (pair_changes(inside(small, phase.border), phase.stills) + 1e-3)
+    unsteadiness = (phase.steady * change + phase.calm * share).mean()
+    edges = EDGES * picture_error(out, large, phase) if phase.border else 0.0
+    return picture_error(inner, target, phase) + edges + unsteadiness
 
 
 def prepared(model, rate):
