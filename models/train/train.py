@@ -65,7 +65,8 @@ RECIPES = {
         LATE,
         LATE._replace(step=12500, calm=0.045),
         LATE._replace(step=17000, calm=0.06),
-        LATE._replace(step=19000, calm=0.1)], deepened=11000),
+        LATE._replace(step=19000, calm=0.1),
+        LATE._replace(step=21000, calm=0.08)], deepened=11000),
 }
 
 
