@@ -15,7 +15,8 @@
 
 CARGO ?= cargo
 
-export INPUT MODEL SCALE PARTS GPL PROVIDERS RUNTIME
+# PROVIDERS is not among them: unset and empty differ, and make hands on by itself what it is given.
+export INPUT MODEL SCALE PARTS GPL RUNTIME
 
 .PHONY: setup setup-openvino build test kernels kernels-check demo bundle bundle-check bench \
 	quality clean

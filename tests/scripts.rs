@@ -35,6 +35,24 @@ fn check_kernels(environment: &[(&str, &str)]) -> Option<Output> {
 }
 
 #[test]
+fn providers_that_make_is_not_given_are_left_to_the_bundle_script() {
+    let show = "show:;@echo \"[$${PROVIDERS-those there are}]\"";
+    for (given, expected) in [
+        (None, "[those there are]"),
+        (Some("PROVIDERS="), "[]"),
+        (Some("PROVIDERS=cuda"), "[cuda]"),
+    ] {
+        let mut make = Command::new("make");
+        make.current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_remove("PROVIDERS")
+            .env_remove("MAKEFLAGS");
+        let output = make.args(["--silent", "--eval", show, "show"]).args(given).output();
+        let output = output.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{output:?}");
+    }
+}
+
+#[test]
 fn a_compiler_whose_hash_is_another_fails_the_check_of_the_kernels() {
     let wheels = tempfile::tempdir().unwrap();
     let name = "nvidia_cuda_nvrtc_cu12-12.0.140-py3-none-manylinux1_x86_64.whl";
