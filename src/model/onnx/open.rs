@@ -36,6 +36,13 @@ use crate::{
 pub fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error> {
     let unsuitable = |why: String| Fault::unsuitable(why).at(path);
     let mut import = import(path, &bytes)?;
+    if let Some(&Some(batch)) = import.graph.input_dims.first()
+        && batch != 1
+    {
+        return Err(unsuitable(format!(
+            "it takes pictures {batch} at a time: export it with a batch of 1, or of any number"
+        )));
+    }
     let settings = Settings::of(path, &import.proto).map_err(unsuitable)?;
     let mut onnx = bytes;
     if let Some(adapters) = adapters(&import, &settings).map_err(unsuitable)? {

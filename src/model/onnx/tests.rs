@@ -77,10 +77,10 @@ fn a_written_graph_reads_back_the_same() {
 #[test]
 fn half_precision_keeps_float_ends_and_float_scales() {
     let layout =
-        Layout { element: Element::F16, batch: Some(2), size: Some((64, 48)), ..Layout::default() };
+        Layout { element: Element::F16, batch: Some(1), size: Some((64, 48)), ..Layout::default() };
     let read = import(Path::new("test.onnx"), &write(&network(3), layout).unwrap()).unwrap();
     assert_eq!(read.ends, [Element::F32; 2]);
-    assert_eq!(read.graph.input_dims, [Some(2), Some(3), Some(48), Some(64)]);
+    assert_eq!(read.graph.input_dims, [Some(1), Some(3), Some(48), Some(64)]);
     assert_eq!(read.graph.constants["body.weight"].element, Element::F16);
     let resize = read.graph.nodes.iter().find(|node| node.op == "Resize").unwrap();
     assert_eq!(read.graph.constants[&resize.inputs[2]].element, Element::F32);
@@ -291,6 +291,17 @@ fn outside_weights_come_from_the_models_own_folder_alone() {
         assert!(try_open("net.data", offset).is_err(), "{offset}");
     }
     assert!(why(try_open("gone", "0")).contains("could not be read"));
+}
+
+#[test]
+fn a_model_that_takes_several_pictures_at_a_time_is_refused_in_words() {
+    for (batch, fits) in [(1, true), (4, false)] {
+        let mut graph = network(3);
+        graph.input_dims[0] = Some(batch);
+        let result = opened(bytes_of(&graph));
+        assert_eq!(result.is_ok(), fits);
+        assert_eq!(why(result).contains("4 at a time: export it with a batch of 1"), !fits);
+    }
 }
 
 #[test]
