@@ -118,6 +118,9 @@ struct State {
     interrupted: bool,
     /// Whether a model was handed over since the last [`Loader::cancel`].
     handed_over: bool,
+    /// The model that was open to begin with, until one is loaded: it serves where one that was
+    /// asked for meanwhile cannot.
+    first: Option<Model>,
 }
 
 #[derive(Default)]
@@ -151,6 +154,9 @@ impl Loader {
         let number = {
             let mut state = lock(&self.shared.state);
             state.loading = true;
+            if let Request::Opened(model) = &request {
+                state.first = Some(model.clone());
+            }
             self.shared.request.fetch_add(1, Ordering::SeqCst) + 1
         };
         let task = Task {
@@ -256,22 +262,24 @@ struct Task {
 }
 
 impl Task {
-    fn run(mut self, source: &dyn EngineSource, request: Request, options: &EngineOptions) {
+    fn run(mut self, source: &dyn EngineSource, mut request: Request, options: &EngineOptions) {
         // Two loads at once would need twice the memory.
         if let Some(previous) = self.previous.take() {
             let _ = previous.join();
         }
-        if self.cancelled() {
-            return;
+        while !self.cancelled() {
+            let (name, is_first) = match &request {
+                Request::Opened(model) => (model.name.clone(), true),
+                Request::Named(name, _) | Request::OnHost(name, _) => (name.clone(), false),
+            };
+            self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
+            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(source, request, options)))
+                .unwrap_or(Err(Failure::Panicked));
+            match self.finish(&name, is_first, loaded) {
+                Some(first) => request = Request::Opened(first),
+                None => return,
+            }
         }
-        let name = match &request {
-            Request::Opened(model) => model.name.clone(),
-            Request::Named(name, _) | Request::OnHost(name, _) => name.clone(),
-        };
-        self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.load(source, request, options)))
-            .unwrap_or(Err(Failure::Panicked));
-        self.finish(&name, loaded);
     }
 
     fn load(
@@ -292,31 +300,40 @@ impl Task {
         Ok(Ready { model, engine: engine? })
     }
 
-    fn finish(&self, name: &str, loaded: Result<Ready, Failure>) {
+    /// Hands over what was loaded, or says why there is nothing; gives the model to load in its
+    /// stead, where there is one.
+    fn finish(&self, name: &str, is_first: bool, loaded: Result<Ready, Failure>) -> Option<Model> {
         match loaded {
             Ok(ready) => {
-                if self.conclude(|state| state.ready = Some(ready)) {
+                let hand_over =
+                    |state: &mut State| (state.ready, state.first) = (Some(ready), None);
+                if self.conclude(hand_over) {
                     self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
-                    return;
+                    return None;
                 }
             }
             Err(failure) if !self.cancelled() => {
-                let severity = {
+                let (others, first) = {
                     let state = lock(&self.shared.state);
                     let others = state.handed_over || state.ready.is_some();
-                    if others { Severity::Warning } else { Severity::Error }
+                    (others, state.first.clone().filter(|_| !others && !is_first))
                 };
+                let goes_on = others || first.is_some();
+                let severity = if goes_on { Severity::Warning } else { Severity::Error };
                 self.post(gst::ProgressType::Error, &format!("Model {name} did not load"));
                 // Before the streaming thread learns of it, so that this is the first error.
                 if let Some(element) = self.element.upgrade() {
                     failure.post(&element, severity);
                 }
-                self.conclude(|_| ());
-                return;
+                if first.is_none() {
+                    self.conclude(|_| ());
+                }
+                return first;
             }
             Err(_) => {}
         }
         self.post(gst::ProgressType::Canceled, &format!("Loading model {name} was cancelled"));
+        None
     }
 
     /// Ends the loading, and says so to those who wait, unless this was cancelled.

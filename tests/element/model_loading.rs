@@ -160,6 +160,31 @@ fn a_swap_that_fails_is_a_warning_and_the_old_model_goes_on() {
 }
 
 #[test]
+fn a_model_that_fails_before_the_first_is_loaded_is_a_warning_and_the_first_serves() {
+    let mut bench = Bench::with_caps("model=slow-x3", &rgb(16, 8));
+    let warning = gst::MessageType::Warning;
+    bench.element.set_property("model", "absent");
+    bench.expect_error(warning, gst::ResourceError::NotFound, "absent");
+    bench.element.set_property("model", "broken");
+    bench.expect_error(warning, gst::LibraryError::Failed, "build a session");
+    bench.fake.open_gate();
+    let frame = bench.frame(0, 0);
+    assert_eq!(bench.push_and_pull(frame).size(), 48 * 24 * 3);
+    assert!(bench.bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+}
+
+#[test]
+fn the_first_model_is_not_tried_again_where_it_fails_too() {
+    let mut bench = Bench::with_caps("model=slow-broken", &rgb(16, 8));
+    bench.element.set_property("model", "absent");
+    bench.expect_error(gst::MessageType::Warning, gst::ResourceError::NotFound, "absent");
+    bench.fake.open_gate();
+    bench.expect_error(gst::MessageType::Error, gst::LibraryError::Failed, "build a session");
+    let frame = bench.frame(0, 0);
+    assert_eq!(bench.harness.push(frame), Err(gst::FlowError::Error));
+}
+
+#[test]
 fn the_last_of_many_swaps_wins() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     for model in ["x3", "slow-x4", "broken", "x5"] {
