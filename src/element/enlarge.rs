@@ -41,7 +41,7 @@ impl Upscale {
         lock(&self.stats).set_engine(model.name, &engine);
         stream.set_engine(engine.infer, engine.regions_exact, engine.tolerant_halo);
         // Its first frame takes longer than those after it.
-        lock(&self.latency).restarted();
+        lock(&self.latency).restart();
         let before = lock(&self.model).replace(model.info.clone());
         // Its factor decides on the size where nothing else does.
         if before.is_none_or(|before| before.factor != model.info.factor) {
@@ -63,24 +63,24 @@ impl Upscale {
     pub(super) fn submit(&self, inbuf: &gst::Buffer) -> Result<(), gst::FlowError> {
         let negotiated = lock(&self.negotiated).clone().ok_or(gst::FlowError::NotNegotiated)?;
         let mut stream = lock(&self.stream);
-        if inbuf.size() == 0 && inbuf.flags().contains(gst::BufferFlags::GAP) {
+        if is_empty_gap(inbuf) {
             stream.submit_gap(inbuf);
             return Ok(());
         }
         if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
             stream.forget();
         }
-        if !stream.has_model() {
-            self.begin(&mut stream).map_err(|why| match why {
-                NoModel::Interrupted => gst::FlowError::Flushing,
-                NoModel::Failed => gst::FlowError::Error,
-            })?;
-        }
+        // Where a change of caps has just ended a passthrough.
+        self.ensure_model(&mut stream)?;
         let settings = || lock(&self.settings).upscaler_settings();
         let params = |number| lock(&self.settings).frame_params(number);
         match stream.submit(&negotiated, settings, params, inbuf) {
             Err(failure) if self.may_leave_gpu(&failure) => {
                 self.leave_gpu(&mut stream, &negotiated, &failure)
+            }
+            Err(failure @ Failure::Short { .. }) if stream.may_skip() => {
+                failure.post(self.obj().upcast_ref(), Severity::Warning);
+                Ok(())
             }
             submitted => submitted.map_err(|failure| self.fail(&mut stream, &failure)),
         }
@@ -118,6 +118,20 @@ impl Upscale {
         self.adopt(stream, ready);
         let settings = || lock(&self.settings).upscaler_settings();
         stream.submit_again(negotiated, settings).map_err(|failure| self.fail(stream, &failure))
+    }
+
+    /// Waits for the model, unless it is there or has a stand-in.
+    ///
+    /// # Errors
+    /// What the sender of the frame is told where there is none; the bus knows why.
+    pub(super) fn ensure_model(&self, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        if stream.has_model() {
+            return Ok(());
+        }
+        self.begin(stream).map_err(|why| match why {
+            NoModel::Interrupted => gst::FlowError::Flushing,
+            NoModel::Failed => gst::FlowError::Error,
+        })
     }
 
     /// Gets the model that the stream goes on with, or something in its stead.
@@ -298,6 +312,11 @@ impl Upscale {
         })?;
         Ok(gap)
     }
+}
+
+/// Whether there is no frame in `buffer`, nor meant to be.
+pub(super) fn is_empty_gap(buffer: &gst::BufferRef) -> bool {
+    buffer.size() == 0 && buffer.flags().contains(gst::BufferFlags::GAP)
 }
 
 /// Gives `to` the planes and strides that `from` says it has, for the same memory.

@@ -17,6 +17,7 @@ use gst_base::{
 use super::{
     allocation::{self, OfferedMeta},
     caps,
+    enlarge::is_empty_gap,
     errors::{Failure, Severity},
     latency::Latency,
     loader::{EngineSource, Loader, OnnxRuntime, Request},
@@ -183,6 +184,7 @@ impl BaseTransformImpl for Upscale {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         self.started.store(false, Ordering::SeqCst);
         self.loader.cancel();
+        self.loader.settle();
         *lock(&self.stream) = Stream::default();
         *lock(&self.model) = None;
         *lock(&self.negotiated) = None;
@@ -235,7 +237,7 @@ impl BaseTransformImpl for Upscale {
         gst::debug!(CATEGORY, imp = self, "from {incaps} to {outcaps}");
         *lock(&self.negotiated) = Some(negotiated);
         lock(&self.stream).caps_changed();
-        lock(&self.latency).restarted();
+        lock(&self.latency).restart();
         self.ask_whether_live();
         self.update_passthrough();
         Ok(())
@@ -348,12 +350,18 @@ impl BaseTransformImpl for Upscale {
             self.drain()?;
         }
         if let Some(ready) = self.loader.poll() {
-            self.drain()?;
+            let drained = self.drain();
+            // It comes but once, whatever becomes of the frames before.
             self.adopt(&mut lock(&self.stream), ready);
+            drained?;
         }
         if self.update_passthrough() {
             // Pools are for the one or the other.
             self.obj().reconfigure_src();
+        }
+        if !self.obj().is_passthrough() && !is_empty_gap(&inbuf) {
+            // Before this frame's size is settled, on which the model's factor may decide.
+            self.ensure_model(&mut lock(&self.stream))?;
         }
         let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
         if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use glib::WeakRef;
@@ -23,6 +24,9 @@ use crate::{
 
 /// The `code` of this element's `progress` messages.
 const PROGRESS_CODE: &str = "load-model";
+
+/// How long a state change waits for a load that it broke off.
+const MOST_SETTLING: Duration = Duration::from_secs(5);
 
 /// Where models and engines come from.
 pub trait EngineSource: Send + Sync {
@@ -189,6 +193,21 @@ impl Loader {
         self.shared.changed.notify_all();
         // An engine can take its time to go: not under the lock.
         drop(old);
+    }
+
+    /// Waits until a cancelled worker has ended, as ONNX Runtime must not be at work when the
+    /// program ends; not for long where what it does cannot be broken off.
+    pub fn settle(&self) {
+        let Some(worker) = lock(&self.worker).take() else { return };
+        // The worker itself can be the one that stops the element.
+        let is_own = worker.thread().id() == thread::current().id();
+        let begun = Instant::now();
+        while !is_own && !worker.is_finished() && begun.elapsed() < MOST_SETTLING {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if !worker.is_finished() {
+            lock(&self.worker).get_or_insert(worker);
+        }
     }
 
     /// While `interrupted`, no one waits.

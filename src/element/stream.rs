@@ -93,6 +93,9 @@ pub(super) enum Next {
     Changed(gst::Buffer, FrameParams),
 }
 
+/// Short frames in a row that do not end the stream.
+const MOST_SKIPPED: u32 = 8;
+
 /// One stream's engine, at work or not, and its frames in flight.
 #[derive(Default)]
 pub(super) struct Stream {
@@ -108,6 +111,8 @@ pub(super) struct Stream {
     pending: VecDeque<Pending>,
     /// The last output, where it may serve again.
     last: Option<gst::Buffer>,
+    /// Frames in a row that were [skipped](Self::may_skip).
+    skipped: u32,
     /// Why frames could not be pushed when no one was there to be told.
     pub failed: Option<gst::FlowError>,
 }
@@ -187,6 +192,17 @@ impl Stream {
         }
     }
 
+    /// Leaves out the frame that could not be taken in, as one that is damaged in a stream that
+    /// goes on; false, and nothing done, where that was so too often in a row.
+    pub fn may_skip(&mut self) -> bool {
+        self.skipped += 1;
+        if self.skipped > MOST_SKIPPED {
+            return false;
+        }
+        self.pending.pop_back();
+        true
+    }
+
     /// Takes in a gap without a frame.
     pub fn submit_gap(&mut self, inbuf: &gst::Buffer) {
         self.pending.push_back(Pending { inbuf: inbuf.clone(), params: None });
@@ -248,6 +264,7 @@ impl Stream {
             },
         )?;
         let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
+        self.skipped = 0;
         Ok(self.upscaler(negotiated, settings)?.submit(&input, &params)?)
     }
 

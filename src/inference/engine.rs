@@ -174,6 +174,33 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// An engine that does not run any more once the load is to be given up.
+pub(super) struct Interruptible<'a> {
+    pub infer: &'a mut dyn Infer,
+    pub progress: &'a Progress<'a>,
+}
+
+impl Infer for Interruptible<'_> {
+    fn info(&self) -> &ModelInfo {
+        self.infer.info()
+    }
+
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        self.infer.run(input, output)
+    }
+
+    fn shape_grid(&self) -> u32 {
+        self.infer.shape_grid()
+    }
+
+    fn identity(&self) -> &str {
+        self.infer.identity()
+    }
+}
+
 /// Width and height of a picture that the model takes, with sides near `side`.
 pub(super) fn probe_size(info: &ModelInfo, side: u32) -> (usize, usize) {
     let side = side.max(info.min_side).max(1).next_multiple_of(info.align.max(1));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AnyEngine, Backend, Engine, EngineOptions, Error, Monitor, Precision, chain,
     chain::{Chosen, Providers},
-    engine::Progress,
+    engine::{Interruptible, Progress},
     gpu, regions_are_exact,
     selection::Candidate,
     tolerant_halo,
@@ -111,6 +111,7 @@ impl Providers for ThisMachine<'_> {
         let (regions_exact, tolerant_halo) = match self.model.info.halo {
             Some(halo) => {
                 let folder = &self.options.cache_dir;
+                let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
                 self.progress.step(97, "proving that regions equal the whole")?;
                 let exact = regions_are_exact(&mut engine, halo, folder)?;
                 self.progress.step(98, "measuring how far around a place it looks")?;

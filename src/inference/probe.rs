@@ -137,7 +137,11 @@ fn on_grid(rect: Rect, grid: u32, least: u32, width: u32, height: u32) -> Rect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{frame::Channels, model::ModelInfo};
+    use crate::{
+        frame::Channels,
+        inference::engine::{Interruptible, Progress},
+        model::ModelInfo,
+    };
 
     /// Doubles the mean of the three samples around each column (zero outside), and is inexact
     /// on pictures narrower than `inexact_below`.
@@ -202,6 +206,30 @@ mod tests {
     #[test]
     fn an_engine_that_rounds_by_shape_is_found_out() {
         assert!(!regions_prove_exact(&mut Blur::new(40), 1).unwrap());
+    }
+
+    /// Gives up after the third run.
+    struct GivesUp(std::sync::Mutex<u32>);
+
+    impl crate::inference::Monitor for GivesUp {
+        fn progress(&self, _percent: u32, _what: &str) {}
+
+        fn cancelled(&self) -> bool {
+            let mut asked = self.0.lock().unwrap();
+            *asked += 1;
+            *asked > 3
+        }
+    }
+
+    #[test]
+    fn a_proof_that_is_given_up_stops_and_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut blur, monitor) = (Blur::new(0), GivesUp(0.into()));
+        let progress = Progress::new(&monitor);
+        let mut interruptible = Interruptible { infer: &mut blur, progress: &progress };
+        let answer = regions_are_exact(&mut interruptible, 1, folder.path());
+        assert!(matches!(answer, Err(Error::Cancelled)));
+        assert_eq!((blur.runs, folder.path().read_dir().unwrap().count()), (3, 0));
     }
 
     #[test]

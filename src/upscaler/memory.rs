@@ -25,9 +25,16 @@ pub fn pixels_within(bytes: u64, info: &ModelInfo) -> u64 {
 pub fn free() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    let available = system.available_memory();
-    match system.cgroup_limits() {
-        Some(limits) if limits.total_memory > 0 => available.min(limits.free_memory),
+    left(system.available_memory(), system.cgroup_limits())
+}
+
+/// What is left of `available` under the `limits` of a control group. Files that it caches make
+/// room when memory is wanted, so only what its processes hold counts.
+fn left(available: u64, limits: Option<sysinfo::CGroupLimits>) -> u64 {
+    match limits {
+        Some(limits) if limits.total_memory > 0 => {
+            available.min(limits.total_memory.saturating_sub(limits.rss))
+        }
         _ => available,
     }
 }
@@ -41,6 +48,19 @@ mod tests {
         let automatic = allowance(None);
         assert!(automatic > 1 << 20, "{automatic}");
         assert!(automatic < free(), "{automatic}");
+    }
+
+    #[test]
+    fn files_that_a_control_group_caches_count_as_free() {
+        let limits = sysinfo::CGroupLimits {
+            total_memory: 8 << 30,
+            free_memory: 0,
+            free_swap: 0,
+            rss: 1 << 30,
+        };
+        assert_eq!(left(20 << 30, Some(limits.clone())), 7 << 30);
+        assert_eq!(left(2 << 30, Some(limits)), 2 << 30);
+        assert_eq!(left(20 << 30, None), 20 << 30);
     }
 
     #[test]

@@ -62,10 +62,27 @@ fn a_backend_that_cannot_be_had_is_an_error() {
 }
 
 #[test]
-fn a_frame_that_is_too_short_is_an_error_that_tells_the_sizes() {
+fn a_frame_that_is_too_short_is_left_out_with_a_warning_that_tells_the_sizes() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
-    let buffer = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
-    assert_eq!(bench.harness.push(buffer), Err(gst::FlowError::Error));
+    for number in 0..20 {
+        let short = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
+        assert_eq!(bench.harness.push(short), Ok(gst::FlowSuccess::Ok));
+        bench.expect_error(gst::MessageType::Warning, gst::StreamError::Format, "of 383 bytes");
+        let frame = bench.frame(number, number as u8);
+        let time = frame.pts();
+        assert_eq!(bench.push_and_pull(frame).pts(), time);
+    }
+}
+
+#[test]
+fn nothing_but_frames_that_are_too_short_is_an_error() {
+    let mut bench = Bench::with_caps("", &rgb(16, 8));
+    let mut pushed = Ok(gst::FlowSuccess::Ok);
+    for _ in 0..20 {
+        let short = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
+        pushed = pushed.and_then(|_| bench.harness.push(short));
+    }
+    assert_eq!(pushed, Err(gst::FlowError::Error));
     bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "of 383 bytes");
 }
 

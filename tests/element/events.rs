@@ -28,7 +28,7 @@ fn a_live_pipeline_is_told_how_long_a_frame_takes() {
     bench.harness.set_live(true);
     bench.harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
     assert_eq!(bench.harness.query_latency(), Some(gst::ClockTime::from_mseconds(7)));
-    for number in 0..2 {
+    for number in 0..3 {
         let frame = bench.frame(number, 0);
         bench.push_and_pull(frame);
     }

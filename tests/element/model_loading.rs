@@ -98,6 +98,7 @@ fn no_thread_and_no_engine_outlives_the_element() {
     element.set_state(gst::State::Paused).unwrap();
     eventually("the load begins", || fake.loads.load(Ordering::SeqCst) == 1);
     element.set_state(gst::State::Null).unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&fake), 2, "the element's and this one");
     drop(element);
     eventually("no worker is left", || std::sync::Arc::strong_count(&fake) == 1);
     assert_eq!(fake.engines.load(Ordering::SeqCst), 0);
@@ -125,6 +126,38 @@ fn a_model_swapped_in_while_playing_takes_over_between_frames() {
     let stats = bench.element.property::<gst::Structure>("stats");
     assert_eq!(stats.get::<&str>("model"), Ok("slow-x3"));
     eventually("the old engine is gone", || bench.fake.engines.load(Ordering::SeqCst) == 1);
+}
+
+#[test]
+fn a_model_set_before_the_first_frame_decides_on_its_size() {
+    let mut bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
+    bench.element.set_property("model", "slow-x3");
+    bench.fake.open_gate();
+    let frame = bench.frame(0, 0);
+    assert_eq!(bench.push_and_pull(frame).size(), 48 * 24 * 3);
+}
+
+#[test]
+fn a_model_that_comes_while_a_flush_drops_the_frames_before_is_not_lost() {
+    let mut bench = Bench::with_caps("pipeline-depth=1", &rgb(16, 8));
+    bench.harness.push(bench.frame(0, 0)).unwrap();
+    bench.element.set_property("model", "x3");
+    let loaded = |bench: &Bench| {
+        let message = bench.next_message(gst::MessageType::Progress).unwrap();
+        progress(&message) == (ProgressType::Complete, "Model x3 is loaded".into())
+    };
+    while !loaded(&bench) {}
+    let pad = bench.element.static_pad("src").unwrap();
+    let probe = pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        info.flow_res = Err(gst::FlowError::Flushing);
+        drop(info.data.take());
+        gst::PadProbeReturn::Handled
+    });
+    assert_eq!(bench.harness.push(bench.frame(1, 0)), Err(gst::FlowError::Flushing));
+    pad.remove_probe(probe.unwrap());
+    bench.harness.push(bench.frame(2, 0)).unwrap();
+    bench.harness.push(bench.frame(3, 0)).unwrap();
+    assert_eq!(bench.harness.pull().unwrap().size(), 48 * 24 * 3);
 }
 
 #[test]

@@ -30,7 +30,7 @@ use self::{
 use super::{
     Backend, EngineOptions, Error, Infer as _, InferOnDevice, Library, Precision, Samples,
     cache as answers,
-    engine::{Engine, Progress, probe_size},
+    engine::{Engine, Interruptible, Progress, probe_size},
     picture,
     selection::Candidate,
 };
@@ -73,6 +73,7 @@ pub(super) fn load(
     let exact = match model.info.halo {
         Some(halo) => {
             let mut engine = OnHost::new(&mut engine, device);
+            let mut engine = Interruptible { infer: &mut engine, progress };
             match super::regions_are_exact(&mut engine, halo, &options.cache_dir) {
                 // No room for the proof is no reason to do without the GPU.
                 Err(Error::OutOfMemory) => false,
