@@ -258,6 +258,161 @@ fn two_runs_to_one_output_do_not_meet() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
 }
 
+/// What elements make, given by `description`, as a file.
+fn made(path: &Path, description: &str) -> PathBuf {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(&format!("{description} ! filesink name=file")).unwrap();
+    let bin = pipeline.downcast::<gst::Pipeline>().unwrap();
+    bin.by_name("file").unwrap().set_property("location", path);
+    run(&bin);
+    path.into()
+}
+
+/// To the end of the stream.
+fn run(pipeline: &gst::Pipeline) {
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &wanted);
+    let end = end.unwrap();
+    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+/// How many frames a file decodes to, and the last one's caps.
+fn decoded(path: &Path) -> (usize, String) {
+    let description = "filesrc name=file ! decodebin ! fakesink name=out signal-handoffs=true";
+    let pipeline = gst::parse::launch(description).unwrap();
+    let bin = pipeline.downcast::<gst::Pipeline>().unwrap();
+    bin.by_name("file").unwrap().set_property("location", path);
+    let found = Arc::new(Mutex::new((0, String::new())));
+    let into = found.clone();
+    bin.by_name("out").unwrap().connect("handoff", false, move |values| {
+        let caps = values[2].get::<gst::Pad>().unwrap().current_caps().unwrap();
+        let mut found = into.lock().unwrap();
+        *found = (found.0 + 1, caps.to_string());
+        None
+    });
+    run(&bin);
+    found.lock().unwrap().clone()
+}
+
+#[test]
+fn constant_quality_is_not_bounded_by_a_bit_rate_and_all_frames_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = "videotestsrc pattern=snow num-buffers=12 ! video/x-raw,format=I420,width=640,height=480 \
+                 ! avenc_ffv1 ! matroskamux";
+    let input = made(&folder.path().join("in.mkv"), noise);
+    for (name, least) in [("out.mkv", 1_000_000), ("out.webm", 1_000_000)] {
+        let output = folder.path().join(name);
+        let done = command(&input, &output, &["--width", "640"]).output().unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        let bytes = fs::metadata(&output).unwrap().len();
+        assert!(bytes > least, "{name}: {bytes} bytes");
+        assert_eq!(decoded(&output).0, 12, "{name}");
+    }
+}
+
+#[test]
+fn lossless_video_keeps_its_colours_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = "videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=64,height=48 ! pngenc";
+    let input = made(&folder.path().join("in.png"), picture);
+    let output = folder.path().join("out.mkv");
+    let done = command(&input, &output, &["--codec", "ffv1"]).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let (frames, caps) = decoded(&output);
+    assert!(frames == 1 && caps.contains("format=(string)BGR"), "{frames}: {caps}");
+}
+
+#[test]
+fn video_of_a_phone_held_upright_stands_upright() {
+    let folder = tempfile::tempdir().unwrap();
+    let lying = "videotestsrc num-buffers=5 ! video/x-raw,width=96,height=64 ! x264enc \
+                 ! mp4mux";
+    let input = made(&folder.path().join("in.mp4"), lying);
+    // The track's matrix (ISO/IEC 14496-12, 8.3.2): a quarter turn.
+    let mut bytes = fs::read(&input).unwrap();
+    let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
+    let matrix = header + if bytes[header + 4] == 1 { 56 } else { 44 };
+    let turned: [i32; 9] = [0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30];
+    for (at, number) in turned.iter().enumerate() {
+        bytes[matrix + 4 * at..][..4].copy_from_slice(&number.to_be_bytes());
+    }
+    fs::write(&input, bytes).unwrap();
+    let output = folder.path().join("out.mkv");
+    let done = command(&input, &output, &["--scale", "2"]).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let (frames, caps) = decoded(&output);
+    assert!(caps.contains("width=(int)128, height=(int)192"), "{caps}");
+    assert_eq!(frames, 5);
+}
+
+#[test]
+fn subtitles_in_subrip_go_from_matroska_to_matroska() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("in.srt");
+    fs::write(&text, "1\n00:00:00,100 --> 00:00:00,900\nwords\n\n").unwrap();
+    let both = format!(
+        "filesrc location={} ! subparse ! text/x-raw,format=utf8 ! matroskamux name=mux \
+         videotestsrc num-buffers=30 ! video/x-raw,width=64,height=48 ! x264enc ! mux. mux.",
+        text.display()
+    );
+    let input = made(&folder.path().join("in.mkv"), &both);
+    assert_eq!(streams(&input).0, ["text/x-raw", "video/x-h264"]);
+    let output = folder.path().join("out.mkv");
+    let done = command(&input, &output, &[]).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(streams(&output).0, ["text/x-raw", "video/x-h264"], "{}", said(&done));
+    let bytes = fs::read(&output).unwrap();
+    assert!(bytes.windows(5).any(|part| part == b"words"));
+}
+
+#[test]
+fn an_input_that_was_cut_is_told_and_its_rest_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "videotestsrc num-buffers=150 ! video/x-raw,width=64,height=48,framerate=30/1 \
+                ! x264enc ! matroskamux";
+    let input = made(&folder.path().join("in.mkv"), long);
+    let output = folder.path().join("out.mkv");
+    let done = command(&input, &output, &[]).output().unwrap();
+    assert_eq!((done.status.code(), said(&done).contains("damaged")), (Some(0), false));
+
+    let whole = fs::read(&input).unwrap();
+    fs::write(&input, &whole[..whole.len() / 2]).unwrap();
+    let done = command(&input, &output, &["--force"]).output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+    assert!(said(&done).contains("says that it lasts 5.0 s"), "{}", said(&done));
+    let frames = decoded(&output).0;
+    assert!((20..130).contains(&frames), "{frames} frames");
+}
+
+#[test]
+fn models_are_not_converted_over_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let convert = |from: &Path, to: &Path, more: &[&str]| {
+        let mut job = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+        job.args(["models", "convert"]).args([from, to]).args(more).output().unwrap()
+    };
+    let (builtin, first, second) = (Path::new("builtin"), file("a.onnx"), file("b.onnx"));
+    assert!(convert(builtin, &first, &[]).status.success());
+    let before = fs::read(&first).unwrap();
+    fs::write(file("c.toml"), "range = 255").unwrap();
+    for (from, to, more, wanted) in [
+        (&*first, &*first, &["--force"][..], "both model and output"),
+        (builtin, &first, &[], "--force"),
+        (builtin, &second, &["--size", "63x48"], "multiples of 2"),
+        (builtin, &file("c.onnx"), &[], "c.toml"),
+    ] {
+        let done = convert(from, to, more);
+        assert_eq!(done.status.code(), Some(1), "{wanted}");
+        assert!(said(&done).contains(wanted), "{}", said(&done));
+    }
+    assert!(fs::read(&first).unwrap() == before && !second.exists());
+    assert!(convert(builtin, &first, &["--force", "--half"]).status.success());
+    assert!(fs::read(&first).unwrap().len() < before.len());
+}
+
 #[test]
 fn an_output_that_is_a_folder_or_in_none_is_told_before_the_work() {
     let folder = tempfile::tempdir().unwrap();

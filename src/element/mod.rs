@@ -34,7 +34,7 @@
 //! In a player:
 //!
 //! ```sh
-//! gst-play-1.0 --videofilter=upscale in.mkv
+//! gst-launch-1.0 playbin uri=file:///path/in.mkv video-filter=upscale
 //! ```
 //!
 //! ## Manners

@@ -24,6 +24,11 @@ pub enum Error {
     Kept { path: PathBuf, why: io::ErrorKind, kept: PathBuf },
 }
 
+/// Whether both are one and the same file, by whatever names.
+pub fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// Whether `output` can be a file: before any work is done for it.
 ///
 /// # Errors

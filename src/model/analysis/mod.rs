@@ -97,7 +97,7 @@ pub(crate) fn analyze(graph: &Graph) -> Result<Analysis, String> {
         halo,
         align: unsigned(first.align)?,
         min_side: unsigned(
-            first.min_side.max(1).saturating_add(first.align - 1) / first.align * first.align,
+            min_side(&first, &second).saturating_add(first.align - 1) / first.align * first.align,
         )?,
         fixed_size,
         batch: many,
@@ -106,6 +106,13 @@ pub(crate) fn analyze(graph: &Graph) -> Result<Analysis, String> {
         peak_floats_per_pixel: cost::peak_floats(&first) / pixels,
     };
     Ok(Analysis { info, missing })
+}
+
+/// The least side that the graph can take. What it needs does not depend on the size that is
+/// tried; a length that is the same at any size (four rows from the end) only looks like a need.
+fn min_side(first: &Probe<'_>, second: &Probe<'_>) -> i64 {
+    let both = first.needs.iter().zip(&second.needs).filter(|(a, b)| a == b);
+    both.fold(1, |least, ((_, side), _)| least.max(*side))
 }
 
 fn out_side(probe: &Probe<'_>, axis: usize) -> i64 {

@@ -24,7 +24,8 @@ pub(super) struct Probe<'a> {
     pub reaches: Vec<Option<Reaches>>,
     /// Sides must be multiples of this for every scale in the graph to come out whole.
     pub align: i64,
-    pub min_side: i64,
+    /// The side that each node needs, by direction.
+    pub needs: Vec<(Axis, i64)>,
     /// Multiply-adds of the whole run.
     pub macs: f64,
     /// length − scale · side of every spatial dimension: the same at each size where positions
@@ -64,7 +65,7 @@ impl<'a> Probe<'a> {
             values,
             reaches: Vec::with_capacity(graph.nodes.len()),
             align: 1,
-            min_side: 1,
+            needs: Vec::new(),
             macs: 0.0,
             offsets: Vec::new(),
         };
@@ -138,7 +139,7 @@ impl<'a> Probe<'a> {
     /// A dimension that now is `len` must be at least `least`: how long must the side be?
     fn need(&mut self, axis: Axis, scale: Ratio, len: i64, least: i64) {
         let slack = (len - least).saturating_mul(scale.den).div_euclid(scale.num);
-        self.min_side = self.min_side.max(self.size[axis as usize].saturating_sub(slack));
+        self.needs.push((axis, self.size[axis as usize].saturating_sub(slack)));
     }
 
     pub fn output(&self) -> Option<&Value> {

@@ -165,6 +165,19 @@ fn cropping_networks_tell_what_is_missing() {
 }
 
 #[test]
+fn what_is_cut_from_the_pictures_end_does_not_ask_for_large_pictures() {
+    // Rolled by four rows, as networks of shifted windows are.
+    let mut graph = Graph::new(3);
+    let last = graph.slice("input", 2, -4, i64::MAX);
+    let rest = graph.slice("input", 2, 0, -4);
+    let rolled = graph.concat(&[&last, &rest], 2);
+    let x = graph.resize_nearest(&rolled, [2.0; 2]);
+    let info = finish(graph, &x).info;
+    assert!(info.factor == 2 && info.min_side <= 16, "{info:?}");
+    assert_eq!(info.halo, None, "rows come from the other end");
+}
+
+#[test]
 fn what_looks_at_the_whole_picture_has_no_halo() {
     let mut graph = Graph::new(3);
     let mean = graph.push("GlobalAveragePool", &["input"], []);

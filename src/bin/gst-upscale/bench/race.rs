@@ -29,7 +29,8 @@ pub fn race<const N: usize>(
     mut contenders: [&mut dyn Contender; N],
     seconds: f64,
 ) -> Result<[f64; N], Box<dyn Error>> {
-    let seconds = seconds.clamp(0.0, 3600.0);
+    // Also not a number.
+    let seconds = if seconds > 0.0 { seconds.min(3600.0) } else { 0.0 };
     let turn = Duration::from_secs_f64(seconds / f64::from(TURNS));
     // The first frames set things up.
     for contender in &mut contenders {

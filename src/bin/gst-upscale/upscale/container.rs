@@ -25,6 +25,11 @@ pub struct Container {
     pub audio_encoders: &'static [&'static str],
 }
 
+/// What avenc_ffv1 takes.
+const FFV1_FORMATS: &str = "I420,Y42B,Y41B,Y444,A420,BGRx,BGRA,GRAY8,GRAY16_LE,I420_10LE,\
+     I422_10LE,Y444_10LE,A420_10LE,A422_10LE,A444_10LE,GBR_10LE,GBRA_10LE,I420_12LE,I422_12LE,\
+     Y444_12LE,GBR_12LE,GBRA_12LE";
+
 const CONTAINERS: &[Container] = &[
     Container {
         extensions: &["mp4", "m4v"],
@@ -96,19 +101,24 @@ impl Codec {
                 "video/x-raw,format=I420 ! openh264enc complexity=high rate-control=quality \
                  bitrate=200000000 qp-min={quality} qp-max={quality} ! h264parse"
             ),
+            // Its `bitrate` would bound constant quality too.
             Self::H264 => format!(
-                "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} speed-preset=fast \
-                 ! h264parse"
+                "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} \
+                 vbv-buf-capacity=0 speed-preset=fast ! h264parse"
             ),
             Self::H265 => format!(
                 "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc speed-preset=fast \
                  option-string=crf={quality} ! h265parse"
             ),
+            // A bit rate of 0 is a low one, and of the frames that it looks ahead at, vp9enc of
+            // GStreamer 1.22 loses some at the end.
             Self::Vp9 => format!(
                 "video/x-raw,format=(string){{I420,I420_10LE}} ! vp9enc end-usage=cq \
-                 cq-level={quality} target-bitrate=0 deadline=1 cpu-used=2 row-mt=true threads=8"
+                 cq-level={quality} target-bitrate=200000000 lag-in-frames=0 deadline=1 \
+                 cpu-used=2 row-mt=true threads=8"
             ),
-            Self::Ffv1 => "avenc_ffv1".into(),
+            // Asked for any, videoconvert makes 4:2:0 of R'G'B'.
+            Self::Ffv1 => format!("video/x-raw,format=(string){{{FFV1_FORMATS}}} ! avenc_ffv1"),
         }
     }
 

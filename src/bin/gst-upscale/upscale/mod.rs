@@ -7,11 +7,7 @@ mod properties;
 mod signals;
 mod streams;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use container::{Codec, Container};
 use pipeline::{Outcome, Pipeline};
@@ -33,10 +29,10 @@ pub struct Arguments {
     #[arg(short, long)]
     force: bool,
     /// Width of the result in pixels; the height follows.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32768))]
+    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
     width: Option<i32>,
     /// Height of the result in pixels; the width follows.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32768))]
+    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
     height: Option<i32>,
     /// How the video is encoded; the default goes by OUTPUT's extension.
     #[arg(long, value_enum)]
@@ -82,7 +78,7 @@ pub enum Error {
 const INTERRUPTED: u8 = 130;
 
 /// Enlarges a video. Failure leaves no file; Ctrl-C one that ends where it was pressed, with
-/// `.part` in its name.
+/// `.part` in its name; an input that ends too early all that it had, and an exit code of 1.
 ///
 /// # Errors
 /// See [`Error`].
@@ -108,6 +104,17 @@ pub fn upscale(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Er
                 _ => Ok(ExitCode::SUCCESS),
             }
         }
+        Outcome::Short { frames, end, duration } => {
+            part.finish(arguments.force)?;
+            let (input, output) = (input.display(), output.display());
+            warn!(
+                "{input} says that it lasts {:.1} s, but ends at {:.1} s: it may be cut or damaged; \
+                 what there was lies in {output}: {frames}",
+                duration.as_secs_f64(),
+                end.as_secs_f64(),
+            );
+            Ok(ExitCode::FAILURE)
+        }
         Outcome::Stopped(frames) => {
             let kept = part.keep()?;
             // Ctrl-C ends what reads standard output too.
@@ -120,11 +127,10 @@ pub fn upscale(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Er
 
 fn check_paths(arguments: &Arguments) -> Result<(), Error> {
     let Arguments { input, output, force, .. } = arguments;
-    let same = |a: &Path, b: &Path| matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b);
     if !input.is_file() {
         return Err(Error::NoInput(input.clone()));
     }
-    if same(input, output) {
+    if part_file::is_same(input, output) {
         return Err(Error::SameFile(output.clone()));
     }
     part_file::check(output)?;

@@ -13,7 +13,7 @@ use super::{
     container::{Codec, Container},
     progress::{Frames, Progress},
     signals::{Press, Signals},
-    streams::{Streams, Watch, decoded, make, source},
+    streams::{Streams, Watch, are_subtitles, decoded, make, source},
 };
 use gst::{MessageView, prelude::*};
 
@@ -21,6 +21,12 @@ use gst::{MessageView, prelude::*};
 #[derive(Debug)]
 pub enum Outcome {
     Complete(Frames),
+    /// The input ended long before its own word for that.
+    Short {
+        frames: Frames,
+        end: Duration,
+        duration: Duration,
+    },
     /// By Ctrl-C; the file is sound as far as it goes.
     Stopped(Frames),
     /// By Ctrl-C before there was anything to keep, or pressed again.
@@ -28,8 +34,8 @@ pub enum Outcome {
 }
 
 /// ```text
-/// filesrc ! parsebin ! multiqueue ! decodebin ! deinterlace ! upscale ! encoder ! muxer ! fdsink
-///                                 ! (sound and subtitles)                       !
+/// filesrc ! parsebin ! multiqueue ! decodebin ! deinterlace ! videoflip ! upscale ! encoder ! muxer ! fdsink
+///                                 ! (sound and subtitles)                                   !
 /// ```
 pub struct Pipeline {
     pipeline: gst::Pipeline,
@@ -37,6 +43,9 @@ pub struct Pipeline {
     watch: Arc<Watch>,
     signals: Signals,
 }
+
+/// By how much the input's word for its duration may be wrong.
+const MOST_MISSING: Duration = Duration::from_secs(1);
 
 /// Compressed data held back for one stream while another has none, in bytes.
 const QUEUE_BYTES: u32 = 1 << 28;
@@ -76,6 +85,11 @@ impl Pipeline {
             audio_encoders: container.audio_encoders,
             watch: watch.clone(),
         };
+        // Not taken apart any further.
+        parser.connect("autoplug-continue", false, |values| {
+            let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
+            Some((!caps.is_some_and(|caps| are_subtitles(&caps))).to_value())
+        });
         parser.connect_pad_added(move |parser, pad| {
             if let Err(error) = streams.join(pad) {
                 gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
@@ -120,10 +134,13 @@ impl Pipeline {
                     progress.update(frames, self.position(), self.duration());
                     let frames = progress.finish();
                     let stopped = self.watch.stop.load(Ordering::Relaxed);
-                    return Ok(if stopped {
-                        Outcome::Stopped(frames)
-                    } else {
-                        Outcome::Complete(frames)
+                    let end = Duration::from_nanos(self.watch.end.load(Ordering::Relaxed));
+                    return Ok(match self.duration() {
+                        _ if stopped => Outcome::Stopped(frames),
+                        Some(duration) if end + MOST_MISSING < duration => {
+                            Outcome::Short { frames, end, duration }
+                        }
+                        _ => Outcome::Complete(frames),
                     });
                 }
                 MessageView::Error(error) => {
@@ -175,7 +192,8 @@ fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst:
     // Decoding, enlarging and encoding each on a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let description = format!(
-        "deinterlace ! videoconvert ! {queue} ! upscale name=upscale ! video/x-raw,{size} \
+        "deinterlace ! videoconvert ! videoflip video-direction=auto ! videoconvert ! {queue} \
+         ! upscale name=upscale ! video/x-raw,{size} \
          ! {queue} ! videoconvert ! {}",
         codec.description(arguments.quality)
     );

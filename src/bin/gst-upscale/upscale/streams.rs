@@ -19,6 +19,8 @@ pub struct Watch {
     pub frames: AtomicU64,
     /// Timestamp of the last of them, in nanoseconds.
     pub position: AtomicU64,
+    /// Where the stream that came furthest ends so far, in nanoseconds.
+    pub end: AtomicU64,
     /// Where the input's video comes out: knows its duration.
     pub source: OnceLock<gst::Pad>,
 }
@@ -35,6 +37,7 @@ impl Watch {
             if let Some(time) = time(info) {
                 watch.position.store(time, Ordering::Relaxed);
             }
+            watch.note_end(pad, info);
             watch.frames.fetch_add(1, Ordering::Relaxed);
             gst::PadProbeReturn::Ok
         });
@@ -48,9 +51,37 @@ impl Watch {
             if watch.stop.load(Ordering::Relaxed) && time(info).is_none_or(|time| time > position) {
                 return end(pad, info);
             }
+            watch.note_end(pad, info);
             gst::PadProbeReturn::Ok
         });
     }
+
+    fn note_end(&self, pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) {
+        if let Some(time) = end_time(pad, info) {
+            self.end.fetch_max(time, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where the buffer ends, in nanoseconds from where the input begins.
+fn end_time(pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) -> Option<u64> {
+    let buffer = info.buffer()?;
+    let end = buffer.pts()? + buffer.duration().unwrap_or_default();
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    // A buffer may reach beyond the segment's end.
+    let end = segment.stop().map_or(end, |stop| end.min(stop));
+    segment.to_running_time(end).map(gst::ClockTime::nseconds)
+}
+
+/// Whether these are subtitles, which are copied as they are.
+pub fn are_subtitles(caps: &gst::Caps) -> bool {
+    let name = |media: &gst::StructureRef| {
+        let name = media.name().as_str();
+        name.starts_with("application/x-subtitle")
+            || ["application/x-ass", "application/x-ssa"].contains(&name)
+    };
+    caps.iter().any(name)
 }
 
 /// The timestamp of the buffer in nanoseconds.
@@ -88,14 +119,29 @@ impl Streams {
         match media.split('/').next() {
             Some("video" | "image") => self.join_video(pad),
             Some("audio") => self.join_audio(pad, &caps),
-            _ => match self.place(&caps) {
-                Some(place) => self.copy(pad, None, &place),
-                None => {
-                    warn!("left out a stream of {media}: the output cannot hold it");
-                    Ok(())
-                }
-            },
+            _ => self.join_text(pad, &caps, &media),
         }
+    }
+
+    fn join_text(&self, pad: &gst::Pad, caps: &gst::Caps, media: &str) -> Result<(), Error> {
+        // A demuxer's word for what it has no name for.
+        if media != "application/x-subtitle-unknown" {
+            if let Some(place) = self.place(caps) {
+                return self.copy(pad, None, &place);
+            }
+            // SubRip's few tags are those of Pango's markup.
+            let plain = gst::Caps::builder("text/x-raw").field("format", "utf8").build();
+            if media == "text/x-raw"
+                && let Some(place) = self.place(&plain)
+                && let Ok(renamed) = make("capssetter")
+            {
+                renamed.set_property("caps", &plain);
+                renamed.set_property("replace", true);
+                return self.copy(pad, Some(renamed), &place);
+            }
+        }
+        warn!("left out a stream of {media}: the output cannot hold it");
+        Ok(())
     }
 
     fn join_video(&self, pad: &gst::Pad) -> Result<(), Error> {
