@@ -11,6 +11,9 @@ bundle=/opt/elsewhere
 for output in large.mp4 large.mkv large.webm; do
     "$bundle/gst-upscale" upscale clip.webm "$output" --threads 2
 done
+# Sound that nothing here decodes is copied.
+"$bundle/gst-upscale" upscale large.mp4 again.mkv --threads 2 --blend 0
+"$bundle/gst-launch-1.0" -q filesrc location=again.mkv ! matroskademux ! audio/mpeg ! fakesink
 "$bundle/gst-inspect-1.0" upscale >/dev/null
 "$bundle/gst-launch-1.0" -q filesrc location=large.mkv ! matroskademux ! h264parse ! openh264dec \
     ! video/x-raw,width=128,height=96 ! fakesink

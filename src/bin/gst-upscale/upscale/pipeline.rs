@@ -13,7 +13,7 @@ use super::{
     container::{Codec, Container},
     progress::{Frames, Progress},
     signals::{Press, Signals},
-    streams::{Streams, Watch, are_subtitles, decoded, make, source},
+    streams::{Streams, Watch, decoded, is_parsed, make, source},
 };
 use gst::{MessageView, prelude::*};
 
@@ -85,10 +85,10 @@ impl Pipeline {
             audio_encoders: container.audio_encoders,
             watch: watch.clone(),
         };
-        // Not taken apart any further.
+        // The rest is parsed until there is a decoder.
         parser.connect("autoplug-continue", false, |values| {
             let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-            Some((!caps.is_some_and(|caps| are_subtitles(&caps))).to_value())
+            Some((!caps.is_some_and(|caps| is_parsed(&caps))).to_value())
         });
         parser.connect_pad_added(move |parser, pad| {
             if let Err(error) = streams.join(pad) {

@@ -74,14 +74,16 @@ fn end_time(pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) -> Option<u64> {
     segment.to_running_time(end).map(gst::ClockTime::nseconds)
 }
 
-/// Whether these are subtitles, which are copied as they are.
-pub fn are_subtitles(caps: &gst::Caps) -> bool {
-    let name = |media: &gst::StructureRef| {
+/// Whether a stream is to be taken as it is: subtitles, which would lose their style, and sound in
+/// whole frames, which parsebin drops where no decoder for it is installed.
+pub fn is_parsed(caps: &gst::Caps) -> bool {
+    let is_set = |media: &gst::StructureRef, field: &str| media.get(field) == Ok(true);
+    caps.iter().any(|media| {
         let name = media.name().as_str();
         name.starts_with("application/x-subtitle")
             || ["application/x-ass", "application/x-ssa"].contains(&name)
-    };
-    caps.iter().any(name)
+            || (name.starts_with("audio/") && (is_set(media, "framed") || is_set(media, "parsed")))
+    })
 }
 
 /// The timestamp of the buffer in nanoseconds.
