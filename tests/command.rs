@@ -387,6 +387,28 @@ fn an_input_that_was_cut_is_told_and_its_rest_is_there() {
 }
 
 #[test]
+fn a_broadcast_that_changes_its_aspect_keeps_its_first_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut both = Vec::new();
+    for aspect in ["16/15", "64/45"] {
+        let part = format!(
+            "videotestsrc num-buffers=20 ! video/x-raw,width=64,height=48,pixel-aspect-ratio={aspect} \
+             ! x264enc key-int-max=5 bframes=0 ! mpegtsmux"
+        );
+        both.extend(fs::read(made(&folder.path().join("part.ts"), &part)).unwrap());
+    }
+    let input = folder.path().join("in.ts");
+    fs::write(&input, both).unwrap();
+    let output = folder.path().join("out.mkv");
+    let done = command(&input, &output, &["--scale", "2"]).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let (frames, caps) = decoded(&output);
+    assert!(frames > 30, "{frames} frames");
+    assert!(caps.contains("width=(int)128, height=(int)96"), "{caps}");
+    assert!(caps.contains("pixel-aspect-ratio=(fraction)16/15"), "{caps}");
+}
+
+#[test]
 fn models_are_not_converted_over_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);

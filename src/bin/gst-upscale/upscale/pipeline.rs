@@ -194,7 +194,8 @@ fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst:
     let description = format!(
         "deinterlace ! videoconvert ! videoflip video-direction=auto ! videoconvert ! {queue} \
          ! upscale name=upscale ! video/x-raw,{size} \
-         ! {queue} ! videoconvert ! {}",
+         ! {queue} ! videoscale method=lanczos add-borders=true ! videoconvert \
+         ! capsfilter name=held ! {}",
         codec.description(arguments.quality)
     );
     let bin = decoded(&description)?;
@@ -202,7 +203,34 @@ fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst:
         bin.by_name("upscale").ok_or_else(|| Error::Missing { what: "upscale".into() })?;
     arguments.properties.apply(&upscale)?;
     watch.frames_of(&source(&upscale)?);
+    let held = bin.by_name("held").ok_or_else(|| Error::Missing { what: "capsfilter".into() })?;
+    hold_size(&held)?;
     Ok(bin.upcast())
+}
+
+/// Has `filter` let through the first frame's size and pixel aspect alone: broadcasts change
+/// theirs, which Matroska has no place for.
+fn hold_size(filter: &gst::Element) -> Result<(), Error> {
+    let weak = filter.downgrade();
+    source(filter)?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let event = info.event().map(|event| event.view());
+        let (Some(gst::EventView::Caps(first)), Some(filter)) = (event, weak.upgrade()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let mut held = gst::Caps::new_empty_simple("video/x-raw");
+        if let (Some(first), Some(held)) =
+            (first.caps().structure(0), held.make_mut().structure_mut(0))
+        {
+            for field in ["width", "height", "pixel-aspect-ratio"] {
+                if let Ok(value) = first.value(field) {
+                    held.set_value(field, value.clone());
+                }
+            }
+        }
+        filter.set_property("caps", held);
+        gst::PadProbeReturn::Remove
+    });
+    Ok(())
 }
 
 /// Whether any stream is, or may be, video.
