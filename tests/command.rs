@@ -390,7 +390,7 @@ fn an_input_that_was_cut_is_told_and_its_rest_is_there() {
 fn a_broadcast_that_changes_its_aspect_keeps_its_first_size() {
     let folder = tempfile::tempdir().unwrap();
     let mut both = Vec::new();
-    for aspect in ["16/15", "64/45"] {
+    for aspect in ["2/1", "3/2"] {
         let part = format!(
             "videotestsrc num-buffers=20 ! video/x-raw,width=64,height=48,pixel-aspect-ratio={aspect} \
              ! x264enc key-int-max=5 bframes=0 ! mpegtsmux"
@@ -405,7 +405,7 @@ fn a_broadcast_that_changes_its_aspect_keeps_its_first_size() {
     let (frames, caps) = decoded(&output);
     assert!(frames > 30, "{frames} frames");
     assert!(caps.contains("width=(int)128, height=(int)96"), "{caps}");
-    assert!(caps.contains("pixel-aspect-ratio=(fraction)16/15"), "{caps}");
+    assert!(caps.contains("pixel-aspect-ratio=(fraction)2/1"), "{caps}");
 }
 
 #[test]

@@ -212,22 +212,20 @@ fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst:
 /// theirs, which Matroska has no place for.
 fn hold_size(filter: &gst::Element) -> Result<(), Error> {
     let weak = filter.downgrade();
-    source(filter)?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        let event = info.event().map(|event| event.view());
-        let (Some(gst::EventView::Caps(first)), Some(filter)) = (event, weak.upgrade()) else {
-            return gst::PadProbeReturn::Ok;
-        };
+    // Before it, the caps may change: a file's turn is a tag.
+    source(filter)?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
         let mut held = gst::Caps::new_empty_simple("video/x-raw");
-        if let (Some(first), Some(held)) =
-            (first.caps().structure(0), held.make_mut().structure_mut(0))
+        if let (Some(first), Some(filter)) = (pad.current_caps(), weak.upgrade())
+            && let (Some(first), Some(media)) =
+                (first.structure(0), held.make_mut().structure_mut(0))
         {
             for field in ["width", "height", "pixel-aspect-ratio"] {
                 if let Ok(value) = first.value(field) {
-                    held.set_value(field, value.clone());
+                    media.set_value(field, value.clone());
                 }
             }
+            filter.set_property("caps", held);
         }
-        filter.set_property("caps", held);
         gst::PadProbeReturn::Remove
     });
     Ok(())
