@@ -78,7 +78,7 @@ impl Upscale {
             Err(failure) if self.may_leave_gpu(&failure) => {
                 self.leave_gpu(&mut stream, &negotiated, &failure)
             }
-            Err(failure @ Failure::Short { .. }) if stream.may_skip() => {
+            Err(failure @ Failure::Short { .. }) if stream.skip_last() => {
                 failure.post(self.obj().upcast_ref(), Severity::Warning);
                 Ok(())
             }

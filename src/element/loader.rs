@@ -205,7 +205,9 @@ impl Loader {
         while !is_own && !worker.is_finished() && begun.elapsed() < MOST_SETTLING {
             thread::sleep(Duration::from_millis(1));
         }
-        if !worker.is_finished() {
+        if worker.is_finished() {
+            let _ = worker.join();
+        } else {
             lock(&self.worker).get_or_insert(worker);
         }
     }

@@ -111,7 +111,7 @@ pub(super) struct Stream {
     pending: VecDeque<Pending>,
     /// The last output, where it may serve again.
     last: Option<gst::Buffer>,
-    /// Frames in a row that were [skipped](Self::may_skip).
+    /// Frames in a row that were [skipped](Self::skip_last).
     skipped: u32,
     /// Why frames could not be pushed when no one was there to be told.
     pub failed: Option<gst::FlowError>,
@@ -171,7 +171,7 @@ impl Stream {
 
     /// The next frame has nothing to do with those before; what is in flight is dropped.
     pub fn reset(&mut self) {
-        (self.number, self.failed) = (0, None);
+        (self.number, self.skipped, self.failed) = (0, 0, None);
         self.discard();
     }
 
@@ -192,9 +192,9 @@ impl Stream {
         }
     }
 
-    /// Leaves out the frame that could not be taken in, as one that is damaged in a stream that
-    /// goes on; false, and nothing done, where that was so too often in a row.
-    pub fn may_skip(&mut self) -> bool {
+    /// Leaves out the frame that could not be taken in: one damaged frame is no reason to end a
+    /// stream. False where there were too many in a row.
+    pub fn skip_last(&mut self) -> bool {
         self.skipped += 1;
         if self.skipped > MOST_SKIPPED {
             return false;

@@ -13,7 +13,7 @@ use super::{
     container::{Codec, Container},
     progress::{Frames, Progress},
     signals::{Press, Signals},
-    streams::{Streams, Watch, decoded, is_parsed, make, source},
+    streams::{Streams, Watch, decoded, make, needs_no_parsing, source},
 };
 use gst::{MessageView, prelude::*};
 
@@ -88,7 +88,7 @@ impl Pipeline {
         // The rest is parsed until there is a decoder.
         parser.connect("autoplug-continue", false, |values| {
             let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-            Some((!caps.is_some_and(|caps| is_parsed(&caps))).to_value())
+            Some((!caps.is_some_and(|caps| needs_no_parsing(&caps))).to_value())
         });
         parser.connect_pad_added(move |parser, pad| {
             if let Err(error) = streams.join(pad) {

@@ -76,7 +76,7 @@ fn end_time(pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) -> Option<u64> {
 
 /// Whether a stream is to be taken as it is: subtitles, which would lose their style, and sound in
 /// whole frames, which parsebin drops where no decoder for it is installed.
-pub fn is_parsed(caps: &gst::Caps) -> bool {
+pub fn needs_no_parsing(caps: &gst::Caps) -> bool {
     let is_set = |media: &gst::StructureRef, field: &str| media.get(field) == Ok(true);
     caps.iter().any(|media| {
         let name = media.name().as_str();
