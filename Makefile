@@ -28,13 +28,13 @@ setup:
 setup-openvino: setup
 
 build: setup
-	$(CARGO) build --release --locked
+	$(CARGO) build --workspace --release --locked
 
 test: setup
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
-	$(CARGO) nextest run --locked
-	$(CARGO) test --doc --locked
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) nextest run --workspace --locked
+	$(CARGO) test --workspace --doc --locked
 	scripts/kernels.sh check
 
 kernels:
@@ -58,7 +58,7 @@ build/peers/pins.txt: benches/throughput/peers.txt
 	build/peers/bin/python -m pip install --quiet --no-deps --requirement $< && cp $< $@
 
 bench: setup build/peers/pins.txt
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench throughput
 
 # Python's packages stay until their pins change.
 build/python/pins.txt: models/train/requirements.txt

@@ -23,7 +23,7 @@ const FLAGS: [&str; 7] = [
 /// Builds `source`, a path in the checkout, once for all tests (which may run in a process
 /// each). `None`, with a word about it, where there is no C++ compiler.
 pub fn build(source: &str, flags: &[&str]) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = super::data::checkout();
     let (kernels, shim, source) =
         (root.join("kernels"), root.join("tests/kernels"), root.join(source));
     let compiler = env::var("CXX").unwrap_or("c++".into());

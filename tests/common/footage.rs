@@ -227,8 +227,8 @@ impl Pair {
 pub fn narrow_model() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compact-8-2x.pth");
     if !path.exists() {
-        let tensors = crate::checkpoint::compact(8, 16, 2);
-        let content = crate::checkpoint::pth(&tensors, "params", zip::CompressionMethod::Stored);
+        let tensors = super::checkpoint::compact(8, 16, 2);
+        let content = super::checkpoint::pth(&tensors, "params", zip::CompressionMethod::Stored);
         // Another test may be at it, too.
         let own = path.with_extension(format!("{}", std::process::id()));
         std::fs::write(&own, content).unwrap();

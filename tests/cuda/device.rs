@@ -2,7 +2,7 @@
 
 use gstupscale::cuda::{Buffer, CudaVersion, Device, Error, Pinned, Rows};
 
-use super::emulator::{Count, Emulator};
+use crate::common::emulator::{Count, Emulator};
 
 #[test]
 fn a_gpu_is_opened_and_nothing_is_left_of_it() {

@@ -1,13 +1,9 @@
-//! The GPU's road, on an emulated GPU.
+//! The pipeline on an emulated GPU.
 
-#[path = "../common/blur.rs"]
-mod blur;
-#[path = "../common/cpp.rs"]
-mod cpp;
-#[path = "../common/emulator.rs"]
-mod emulator;
-#[path = "../common/frame.rs"]
-mod frame;
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{blur, emulator, frame};
 
 mod device;
 mod failures;

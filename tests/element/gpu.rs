@@ -1,10 +1,5 @@
 //! The element on an emulated GPU.
 
-#[path = "../common/cpp.rs"]
-mod cpp;
-#[path = "../common/emulator.rs"]
-mod emulator;
-
 use std::sync::{Arc, Mutex};
 
 use gst::prelude::*;
@@ -19,7 +14,7 @@ use gstupscale::{
     model::{self, Model, ModelInfo, OpenOptions},
 };
 
-use self::emulator::{Count, Emulator};
+use crate::common::emulator::{Count, Emulator};
 use crate::{
     bench::{Bench, caps, check_error, i420, init, rgb},
     fake::Fake,
@@ -104,7 +99,7 @@ impl InferOnDevice for Nearest {
         // SAFETY: the upscaler keeps the batch until the stream is past it, and the emulator's
         // memory is the host's.
         unsafe {
-            emulator::enqueue(self.device.compute().raw(), move || {
+            crate::common::emulator::enqueue(self.device.compute().raw(), move || {
                 let (from, to) = (input as *const f32, output as *mut f32);
                 for y in 0..rows {
                     for x in 0..width * factor {

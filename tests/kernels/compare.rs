@@ -7,7 +7,7 @@ use gstupscale::{
 };
 
 use super::{
-    common::info,
+    common::frame::info,
     library::Kernels,
     memory::{Frame, Memory, Noise, rects},
 };

@@ -7,7 +7,7 @@ use gstupscale::{
 use half::f16;
 
 use super::{
-    common::info,
+    common::frame::info,
     library::Kernels,
     memory::{Memory, Storage, Stored, Tables, noise_image, rects},
 };
@@ -119,7 +119,7 @@ fn rectangles_hold_what_the_whole_does() {
 #[test]
 fn companions_of_every_siting_are_enlarged_as_on_the_cpu() {
     let Some(kernels) = Kernels::get() else { return };
-    for chroma_site in super::common::SITES {
+    for chroma_site in crate::common::frame::SITES {
         for format in [PixelFormat::A420, PixelFormat::Y42b, PixelFormat::Rgba] {
             let [from, to] = [(37, 21), (74, 42)].map(|(width, height)| {
                 let mut info = info(format, width, height);

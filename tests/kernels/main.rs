@@ -1,11 +1,10 @@
 //! The kernels against the CPU stages: a C++ compiler builds the same sources as NVRTC does,
 //! and both are run on the same frames. Without a C++ compiler these tests are skipped.
 
-#[path = "../common/frame.rs"]
+#[path = "../common/mod.rs"]
 mod common;
+
 mod compare;
-#[path = "../common/cpp.rs"]
-mod cpp;
 mod finish;
 mod library;
 mod memory;
@@ -14,3 +13,5 @@ mod ptx;
 mod regions;
 mod storage;
 mod unpack;
+
+use common::cpp;

@@ -7,7 +7,7 @@ use gstupscale::{
 use half::f16;
 
 use super::{
-    common::info,
+    common::frame::info,
     library::Kernels,
     memory::{Frame, Storage, Stored, Tables, noise_image, rects},
     unpack::kinds,

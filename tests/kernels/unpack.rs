@@ -10,7 +10,7 @@ use gstupscale::{
 use half::f16;
 
 use super::{
-    common::{SITES, info},
+    common::frame::{SITES, info},
     library::Kernels,
     memory::{Frame, Memory, Storage, Stored, Tables, rects},
 };

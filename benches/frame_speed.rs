@@ -1,0 +1,120 @@
+//! Milliseconds that the stages around the model take at 1280×720, one thread:
+//! `cargo bench --bench frame_speed`.
+
+use std::{hint::black_box, time::Instant};
+
+use gstupscale::frame::{
+    Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Grain, Image, Matrix, Packer,
+    Part, PixelFormat, PlaneMut, PlaneRef, Range, Rect, Resampler, Unpacker, blend_row,
+};
+
+const WIDTH: u32 = 1280;
+const HEIGHT: u32 = 720;
+
+fn info(format: PixelFormat) -> FrameInfo {
+    FrameInfo {
+        format,
+        width: WIDTH,
+        height: HEIGHT,
+        colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
+        chroma_site: ChromaSite::LEFT,
+    }
+}
+
+/// Prints the median of some runs.
+fn time(what: &str, mut run: impl FnMut()) {
+    run();
+    let mut times: Vec<_> = (0..15)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("{what:44} {:7.2} ms (least {:.2})", times[times.len() / 2], times[0]);
+}
+
+fn main() {
+    for format in [
+        PixelFormat::Nv12,
+        PixelFormat::I420,
+        PixelFormat::P010_10le,
+        PixelFormat::Rgb,
+        PixelFormat::Rgba,
+    ] {
+        for channels in [Channels::Luma, Channels::Rgb] {
+            frames(format, channels);
+        }
+    }
+    for (from, to) in [
+        ((640, 360), (1280, 720)),
+        ((320, 180), (1280, 720)),
+        ((1920, 1080), (1280, 720)),
+        ((2560, 1440), (1280, 720)),
+        ((1000, 500), (1280, 720)),
+    ] {
+        let source = Image::new(1, from.0 as usize, from.1 as usize);
+        let resampler = Resampler::new(from, to);
+        let mut out = Image::default();
+        time(&format!("resample 1 channel {from:?} to {to:?}"), || {
+            resampler.resample(Part::whole(&source), resampler.output(), &mut out).unwrap();
+        });
+        // As it is done in a stream: band by band.
+        time(&format!("resample 1 channel {from:?} to {to:?}, bands"), || {
+            for y in (0..to.1).step_by(32) {
+                let rect = Rect::new(0, y, to.0, 32.min(to.1 - y));
+                resampler.resample(Part::whole(&source), rect, &mut out).unwrap();
+            }
+        });
+    }
+    let mut image = Image::new(1, WIDTH as usize, HEIGHT as usize);
+    image.data_mut().fill(0.5);
+    time("grain, 1 channel", || Grain::new(1.0, 3).apply(&mut image, 0, 0));
+    let other = image.clone();
+    time("blend, 1 channel", || blend_row(other.data(), image.data_mut(), 0.5));
+}
+
+fn frames(format: PixelFormat, channels: Channels) {
+    let info = info(format);
+    let mut planes: Vec<_> = (0..format.planes())
+        .map(|plane| {
+            let stride = format.row_bytes(plane, WIDTH);
+            (vec![0x55; stride * format.rows(plane, HEIGHT)], stride)
+        })
+        .collect();
+    let all = info.grid().rect();
+    let unpacker = Unpacker::new(info, channels).unwrap();
+    let packer = Packer::new(info, channels).unwrap();
+    let (mut main, mut companions) = (Image::default(), vec![]);
+    {
+        let planes = planes.iter().map(|(data, stride)| PlaneRef { data, stride: *stride });
+        let frame = FrameRef::new(info, planes.collect()).unwrap();
+        time(&format!("unpack {format} to {channels:?}"), || {
+            unpacker.unpack(&frame, all, &mut main).unwrap();
+        });
+        for (index, companion) in unpacker.companions().iter().enumerate() {
+            let mut image = Image::default();
+            time(&format!("unpack {format}, {:?} beside {channels:?}", companion.kind), || {
+                let rect = companion.grid.rect();
+                unpacker.unpack_companion(index, &frame, rect, &mut image).unwrap();
+            });
+            companions.push(image);
+        }
+    }
+    let planes = planes.iter_mut().map(|(data, stride)| PlaneMut { data, stride: *stride });
+    let mut frame = FrameMut::new(info, planes.collect()).unwrap();
+    let parts: Vec<_> = companions.iter().map(Part::whole).collect();
+    time(&format!("pack {channels:?} to {format}"), || {
+        packer.pack(Part::whole(&main), &parts, all, &mut frame.whole()).unwrap();
+    });
+    black_box(&planes_sum(&frame));
+}
+
+fn planes_sum(frame: &FrameMut<'_>) -> u64 {
+    frame
+        .planes
+        .iter()
+        .map(|plane| plane.data.iter().map(|byte| u64::from(*byte)).sum::<u64>())
+        .sum()
+}

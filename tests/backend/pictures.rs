@@ -1,0 +1,342 @@
+//! Models run through ONNX Runtime give the pictures that they gave elsewhere, and what cannot
+//! be done is told.
+
+use crate::common;
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+use gstupscale::{
+    frame::{Channels, Image},
+    inference::{
+        Backend, Engine, EngineOptions, Error, Infer, Monitor, Precision, regions_are_exact,
+    },
+    model::{Model, ModelInfo},
+};
+
+struct Quiet;
+
+impl Monitor for Quiet {
+    fn progress(&self, _percent: u32, _what: &str) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+struct GivenUp;
+
+impl Monitor for GivenUp {
+    fn progress(&self, _percent: u32, _what: &str) {}
+
+    fn cancelled(&self) -> bool {
+        true
+    }
+}
+
+fn options(backend: Backend, precision: Precision) -> EngineOptions {
+    let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("inference");
+    EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir }
+}
+
+/// realesr-animevideov3, four times, R′G′B′.
+fn animevideo(data: &Path) -> Model {
+    let onnx = std::fs::read(data.join("weights/realesr-animevideov3.onnx")).unwrap();
+    Model {
+        name: "realesr-animevideov3".into(),
+        info: ModelInfo {
+            channels: Channels::Rgb,
+            factor: 4,
+            halo: Some(18),
+            align: 1,
+            min_side: 1,
+            fixed_size: None,
+            batch: true,
+            parameters: 621_000,
+            macs_per_pixel: 621_000.0,
+            peak_floats_per_pixel: 150.0,
+        },
+        onnx: onnx.into(),
+        digest: "animevideov3".into(),
+        external: None,
+        graph: None,
+    }
+}
+
+fn read_png(path: &Path) -> Image {
+    let picture = image::open(path).unwrap().to_rgb8();
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let mut image = Image::new(3, width, height);
+    for channel in 0..3 {
+        let samples = picture.pixels().map(|pixel| f32::from(pixel.0[channel]) / 255.0);
+        for (to, from) in image.channel_mut(channel).iter_mut().zip(samples) {
+            *to = from;
+        }
+    }
+    image
+}
+
+/// The largest difference in 8-bit steps, and the share of samples that differ.
+fn difference(output: &Image, expected: &Image) -> (i32, f64) {
+    assert_eq!(output.data().len(), expected.data().len());
+    let step = |sample: &f32| (sample.clamp(0.0, 1.0) * 255.0).round() as i32;
+    let differences: Vec<i32> =
+        output.data().iter().zip(expected.data()).map(|(a, b)| (step(a) - step(b)).abs()).collect();
+    let differing = differences.iter().filter(|&&difference| difference > 0).count();
+    let largest = differences.iter().copied().max().unwrap_or(0);
+    (largest, differing as f64 / differences.len() as f64)
+}
+
+#[test]
+fn animevideov3_on_the_cpu_gives_the_expected_pictures() {
+    let Some(data) = common::test_data() else { return };
+    let options = options(Backend::Cpu, Precision::Fp32);
+    let mut engine = Engine::load(&animevideo(&data), &options, &Quiet).unwrap();
+    let mut output = Image::default();
+    for name in ["comic_lq", "spandrel_16x16", "baboon_lq"] {
+        engine.run(&read_png(&data.join(format!("images/{name}.png"))), &mut output).unwrap();
+        let expected = read_png(&data.join(format!("expected/realesr-animevideov3__{name}.png")));
+        assert_eq!(output.width(), expected.width());
+        let (largest, share) = difference(&output, &expected);
+        assert!(largest <= 1, "{name}: off by {largest}");
+        assert!(share <= 0.001, "{name}: {share} of the samples differ");
+    }
+}
+
+#[test]
+fn a_second_run_gives_the_same_picture_whatever_ran_between() {
+    let Some(data) = common::test_data() else { return };
+    let options = options(Backend::Cpu, Precision::Auto);
+    let mut engine = Engine::load(&animevideo(&data), &options, &Quiet).unwrap();
+    assert_eq!((engine.backend(), engine.precision()), (Backend::Cpu, Precision::Fp32));
+    let input = read_png(&data.join("images/spandrel_32x32.png"));
+    let (mut first, mut odd, mut second) = Default::default();
+    engine.run(&input, &mut first).unwrap();
+    engine.run(&Image::new(3, 17, 5), &mut odd).unwrap();
+    assert_eq!((odd.width(), odd.height()), (68, 20));
+    engine.run(&input, &mut second).unwrap();
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_picture_that_the_model_cannot_take_is_an_error() {
+    let Some(data) = common::test_data() else { return };
+    let mut model = animevideo(&data);
+    model.info.align = 2;
+    let mut engine = Engine::load(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet).unwrap();
+    let mut output = Image::default();
+    for input in [Image::new(1, 8, 8), Image::new(3, 7, 8), Image::new(3, 0, 8)] {
+        let result = engine.run(&input, &mut output);
+        assert!(matches!(result, Err(Error::Shape { .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn a_factor_that_the_graph_does_not_have_is_an_error() {
+    let Some(data) = common::test_data() else { return };
+    let mut model = animevideo(&data);
+    model.info.factor = 2;
+    let result = Engine::load(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
+    assert!(matches!(result, Err(Error::Runtime { .. })), "{:?}", result.err());
+}
+
+#[test]
+fn bytes_that_are_no_model_are_an_error() {
+    let Some(data) = common::test_data() else { return };
+    let mut model = animevideo(&data);
+    model.onnx = model.onnx.slice(..model.onnx.len() / 2);
+    let result = Engine::load(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
+    assert!(matches!(result, Err(Error::Runtime { .. })), "{:?}", result.err());
+}
+
+#[test]
+fn what_no_backend_does_is_refused_by_name() {
+    let Some(data) = common::test_data() else { return };
+    let model = animevideo(&data);
+    let load = |backend, precision| Engine::load(&model, &options(backend, precision), &Quiet);
+    for backend in [Backend::TensorRt, Backend::Cuda] {
+        let error = load(backend, Precision::Auto).err();
+        assert!(matches!(error, Some(Error::Unavailable { backend: b, .. }) if b == backend));
+    }
+    for (backend, precision) in [
+        (Backend::Cpu, Precision::Fp16),
+        (Backend::Cpu, Precision::Bf16),
+        (Backend::OpenVino, Precision::Int8),
+    ] {
+        let error = load(backend, precision).err();
+        assert!(matches!(error, Some(Error::Precision { .. })), "{backend:?} {precision:?}");
+    }
+}
+
+#[test]
+fn a_load_that_is_given_up_ends_early() {
+    let Some(data) = common::test_data() else { return };
+    let options = options(Backend::Cpu, Precision::Auto);
+    let result = Engine::load(&animevideo(&data), &options, &GivenUp);
+    assert!(matches!(result, Err(Error::Cancelled)));
+}
+
+/// `None`, saying so, where the library at hand has no such provider or the CPU no such arithmetic.
+fn load_if_there(model: &Model, backend: Backend, precision: Precision) -> Option<Engine> {
+    match Engine::load(model, &options(backend, precision), &Quiet) {
+        Ok(engine) => Some(engine),
+        Err(error @ (Error::NoProvider { .. } | Error::Precision { .. })) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn openvino_gives_the_expected_pictures() {
+    let Some(data) = common::test_data() else { return };
+    let input = read_png(&data.join("images/comic_lq.png"));
+    let expected = read_png(&data.join("expected/realesr-animevideov3__comic_lq.png"));
+    for (precision, allowed) in [(Precision::Fp32, (1, 0.001)), (Precision::Bf16, (6, 0.5))] {
+        let model = animevideo(&data);
+        let Some(mut engine) = load_if_there(&model, Backend::OpenVino, precision) else {
+            continue;
+        };
+        assert_eq!((engine.backend(), engine.precision()), (Backend::OpenVino, precision));
+        let mut output = Image::default();
+        engine.run(&input, &mut output).unwrap();
+        let (largest, share) = difference(&output, &expected);
+        assert!((largest, share) <= allowed, "{precision:?}: {largest}, {share}");
+    }
+}
+
+#[test]
+fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
+    let Some(data) = common::test_data() else { return };
+    let path = data.join("weights/realesr-animevideov3.onnx");
+    let model = Model::open(&path.to_string_lossy()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        EngineOptions { cache_dir: folder.path().into(), ..options(Backend::Cpu, Precision::Int8) };
+    let input = read_png(&data.join("images/comic_lq.png"));
+    let expected = read_png(&data.join("expected/realesr-animevideov3__comic_lq.png"));
+    let mut outputs = Vec::new();
+    for expect_calibrating in [true, false] {
+        let listener = Listener::default();
+        let mut engine = Engine::load(&model, &options, &listener).unwrap();
+        let told = listener.0.into_inner().unwrap();
+        let calibrated = told.iter().any(|(_, what)| what.contains("calibrating"));
+        assert_eq!(calibrated, expect_calibrating, "{told:?}");
+        let mut output = Image::default();
+        engine.run(&input, &mut output).unwrap();
+        let squares = output
+            .data()
+            .iter()
+            .zip(expected.data())
+            .map(|(a, b)| f64::from(a.clamp(0.0, 1.0) - b).powi(2));
+        let psnr = -10.0 * (squares.sum::<f64>() / output.data().len() as f64).log10();
+        eprintln!("{:?}: {psnr:.1} dB, {:?}", engine.precision(), engine.remark());
+        assert_eq!(engine.remark().is_some(), engine.precision() == Precision::Fp32);
+        assert!(psnr > 36.0, "{psnr}");
+        outputs.push(output);
+    }
+    assert_eq!(outputs[0], outputs[1]);
+}
+
+#[test]
+fn int8_of_a_model_without_a_graph_is_refused() {
+    let Some(data) = common::test_data() else { return };
+    let result = Engine::load(&animevideo(&data), &options(Backend::Cpu, Precision::Int8), &Quiet);
+    assert!(matches!(result, Err(Error::Precision { .. })), "{:?}", result.err());
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+struct Listener(Mutex<Vec<(u32, String)>>);
+
+impl Monitor for Listener {
+    fn progress(&self, percent: u32, what: &str) {
+        self.0.lock().unwrap().push((percent, what.into()));
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn auto_measures_once_and_keeps_the_answer() {
+    let Some(data) = common::test_data() else { return };
+    let model = animevideo(&data);
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        cache_dir: folder.path().into(),
+        ..options(Backend::Auto, Precision::Auto)
+    };
+    if load_if_there(&model, Backend::OpenVino, Precision::Fp32).is_none() {
+        return;
+    }
+    let mut taken = Vec::new();
+    for expect_measuring in [true, false] {
+        let listener = Listener::default();
+        let engine = Engine::load(&model, &options, &listener).unwrap();
+        taken.push((engine.backend(), engine.precision()));
+        let told = listener.0.into_inner().unwrap();
+        assert!(told.is_sorted_by_key(|(percent, _)| *percent), "{told:?}");
+        assert_eq!(told.last().map(|(percent, _)| *percent), Some(100));
+        let measured = told.iter().any(|(_, what)| what.contains("measuring"));
+        assert_eq!(measured, expect_measuring, "{told:?}");
+    }
+    assert_eq!(taken[0], taken[1]);
+}
+
+#[test]
+fn regions_of_a_convolution_network_are_exact_with_its_receptive_field_alone() {
+    let Some(data) = common::test_data() else { return };
+    let model = animevideo(&data);
+    for (backend, precision) in [
+        (Backend::Cpu, Precision::Fp32),
+        (Backend::OpenVino, Precision::Fp32),
+        (Backend::OpenVino, Precision::Bf16),
+    ] {
+        let Some(mut engine) = load_if_there(&model, backend, precision) else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        let exact =
+            |engine: &mut Engine, halo| regions_are_exact(engine, halo, folder.path()).unwrap();
+        assert!(exact(&mut engine, 18), "{backend:?} {precision:?}");
+        assert!(!exact(&mut engine, 16), "{backend:?} {precision:?}");
+    }
+}
+
+/// Runs one of this file's tests, which must be `#[ignore]`d, in a process of its own: a library
+/// is chosen once per process.
+fn in_child(test: &str, library: &str) -> String {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", &format!("pictures::{test}"), "--ignored", "--nocapture"])
+        .env("ORT_DYLIB_PATH", library)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn without_a_library_the_error_names_the_places_searched() {
+    let said = in_child("child_says_why_no_engine_loads", "/nowhere/libonnxruntime.so");
+    assert!(said.contains("ORT_DYLIB_PATH=/nowhere/libonnxruntime.so"), "{said}");
+    let said = in_child("child_says_why_no_engine_loads", "/etc/passwd");
+    assert!(said.contains("ORT_DYLIB_PATH=/etc/passwd"), "{said}");
+}
+
+#[test]
+#[ignore = "run by without_a_library_the_error_names_the_places_searched"]
+fn child_says_why_no_engine_loads() {
+    let Some(data) = common::test_data() else { return };
+    let model = animevideo(&data);
+    for _ in 0..2 {
+        match Engine::load(&model, &options(Backend::Auto, Precision::Auto), &Quiet) {
+            Err(error @ Error::NoLibrary { .. }) => eprintln!("{error}"),
+            Err(error) => panic!("another error: {error}"),
+            Ok(_) => panic!("an engine loaded without a library"),
+        }
+    }
+}

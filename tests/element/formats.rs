@@ -1,0 +1,71 @@
+//! The same video in several formats: the picture must not depend on the road it took.
+
+use crate::common;
+use std::path::{Path, PathBuf};
+
+const WIDTH: usize = 320;
+const HEIGHT: usize = 180;
+const FRAMES: usize = 2;
+
+/// Luma of some frames of footage that went through the element in `format`; nothing where the
+/// element has no ONNX Runtime.
+#[track_caller]
+fn luma(data: &Path, format: &str, factor: usize, properties: &str) -> Option<Vec<u8>> {
+    let model = properties.split('/').next_back().unwrap_or_default().replace(' ', "-");
+    let found: PathBuf =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{format}-{model}.nv12"));
+    // Straight from 4:2:0 to 8-bit RGB, GStreamer 1.22's videoconvert is 2 to 3 steps too dark.
+    let deep = match format {
+        "RGB" | "RGBA" => "videoconvert dither=none ! video/x-raw,format=ARGB64_LE !",
+        _ => "",
+    };
+    // The footage names no colorimetry; at this size that means BT.601.
+    let description = format!(
+        "filesrc location={}/video/bbb_720p.mp4 ! decodebin ! video/x-raw \
+         ! videocrop left=300 right=660 top=200 bottom=340 ! identity eos-after={} \
+         ! {deep} videoconvert dither=none ! video/x-raw,format={format} ! upscale {properties} \
+         ! {deep} videoconvert dither=none ! video/x-raw,format=NV12,colorimetry=bt601 \
+         ! filesink location={}",
+        data.display(),
+        FRAMES,
+        found.display()
+    );
+    if !common::run(&description) {
+        return None;
+    }
+    let bytes = std::fs::read(&found).unwrap();
+    let size = WIDTH * factor * HEIGHT * factor;
+    // A frame or two more can come before the end does.
+    let frames = bytes.chunks_exact(size * 3 / 2).take(FRAMES);
+    assert_eq!(frames.len(), FRAMES, "{format}");
+    Some(frames.flat_map(|frame| frame[..size].to_vec()).collect())
+}
+
+fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    let square = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+    let mean = a.iter().zip(b).map(square).sum::<f64>() / a.len() as f64;
+    10.0 * (255.0f64.powi(2) / mean.max(1e-9)).log10()
+}
+
+#[track_caller]
+fn roads_agree(factor: usize, properties: &str) {
+    let Some(data) = common::test_data() else { return };
+    let properties = properties.replace("DATA", &data.display().to_string());
+    let Some(expected) = luma(&data, "RGB", factor, &properties) else { return };
+    for format in ["NV12", "I420_10LE", "RGBA"] {
+        let found = luma(&data, format, factor, &properties).unwrap();
+        let psnr = psnr(&found, &expected);
+        eprintln!("{format} against RGB: {psnr:.1} dB");
+        assert!(psnr >= 48.0, "{format}: {psnr:.1} dB");
+    }
+}
+
+#[test]
+fn an_rgb_model_gives_the_same_luma_in_every_format() {
+    roads_agree(4, "precision=fp32 model=DATA/weights/realesr-animevideov3.onnx");
+}
+
+#[test]
+fn the_built_in_model_gives_the_same_luma_in_every_format() {
+    roads_agree(2, "precision=fp32");
+}

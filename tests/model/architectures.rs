@@ -1,0 +1,99 @@
+//! Small networks saved by PyTorch give its numbers (`tests/data/checkpoints.py`), however
+//! they were saved.
+
+use crate::common::engine;
+use std::{fs, path::PathBuf};
+
+use gstupscale::{
+    frame::Image,
+    model::{Error, Model, checkpoint},
+};
+
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoints").join(name)
+}
+
+#[test]
+fn every_architecture_gives_pytorchs_numbers() {
+    for (name, factor, channels) in [
+        ("span_stale_merge", 2, 3),
+        ("span_merged", 2, 3),
+        ("span_no_norm", 4, 3),
+        ("edsr_original_x3", 3, 3),
+        ("edsr_original_x4", 4, 3),
+        ("edsr_basic_x2", 2, 3),
+        ("espcn_tanh", 3, 1),
+        ("espcn_in_training", 2, 1),
+        ("espcn_relu", 3, 1),
+        ("fsrcnn_x2", 2, 1),
+        ("fsrcnn_x3", 3, 1),
+        ("srcnn_x3", 3, 1),
+        ("vdsr_row", 2, 1),
+        ("vdsr_trunk", 2, 1),
+        ("vdsr_residual", 2, 1),
+    ] {
+        let mut input = Image::new(channels, 6, 8);
+        let samples = input.data_mut().iter_mut().enumerate();
+        samples.for_each(|(place, sample)| *sample = (place * 37 % 101) as f32 / 100.0);
+        let (model, output) = engine::run(&data(&format!("{name}.pth")), &input);
+        assert_eq!(model.info.factor, factor, "{name}");
+        assert!(model.info.halo.is_some(), "{name}");
+        let bytes = fs::read(data(&format!("{name}.npy"))).unwrap();
+        let numbers = &bytes[bytes.len() - 4 * output.data().len()..];
+        let expected: Vec<f32> =
+            numbers.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let largest = expected.iter().fold(1.0f32, |largest, value| largest.max(value.abs()));
+        let pairs = output.data().iter().zip(&expected);
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-5 * largest, "{name}: {worst} of {largest}");
+    }
+}
+
+#[test]
+fn tensors_of_every_kind_layout_and_protocol_are_read() {
+    let eighths = |order: &[usize]| order.iter().map(|&n| n as f32 / 8.0).collect::<Vec<_>>();
+    let plain: Vec<usize> = (0..12).collect();
+    let expected = [
+        ("brain", vec![12], eighths(&plain)),
+        ("channels_last", vec![2, 3, 4, 2], eighths(&(0..48).collect::<Vec<_>>())),
+        ("double", vec![12], eighths(&plain)),
+        ("every_second", vec![12], eighths(&(0..24).step_by(2).collect::<Vec<_>>())),
+        ("half", vec![3, 4], eighths(&plain)),
+        ("parameter", vec![12], eighths(&plain)),
+        ("part", vec![12], eighths(&(5..17).collect::<Vec<_>>())),
+        ("scalar", vec![], vec![1.5]),
+        ("transposed", vec![3, 4], eighths(&[0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11])),
+    ];
+    for file in ["odd_2", "odd_3", "odd_4", "odd_5", "odd_stream", "odd_no_checksums"] {
+        let weights = checkpoint::read(&data(&format!("{file}.pth"))).unwrap();
+        let names: Vec<&str> = weights.names().collect();
+        assert_eq!(names, expected.each_ref().map(|tensor| tensor.0), "{file}");
+        for (name, dims, values) in &expected {
+            let tensor = weights.get(name).unwrap();
+            assert_eq!((&tensor.dims, &tensor.to_f32().unwrap()), (dims, values), "{file} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_pickled_program_is_refused_by_name() {
+    let error = Model::open(&data("whole_module.pth").display().to_string()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Unsuitable { why, .. }
+            if why.contains("torch.nn.modules.conv.Conv2d") && why.contains("state_dict()")),
+        "{error}"
+    );
+}
+
+#[test]
+fn fsrcnn_asks_for_a_factor_that_nothing_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.pth");
+    fs::copy(data("fsrcnn_x2.pth"), &path).unwrap();
+    let open = || Model::open(&path.display().to_string());
+    assert!(open().unwrap_err().to_string().contains("factor = 2"));
+    fs::write(path.with_extension("toml"), "factor = 2").unwrap();
+    assert_eq!(open().unwrap().info.factor, 2);
+    fs::write(path.with_extension("toml"), "factor = 99").unwrap();
+    assert!(open().unwrap_err().to_string().contains("99"));
+}

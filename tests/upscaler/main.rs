@@ -1,0 +1,7 @@
+//! The stages of one stream, on models that need no ONNX Runtime.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod reuse;
+mod stages;

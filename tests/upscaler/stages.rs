@@ -1,0 +1,146 @@
+//! The stages of one stream: tiles, threads, memory, sizes.
+
+use crate::common::blur::{Blur, RADIUS};
+use crate::common::frame;
+use crate::common::frame::Frame;
+use gstupscale::{
+    frame::{Channels, FrameInfo, PixelFormat},
+    upscaler::{Error, FrameParams, Reuse, Settings, Upscale, Upscaler},
+};
+
+fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {
+    Frame::new(frame::info(format, width, height), 8).noisy(1)
+}
+
+fn settings() -> Settings {
+    Settings {
+        threads: 2,
+        tile_size: 0,
+        halo: None,
+        memory_limit: None,
+        regions_exact: true,
+        tolerant_halo: None,
+    }
+}
+
+const MODEL_ONLY: FrameParams =
+    FrameParams { blend: 1.0, grain: 0.0, number: 7, reuse: Reuse::Off };
+
+#[track_caller]
+fn upscale(
+    model: Blur,
+    input: &Frame,
+    size: (u32, u32),
+    settings: Settings,
+    params: FrameParams,
+) -> Frame {
+    let mut output = Frame::new(FrameInfo { width: size.0, height: size.1, ..input.info }, 8);
+    let mut upscaler = Upscaler::new(Box::new(model), input.info, output.info, settings).unwrap();
+    upscaler.process(&input.read(), None, &mut output.write(), &params).unwrap();
+    output
+}
+
+/// Formats of every kind: packed, planar, shared chroma, deep, grey, with alpha.
+fn formats() -> impl Iterator<Item = PixelFormat> {
+    ["I420", "NV12", "Y42B", "Y444", "RGB", "RGBA", "GRAY8", "I420_10LE", "P010_10LE"]
+        .into_iter()
+        .map(|name| PixelFormat::from_name(name).unwrap())
+}
+
+#[test]
+fn tiles_give_the_same_frame_as_the_whole_in_every_format() {
+    for format in formats() {
+        for channels in [Channels::Rgb, Channels::Luma] {
+            for (size, align) in [((83, 61), 1), ((64, 48), 2), ((37, 70), 4)] {
+                let input = noise(format, size.0, size.1);
+                let out = (size.0 * 2, size.1 * 2);
+                let model = || Blur::new(channels, 2, align);
+                let whole = upscale(model(), &input, out, settings(), MODEL_ONLY);
+                let tiled = Settings { tile_size: 20, ..settings() };
+                let tiles = upscale(model(), &input, out, tiled, MODEL_ONLY);
+                assert!(whole == tiles, "{format} {channels:?} {size:?} align {align}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_halo_below_the_receptive_field_is_seen_by_these_tests() {
+    let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 83, 61);
+    let model = || Blur::new(Channels::Luma, 2, 1);
+    let whole = upscale(model(), &input, (166, 122), settings(), MODEL_ONLY);
+    let short = Settings { tile_size: 20, halo: Some(RADIUS as u32 - 1), ..settings() };
+    assert!(whole != upscale(model(), &input, (166, 122), short, MODEL_ONLY));
+}
+
+#[test]
+fn threads_and_bands_do_not_show_in_the_picture() {
+    for format in formats() {
+        let input = noise(format, 61, 83);
+        for size in [(122, 166), (200, 100), (40, 30)] {
+            let params = FrameParams { blend: 0.6, grain: 0.5, number: 3, reuse: Reuse::Off };
+            let run = |threads| {
+                let settings = Settings { threads, ..settings() };
+                upscale(Blur::new(Channels::Rgb, 2, 1), &input, size, settings, params)
+            };
+            assert!(run(1) == run(3), "{format} to {size:?}");
+        }
+    }
+}
+
+#[test]
+fn regions_halve_when_memory_runs_out_and_the_frame_is_whole() {
+    let input = noise(PixelFormat::from_name("NV12").unwrap(), 200, 150);
+    let whole = upscale(Blur::new(Channels::Rgb, 2, 1), &input, (400, 300), settings(), MODEL_ONLY);
+    let small = Blur { memory: 70 * 70, ..Blur::new(Channels::Rgb, 2, 1) };
+    assert!(whole == upscale(small, &input, (400, 300), settings(), MODEL_ONLY));
+}
+
+#[test]
+fn memory_that_never_suffices_is_an_error() {
+    let input = noise(PixelFormat::from_name("NV12").unwrap(), 200, 150);
+    let mut output = Frame::new(FrameInfo { width: 400, height: 300, ..input.info }, 8);
+    let none = Blur { memory: 0, ..Blur::new(Channels::Rgb, 2, 1) };
+    let mut upscaler = Upscaler::new(Box::new(none), input.info, output.info, settings()).unwrap();
+    let result = upscaler.process(&input.read(), None, &mut output.write(), &MODEL_ONLY);
+    assert!(matches!(result, Err(Error::NoMemory { .. })));
+}
+
+#[test]
+fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
+    let input = noise(PixelFormat::from_name("I420").unwrap(), 200, 150);
+    let model = || Blur::new(Channels::Luma, 2, 2);
+    let whole = upscale(model(), &input, (400, 300), settings(), MODEL_ONLY);
+    let limited = Settings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
+    assert!(whole == upscale(model(), &input, (400, 300), limited, MODEL_ONLY));
+    let hopeless = Settings { memory_limit: Some(1000), ..settings() };
+    let refused = Upscaler::new(Box::new(model()), input.info, whole.info, hopeless);
+    assert!(matches!(refused, Err(Error::NoMemory { .. })));
+}
+
+#[test]
+fn without_the_models_share_it_is_not_run() {
+    let input = noise(PixelFormat::from_name("RGB").unwrap(), 40, 30);
+    let model = Blur { memory: 0, ..Blur::new(Channels::Rgb, 2, 1) };
+    let lanczos = FrameParams { blend: 0.0, ..MODEL_ONLY };
+    upscale(model, &input, (80, 60), settings(), lanczos);
+}
+
+#[test]
+fn sides_that_overflow_are_refused() {
+    let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 30000, 1);
+    let output = FrameInfo { width: 40000, ..input.info };
+    let model = Blur::new(Channels::Luma, 2, 1);
+    assert!(Upscaler::new(Box::new(model), input.info, output, settings()).is_err());
+}
+
+#[test]
+fn the_smallest_frames_go_through() {
+    for format in formats() {
+        for (width, height) in [(1, 1), (1, 9), (3, 2)] {
+            let input = noise(format, width, height);
+            let model = Blur::new(Channels::Rgb, 2, 4);
+            upscale(model, &input, (width * 2, height * 2), settings(), MODEL_ONLY);
+        }
+    }
+}
