@@ -244,8 +244,8 @@ impl Settings {
         }
     }
 
-    pub fn upscaler_settings(&self) -> upscaler::Settings {
-        upscaler::Settings {
+    pub fn upscaler_settings(&self) -> upscaler::StreamSettings {
+        upscaler::StreamSettings {
             threads: self.thread_count(),
             tile_size: self.tile_size,
             halo: u32::try_from(self.halo).ok(),

@@ -9,7 +9,9 @@ use crate::{
     frame::FrameInfo,
     inference::AnyEngine,
     model::ModelInfo,
-    upscaler::{self, FrameParams, FrameReport, Reuse, Settings, Upscale, Upscaler, cuda},
+    upscaler::{
+        self, CpuPipeline, CudaPipeline, FrameParams, FrameReport, Pipeline, Reuse, StreamSettings,
+    },
 };
 
 /// The frames on both sides.
@@ -72,7 +74,7 @@ enum Engine {
     Missing,
     /// Waits for the first frame after a change of caps.
     Idle(AnyEngine),
-    AtWork(Box<dyn Upscale>),
+    AtWork(Box<dyn Pipeline>),
 }
 
 /// A frame that has gone in and not come out.
@@ -100,9 +102,9 @@ const MOST_SKIPPED: u32 = 8;
 #[derive(Default)]
 pub(super) struct Stream {
     engine: Engine,
-    /// See [`Settings::regions_exact`].
+    /// See [`StreamSettings::regions_exact`].
     regions_exact: bool,
-    /// See [`Settings::tolerant_halo`].
+    /// See [`StreamSettings::tolerant_halo`].
     tolerant_halo: Option<u32>,
     /// Whether the engine only [stands in](stand_in) for a model.
     standing_in: bool,
@@ -180,7 +182,7 @@ impl Stream {
         self.pending.clear();
         self.last = None;
         if let Engine::AtWork(upscaler) = &mut self.engine {
-            upscaler.discard();
+            upscaler.abort();
         }
     }
 
@@ -188,7 +190,7 @@ impl Stream {
     /// video.
     pub fn forget(&mut self) {
         if let Engine::AtWork(upscaler) = &mut self.engine {
-            upscaler.forget();
+            upscaler.reset();
         }
     }
 
@@ -217,7 +219,7 @@ impl Stream {
     pub fn submit(
         &mut self,
         negotiated: &Negotiated,
-        settings: impl FnOnce() -> Settings,
+        settings: impl FnOnce() -> StreamSettings,
         params: impl FnOnce(u64) -> FrameParams,
         inbuf: &gst::Buffer,
     ) -> Result<(), Failure> {
@@ -238,7 +240,7 @@ impl Stream {
     pub fn submit_again(
         &mut self,
         negotiated: &Negotiated,
-        settings: impl Fn() -> Settings,
+        settings: impl Fn() -> StreamSettings,
     ) -> Result<(), Failure> {
         for frame in std::mem::take(&mut self.pending) {
             self.take_in(negotiated, &settings, frame)?;
@@ -250,7 +252,7 @@ impl Stream {
     fn take_in(
         &mut self,
         negotiated: &Negotiated,
-        settings: impl FnOnce() -> Settings,
+        settings: impl FnOnce() -> StreamSettings,
         frame: Pending,
     ) -> Result<(), Failure> {
         let Pending { inbuf, params } = frame.clone();
@@ -317,18 +319,18 @@ impl Stream {
     fn upscaler(
         &mut self,
         negotiated: &Negotiated,
-        settings: impl FnOnce() -> Settings,
-    ) -> Result<&mut dyn Upscale, Failure> {
+        settings: impl FnOnce() -> StreamSettings,
+    ) -> Result<&mut dyn Pipeline, Failure> {
         if let Engine::Idle(_) = self.engine
             && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
         {
             let (from, to) = (negotiated.from, negotiated.to);
             let (regions_exact, tolerant_halo) = (self.regions_exact, self.tolerant_halo);
-            let settings = Settings { regions_exact, tolerant_halo, ..settings() };
+            let settings = StreamSettings { regions_exact, tolerant_halo, ..settings() };
             self.engine = Engine::AtWork(match engine {
-                AnyEngine::Host(engine) => Box::new(Upscaler::new(engine, from, to, settings)?),
+                AnyEngine::Host(engine) => Box::new(CpuPipeline::new(engine, from, to, settings)?),
                 AnyEngine::Device(engine, device) => {
-                    Box::new(cuda::Upscaler::new(engine, device, from, to, settings)?)
+                    Box::new(CudaPipeline::new(engine, device, from, to, settings)?)
                 }
             });
         }

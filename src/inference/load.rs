@@ -22,9 +22,9 @@ pub struct LoadedEngine {
     pub backend: Backend,
     /// Never `Auto`.
     pub precision: Precision,
-    /// See [`upscaler::Settings::regions_exact`](crate::upscaler::Settings::regions_exact).
+    /// See [`upscaler::StreamSettings::regions_exact`](crate::upscaler::StreamSettings::regions_exact).
     pub regions_exact: bool,
-    /// See [`upscaler::Settings::tolerant_halo`](crate::upscaler::Settings::tolerant_halo).
+    /// See [`upscaler::StreamSettings::tolerant_halo`](crate::upscaler::StreamSettings::tolerant_halo).
     pub tolerant_halo: Option<u32>,
     /// Anything the user should know of, such as a precision that was asked for in vain.
     pub remark: Option<String>,

@@ -1,18 +1,19 @@
 //! The stages of one stream, in order: unpack, compare, plan, infer, finish, pack.
 //!
-//! A frame is at work in three places, one after the other: [`submit`](Upscale::submit) compares,
-//! plans and unpacks it on the caller's thread; the model runs elsewhere; [`next`](Upscale::next)
-//! waits for that, and [`finish`](Upscale::finish) makes the output, on the caller's thread
+//! A frame is at work in three places, one after the other: [`submit`](Pipeline::submit) compares,
+//! plans and unpacks it on the caller's thread; the model runs elsewhere; [`next`](Pipeline::next)
+//! waits for that, and [`finish`](Pipeline::finish) makes the output, on the caller's thread
 //! again. A caller that submits a frame before it takes the one before has both at work at once.
 
+mod conversion;
 mod cpu;
-pub mod cuda;
-mod enlargement;
+mod cuda;
 mod memory;
 mod region;
 mod schedule;
 
-pub use cpu::Upscaler;
+pub use cpu::CpuPipeline;
+pub use cuda::CudaPipeline;
 pub use region::{Geometry, Region};
 
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::{
 /// the order in which they went in, each by what was asked for when it went in.
 ///
 /// After an error nothing of the frames before is built on; those in flight are lost.
-pub trait Upscale: Send {
+pub trait Pipeline: Send {
     /// Takes a frame in, without waiting for those before it (but for once, when the model is
     /// timed before the first regions are planned). `input` is not needed any longer
     /// then. However many are in flight, each holds memory for its enlarged picture: it is the
@@ -54,10 +55,10 @@ pub trait Upscale: Send {
     ) -> Result<FrameReport, Error>;
 
     /// The next frame to go in is not to build on those before it (after a discontinuity).
-    fn forget(&mut self);
+    fn reset(&mut self);
 
     /// Drops the frames in flight too, without waiting for them (after a flush).
-    fn discard(&mut self);
+    fn abort(&mut self);
 
     /// The engine back, for the next stream of the same model; `None` where it was lost.
     fn into_engine(self: Box<Self>) -> Option<AnyEngine>;
@@ -88,9 +89,9 @@ pub enum Next {
     Changed,
 }
 
-/// What stays the same from frame to frame. Changing it means a new [`Upscaler`].
+/// What stays the same from frame to frame. Changing it means a new [`Pipeline`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct StreamSettings {
     /// For our own stages, at least 1.
     pub threads: usize,
     /// Largest region edge in input pixels, halo not counted; 0: as large as memory allows.

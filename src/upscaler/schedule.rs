@@ -1,6 +1,6 @@
 //! What of the canvas a frame makes stale, and how it is cut: the same wherever frames lie.
 
-use super::{Error, FrameParams, Geometry, Region, Reuse, Settings};
+use super::{Error, FrameParams, Geometry, Region, Reuse, StreamSettings};
 use crate::{
     frame::Rect,
     model::ModelInfo,
@@ -54,7 +54,7 @@ impl Schedule {
         geometry: Geometry,
         spread: u32,
         grid: u32,
-        settings: &Settings,
+        settings: &StreamSettings,
         most_pixels: u64,
     ) -> Result<Self, Error> {
         let dependence = match (geometry.halo, geometry.fixed_size) {
@@ -79,7 +79,7 @@ impl Schedule {
     }
 
     /// The next frame is not to build on those before.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.current = false;
         self.last = None;
     }
@@ -187,7 +187,7 @@ impl Schedule {
         self.last.is_some_and(|last| paints_the_same(&last, params))
     }
 
-    /// An output is made in this way.
+    /// An output is made in this conversion.
     pub fn set_last(&mut self, params: &FrameParams) {
         self.last = Some(*params);
     }

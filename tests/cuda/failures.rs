@@ -4,7 +4,7 @@ use gstupscale::{
     cuda,
     cuda::Device,
     frame::Channels,
-    upscaler::{Error, Settings},
+    upscaler::{Error, StreamSettings},
 };
 
 use super::{
@@ -51,7 +51,7 @@ fn fewer_regions_go_at_once_where_memory_is_short() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
-    let tiled = Settings { tile_size: 32, ..settings() };
+    let tiled = StreamSettings { tile_size: 32, ..settings() };
     // Tiles of up to 35×36 pixels with their halo.
     for (memory, most) in [(u64::MAX, 4), (4 * 35 * 33 - 1, 2), (35 * 36, 1)] {
         let model = DeviceBlur { memory, ..DeviceBlur::new(&device, Channels::Rgb, 1) };
@@ -123,7 +123,7 @@ fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
-    let limited = Settings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
+    let limited = StreamSettings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let runs = model.runs.clone();
     let mut stream = Stream::try_on_gpu(&device, model, input.info, (400, 300), limited).unwrap();
@@ -131,7 +131,7 @@ fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
     for (count, width, height) in runs.lock().unwrap().iter() {
         assert!(count * width * height <= 80 * 80);
     }
-    let hopeless = Settings { memory_limit: Some(1000), ..settings() };
+    let hopeless = StreamSettings { memory_limit: Some(1000), ..settings() };
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let refused = Stream::try_on_gpu(&device, model, input.info, (400, 300), hopeless);
     assert!(matches!(refused, Err(Error::NoMemory { .. })));
@@ -184,8 +184,8 @@ fn the_engine_comes_back_for_the_next_stream() {
     let device = Device::open(0).unwrap();
     let info = input().info;
     let model = Box::new(DeviceBlur::new(&device, Channels::Rgb, 1));
-    let upscaler = upscaler::cuda::Upscaler::new(model, device.clone(), info, info, settings());
-    let engine = upscaler::Upscale::into_engine(Box::new(upscaler.unwrap()));
+    let upscaler = upscaler::CudaPipeline::new(model, device.clone(), info, info, settings());
+    let engine = upscaler::Pipeline::into_engine(Box::new(upscaler.unwrap()));
     assert!(matches!(engine, Some(AnyEngine::Device(..))));
     assert_eq!(emulator.used(), 0);
 }

@@ -4,7 +4,7 @@ use gstupscale::{
     cuda::Device,
     frame::{Channels, PixelFormat},
     inference::Samples,
-    upscaler::{FrameParams, Settings},
+    upscaler::{FrameParams, StreamSettings},
 };
 
 use super::{
@@ -83,7 +83,7 @@ fn regions_of_a_whole_frame_go_in_batches_and_show_nothing() {
     assert_eq!(*runs.lock().unwrap(), [(1, 128, 96)]);
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let runs = model.runs.clone();
-    let tiled = Settings { tile_size: 32, ..settings() };
+    let tiled = StreamSettings { tile_size: 32, ..settings() };
     let mut stream = Stream::try_on_gpu(&device, model, input.info, (256, 192), tiled).unwrap();
     assert!(stream.push(&input, MODEL_ONLY).0 == whole);
     let runs = runs.lock().unwrap();
@@ -100,7 +100,7 @@ fn half_floats_change_eight_bit_codes_by_one_at_most() {
     {
         let input = noise(self::format(format), (53, 40));
         for tile_size in [0, 24] {
-            let tiled = Settings { tile_size, ..settings() };
+            let tiled = StreamSettings { tile_size, ..settings() };
             let model =
                 DeviceBlur { samples: Samples::F16, ..DeviceBlur::new(&device, channels, 1) };
             let mut gpu = Stream::try_on_gpu(&device, model, input.info, (106, 80), tiled).unwrap();

@@ -60,10 +60,10 @@ proptest! {
                 paint(&mut input, component % components, rect, code);
             }
             match seam {
-                0 => gpu.upscaler().forget(),
+                0 => gpu.upscaler().reset(),
                 1 => {
                     gpu.drain().unwrap();
-                    gpu.upscaler().discard();
+                    gpu.upscaler().abort();
                 }
                 _ => {}
             }

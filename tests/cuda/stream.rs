@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use gstupscale::{
     cuda::Device,
     frame::{FrameInfo, PixelFormat, Rect},
-    upscaler::{self, Error, FrameParams, FrameReport, Next, Reuse, Settings, Upscale},
+    upscaler::{self, Error, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings},
 };
 
 use super::{blur::Blur, frame::Frame, model::DeviceBlur};
@@ -13,8 +13,8 @@ use super::{blur::Blur, frame::Frame, model::DeviceBlur};
 pub const MODEL_ONLY: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 7, reuse: Reuse::Off };
 
-pub fn settings() -> Settings {
-    Settings {
+pub fn settings() -> StreamSettings {
+    StreamSettings {
         threads: 1,
         tile_size: 0,
         halo: None,
@@ -30,7 +30,7 @@ pub fn format(name: &str) -> PixelFormat {
 
 /// Frames through an upscaler, so many in flight at once, each output kept for the next.
 pub struct Stream {
-    upscaler: Box<dyn Upscale>,
+    upscaler: Box<dyn Pipeline>,
     output: FrameInfo,
     depth: usize,
     in_flight: usize,
@@ -41,7 +41,8 @@ pub struct Stream {
 impl Stream {
     pub fn on_cpu(model: Blur, input: FrameInfo, (width, height): (u32, u32)) -> Self {
         let output = FrameInfo { width, height, ..input };
-        let upscaler = upscaler::Upscaler::new(Box::new(model), input, output, settings()).unwrap();
+        let upscaler =
+            upscaler::CpuPipeline::new(Box::new(model), input, output, settings()).unwrap();
         Self::new(Box::new(upscaler), output)
     }
 
@@ -59,15 +60,15 @@ impl Stream {
         model: DeviceBlur,
         input: FrameInfo,
         (width, height): (u32, u32),
-        settings: Settings,
+        settings: StreamSettings,
     ) -> Result<Self, Error> {
         let output = FrameInfo { width, height, ..input };
         let (model, device) = (Box::new(model), device.clone());
-        let upscaler = upscaler::cuda::Upscaler::new(model, device, input, output, settings)?;
+        let upscaler = upscaler::CudaPipeline::new(model, device, input, output, settings)?;
         Ok(Self::new(Box::new(upscaler), output))
     }
 
-    fn new(upscaler: Box<dyn Upscale>, output: FrameInfo) -> Self {
+    fn new(upscaler: Box<dyn Pipeline>, output: FrameInfo) -> Self {
         let (depth, in_flight, last, done) = (1, 0, None, VecDeque::new());
         Self { upscaler, output, depth, in_flight, last, done }
     }
@@ -76,7 +77,7 @@ impl Stream {
         Self { depth, ..self }
     }
 
-    pub fn upscaler(&mut self) -> &mut dyn Upscale {
+    pub fn upscaler(&mut self) -> &mut dyn Pipeline {
         self.upscaler.as_mut()
     }
 

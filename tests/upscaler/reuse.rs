@@ -5,13 +5,13 @@ use crate::common::frame;
 use crate::common::frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat, Rect},
-    upscaler::{FrameParams, FrameReport, Next, Reuse, Settings, Upscale, Upscaler},
+    upscaler::{CpuPipeline, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings},
 };
 use proptest::prelude::*;
 
 const TOLERANT: Reuse = Reuse::Tolerant { tolerance: 2, refresh: 250 };
 
-const SETTINGS: Settings = Settings {
+const SETTINGS: StreamSettings = StreamSettings {
     threads: 2,
     tile_size: 0,
     halo: None,
@@ -22,7 +22,7 @@ const SETTINGS: Settings = Settings {
 
 /// A stream that keeps its last output, as the element does.
 struct Stream {
-    upscaler: Upscaler,
+    upscaler: CpuPipeline,
     output: FrameInfo,
     last: Option<Frame>,
     frames: u64,
@@ -34,17 +34,17 @@ impl Stream {
     }
 
     fn with(model: Blur, input: FrameInfo, size: (u32, u32), regions_exact: bool) -> Self {
-        Self::with_settings(model, input, size, Settings { regions_exact, ..SETTINGS })
+        Self::with_settings(model, input, size, StreamSettings { regions_exact, ..SETTINGS })
     }
 
     fn with_settings(
         model: Blur,
         input: FrameInfo,
         (width, height): (u32, u32),
-        settings: Settings,
+        settings: StreamSettings,
     ) -> Self {
         let output = FrameInfo { width, height, ..input };
-        let upscaler = Upscaler::new(Box::new(model), input, output, settings).unwrap();
+        let upscaler = CpuPipeline::new(Box::new(model), input, output, settings).unwrap();
         Self { upscaler, output, last: None, frames: 0 }
     }
 
@@ -128,7 +128,7 @@ proptest! {
         for ((component, rect, code), blend, reuse, seek) in steps {
             paint(&mut input, component, rect, code);
             if seek {
-                with.upscaler.discard();
+                with.upscaler.abort();
             }
             // A tolerant frame between may differ; the exact one after it must not.
             let reuse = [Reuse::Exact, Reuse::Off, TOLERANT][reuse];
@@ -178,7 +178,7 @@ fn where_regions_are_not_exact_the_whole_frame_is_computed_or_nothing() {
 #[test]
 fn after_a_seek_nothing_is_reused() {
     let (mut stream, input) = settled(Reuse::Exact, true);
-    stream.upscaler.discard();
+    stream.upscaler.abort();
     let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
     assert_eq!(report.pixels, 640 * 360);
 }
@@ -286,7 +286,7 @@ fn what_the_model_does_not_read_is_enlarged_without_it() {
 #[test]
 fn the_shorter_halo_is_for_tolerant_mode_and_leaves_nothing_behind() {
     let info = frame::info(format("GRAY8"), 320, 240);
-    let settings = Settings { tolerant_halo: Some(1), ..SETTINGS };
+    let settings = StreamSettings { tolerant_halo: Some(1), ..SETTINGS };
     let model = || Blur::new(Channels::Luma, 2, 1);
     let mut stream = Stream::with_settings(model(), info, (640, 480), settings);
     let mut full = Stream::new(model(), info, (640, 480));
@@ -346,9 +346,9 @@ proptest! {
                 paint(&mut input, component % components, rect, code);
             }
             match seam {
-                0 => with.upscaler.forget(),
+                0 => with.upscaler.reset(),
                 1 => {
-                    with.upscaler.discard();
+                    with.upscaler.abort();
                     expected.clear();
                     with.last = None;
                 }

@@ -5,15 +5,15 @@ use crate::common::frame;
 use crate::common::frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat},
-    upscaler::{Error, FrameParams, Reuse, Settings, Upscale, Upscaler},
+    upscaler::{CpuPipeline, Error, FrameParams, Pipeline, Reuse, StreamSettings},
 };
 
 fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {
     Frame::new(frame::info(format, width, height), 8).noisy(1)
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> StreamSettings {
+    StreamSettings {
         threads: 2,
         tile_size: 0,
         halo: None,
@@ -31,11 +31,12 @@ fn upscale(
     model: Blur,
     input: &Frame,
     size: (u32, u32),
-    settings: Settings,
+    settings: StreamSettings,
     params: FrameParams,
 ) -> Frame {
     let mut output = Frame::new(FrameInfo { width: size.0, height: size.1, ..input.info }, 8);
-    let mut upscaler = Upscaler::new(Box::new(model), input.info, output.info, settings).unwrap();
+    let mut upscaler =
+        CpuPipeline::new(Box::new(model), input.info, output.info, settings).unwrap();
     upscaler.process(&input.read(), None, &mut output.write(), &params).unwrap();
     output
 }
@@ -56,7 +57,7 @@ fn tiles_give_the_same_frame_as_the_whole_in_every_format() {
                 let out = (size.0 * 2, size.1 * 2);
                 let model = || Blur::new(channels, 2, align);
                 let whole = upscale(model(), &input, out, settings(), MODEL_ONLY);
-                let tiled = Settings { tile_size: 20, ..settings() };
+                let tiled = StreamSettings { tile_size: 20, ..settings() };
                 let tiles = upscale(model(), &input, out, tiled, MODEL_ONLY);
                 assert!(whole == tiles, "{format} {channels:?} {size:?} align {align}");
             }
@@ -69,7 +70,7 @@ fn a_halo_below_the_receptive_field_is_seen_by_these_tests() {
     let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 83, 61);
     let model = || Blur::new(Channels::Luma, 2, 1);
     let whole = upscale(model(), &input, (166, 122), settings(), MODEL_ONLY);
-    let short = Settings { tile_size: 20, halo: Some(RADIUS as u32 - 1), ..settings() };
+    let short = StreamSettings { tile_size: 20, halo: Some(RADIUS as u32 - 1), ..settings() };
     assert!(whole != upscale(model(), &input, (166, 122), short, MODEL_ONLY));
 }
 
@@ -80,7 +81,7 @@ fn threads_and_bands_do_not_show_in_the_picture() {
         for size in [(122, 166), (200, 100), (40, 30)] {
             let params = FrameParams { blend: 0.6, grain: 0.5, number: 3, reuse: Reuse::Off };
             let run = |threads| {
-                let settings = Settings { threads, ..settings() };
+                let settings = StreamSettings { threads, ..settings() };
                 upscale(Blur::new(Channels::Rgb, 2, 1), &input, size, settings, params)
             };
             assert!(run(1) == run(3), "{format} to {size:?}");
@@ -101,7 +102,8 @@ fn memory_that_never_suffices_is_an_error() {
     let input = noise(PixelFormat::from_name("NV12").unwrap(), 200, 150);
     let mut output = Frame::new(FrameInfo { width: 400, height: 300, ..input.info }, 8);
     let none = Blur { memory: 0, ..Blur::new(Channels::Rgb, 2, 1) };
-    let mut upscaler = Upscaler::new(Box::new(none), input.info, output.info, settings()).unwrap();
+    let mut upscaler =
+        CpuPipeline::new(Box::new(none), input.info, output.info, settings()).unwrap();
     let result = upscaler.process(&input.read(), None, &mut output.write(), &MODEL_ONLY);
     assert!(matches!(result, Err(Error::NoMemory { .. })));
 }
@@ -111,10 +113,10 @@ fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
     let input = noise(PixelFormat::from_name("I420").unwrap(), 200, 150);
     let model = || Blur::new(Channels::Luma, 2, 2);
     let whole = upscale(model(), &input, (400, 300), settings(), MODEL_ONLY);
-    let limited = Settings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
+    let limited = StreamSettings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
     assert!(whole == upscale(model(), &input, (400, 300), limited, MODEL_ONLY));
-    let hopeless = Settings { memory_limit: Some(1000), ..settings() };
-    let refused = Upscaler::new(Box::new(model()), input.info, whole.info, hopeless);
+    let hopeless = StreamSettings { memory_limit: Some(1000), ..settings() };
+    let refused = CpuPipeline::new(Box::new(model()), input.info, whole.info, hopeless);
     assert!(matches!(refused, Err(Error::NoMemory { .. })));
 }
 
@@ -131,7 +133,7 @@ fn sides_that_overflow_are_refused() {
     let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 30000, 1);
     let output = FrameInfo { width: 40000, ..input.info };
     let model = Blur::new(Channels::Luma, 2, 1);
-    assert!(Upscaler::new(Box::new(model), input.info, output, settings()).is_err());
+    assert!(CpuPipeline::new(Box::new(model), input.info, output, settings()).is_err());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use gstupscale::{
     frame::{Channels, Image, PixelFormat},
     inference::{self, DeviceBatch, Infer as _, InferOnDevice, Samples},
     model::ModelInfo,
-    upscaler::{self, Error, FrameParams, Upscale as _},
+    upscaler::{self, Error, FrameParams, Pipeline as _},
 };
 
 use super::{
@@ -79,11 +79,11 @@ fn difference(
     let info = frame.read()?.info;
 
     let model = Box::new(Plain::new(channels, 2, true));
-    let mut upscaler = upscaler::Upscaler::new(model, info, large, settings.clone())?;
+    let mut upscaler = upscaler::CpuPipeline::new(model, info, large, settings.clone())?;
     upscaler.process(&frame.read()?, None, &mut by_cpu.write()?, params)?;
 
     let model = Box::new(PlainOnDevice::new(device, channels)?);
-    let mut upscaler = upscaler::cuda::Upscaler::new(model, device.clone(), info, large, settings)?;
+    let mut upscaler = upscaler::CudaPipeline::new(model, device.clone(), info, large, settings)?;
     upscaler.process(&frame.read()?, None, &mut by_gpu.write()?, params)?;
     let pairs = iter::zip(by_cpu.codes(), by_gpu.codes());
     Ok(pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0))

@@ -4,7 +4,7 @@ use gstupscale::{
     frame::{Channels, Image, PixelFormat},
     inference::{self, Infer},
     model::ModelInfo,
-    upscaler::{Error, FrameParams, Reuse, Settings, Upscale as _, Upscaler},
+    upscaler::{CpuPipeline, Error, FrameParams, Pipeline as _, Reuse, StreamSettings},
 };
 
 use super::{Outcome, Report};
@@ -20,8 +20,8 @@ pub const SIZE: (u32, u32) = (101, 67);
 pub const PARAMS: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
 
-pub fn settings(tile_size: u32) -> Settings {
-    Settings {
+pub fn settings(tile_size: u32) -> StreamSettings {
+    StreamSettings {
         threads: 1,
         tile_size,
         halo: None,
@@ -86,7 +86,7 @@ fn enlarge(model: Plain, frame: &Frame, tile_size: u32) -> Result<Frame, Error> 
     let factor = model.info.factor;
     let large = pictures::info(input.info.format, SIZE.0 * factor, SIZE.1 * factor);
     let mut output = Frame::new(large);
-    let mut upscaler = Upscaler::new(Box::new(model), input.info, large, settings(tile_size))?;
+    let mut upscaler = CpuPipeline::new(Box::new(model), input.info, large, settings(tile_size))?;
     upscaler.process(&input, None, &mut output.write()?, &PARAMS)?;
     Ok(output)
 }

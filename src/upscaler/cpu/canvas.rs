@@ -2,8 +2,8 @@
 
 use super::{
     super::Region,
+    buffer_pool::BufferPool,
     job::{Part, Update},
-    spares::Spares,
 };
 use crate::frame::{Image, Rect};
 
@@ -12,12 +12,12 @@ pub(super) struct Canvas {
     picture: Image,
     /// The model's.
     factor: u32,
-    spares: Spares,
+    pool: BufferPool,
 }
 
 impl Canvas {
-    pub(super) fn new(factor: u32, spares: Spares) -> Self {
-        Self { picture: Image::default(), factor, spares }
+    pub(super) fn new(factor: u32, pool: BufferPool) -> Self {
+        Self { picture: Image::default(), factor, pool }
     }
 
     pub(super) fn picture(&self) -> &Image {
@@ -35,7 +35,7 @@ impl Canvas {
             Update::Parts(parts) => {
                 for Part { region, picture } in parts {
                     self.paste(&region, &picture);
-                    self.spares.put(picture);
+                    self.pool.put(picture);
                 }
             }
         }
@@ -43,7 +43,7 @@ impl Canvas {
 
     /// What it holds is not built on any more.
     pub(super) fn release(&mut self) {
-        self.spares.put(std::mem::take(&mut self.picture));
+        self.pool.put(std::mem::take(&mut self.picture));
     }
 
     fn paste(&mut self, region: &Region, picture: &Image) {

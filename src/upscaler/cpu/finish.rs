@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::super::{FrameParams, enlargement::Enlargement};
+use super::super::{FrameParams, conversion::Conversion};
 use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, Part, Rect, blend_row};
 
 /// Output rows that are finished at a time: few enough that their floats stay in the cache.
@@ -10,7 +10,7 @@ const BAND_ROWS: u32 = 32;
 
 /// Everything between the canvas and the output's planes, set up once per caps.
 pub(super) struct Finish {
-    pub(super) way: Enlargement,
+    pub(super) conversion: Conversion,
 }
 
 impl Finish {
@@ -53,18 +53,27 @@ impl Finish {
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
         let Scratch { main, lanczos, source, companions } = scratch;
-        let main =
-            self.main(canvas, frame, params, self.way.packer.needed(rect), main, lanczos, source)?;
-        companions.resize_with(self.way.companions.len(), Image::default);
+        let main = self.main(
+            canvas,
+            frame,
+            params,
+            self.conversion.packer.needed(rect),
+            main,
+            lanczos,
+            source,
+        )?;
+        companions.resize_with(self.conversion.companions.len(), Image::default);
         let mut parts = Vec::with_capacity(companions.len());
-        for (index, (resampler, out)) in self.way.companions.iter().zip(companions).enumerate() {
-            let wanted = self.way.packer.needed_companion(index, rect);
+        for (index, (resampler, out)) in
+            self.conversion.companions.iter().zip(companions).enumerate()
+        {
+            let wanted = self.conversion.packer.needed_companion(index, rect);
             let needed = resampler.needed(wanted);
-            self.way.unpacker.unpack_companion(index, frame, needed, source)?;
+            self.conversion.unpacker.unpack_companion(index, frame, needed, source)?;
             resampler.resample(Part::new(source, needed.x, needed.y), wanted, out)?;
             parts.push(Part::new(out, wanted.x, wanted.y));
         }
-        self.way.packer.pack(main, &parts, rect, band)
+        self.conversion.packer.pack(main, &parts, rect, band)
     }
 
     /// The finished main picture of output pixels `rect`: the canvas itself where nothing is to
@@ -81,17 +90,17 @@ impl Finish {
         source: &mut Image,
     ) -> Result<Part<'a>, Error> {
         let untouched = params.blend >= 1.0 && params.grain <= 0.0;
-        if untouched && self.way.canvas.is_identity() {
+        if untouched && self.conversion.canvas.is_identity() {
             return Ok(Part::whole(canvas));
         }
         if params.blend > 0.0 {
-            self.way.canvas.resample(Part::whole(canvas), rect, out)?;
+            self.conversion.canvas.resample(Part::whole(canvas), rect, out)?;
         }
         if params.blend < 1.0 {
-            let needed = self.way.input.needed(rect);
-            self.way.unpacker.unpack(frame, needed, source)?;
+            let needed = self.conversion.input.needed(rect);
+            self.conversion.unpacker.unpack(frame, needed, source)?;
             let target = if params.blend > 0.0 { &mut *lanczos } else { &mut *out };
-            self.way.input.resample(Part::new(source, needed.x, needed.y), rect, target)?;
+            self.conversion.input.resample(Part::new(source, needed.x, needed.y), rect, target)?;
             if params.blend > 0.0 {
                 blend_row(lanczos.data(), out.data_mut(), params.blend);
             }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::{
     super::{Error, FrameReport, Geometry, Region, region::MIN_EDGE},
+    buffer_pool::BufferPool,
     job::{Job, Part, Update},
-    spares::Spares,
 };
 use crate::{
     frame::{Image, Rect},
@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct Inference {
     engine: Box<dyn Infer>,
     geometry: Geometry,
-    spares: Spares,
+    pool: BufferPool,
     /// Of a region that the model wants larger than the frame is.
     padded: Image,
     /// Of a region with its halo.
@@ -29,10 +29,10 @@ pub(super) struct Inference {
 }
 
 impl Inference {
-    pub(super) fn new(engine: Box<dyn Infer>, geometry: Geometry, spares: Spares) -> Self {
+    pub(super) fn new(engine: Box<dyn Infer>, geometry: Geometry, pool: BufferPool) -> Self {
         let (padded, output) = Default::default();
         let (most_edge, largest) = (u32::MAX, None);
-        Self { engine, geometry, spares, padded, output, most_edge, largest }
+        Self { engine, geometry, pool, padded, output, most_edge, largest }
     }
 
     pub(super) fn into_engine(self) -> Box<dyn Infer> {
@@ -50,7 +50,7 @@ impl Inference {
                 let mut picture = self.picture(all);
                 for Part { region, picture: input } in inputs {
                     self.enlarge(&region, &input, all, &mut picture, &mut job.report)?;
-                    self.spares.put(input);
+                    self.pool.put(input);
                 }
                 Update::Whole(picture)
             }
@@ -59,7 +59,7 @@ impl Inference {
                 for Part { region, picture: input } in inputs {
                     let mut picture = self.picture(region.compute);
                     self.enlarge(&region, &input, region.compute, &mut picture, &mut job.report)?;
-                    self.spares.put(input);
+                    self.pool.put(input);
                     parts.push(Part { region, picture });
                 }
                 Update::Parts(parts)
@@ -74,7 +74,7 @@ impl Inference {
     fn picture(&self, rect: Rect) -> Image {
         let info = self.engine.info();
         let large = rect.scaled(info.factor);
-        self.spares.take(info.channels.count(), large.width as usize, large.height as usize)
+        self.pool.take(info.channels.count(), large.width as usize, large.height as usize)
     }
 
     /// Enlarges `region`, given as `input`, into its place in `out`, which is the picture of
@@ -103,10 +103,10 @@ impl Inference {
             let part = self.geometry.region_reading(part.compute, read);
             let Rect { x, y, width, height } = read;
             let inside = Rect::new(x - region.read.x, y - region.read.y, width, height);
-            let mut cropped = self.spares.take(input.channels(), width as usize, height as usize);
+            let mut cropped = self.pool.take(input.channels(), width as usize, height as usize);
             cropped.copy_from(input, inside, 0, 0);
             self.enlarge(&part, &cropped, around, out, report)?;
-            self.spares.put(cropped);
+            self.pool.put(cropped);
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Inference {
         for report in [&mut first, &mut second] {
             self.enlarge(region, input, region.compute, &mut out, report)?;
         }
-        self.spares.put(out);
+        self.pool.put(out);
         let cost = CostModel::fit(&[largest, (second.pixels, second.infer.as_secs_f64())]);
         Ok(cost.map(|cost| CostModel { whole: self.engine.whole_share(), ..cost }))
     }

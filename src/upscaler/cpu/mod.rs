@@ -4,23 +4,23 @@
 //! [`Prepare`] knows what came in before, the [`Worker`] has the model, [`Canvas`] and [`Finish`]
 //! know what went out.
 
+mod buffer_pool;
 mod canvas;
 mod finish;
 mod infer;
 mod job;
 mod prepare;
-mod spares;
 mod worker;
 
 use std::{collections::VecDeque, time::Instant};
 
 use self::{
-    canvas::Canvas, finish::Finish, infer::Inference, job::Job, prepare::Prepare, spares::Spares,
-    worker::Worker,
+    buffer_pool::BufferPool, canvas::Canvas, finish::Finish, infer::Inference, job::Job,
+    prepare::Prepare, worker::Worker,
 };
 use super::{
-    Error, FrameParams, FrameReport, Geometry, Next, Settings, Upscale, enlargement::Enlargement,
-    memory,
+    Error, FrameParams, FrameReport, Geometry, Next, Pipeline, StreamSettings,
+    conversion::Conversion, memory,
 };
 use crate::{
     frame::{FrameInfo, FrameMut, FrameRef},
@@ -36,8 +36,8 @@ enum Flight {
     Ready(Box<Job>),
 }
 
-/// [`Upscale`] on the processor.
-pub struct Upscaler {
+/// [`Pipeline`] on the processor.
+pub struct CpuPipeline {
     prepare: Prepare,
     worker: Worker,
     flights: VecDeque<Flight>,
@@ -49,7 +49,7 @@ pub struct Upscaler {
     input: FrameInfo,
 }
 
-impl Upscaler {
+impl CpuPipeline {
     /// For a stream that goes from `input` to `output` frames (same format and colour, any sizes).
     ///
     /// # Errors
@@ -59,16 +59,16 @@ impl Upscaler {
         engine: Box<dyn Infer>,
         input: FrameInfo,
         output: FrameInfo,
-        settings: Settings,
+        settings: StreamSettings,
     ) -> Result<Self, Error> {
         let model = engine.info().clone();
         input.check()?;
         output.check()?;
         check_room(&model, &input)?;
-        let spares = Spares::default();
+        let buffers = BufferPool::default();
         let geometry = Geometry::new((input.width, input.height), &model, settings.halo);
         let grid = engine.shape_grid();
-        let prepare = Prepare::new(input, &model, geometry, grid, &settings, spares.clone())?;
+        let prepare = Prepare::new(input, &model, geometry, grid, &settings, buffers.clone())?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(settings.threads.max(1))
             .thread_name(|index| format!("upscale-{index}"))
@@ -76,11 +76,13 @@ impl Upscaler {
             .map_err(|error| Error::Impossible(format!("threads could not be started: {error}")))?;
         Ok(Self {
             prepare,
-            worker: Worker::start(Inference::new(engine, geometry, spares.clone()))?,
+            worker: Worker::start(Inference::new(engine, geometry, buffers.clone()))?,
             flights: VecDeque::new(),
             next: None,
-            canvas: Canvas::new(model.factor, spares),
-            finish: Finish { way: Enlargement::new(input, output, model.channels, model.factor)? },
+            canvas: Canvas::new(model.factor, buffers),
+            finish: Finish {
+                conversion: Conversion::new(input, output, model.channels, model.factor)?,
+            },
             pool,
             input,
         })
@@ -122,10 +124,10 @@ impl Upscaler {
         let (canvas, finish) = (&self.canvas, &self.finish);
         let (rects, previous) = match (&job.stale, previous) {
             (Some(stale), Some(previous)) => {
-                let rects = stale.iter().map(|rect| finish.way.dependents(*rect)).collect();
+                let rects = stale.iter().map(|rect| finish.conversion.dependents(*rect)).collect();
                 (rects, Some(previous))
             }
-            _ => (vec![finish.way.whole()], None),
+            _ => (vec![finish.conversion.whole()], None),
         };
         let source = job.frame(self.input);
         self.pool.install(|| {
@@ -137,7 +139,7 @@ impl Upscaler {
     }
 }
 
-impl Upscale for Upscaler {
+impl Pipeline for CpuPipeline {
     fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
         let worker = &self.worker;
         let costs = |part: job::Part| worker.costs(part.region, part.picture);
@@ -157,9 +159,9 @@ impl Upscale for Upscaler {
     fn next(&mut self) -> Result<Option<Next>, Error> {
         // What was not finished is not on the canvas.
         if self.next.take().is_some_and(|job| !job.is_same()) {
-            self.discard();
+            self.abort();
         }
-        self.take().inspect_err(|_| self.discard())
+        self.take().inspect_err(|_| self.abort())
     }
 
     fn finish(
@@ -167,16 +169,16 @@ impl Upscale for Upscaler {
         previous: Option<&FrameRef<'_>>,
         output: &mut FrameMut<'_>,
     ) -> Result<FrameReport, Error> {
-        self.paint(previous, output).inspect_err(|_| self.discard())
+        self.paint(previous, output).inspect_err(|_| self.abort())
     }
 
-    fn forget(&mut self) {
-        self.prepare.forget();
+    fn reset(&mut self) {
+        self.prepare.reset();
     }
 
-    fn discard(&mut self) {
-        self.prepare.forget();
-        self.worker.discard();
+    fn abort(&mut self) {
+        self.prepare.reset();
+        self.worker.abort();
         self.flights.clear();
         self.next = None;
     }

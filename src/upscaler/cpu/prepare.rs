@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::{
     super::{
-        Error, FrameParams, FrameReport, Geometry, Region, Reuse, Settings, memory,
+        Error, FrameParams, FrameReport, Geometry, Region, Reuse, StreamSettings, memory,
         schedule::{self, Schedule, Stale},
     },
+    buffer_pool::BufferPool,
     job::{Job, Part, Update},
-    spares::Spares,
 };
 use crate::{
     frame::{FrameInfo, FrameRef, Rect, Unpacker},
@@ -27,7 +27,7 @@ pub(super) struct Prepare {
     reference: Reference,
     schedule: Schedule,
     whole: Rect,
-    spares: Spares,
+    pool: BufferPool,
 }
 
 impl Prepare {
@@ -37,8 +37,8 @@ impl Prepare {
         model: &ModelInfo,
         geometry: Geometry,
         grid: u32,
-        settings: &Settings,
-        spares: Spares,
+        settings: &StreamSettings,
+        pool: BufferPool,
     ) -> Result<Self, Error> {
         let unpacker = Unpacker::new(input, model.channels)?;
         let spread = unpacker.reads_beyond();
@@ -48,14 +48,14 @@ impl Prepare {
             unpacker,
             schedule: Schedule::new(model, geometry, spread, grid, settings, most_pixels)?,
             whole: Rect::of_size(input.width, input.height),
-            spares,
+            pool,
         })
     }
 
     /// The next frame is not to build on those before.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.reference.reset();
-        self.schedule.forget();
+        self.schedule.reset();
     }
 
     /// Regions are to be no larger than this from here on.
@@ -80,7 +80,7 @@ impl Prepare {
         let job = self.job(input, params, costs);
         match job {
             Ok(_) => self.schedule.set_last(params),
-            Err(_) => self.forget(),
+            Err(_) => self.reset(),
         }
         job
     }
@@ -97,7 +97,7 @@ impl Prepare {
         let builds_on_last = self.schedule.builds_on_last(params);
         let (update, stale) = match schedule::mode(params.reuse) {
             None => {
-                self.forget();
+                self.reset();
                 (Stale::Whole, None)
             }
             Some(mode) => {
@@ -160,7 +160,7 @@ impl Prepare {
     /// where it differed.
     fn take(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<Changes, Error> {
         if self.schedule.set_mode(mode) {
-            self.forget();
+            self.reset();
         }
         let changes = self.reference.changes(frame, mode)?;
         if !changes.main.is_empty() {
@@ -212,7 +212,7 @@ impl Prepare {
         let reference = self.reference.frame();
         let frame = input.unwrap_or(&reference);
         let unpack = |region: &Region| {
-            let mut picture = self.spares.take(
+            let mut picture = self.pool.take(
                 self.unpacker.channels().count(),
                 region.read.width as usize,
                 region.read.height as usize,

@@ -102,7 +102,7 @@ impl Worker {
     }
 
     /// Nothing of what was sent is to be received any more.
-    pub fn discard(&self) {
+    pub fn abort(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -112,7 +112,7 @@ impl Worker {
     }
 
     fn end(&mut self) -> Option<Inference> {
-        self.discard();
+        self.abort();
         self.tasks = None;
         self.thread.take().and_then(|thread| thread.join().ok())
     }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Error, FrameReport, Geometry, Region, Settings, memory,
+        Error, FrameReport, Geometry, Region, StreamSettings, memory,
         schedule::{Schedule, Stale},
     },
     infer::Inference,
@@ -27,7 +27,7 @@ pub(super) fn schedule(
     engine: &dyn InferOnDevice,
     input: &FrameInfo,
     spread: u32,
-    settings: &Settings,
+    settings: &StreamSettings,
 ) -> Result<(Schedule, u64), Error> {
     let model = engine.info();
     let bytes = match settings.memory_limit {
@@ -92,7 +92,7 @@ impl Budgeted<'_> {
     fn take_less(&mut self, report: &mut FrameReport) -> Result<(), Error> {
         report.less_at_once = true;
         // The list is about to be written again.
-        self.inference.settle()?;
+        self.inference.synchronize()?;
         let bytes = self.inference.failed_bytes();
         let fewer = self.inference.can_take_fewer();
         let largest = |regions: &[Region]| regions.iter().map(Region::pixels).max();

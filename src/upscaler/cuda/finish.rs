@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    super::{FrameParams, enlargement::Enlargement},
+    super::{FrameParams, conversion::Conversion},
     layout::Layout,
     picture::{DevicePicture, List, Tables, as_kernels_do, constant, work},
     source::Source,
@@ -17,7 +17,7 @@ use crate::{
 /// Everything between the canvas and the output's planes, set up once per caps.
 pub(super) struct Finisher {
     device: Arc<Device>,
-    pub way: Enlargement,
+    pub conversion: Conversion,
     pub layout: Layout,
     canvas: Tables,
     input: Tables,
@@ -64,8 +64,12 @@ impl Rects {
 }
 
 impl Finisher {
-    pub fn new(device: &Arc<Device>, output: FrameInfo, way: Enlargement) -> Result<Self, Error> {
-        let companions = way.packer.companions().iter().zip(&way.companions);
+    pub fn new(
+        device: &Arc<Device>,
+        output: FrameInfo,
+        conversion: Conversion,
+    ) -> Result<Self, Error> {
+        let companions = conversion.packer.companions().iter().zip(&conversion.companions);
         let companion = |(it, resampler): (&crate::frame::Companion, _)| {
             let size = (it.grid.width(), it.grid.height());
             Ok(Companion {
@@ -76,14 +80,14 @@ impl Finisher {
             })
         };
         Ok(Self {
-            canvas: Tables::new(device, &way.canvas)?,
-            input: Tables::new(device, &way.input)?,
-            downsampler: Tables::new(device, way.packer.downsampler())?,
+            canvas: Tables::new(device, &conversion.canvas)?,
+            input: Tables::new(device, &conversion.input)?,
+            downsampler: Tables::new(device, conversion.packer.downsampler())?,
             companions: companions.map(companion).collect::<Result<_, Error>>()?,
             finished: None,
             noise: constant(device, kernels::noise())?,
             layout: Layout::new(output),
-            way,
+            conversion,
             device: device.clone(),
         })
     }
@@ -99,8 +103,8 @@ impl Finisher {
         frame: Address,
     ) -> Result<(), Error> {
         let untouched = params.blend >= 1.0 && params.grain <= 0.0;
-        let as_it_is = untouched && self.way.canvas.is_identity();
-        let packer = &self.way.packer;
+        let as_it_is = untouched && self.conversion.canvas.is_identity();
+        let packer = &self.conversion.packer;
         let mut rects = Rects::default();
         let main = rects.push(stale.iter().map(|rect| packer.needed(*rect)));
         let beside: Vec<_> = self

@@ -87,7 +87,7 @@ impl Inference {
     }
 
     /// Waits until nothing runs any more.
-    pub fn settle(&self) -> Result<(), Error> {
+    pub fn synchronize(&self) -> Result<(), Error> {
         Ok(self.device.compute().synchronize()?)
     }
 

@@ -30,8 +30,8 @@ use self::{
     source::Source,
 };
 use super::{
-    Error, FrameParams, FrameReport, Next, Reuse, Settings, Upscale,
-    enlargement::Enlargement,
+    Error, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
+    conversion::Conversion,
     schedule::{self, Schedule, Stale},
 };
 use crate::{
@@ -51,8 +51,8 @@ struct Flight {
     whole_runs: Option<u64>,
 }
 
-/// [`Upscale`] on a GPU.
-pub struct Upscaler {
+/// [`Pipeline`] on a GPU.
+pub struct CudaPipeline {
     schedule: Schedule,
     input: Layout,
     reference: Reference,
@@ -71,7 +71,7 @@ pub struct Upscaler {
     device: Arc<Device>,
 }
 
-impl Upscaler {
+impl CudaPipeline {
     /// For a stream that goes from `input` to `output` frames (same format and colour, any
     /// sizes), by an engine that was made for `device`.
     ///
@@ -84,19 +84,19 @@ impl Upscaler {
         device: Arc<Device>,
         input: FrameInfo,
         output: FrameInfo,
-        settings: Settings,
+        settings: StreamSettings,
     ) -> Result<Self, Error> {
         let model = engine.info().clone();
         input.check()?;
         output.check()?;
         let (samples, channels) = (engine.samples(), model.channels);
-        let way = Enlargement::new(input, output, channels, model.factor)?;
-        let spread = way.unpacker.reads_beyond();
+        let conversion = Conversion::new(input, output, channels, model.factor)?;
+        let spread = conversion.unpacker.reads_beyond();
         let layout = Layout::new(input);
         let large = (input.width * model.factor, input.height * model.factor);
         let canvas = DevicePicture::new(&device, channels.count(), large, samples)?;
-        let source = Source::new(&device, &layout, &way.unpacker, channels, samples)?;
-        let finisher = Finisher::new(&device, output, way)?;
+        let source = Source::new(&device, &layout, &conversion.unpacker, channels, samples)?;
+        let finisher = Finisher::new(&device, output, conversion)?;
         let reference = Reference::new(&device, &layout)?;
         let mut slots = Slots::default();
         let first = slots.take(&device, &layout, &finisher.layout)?;
@@ -122,12 +122,12 @@ impl Upscaler {
     }
 
     /// Nothing of the frames before is built on; those in flight are lost.
-    fn abandon(&mut self) {
+    fn abort_after_error(&mut self) {
         self.device.settle();
-        self.discard();
+        self.abort();
     }
 
-    fn take_in(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
+    fn submit_frame(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
         check(input, &self.input.info)?;
         let start = Instant::now();
         let index = self.slots.take(&self.device, &self.input, &self.finisher.layout)?;
@@ -139,7 +139,7 @@ impl Upscaler {
         let builds_on_last = self.schedule.builds_on_last(params);
         let (stale, damage) = match schedule::mode(params.reuse) {
             None => {
-                self.forget();
+                self.reset();
                 (Stale::Whole, Damage::All)
             }
             Some(mode) => {
@@ -153,8 +153,9 @@ impl Upscaler {
                 let stale = self.stale(index, &changed, frame, params)?;
                 let damage = match &stale {
                     Stale::Regions(regions) if builds_on_last && params.blend > 0.0 => {
-                        let way = &self.finisher.way;
-                        let parts = regions.iter().map(|region| way.dependents(region.compute));
+                        let conversion = &self.finisher.conversion;
+                        let parts =
+                            regions.iter().map(|region| conversion.dependents(region.compute));
                         let mut damage = Damage::NONE;
                         damage.add(&Damage::Parts(parts.collect()));
                         damage
@@ -288,7 +289,7 @@ impl Upscaler {
         self.schedule.set_current(params.blend > 0.0 && !off);
         compute.record(inferred)?;
 
-        let whole = self.finisher.way.whole();
+        let whole = self.finisher.conversion.whole();
         let lagging = std::mem::replace(&mut slot.damage, Damage::NONE).rects(whole);
         let (stale, output) = (damage.rects(whole), slot.frame_out.address());
         let (canvas, source) = (&self.canvas, &self.source);
@@ -323,9 +324,9 @@ impl Upscaler {
     }
 }
 
-impl Upscale for Upscaler {
+impl Pipeline for CudaPipeline {
     fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
-        self.take_in(input, params).inspect_err(|_| self.abandon())
+        self.submit_frame(input, params).inspect_err(|_| self.abort_after_error())
     }
 
     fn next(&mut self) -> Result<Option<Next>, Error> {
@@ -333,11 +334,11 @@ impl Upscale for Upscaler {
         if let Some(unfinished) = self.next.take() {
             self.slots.release(unfinished.slot);
             if unfinished.next == Next::Changed {
-                self.discard();
+                self.abort();
             }
         }
         let Some(flight) = self.flights.pop_front() else { return Ok(None) };
-        let flight = self.wait_for(flight).inspect_err(|_| self.abandon())?;
+        let flight = self.wait_for(flight).inspect_err(|_| self.abort_after_error())?;
         let next = flight.next;
         self.next = Some(flight);
         Ok(Some(next))
@@ -360,19 +361,19 @@ impl Upscale for Upscaler {
             layout.get(unsafe { slot.host_out.bytes() }, output);
         }
         self.slots.release(flight.slot);
-        fits.inspect_err(|_| self.discard())?;
+        fits.inspect_err(|_| self.abort())?;
         flight.report.finish += start.elapsed();
         Ok(flight.report)
     }
 
-    fn forget(&mut self) {
-        self.schedule.forget();
-        self.reference.forget();
+    fn reset(&mut self) {
+        self.schedule.reset();
+        self.reference.reset();
     }
 
     /// What the GPU is at is left to end by itself.
-    fn discard(&mut self) {
-        self.forget();
+    fn abort(&mut self) {
+        self.reset();
         self.flights.clear();
         (self.next, self.latest) = (None, None);
         self.slots.release_all();

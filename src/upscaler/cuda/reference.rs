@@ -53,7 +53,7 @@ impl Reference {
     }
 
     /// The next frame differs everywhere.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.filled = false;
     }
 

@@ -3,7 +3,7 @@
 use crate::frame::{Channels, Companion, Error, FrameInfo, Packer, Rect, Resampler, Unpacker};
 
 /// What lies between frames of two sizes, set up once per caps.
-pub(super) struct Enlargement {
+pub(super) struct Conversion {
     pub output: FrameInfo,
     /// The canvas's size over the input's.
     pub factor: u32,
@@ -17,7 +17,7 @@ pub(super) struct Enlargement {
     pub companions: Vec<Resampler>,
 }
 
-impl Enlargement {
+impl Conversion {
     pub fn new(
         input: FrameInfo,
         output: FrameInfo,

@@ -9,9 +9,9 @@ const MOST: usize = 16;
 
 /// Shared by the stages.
 #[derive(Clone, Default)]
-pub(super) struct Spares(Arc<Mutex<Vec<Image>>>);
+pub(super) struct BufferPool(Arc<Mutex<Vec<Image>>>);
 
-impl Spares {
+impl BufferPool {
     /// A picture of this shape; its samples are left over as they lie.
     pub fn take(&self, channels: usize, width: usize, height: usize) -> Image {
         let mut image = self.smallest_for(channels * width * height);
@@ -48,20 +48,20 @@ mod tests {
 
     #[test]
     fn large_pictures_are_kept_for_large_ones() {
-        let spares = Spares::default();
-        spares.put(Image::new(1, 100, 100));
-        spares.put(Image::new(1, 20, 20));
-        assert!(spares.take(1, 10, 10).capacity() < 100 * 100);
-        assert!(spares.take(1, 90, 90).capacity() >= 100 * 100);
-        assert_eq!(spares.take(1, 0, 0).capacity(), 0, "none is left");
+        let pool = BufferPool::default();
+        pool.put(Image::new(1, 100, 100));
+        pool.put(Image::new(1, 20, 20));
+        assert!(pool.take(1, 10, 10).capacity() < 100 * 100);
+        assert!(pool.take(1, 90, 90).capacity() >= 100 * 100);
+        assert_eq!(pool.take(1, 0, 0).capacity(), 0, "none is left");
     }
 
     #[test]
     fn no_more_than_some_are_kept() {
-        let spares = Spares::default();
-        (0..2 * MOST).for_each(|side| spares.put(Image::new(1, 1 + side, 1)));
-        let kept: Vec<_> = (0..MOST).map(|_| spares.take(1, MOST + 1, 1).capacity()).collect();
+        let pool = BufferPool::default();
+        (0..2 * MOST).for_each(|side| pool.put(Image::new(1, 1 + side, 1)));
+        let kept: Vec<_> = (0..MOST).map(|_| pool.take(1, MOST + 1, 1).capacity()).collect();
         assert!(kept.iter().all(|capacity| *capacity > MOST), "the largest: {kept:?}");
-        assert_eq!(spares.take(0, 0, 0).capacity(), 0, "none is left");
+        assert_eq!(pool.take(0, 0, 0).capacity(), 0, "none is left");
     }
 }
