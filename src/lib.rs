@@ -7,18 +7,22 @@
 //! | [`element`] | the GObject: properties, caps, buffers, events, messages; alone in knowing GStreamer |
 //! | [`upscaler`] | the stages of one stream: unpack, compare, plan, infer, finish, pack |
 //! | [`reuse`] | what changed and which regions to compute again: pure arithmetic |
-//! | [`inference`] | ONNX Runtime: the library, providers, sessions |
+//! | [`backend`] | chooses, builds and tests the engine that runs a model |
+//! | [`onnxruntime`] | ONNX Runtime: its library, sessions on the CPU and the GPU |
+//! | [`engine`] | the contract of an engine, its options and errors |
 //! | [`model`] | what a model is, the readers of model files, the graph, the ONNX writer |
 //! | [`cuda`] | a GPU: its memory, its streams, launching kernels |
 //! | [`kernels`] | the stages around inference for the GPU, compiled, and what they are given |
 //! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling: pure arithmetic |
 
+pub mod backend;
 pub mod cuda;
 pub mod element;
+pub mod engine;
 pub mod frame;
-pub mod inference;
 pub mod kernels;
 pub mod model;
+pub mod onnxruntime;
 pub mod reuse;
 pub mod upscaler;
 

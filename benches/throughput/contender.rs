@@ -38,7 +38,7 @@ pub struct Session {
 impl Session {
     /// With the CPU provider, or with OpenVINO's at the precision `openvino` (`f32`, `bf16`).
     pub fn new(model: &str, openvino: Option<&str>, clip: &Clip) -> Self {
-        let environment = gstupscale::inference::environment().expect("ONNX Runtime is found");
+        let environment = gstupscale::onnxruntime::environment().expect("ONNX Runtime is found");
         let provider = openvino.map(|precision| {
             let config = format!(r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{precision}"}}}}"#);
             let provider = ep::OpenVINO::default().with_device_type("CPU").with_num_streams(1);

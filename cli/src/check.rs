@@ -6,8 +6,9 @@ use std::{
 };
 
 use gstupscale::{
+    backend,
+    engine::{Backend, EngineOptions, Infer, Precision},
     frame::Image,
-    inference::{Backend, Engine, EngineOptions, Infer, Precision},
     model::Model,
 };
 
@@ -51,7 +52,7 @@ fn one(name: &str, threads: usize, tile: u32) -> Result<(), Box<dyn Error>> {
         threads,
         cache_dir: machine::cache_dir(),
     };
-    let mut engine = Engine::load(&model, &options, &Patient)?;
+    let mut engine = backend::fastest_on_cpu(&model, &options, &Patient)?;
     let info = &model.info;
     let side = tile.max(info.min_side).next_multiple_of(info.align.max(1));
     let (width, height) = info.fixed_size.unwrap_or((side, side));

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use gst::prelude::*;
 use gst_video::prelude::*;
-use gstupscale::{frame::FrameInfo, inference::EngineOptions};
+use gstupscale::{engine::EngineOptions, frame::FrameInfo};
 
 use crate::pictures::Frame;
 

@@ -2,10 +2,7 @@
 
 use std::{env, fs, path::PathBuf, thread};
 
-use gstupscale::{
-    cuda::Device,
-    inference::{self, Backend, Monitor, Precision},
-};
+use gstupscale::{cuda::Device, engine::Monitor, onnxruntime};
 
 /// Shows nothing and never gives up.
 pub struct Patient;
@@ -16,30 +13,6 @@ impl Monitor for Patient {
     fn cancelled(&self) -> bool {
         false
     }
-}
-
-/// The backend of this name.
-///
-/// # Errors
-/// The names that there are.
-pub fn backend(name: &str) -> Result<Backend, String> {
-    const ALL: [Backend; 5] =
-        [Backend::Auto, Backend::TensorRt, Backend::Cuda, Backend::OpenVino, Backend::Cpu];
-    ALL.into_iter().find(|backend| backend.to_string() == name).ok_or_else(|| {
-        format!("wanted is one of {}", ALL.map(|backend| backend.to_string()).join(", "))
-    })
-}
-
-/// The precision of this name.
-///
-/// # Errors
-/// The names that there are.
-pub fn precision(name: &str) -> Result<Precision, String> {
-    const ALL: [Precision; 5] =
-        [Precision::Auto, Precision::Fp32, Precision::Fp16, Precision::Bf16, Precision::Int8];
-    ALL.into_iter().find(|precision| precision.to_string() == name).ok_or_else(|| {
-        format!("wanted is one of {}", ALL.map(|precision| precision.to_string()).join(", "))
-    })
 }
 
 /// `asked`, or all that there are.
@@ -65,7 +38,7 @@ fn version(build: &str) -> &str {
 pub fn describe(device_id: u32) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let runtime = match inference::environment() {
+    let runtime = match onnxruntime::environment() {
         Ok(_) => format!("ONNX Runtime {}", version(ort::info())),
         Err(error) => error.to_string(),
     };
@@ -84,14 +57,6 @@ pub fn describe(device_id: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn backends_go_by_the_names_of_the_property() {
-        assert_eq!(backend("openvino"), Ok(Backend::OpenVino));
-        assert!(backend("abacus").unwrap_err().contains("tensorrt"));
-        assert_eq!(precision("bf16"), Ok(Precision::Bf16));
-        assert!(precision("fp8").unwrap_err().contains("fp16"));
-    }
 
     #[test]
     fn the_runtimes_version_is_found() {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cuda,
-    inference::Backend,
+    engine::Backend,
     upscaler::{self, FrameParams},
 };
 
@@ -34,9 +34,9 @@ impl Upscale {
         for fallback in &engine.fallbacks {
             gst::info!(CATEGORY, imp = self, "not in use: {fallback}");
         }
-        if let Some(remark) = &engine.remark {
+        if let Some(note) = &engine.note {
             let code = gst::LibraryError::Settings;
-            gst::element_imp_warning!(self, code, ("{remark}."), ["{:?}", engine.fallbacks]);
+            gst::element_imp_warning!(self, code, ("{note}."), ["{:?}", engine.fallbacks]);
         }
         lock(&self.stats).set_engine(model.name, &engine);
         stream.set_engine(engine.infer, engine.regions_exact, engine.tolerant_halo);

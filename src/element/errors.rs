@@ -5,7 +5,7 @@ use std::error::Error as _;
 use gst::prelude::*;
 
 use super::sizes::TooLarge;
-use crate::{cuda, frame, inference, model, upscaler};
+use crate::{cuda, engine, frame, model, upscaler};
 
 /// Why the element cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub(super) enum Failure {
     #[error(transparent)]
     Model(#[from] model::Error),
     #[error(transparent)]
-    Inference(#[from] inference::Error),
+    Inference(#[from] engine::Error),
     #[error(transparent)]
     Upscaler(#[from] upscaler::Error),
     #[error(
@@ -71,12 +71,12 @@ impl Failure {
             },
             Self::Inference(error) | Self::Upscaler(upscaler::Error::Inference(error)) => {
                 match error {
-                    inference::Error::NoLibrary { .. } => Library(LibraryError::Init),
-                    inference::Error::Unavailable { .. }
-                    | inference::Error::NoProvider { .. }
-                    | inference::Error::Precision { .. } => Library(LibraryError::Settings),
-                    inference::Error::OutOfMemory => Resource(ResourceError::NoSpaceLeft),
-                    inference::Error::Gpu(_) => Resource(ResourceError::Failed),
+                    engine::Error::NoLibrary { .. } => Library(LibraryError::Init),
+                    engine::Error::Unavailable { .. }
+                    | engine::Error::NoProvider { .. }
+                    | engine::Error::Precision { .. } => Library(LibraryError::Settings),
+                    engine::Error::OutOfMemory => Resource(ResourceError::NoSpaceLeft),
+                    engine::Error::Gpu(_) => Resource(ResourceError::Failed),
                     _ => Library(LibraryError::Failed),
                 }
             }

@@ -18,7 +18,8 @@ use super::{
     lock,
 };
 use crate::{
-    inference::{self, EngineOptions, LoadedEngine, Monitor},
+    backend::{self, Loaded},
+    engine::{self, EngineOptions, Monitor},
     model::{self, Model, OpenOptions},
 };
 
@@ -36,7 +37,7 @@ pub trait EngineSource: Send + Sync {
     /// As there.
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error>;
 
-    /// See [`inference::load`].
+    /// See [`backend::load`].
     ///
     /// # Errors
     /// As there.
@@ -45,10 +46,10 @@ pub trait EngineSource: Send + Sync {
         model: &Model,
         options: &EngineOptions,
         monitor: &dyn Monitor,
-    ) -> Result<LoadedEngine, inference::Error>;
+    ) -> Result<Loaded, engine::Error>;
 
     /// The same on the processor, for what a GPU has no memory for; see
-    /// [`inference::load_on_host`].
+    /// [`backend::load_on_cpu`].
     ///
     /// # Errors
     /// As there.
@@ -57,8 +58,8 @@ pub trait EngineSource: Send + Sync {
         model: &Model,
         options: &EngineOptions,
         monitor: &dyn Monitor,
-    ) -> Result<LoadedEngine, inference::Error> {
-        let options = EngineOptions { backend: inference::Backend::Cpu, ..options.clone() };
+    ) -> Result<Loaded, engine::Error> {
+        let options = EngineOptions { backend: engine::Backend::Cpu, ..options.clone() };
         self.load(model, &options, monitor)
     }
 }
@@ -76,8 +77,8 @@ impl EngineSource for OnnxRuntime {
         model: &Model,
         options: &EngineOptions,
         monitor: &dyn Monitor,
-    ) -> Result<LoadedEngine, inference::Error> {
-        inference::load(model, options, monitor)
+    ) -> Result<Loaded, engine::Error> {
+        backend::load(model, options, monitor)
     }
 
     fn load_on_host(
@@ -85,8 +86,8 @@ impl EngineSource for OnnxRuntime {
         model: &Model,
         options: &EngineOptions,
         monitor: &dyn Monitor,
-    ) -> Result<LoadedEngine, inference::Error> {
-        inference::load_on_host(model, options, monitor)
+    ) -> Result<Loaded, engine::Error> {
+        backend::load_on_cpu(model, options, monitor)
     }
 }
 
@@ -103,7 +104,7 @@ pub(super) enum Request {
 /// A model that is ready for frames.
 pub(super) struct Ready {
     pub model: Model,
-    pub engine: LoadedEngine,
+    pub engine: Loaded,
 }
 
 /// Why there is no model to wait for.

@@ -72,9 +72,7 @@ mod stats;
 mod stream;
 mod video_info;
 
-pub use crate::inference::LoadedEngine;
 pub use loader::EngineSource;
-pub use settings::{Backend, Precision};
 
 glib::wrapper! {
     /// The element `upscale`.

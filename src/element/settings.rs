@@ -4,41 +4,11 @@ use std::{num::NonZero, path::PathBuf, sync::LazyLock, thread};
 
 use glib::prelude::*;
 
-use crate::{inference, model::OpenOptions, upscaler};
-
-/// The property `backend`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
-#[enum_type(name = "GstUpscaleBackend")]
-pub enum Backend {
-    #[default]
-    #[enum_value(name = "The fastest that works here", nick = "auto")]
-    Auto,
-    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
-    TensorRt,
-    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
-    Cuda,
-    #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
-    OpenVino,
-    #[enum_value(name = "ONNX Runtime on the CPU", nick = "cpu")]
-    Cpu,
-}
-
-/// The property `precision`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
-#[enum_type(name = "GstUpscalePrecision")]
-pub enum Precision {
-    #[default]
-    #[enum_value(name = "The fastest without a visible difference", nick = "auto")]
-    Auto,
-    #[enum_value(name = "32-bit floating point", nick = "fp32")]
-    Fp32,
-    #[enum_value(name = "16-bit floating point", nick = "fp16")]
-    Fp16,
-    #[enum_value(name = "16-bit brain floating point", nick = "bf16")]
-    Bf16,
-    #[enum_value(name = "8-bit integers", nick = "int8")]
-    Int8,
-}
+use crate::{
+    engine::{Backend, EngineOptions, Precision},
+    model::OpenOptions,
+    upscaler,
+};
 
 /// The property `reuse`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
@@ -65,30 +35,6 @@ pub enum Startup {
         nick = "resample"
     )]
     Resample,
-}
-
-impl From<Backend> for inference::Backend {
-    fn from(backend: Backend) -> Self {
-        match backend {
-            Backend::Auto => Self::Auto,
-            Backend::TensorRt => Self::TensorRt,
-            Backend::Cuda => Self::Cuda,
-            Backend::OpenVino => Self::OpenVino,
-            Backend::Cpu => Self::Cpu,
-        }
-    }
-}
-
-impl From<Precision> for inference::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::Auto => Self::Auto,
-            Precision::Fp32 => Self::Fp32,
-            Precision::Fp16 => Self::Fp16,
-            Precision::Bf16 => Self::Bf16,
-            Precision::Int8 => Self::Int8,
-        }
-    }
 }
 
 /// The value of every property that can be set.
@@ -234,10 +180,10 @@ impl Settings {
         OpenOptions { denoise: (self.denoise >= 0.0).then_some(self.denoise as f32) }
     }
 
-    pub fn engine_options(&self) -> inference::EngineOptions {
-        inference::EngineOptions {
-            backend: self.backend.into(),
-            precision: self.precision.into(),
+    pub fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
+            backend: self.backend,
+            precision: self.precision,
             device_id: self.device_id.max(0) as u32,
             threads: self.thread_count(),
             cache_dir: PathBuf::from(&self.cache_dir),

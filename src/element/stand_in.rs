@@ -2,8 +2,8 @@
 //! runs. Frames are asked for without the model's share, which leaves the Lanczos enlargement.
 
 use crate::{
+    engine::{AnyEngine, Error, Infer},
     frame::Image,
-    inference::{AnyEngine, Error, Infer},
     model::ModelInfo,
     upscaler::{FrameParams, Reuse},
 };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::LoadedEngine;
 use crate::{
-    inference::{Backend, Precision},
+    backend::Loaded,
+    engine::{Backend, Precision},
     upscaler::FrameReport,
 };
 
@@ -34,7 +34,7 @@ struct EngineInUse {
     model: String,
     backend: Backend,
     precision: Precision,
-    /// See [`LoadedEngine::fallbacks`].
+    /// See [`Loaded::fallbacks`].
     fallbacks: Vec<String>,
 }
 
@@ -69,8 +69,8 @@ impl Stats {
     }
 
     /// The model in use from here on.
-    pub fn set_engine(&mut self, model: String, engine: &LoadedEngine) {
-        let LoadedEngine { backend, precision, ref fallbacks, .. } = *engine;
+    pub fn set_engine(&mut self, model: String, engine: &Loaded) {
+        let Loaded { backend, precision, ref fallbacks, .. } = *engine;
         let fallbacks = fallbacks.clone();
         self.engine = Some(EngineInUse { model, backend, precision, fallbacks });
     }

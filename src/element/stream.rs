@@ -6,8 +6,8 @@ use gst_video::{VideoFrameRef, VideoInfo};
 
 use super::{errors::Failure, stand_in, video_info};
 use crate::{
+    engine::AnyEngine,
     frame::FrameInfo,
-    inference::AnyEngine,
     model::ModelInfo,
     upscaler::{
         self, CpuPipeline, CudaPipeline, FrameParams, FrameReport, Pipeline, Reuse, StreamSettings,

@@ -19,8 +19,8 @@ pub use region::{Geometry, Region};
 use std::time::Duration;
 
 use crate::{
+    engine::{self, AnyEngine},
     frame::{FrameMut, FrameRef},
-    inference::{self, AnyEngine},
 };
 
 /// One stream's way from small frames to large ones, over one kind of memory. Frames come out in
@@ -100,11 +100,11 @@ pub struct StreamSettings {
     pub halo: Option<u32>,
     /// Bytes for the working memory of inference; `None`: a share of what is free.
     pub memory_limit: Option<u64>,
-    /// Whether the engine gives a region the same samples as the whole frame, to the bit
-    /// ([`inference::regions_are_exact`]): what [`Reuse::Exact`] needs to compute parts alone.
+    /// Whether the engine gives a region the same samples as the whole frame, to the bit, as
+    /// [`Reuse::Exact`] needs to compute only parts of a frame. Measured when a model is loaded.
     pub regions_exact: bool,
-    /// The halo of regions in tolerant mode, where [`halo`](Self::halo) is the model's own
-    /// ([`inference::tolerant_halo`]); `None`: the same.
+    /// The halo of regions in tolerant mode, where [`halo`](Self::halo) is the model's own;
+    /// `None`: the same. Measured when a model is loaded.
     pub tolerant_halo: Option<u32>,
 }
 
@@ -163,7 +163,7 @@ pub enum Error {
     #[error(transparent)]
     Frame(#[from] crate::frame::Error),
     #[error(transparent)]
-    Inference(#[from] inference::Error),
+    Inference(#[from] engine::Error),
     /// [`OutOfMemory`](crate::cuda::Error::OutOfMemory) where another backend may still go.
     #[error(transparent)]
     Device(#[from] crate::cuda::Error),

@@ -10,10 +10,9 @@ use std::{
 };
 
 use gstupscale::{
+    backend::{self, CpuEngine, regions_are_exact},
+    engine::{Backend, EngineOptions, Error, Infer, Monitor, Precision},
     frame::{Channels, Image},
-    inference::{
-        Backend, Engine, EngineOptions, Error, Infer, Monitor, Precision, regions_are_exact,
-    },
     model::{Model, ModelInfo},
 };
 
@@ -94,7 +93,7 @@ fn difference(output: &Image, expected: &Image) -> (i32, f64) {
 fn animevideov3_on_the_cpu_gives_the_expected_pictures() {
     let Some(data) = common::test_data() else { return };
     let options = options(Backend::Cpu, Precision::Fp32);
-    let mut engine = Engine::load(&animevideo(&data), &options, &Quiet).unwrap();
+    let mut engine = backend::fastest_on_cpu(&animevideo(&data), &options, &Quiet).unwrap();
     let mut output = Image::default();
     for name in ["comic_lq", "spandrel_16x16", "baboon_lq"] {
         engine.run(&read_png(&data.join(format!("images/{name}.png"))), &mut output).unwrap();
@@ -110,7 +109,7 @@ fn animevideov3_on_the_cpu_gives_the_expected_pictures() {
 fn a_second_run_gives_the_same_picture_whatever_ran_between() {
     let Some(data) = common::test_data() else { return };
     let options = options(Backend::Cpu, Precision::Auto);
-    let mut engine = Engine::load(&animevideo(&data), &options, &Quiet).unwrap();
+    let mut engine = backend::fastest_on_cpu(&animevideo(&data), &options, &Quiet).unwrap();
     assert_eq!((engine.backend(), engine.precision()), (Backend::Cpu, Precision::Fp32));
     let input = read_png(&data.join("images/spandrel_32x32.png"));
     let (mut first, mut odd, mut second) = Default::default();
@@ -126,7 +125,8 @@ fn a_picture_that_the_model_cannot_take_is_an_error() {
     let Some(data) = common::test_data() else { return };
     let mut model = animevideo(&data);
     model.info.align = 2;
-    let mut engine = Engine::load(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet).unwrap();
+    let mut engine =
+        backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet).unwrap();
     let mut output = Image::default();
     for input in [Image::new(1, 8, 8), Image::new(3, 7, 8), Image::new(3, 0, 8)] {
         let result = engine.run(&input, &mut output);
@@ -139,7 +139,7 @@ fn a_factor_that_the_graph_does_not_have_is_an_error() {
     let Some(data) = common::test_data() else { return };
     let mut model = animevideo(&data);
     model.info.factor = 2;
-    let result = Engine::load(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
+    let result = backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
     assert!(matches!(result, Err(Error::Runtime { .. })), "{:?}", result.err());
 }
 
@@ -148,7 +148,7 @@ fn bytes_that_are_no_model_are_an_error() {
     let Some(data) = common::test_data() else { return };
     let mut model = animevideo(&data);
     model.onnx = model.onnx.slice(..model.onnx.len() / 2);
-    let result = Engine::load(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
+    let result = backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
     assert!(matches!(result, Err(Error::Runtime { .. })), "{:?}", result.err());
 }
 
@@ -156,7 +156,8 @@ fn bytes_that_are_no_model_are_an_error() {
 fn what_no_backend_does_is_refused_by_name() {
     let Some(data) = common::test_data() else { return };
     let model = animevideo(&data);
-    let load = |backend, precision| Engine::load(&model, &options(backend, precision), &Quiet);
+    let load =
+        |backend, precision| backend::fastest_on_cpu(&model, &options(backend, precision), &Quiet);
     for backend in [Backend::TensorRt, Backend::Cuda] {
         let error = load(backend, Precision::Auto).err();
         assert!(matches!(error, Some(Error::Unavailable { backend: b, .. }) if b == backend));
@@ -175,13 +176,13 @@ fn what_no_backend_does_is_refused_by_name() {
 fn a_load_that_is_given_up_ends_early() {
     let Some(data) = common::test_data() else { return };
     let options = options(Backend::Cpu, Precision::Auto);
-    let result = Engine::load(&animevideo(&data), &options, &GivenUp);
+    let result = backend::fastest_on_cpu(&animevideo(&data), &options, &GivenUp);
     assert!(matches!(result, Err(Error::Cancelled)));
 }
 
 /// `None`, saying so, where the library at hand has no such provider or the CPU no such arithmetic.
-fn load_if_there(model: &Model, backend: Backend, precision: Precision) -> Option<Engine> {
-    match Engine::load(model, &options(backend, precision), &Quiet) {
+fn load_if_there(model: &Model, backend: Backend, precision: Precision) -> Option<CpuEngine> {
+    match backend::fastest_on_cpu(model, &options(backend, precision), &Quiet) {
         Ok(engine) => Some(engine),
         Err(error @ (Error::NoProvider { .. } | Error::Precision { .. })) => {
             eprintln!("skipped: {error}");
@@ -222,7 +223,7 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
     let mut outputs = Vec::new();
     for expect_calibrating in [true, false] {
         let listener = Listener::default();
-        let mut engine = Engine::load(&model, &options, &listener).unwrap();
+        let mut engine = backend::fastest_on_cpu(&model, &options, &listener).unwrap();
         let told = listener.0.into_inner().unwrap();
         let calibrated = told.iter().any(|(_, what)| what.contains("calibrating"));
         assert_eq!(calibrated, expect_calibrating, "{told:?}");
@@ -234,8 +235,8 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
             .zip(expected.data())
             .map(|(a, b)| f64::from(a.clamp(0.0, 1.0) - b).powi(2));
         let psnr = -10.0 * (squares.sum::<f64>() / output.data().len() as f64).log10();
-        eprintln!("{:?}: {psnr:.1} dB, {:?}", engine.precision(), engine.remark());
-        assert_eq!(engine.remark().is_some(), engine.precision() == Precision::Fp32);
+        eprintln!("{:?}: {psnr:.1} dB, {:?}", engine.precision(), engine.note());
+        assert_eq!(engine.note().is_some(), engine.precision() == Precision::Fp32);
         assert!(psnr > 36.0, "{psnr}");
         outputs.push(output);
     }
@@ -245,7 +246,11 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
 #[test]
 fn int8_of_a_model_without_a_graph_is_refused() {
     let Some(data) = common::test_data() else { return };
-    let result = Engine::load(&animevideo(&data), &options(Backend::Cpu, Precision::Int8), &Quiet);
+    let result = backend::fastest_on_cpu(
+        &animevideo(&data),
+        &options(Backend::Cpu, Precision::Int8),
+        &Quiet,
+    );
     assert!(matches!(result, Err(Error::Precision { .. })), "{:?}", result.err());
 }
 
@@ -278,7 +283,7 @@ fn auto_measures_once_and_keeps_the_answer() {
     let mut taken = Vec::new();
     for expect_measuring in [true, false] {
         let listener = Listener::default();
-        let engine = Engine::load(&model, &options, &listener).unwrap();
+        let engine = backend::fastest_on_cpu(&model, &options, &listener).unwrap();
         taken.push((engine.backend(), engine.precision()));
         let told = listener.0.into_inner().unwrap();
         assert!(told.is_sorted_by_key(|(percent, _)| *percent), "{told:?}");
@@ -301,7 +306,7 @@ fn regions_of_a_convolution_network_are_exact_with_its_receptive_field_alone() {
         let Some(mut engine) = load_if_there(&model, backend, precision) else { continue };
         let folder = tempfile::tempdir().unwrap();
         let exact =
-            |engine: &mut Engine, halo| regions_are_exact(engine, halo, folder.path()).unwrap();
+            |engine: &mut CpuEngine, halo| regions_are_exact(engine, halo, folder.path()).unwrap();
         assert!(exact(&mut engine, 18), "{backend:?} {precision:?}");
         assert!(!exact(&mut engine, 16), "{backend:?} {precision:?}");
     }
@@ -333,7 +338,7 @@ fn child_says_why_no_engine_loads() {
     let Some(data) = common::test_data() else { return };
     let model = animevideo(&data);
     for _ in 0..2 {
-        match Engine::load(&model, &options(Backend::Auto, Precision::Auto), &Quiet) {
+        match backend::fastest_on_cpu(&model, &options(Backend::Auto, Precision::Auto), &Quiet) {
             Err(error @ Error::NoLibrary { .. }) => eprintln!("{error}"),
             Err(error) => panic!("another error: {error}"),
             Ok(_) => panic!("an engine loaded without a library"),

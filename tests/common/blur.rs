@@ -5,8 +5,8 @@
 #![allow(dead_code)]
 
 use gstupscale::{
+    engine::{self, Infer},
     frame::{Channels, Image},
-    inference::{self, Infer},
     model::ModelInfo,
 };
 
@@ -42,11 +42,11 @@ impl Infer for Blur {
         &self.info
     }
 
-    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), inference::Error> {
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), engine::Error> {
         let (width, height) = (input.width(), input.height());
         assert_eq!((width % self.info.align as usize, height % self.info.align as usize), (0, 0));
         if width * height > self.memory {
-            return Err(inference::Error::OutOfMemory);
+            return Err(engine::Error::OutOfMemory);
         }
         let factor = self.info.factor as usize;
         output.resize(input.channels(), width * factor, height * factor);

@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use gstupscale::{
+    backend,
+    engine::{Backend, EngineOptions, Infer, Monitor, Precision},
     frame::Image,
-    inference::{Backend, Engine, EngineOptions, Infer, Monitor, Precision},
     model::Model,
 };
 
@@ -32,7 +33,7 @@ pub fn run(path: &Path, input: &Image) -> (Model, Image) {
         threads: 1,
         cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("readers"),
     };
-    let mut engine = Engine::load(&model, &options, &Quiet).expect("the engine loads");
+    let mut engine = backend::fastest_on_cpu(&model, &options, &Quiet).expect("the engine loads");
     let mut output = Image::default();
     engine.run(input, &mut output).expect("the model runs");
     (model, output)

@@ -179,7 +179,7 @@ fn frames_of_another_kind_are_refused_and_the_stream_goes_on() {
 
 #[test]
 fn the_engine_comes_back_for_the_next_stream() {
-    use gstupscale::{inference::AnyEngine, upscaler};
+    use gstupscale::{engine::AnyEngine, upscaler};
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let info = input().info;

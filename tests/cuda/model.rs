@@ -8,8 +8,8 @@ use std::{
 
 use gstupscale::{
     cuda::Device,
+    engine::{self, DeviceBatch, Infer, InferOnDevice, Samples},
     frame::{Channels, Image},
-    inference::{self, DeviceBatch, Infer, InferOnDevice, Samples},
     model::ModelInfo,
 };
 use half::f16;
@@ -66,12 +66,12 @@ impl InferOnDevice for DeviceBlur {
         ""
     }
 
-    fn run(&mut self, batch: &DeviceBatch) -> Result<(), inference::Error> {
+    fn run(&mut self, batch: &DeviceBatch) -> Result<(), engine::Error> {
         let DeviceBatch { input, output, count, width, height } = *batch;
         assert!(count >= 1 && count <= self.max_batch, "{count} pictures");
         assert_eq!((input % 16, output % 16), (0, 0));
         if u64::from(count) * u64::from(width) * u64::from(height) > self.memory {
-            return Err(inference::Error::OutOfMemory);
+            return Err(engine::Error::OutOfMemory);
         }
         self.runs.lock().unwrap().push((count, width, height));
         let channels = self.blur.info.channels.count();

@@ -2,8 +2,8 @@
 
 use gstupscale::{
     cuda::Device,
+    engine::Samples,
     frame::{Channels, PixelFormat},
-    inference::Samples,
     upscaler::{FrameParams, StreamSettings},
 };
 

@@ -9,9 +9,10 @@ use std::{
 };
 
 use gstupscale::{
-    element::{EngineSource, LoadedEngine},
+    backend::Loaded,
+    element::EngineSource,
+    engine::{self, AnyEngine, Backend, EngineOptions, Infer, Monitor, Precision},
     frame::{Channels, Image},
-    inference::{self, AnyEngine, Backend, EngineOptions, Infer, Monitor, Precision},
     model::{self, Model, ModelInfo, OpenOptions},
 };
 
@@ -69,11 +70,11 @@ impl Fake {
         self.runs.load(Ordering::SeqCst)
     }
 
-    fn wait_for_gate(&self, monitor: &dyn Monitor) -> Result<(), inference::Error> {
+    fn wait_for_gate(&self, monitor: &dyn Monitor) -> Result<(), engine::Error> {
         let mut gate = self.gate.lock().unwrap();
         while !*gate {
             if monitor.cancelled() {
-                return Err(inference::Error::Cancelled);
+                return Err(engine::Error::Cancelled);
             }
             gate = self.opened.wait_timeout(gate, Duration::from_millis(2)).unwrap().0;
         }
@@ -104,7 +105,7 @@ impl EngineSource for Fake {
         model: &Model,
         options: &EngineOptions,
         monitor: &dyn Monitor,
-    ) -> Result<LoadedEngine, inference::Error> {
+    ) -> Result<Loaded, engine::Error> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         monitor.progress(50, "Building a session");
         if model.name.starts_with("slow") {
@@ -112,12 +113,12 @@ impl EngineSource for Fake {
         }
         match model.name.as_str() {
             "no-library" => {
-                return Err(inference::Error::NoLibrary { searched: "nowhere".into() });
+                return Err(engine::Error::NoLibrary { searched: "nowhere".into() });
             }
-            "out-of-memory" => return Err(inference::Error::OutOfMemory),
+            "out-of-memory" => return Err(engine::Error::OutOfMemory),
             "broken" | "slow-broken" => {
                 let why = "the test wants it so".into();
-                return Err(inference::Error::Runtime { task: "build a session", why });
+                return Err(engine::Error::Runtime { task: "build a session", why });
             }
             "panicking" => panic!("the test wants it so"),
             _ => {}
@@ -126,7 +127,7 @@ impl EngineSource for Fake {
             Backend::Auto | Backend::Cpu => {}
             backend => {
                 let reasons = "the test wants it so".into();
-                return Err(inference::Error::Unavailable { backend, reasons });
+                return Err(engine::Error::Unavailable { backend, reasons });
             }
         }
         self.engines.fetch_add(1, Ordering::SeqCst);
@@ -137,13 +138,13 @@ impl EngineSource for Fake {
             steps: model.name.starts_with("stepped").then(|| self.steps.clone()),
             failing: model.name.starts_with("failing"),
         };
-        Ok(LoadedEngine {
+        Ok(Loaded {
             infer: AnyEngine::Host(Box::new(infer)),
             backend: Backend::Cpu,
             precision: Precision::Fp32,
             regions_exact: true,
             tolerant_halo: None,
-            remark: None,
+            note: None,
             fallbacks: Vec::new(),
         })
     }
@@ -191,13 +192,13 @@ impl Infer for Nearest {
         &self.info
     }
 
-    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), inference::Error> {
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), engine::Error> {
         if let Some(steps) = &self.steps {
             steps.wait();
         }
         if self.runs.fetch_add(1, Ordering::SeqCst) == 2 && self.failing {
             let why = "the test wants it so".into();
-            return Err(inference::Error::Runtime { task: "run a model", why });
+            return Err(engine::Error::Runtime { task: "run a model", why });
         }
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);

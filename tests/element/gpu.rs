@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use gst::prelude::*;
 use gst_check::Harness;
 use gstupscale::{
+    backend::Loaded,
     cuda::Device,
-    element::{EngineSource, LoadedEngine},
-    inference::{
+    element::EngineSource,
+    engine::{
         self, AnyEngine, Backend, DeviceBatch, EngineOptions, InferOnDevice, Monitor, Precision,
         Samples,
     },
@@ -39,7 +40,7 @@ impl EngineSource for Gpu {
         model: &Model,
         options: &EngineOptions,
         monitor: &dyn Monitor,
-    ) -> Result<LoadedEngine, inference::Error> {
+    ) -> Result<Loaded, engine::Error> {
         self.loads.lock().unwrap().push(options.backend);
         if options.backend == Backend::Cpu {
             return self.fake.load(model, options, monitor);
@@ -47,13 +48,13 @@ impl EngineSource for Gpu {
         let device = Device::open(options.device_id)?;
         let memory = self.memory.unwrap_or(u64::MAX);
         let engine = Nearest { info: model.info.clone(), memory, device: device.clone() };
-        Ok(LoadedEngine {
+        Ok(Loaded {
             infer: AnyEngine::Device(Box::new(engine), device),
             backend: Backend::Cuda,
             precision: Precision::Fp32,
             regions_exact: true,
             tolerant_halo: None,
-            remark: None,
+            note: None,
             fallbacks: Vec::new(),
         })
     }
@@ -87,10 +88,10 @@ impl InferOnDevice for Nearest {
         ""
     }
 
-    fn run(&mut self, batch: &DeviceBatch) -> Result<(), inference::Error> {
+    fn run(&mut self, batch: &DeviceBatch) -> Result<(), engine::Error> {
         let DeviceBatch { input, output, count, width, height } = *batch;
         if u64::from(count) * u64::from(width) * u64::from(height) > self.memory {
-            return Err(inference::Error::OutOfMemory);
+            return Err(engine::Error::OutOfMemory);
         }
         let factor = self.info.factor as usize;
         let (width, height) = (width as usize, height as usize);

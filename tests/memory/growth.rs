@@ -3,8 +3,9 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gstupscale::{
+    backend,
+    engine::{Backend, EngineOptions, Infer, Monitor, Precision},
     frame::Image,
-    inference::{Backend, Engine, EngineOptions, Infer, Monitor, Precision},
     model::Model,
 };
 
@@ -120,7 +121,7 @@ fn memory_stays_bounded_over_shapes_without_end() {
         let precision = Precision::Fp32;
         let options = EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir };
         let model = Model::open("builtin").unwrap();
-        let Ok(mut engine) = Engine::load(&model, &options, &Quiet) else {
+        let Ok(mut engine) = backend::fastest_on_cpu(&model, &options, &Quiet) else {
             eprintln!("skipped: {backend:?} does not run here");
             continue;
         };

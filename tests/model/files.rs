@@ -133,8 +133,9 @@ mod running {
     use std::path::{Path, PathBuf};
 
     use gstupscale::{
+        backend,
+        engine::{Backend, EngineOptions, Error, Infer, Monitor, Precision},
         frame::Image,
-        inference::{Backend, Engine, EngineOptions, Error, Infer, Monitor, Precision},
         model::{Attribute, Element, Graph, Model, Window, onnx::Layout},
     };
 
@@ -154,7 +155,7 @@ mod running {
         let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
         let (backend, precision) = (Backend::Cpu, Precision::Fp32);
         let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
-        let mut engine = match Engine::load(model, &options, &Quiet) {
+        let mut engine = match backend::fastest_on_cpu(model, &options, &Quiet) {
             Err(error @ Error::NoLibrary { .. }) => {
                 eprintln!("skipped: {error}");
                 return None;
@@ -240,7 +241,7 @@ mod running {
         let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
         let (backend, precision) = (Backend::Cpu, Precision::Fp32);
         let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
-        let mut engine = Engine::load(&one, &options, &Quiet).unwrap();
+        let mut engine = backend::fastest_on_cpu(&one, &options, &Quiet).unwrap();
         let mut second = Image::default();
         engine.run(&first, &mut second).unwrap();
         alike(&chained, &second, 1e-5);
@@ -308,7 +309,7 @@ mod running {
             let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
             let (backend, precision) = (Backend::Cpu, Precision::Fp32);
             let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
-            let mut engine = match Engine::load(&model, &options, &Quiet) {
+            let mut engine = match backend::fastest_on_cpu(&model, &options, &Quiet) {
                 Err(error @ Error::NoLibrary { .. }) => return eprintln!("skipped: {error}"),
                 engine => engine.unwrap(),
             };

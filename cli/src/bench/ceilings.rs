@@ -9,8 +9,9 @@ use std::{
 };
 
 use gstupscale::{
+    backend,
     cuda::{self, Buffer, Device, Pinned, Stream},
-    inference::{self, EngineOptions},
+    engine::EngineOptions,
     model::{Graph, Model, Window},
 };
 
@@ -95,7 +96,7 @@ fn rate(options: &EngineOptions, channels: u64, kernel: u64) -> Result<f64, Box<
     const SIDE: u32 = 128;
     let model = Model::from_graph("ceiling", "ceiling".as_ref(), convolutions(channels, kernel))?;
     let flops = 2.0 * model.info.macs_per_pixel * f64::from(SIDE * SIDE);
-    let engine = inference::load(&model, options, &Patient)?;
+    let engine = backend::load(&model, options, &Patient)?;
     let mut session = Session::new(engine.infer, SIDE, SIDE)?;
     session.step()?;
     let [rate] = race::race([&mut session], TIME)?;

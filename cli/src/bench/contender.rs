@@ -4,8 +4,8 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use gstupscale::{
     cuda::{self, Buffer, Device, Event},
+    engine::{AnyEngine, DeviceBatch, EngineOptions, Infer, InferOnDevice},
     frame::{Image, PixelFormat},
-    inference::{AnyEngine, DeviceBatch, EngineOptions, Infer, InferOnDevice},
 };
 
 use super::{race::Contender, report::Stages};

@@ -8,9 +8,10 @@ mod report;
 use std::{path::PathBuf, process::ExitCode};
 
 use gstupscale::{
+    backend,
     cuda::Device,
+    engine::{Backend, EngineOptions, Precision},
     frame::PixelFormat,
-    inference::{self, Backend, EngineOptions, Precision},
     model::Model,
 };
 
@@ -22,10 +23,10 @@ use report::{Report, Row, Stages};
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// What runs the models: tensorrt, cuda, openvino or cpu; auto: the fastest.
-    #[arg(long, default_value = "auto", value_parser = machine::backend)]
+    #[arg(long, default_value = "auto")]
     backend: Backend,
     /// fp32, fp16, bf16 or int8; auto: the fastest without a visible difference.
-    #[arg(long, default_value = "auto", value_parser = machine::precision)]
+    #[arg(long, default_value = "auto")]
     precision: Precision,
     /// Names of the catalogue, or files, with commas between them.
     #[arg(long, default_value = "builtin", value_delimiter = ',')]
@@ -133,7 +134,7 @@ fn measure(
 ) -> Result<Row, Box<dyn std::error::Error>> {
     let model = Model::open(name)?;
     let asked = options(arguments, arguments.backend, arguments.precision);
-    let engine = inference::load(&model, &asked, &Patient)?;
+    let engine = backend::load(&model, &asked, &Patient)?;
     // The element is to take the same, whatever `auto` came to.
     let options = EngineOptions { backend: engine.backend, precision: engine.precision, ..asked };
     let flops = 2.0 * model.info.macs_per_pixel * f64::from(width) * f64::from(height);

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use gstupscale::inference::{Backend, Precision};
+use gstupscale::engine::{Backend, Precision};
 use serde::Serialize;
 
-use crate::{machine, print};
+use crate::print;
 
 /// All that was measured.
 #[derive(Debug, Serialize)]
@@ -87,7 +87,7 @@ impl Report {
     pub fn engines(&self) -> Vec<(Backend, Precision)> {
         let mut engines = Vec::new();
         for row in &self.rows {
-            let engine = (machine::backend(&row.backend), machine::precision(&row.precision));
+            let engine = (row.backend.parse::<Backend>(), row.precision.parse::<Precision>());
             if let (Ok(backend), Ok(precision)) = engine
                 && !engines.contains(&(backend, precision))
             {

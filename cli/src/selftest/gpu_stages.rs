@@ -6,8 +6,8 @@ use bytemuck::cast_slice;
 use cudarc::driver::result::{memcpy_dtoh_async, memcpy_htod_async};
 use gstupscale::{
     cuda::{self, Device, Pinned},
+    engine::{self, DeviceBatch, Infer as _, InferOnDevice, Samples},
     frame::{Channels, Image, PixelFormat},
-    inference::{self, DeviceBatch, Infer as _, InferOnDevice, Samples},
     model::ModelInfo,
     upscaler::{self, Error, FrameParams, Pipeline as _},
 };
@@ -127,8 +127,8 @@ impl InferOnDevice for PlainOnDevice {
         ""
     }
 
-    fn run(&mut self, batch: &DeviceBatch) -> Result<(), inference::Error> {
-        let failed = |error: cudarc::driver::DriverError| inference::Error::Runtime {
+    fn run(&mut self, batch: &DeviceBatch) -> Result<(), engine::Error> {
+        let failed = |error: cudarc::driver::DriverError| engine::Error::Runtime {
             task: "copy pictures",
             why: format!("{:?}", error.0),
         };

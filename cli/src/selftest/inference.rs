@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use gstupscale::{
+    engine::{self, AnyEngine, Backend, EngineOptions, Precision},
     frame::Image,
-    inference::{self, AnyEngine, Backend, EngineOptions, Precision},
     model::{Model, ModelInfo},
 };
 
@@ -43,7 +43,7 @@ fn compare(
     if shapes[0] != shapes[1] || output.data().iter().any(|sample| !sample.is_finite()) {
         return Ok(Outcome::Failed("its picture is none".into()));
     }
-    let (psnr, largest) = inference::distance(&output, &expected);
+    let (psnr, largest) = engine::distance(&output, &expected);
     let detail = match psnr.is_infinite() {
         true => "equal to the bit".to_owned(),
         false => format!("{psnr:.1} dB, at most {:.3}/255", largest * 255.0),
@@ -55,7 +55,7 @@ fn is_close(precision: Precision, psnr: f64, largest: f32) -> bool {
     match precision {
         Precision::Fp16 | Precision::Bf16 => psnr >= HALF_PSNR,
         Precision::Int8 => psnr >= INT8_PSNR,
-        Precision::Auto | Precision::Fp32 => largest <= FP32_STEP,
+        _ => largest <= FP32_STEP,
     }
 }
 

@@ -4,8 +4,8 @@ use std::{error::Error, fs};
 
 use gstupscale::{
     cuda::{self, Device},
+    engine::Backend,
     frame::PixelFormat,
-    inference::Backend,
     model::Model,
 };
 

@@ -10,7 +10,7 @@ mod subject;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use gstupscale::{inference::Backend, model::Model};
+use gstupscale::{engine::Backend, model::Model};
 
 use crate::print;
 use report::{Outcome, Report};
@@ -20,7 +20,7 @@ use subject::Subject;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// What runs the model: tensorrt, cuda, openvino or cpu; auto: each of them in turn.
-    #[arg(long, default_value = "auto", value_parser = crate::machine::backend)]
+    #[arg(long, default_value = "auto")]
     backend: Backend,
     /// A name of the catalogue, or a file.
     #[arg(long, default_value = "builtin")]

@@ -1,8 +1,8 @@
 //! The stages around inference, on every format, with a model that is plain arithmetic.
 
 use gstupscale::{
+    engine::{self, Infer},
     frame::{Channels, Image, PixelFormat},
-    inference::{self, Infer},
     model::ModelInfo,
     upscaler::{CpuPipeline, Error, FrameParams, Pipeline as _, Reuse, StreamSettings},
 };
@@ -120,7 +120,7 @@ impl Infer for Plain {
         &self.info
     }
 
-    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), inference::Error> {
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), engine::Error> {
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);
         for channel in 0..input.channels() {

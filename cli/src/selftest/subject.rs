@@ -3,7 +3,8 @@
 use std::{fmt, path::PathBuf};
 
 use gstupscale::{
-    inference::{self, Backend, EngineOptions, Error, LoadedEngine, Precision},
+    backend::{self, Loaded},
+    engine::{Backend, EngineOptions, Error, Precision},
     model::Model,
 };
 
@@ -29,16 +30,16 @@ impl fmt::Display for Subject {
 
 impl Subject {
     /// # Errors
-    /// As [`inference::load`].
-    pub fn load(&self, model: &Model) -> Result<LoadedEngine, Error> {
-        inference::load(model, &self.options, &Patient)
+    /// As [`backend::load`].
+    pub fn load(&self, model: &Model) -> Result<Loaded, Error> {
+        backend::load(model, &self.options, &Patient)
     }
 
     /// Why `engine` is not what this asks for, where it is not.
-    pub fn why_not(&self, engine: &LoadedEngine) -> Option<String> {
+    pub fn why_not(&self, engine: &Loaded) -> Option<String> {
         let is =
             engine.backend == self.options.backend && engine.precision == self.options.precision;
-        let why = || engine.remark.clone().unwrap_or_else(|| engine.fallbacks.join("; "));
+        let why = || engine.note.clone().unwrap_or_else(|| engine.fallbacks.join("; "));
         (!is).then(why)
     }
 

@@ -8,8 +8,8 @@ use super::{
     job::{Job, Part, Update},
 };
 use crate::{
+    engine::{self, Infer},
     frame::{Image, Rect},
-    inference::{self, Infer},
     reuse::CostModel,
 };
 
@@ -91,7 +91,7 @@ impl Inference {
         // No part is smaller than the alignment.
         if edge <= self.most_edge.max(self.geometry.align) {
             match self.run_whole(region, input, around, out, report) {
-                Err(Error::Inference(inference::Error::OutOfMemory)) => {
+                Err(Error::Inference(engine::Error::OutOfMemory)) => {
                     self.most_edge = self.half(edge)?;
                 }
                 done => return done,

@@ -23,8 +23,8 @@ use super::{
     conversion::Conversion, memory,
 };
 use crate::{
+    engine::{AnyEngine, Infer},
     frame::{FrameInfo, FrameMut, FrameRef},
-    inference::{AnyEngine, Infer},
     model::ModelInfo,
 };
 

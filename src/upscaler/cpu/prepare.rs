@@ -31,7 +31,7 @@ pub(super) struct Prepare {
 }
 
 impl Prepare {
-    /// `grid`: the engine's ([`Infer::shape_grid`](crate::inference::Infer::shape_grid)).
+    /// `grid`: the engine's ([`Infer::shape_grid`](crate::engine::Infer::shape_grid)).
     pub(super) fn new(
         input: FrameInfo,
         model: &ModelInfo,

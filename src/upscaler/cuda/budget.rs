@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     cuda::{self, Device},
+    engine::{self, InferOnDevice},
     frame::FrameInfo,
-    inference::{self, InferOnDevice},
 };
 
 /// Share of the GPU's free memory that inference may take unless told otherwise.
@@ -71,7 +71,7 @@ impl Budgeted<'_> {
             Stale::Whole => {}
             Stale::Regions(regions) => {
                 match self.inference.run(regions, list, main, Some(canvas), report) {
-                    Err(Error::Inference(inference::Error::OutOfMemory)) => {
+                    Err(Error::Inference(engine::Error::OutOfMemory)) => {
                         self.take_less(report)?;
                     }
                     done => return done.map(|()| None),
@@ -82,7 +82,7 @@ impl Budgeted<'_> {
             *report = FrameReport { less_at_once: report.less_at_once, ..before };
             let whole = self.schedule.whole().to_vec();
             match self.inference.run(&whole, list, main, Some(canvas), report) {
-                Err(Error::Inference(inference::Error::OutOfMemory)) => self.take_less(report)?,
+                Err(Error::Inference(engine::Error::OutOfMemory)) => self.take_less(report)?,
                 done => return done.map(|()| Some(whole.len() as u64)),
             }
         }

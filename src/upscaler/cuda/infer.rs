@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     cuda::{self, Buffer, Device, Event, Kernel, Work},
+    engine::{self, DeviceBatch, InferOnDevice},
     frame::Rect,
-    inference::{self, DeviceBatch, InferOnDevice},
     kernels::{self, Gather, Scatter},
     model::ModelInfo,
 };
@@ -37,7 +37,7 @@ impl Inference {
     /// their pictures are left aside where there is none. `list` is free.
     ///
     /// # Errors
-    /// [`inference::Error::OutOfMemory`] where less at once may go (see
+    /// [`engine::Error::OutOfMemory`] where less at once may go (see
     /// [`take_less`](Self::take_less)).
     pub fn run(
         &mut self,
@@ -132,7 +132,7 @@ impl Inference {
             Ok(room) => self.room = Some(room),
             Err(cuda::Error::OutOfMemory { .. }) => {
                 self.failed = largest;
-                return Err(inference::Error::OutOfMemory.into());
+                return Err(engine::Error::OutOfMemory.into());
             }
             Err(error) => return Err(error.into()),
         }

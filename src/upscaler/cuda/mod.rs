@@ -36,8 +36,8 @@ use super::{
 };
 use crate::{
     cuda::Device,
+    engine::{self, AnyEngine, InferOnDevice},
     frame::{self, FrameInfo, FrameMut, FrameRef},
-    inference::{self, AnyEngine, InferOnDevice},
     kernels::Address,
     reuse::{ChangedMap, CostModel},
 };
@@ -242,7 +242,7 @@ impl CudaPipeline {
         match self.inference.time(&region, &mut slot.regions, main, [begin, end]) {
             Ok(small) => self.schedule.set_cost(CostModel::fit(&[whole, small])),
             // Then frames are computed whole.
-            Err(Error::Inference(inference::Error::OutOfMemory)) => {}
+            Err(Error::Inference(engine::Error::OutOfMemory)) => {}
             Err(error) => return Err(error),
         }
         Ok(())

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::{Error, Infer, cache, picture};
-use crate::frame::{Image, Rect};
+use crate::{
+    engine::{Error, Infer, distance, measured, test_picture},
+    frame::{Image, Rect},
+};
 
 /// The largest difference from the whole picture's samples.
 const MOST: f32 = 1.0 / 255.0;
@@ -31,12 +33,12 @@ pub fn tolerant_halo(
     let folder = cache_dir.join("halos");
     let key = format!("exact {exact}: {}", engine.identity());
     let keep = !engine.identity().is_empty();
-    if let Some(halo) = cache::read(&folder, &key).filter(|_| keep) {
+    if let Some(halo) = measured::read(&folder, &key).filter(|_| keep) {
         return Ok(halo);
     }
     let halo = search(engine, exact)?;
     if keep {
-        cache::write(&folder, &key, halo);
+        measured::write(&folder, &key, halo);
     }
     Ok(halo)
 }
@@ -53,7 +55,7 @@ fn search(engine: &mut dyn Infer, exact: u32) -> Result<Option<u32>, Error> {
     if read * info.macs_per_pixel.max(1.0) > BUDGET {
         return Ok(None);
     }
-    let probe = picture::scene(info.channels.count(), side as usize, side as usize, 3);
+    let probe = test_picture::scene(info.channels.count(), side as usize, side as usize, 3);
     let mut whole = Image::default();
     engine.run(&probe, &mut whole)?;
     // The difference shrinks as the halo grows: `short` is too short, `enough` is not.
@@ -104,8 +106,7 @@ fn difference(
         crop
     };
     let inside = Rect { x: wanted.x - outer.x, y: wanted.y - outer.y, ..wanted };
-    let (_, largest) =
-        picture::distance(&crop(&output, inside.scaled(factor)), &crop(whole, large));
+    let (_, largest) = distance(&crop(&output, inside.scaled(factor)), &crop(whole, large));
     Ok(largest)
 }
 
@@ -176,7 +177,7 @@ mod tests {
             let halo = search(&mut model, RADIUS as u32).unwrap().unwrap();
             assert!(halo > 0 && halo < RADIUS as u32, "{halo}");
             let side = (2 * RADIUS as u32 + PLACES * SIDE).next_multiple_of(align);
-            let probe = picture::scene(1, side as usize, side as usize, 3);
+            let probe = test_picture::scene(1, side as usize, side as usize, 3);
             let mut whole = Image::default();
             model.run(&probe, &mut whole).unwrap();
             assert!(!differs(&mut model, &probe, &whole, halo).unwrap());

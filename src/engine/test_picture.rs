@@ -1,9 +1,16 @@
 //! Pictures to probe models with, the same on every machine.
 
-use crate::frame::Image;
+use crate::{frame::Image, model::ModelInfo};
+
+/// Width and height of a picture that the model accepts, with sides near `side` pixels.
+pub(crate) fn probe_size(info: &ModelInfo, side: u32) -> (usize, usize) {
+    let side = side.max(info.min_side).max(1).next_multiple_of(info.align.max(1));
+    let (width, height) = info.fixed_size.unwrap_or((side, side));
+    (width as usize, height as usize)
+}
 
 /// A small generator (Vigna's SplitMix64): probes must not change with a crate's version.
-pub(super) struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {
@@ -26,7 +33,7 @@ impl Random {
 }
 
 /// White noise: what no filter can hide anything in.
-pub(super) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> Image {
+pub(crate) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> Image {
     let mut random = Random(seed);
     let mut image = Image::new(channels, width, height);
     image.data_mut().iter_mut().for_each(|sample| *sample = random.unit());
@@ -35,7 +42,7 @@ pub(super) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> 
 
 /// What pictures are made of: soft shading, sharp outlines at all angles, fine texture, and a
 /// little sensor noise, in 8-bit steps.
-pub(super) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> Image {
+pub(crate) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> Image {
     let mut random = Random(seed);
     let extent = width.max(height).max(1) as f32;
     let discs: Vec<[f32; 7]> = (0..24)

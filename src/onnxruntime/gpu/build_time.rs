@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, thread, time::Duration, time::Instant};
 
-use super::super::engine::Progress;
+use crate::engine::Progress;
 
 /// Between two messages.
 const TICK: Duration = Duration::from_secs(1);
@@ -10,7 +10,7 @@ const TICK: Duration = Duration::from_secs(1);
 const RANGE: (u32, u32) = (10, 80);
 
 /// Runs `work`, and tells once a second how long it has taken, of how long.
-pub(super) fn telling<T>(
+pub(super) fn reporting<T>(
     progress: &Progress<'_>,
     what: &str,
     last: Option<Duration>,
@@ -22,7 +22,7 @@ pub(super) fn telling<T>(
         scope.spawn(move || {
             while waiting.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let (percent, time) = standing(begun.elapsed(), last);
-                progress.tell(percent, &format!("{what}: {time}"));
+                progress.report(percent, &format!("{what}: {time}"));
             }
         });
         let worked = work();
@@ -47,7 +47,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::inference::Monitor;
+    use crate::engine::Monitor;
 
     #[derive(Default)]
     struct Listener(Mutex<Vec<(u32, String)>>);
@@ -67,7 +67,7 @@ mod tests {
         let listener = Listener::default();
         let progress = Progress::new(&listener);
         let last = Some(Duration::from_secs(2));
-        let built = telling(&progress, "building", last, || {
+        let built = reporting(&progress, "building", last, || {
             thread::sleep(TICK + TICK / 2);
             7
         });

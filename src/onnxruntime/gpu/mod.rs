@@ -4,12 +4,11 @@
 //! work on, so nothing waits for the host.
 
 mod build_time;
-mod cache;
 mod engine;
-mod host;
 mod options;
 mod profile;
 mod session;
+mod tensorrt_cache;
 
 use std::{
     path::Path,
@@ -19,24 +18,20 @@ use std::{
 
 use ort::ep::{self, ExecutionProviderDispatch};
 
-pub(super) use self::host::OnHost;
+pub(crate) use self::engine::GpuEngine;
 use self::{
-    cache::{EngineCache, Key, Source},
-    engine::GpuEngine,
     options::{Options, Target},
     profile::Profile,
     session::{DeviceSession, Place},
+    tensorrt_cache::{Key, Source, TensorRtCache},
 };
-use super::{
-    Backend, EngineOptions, Error, Infer as _, InferOnDevice, Library, Precision, Samples,
-    cache as answers,
-    engine::{Engine, Interruptible, Progress, probe_size},
-    picture,
-    selection::Candidate,
-};
+use super::library::Library;
 use crate::{
     cuda::Device,
-    frame::Image,
+    engine::{
+        Backend, Candidate, EngineOptions, Error, OnHost, Precision, Progress, Samples, measured,
+        test_picture::probe_size,
+    },
     model::{Element, Model, onnx::Layout},
 };
 
@@ -45,44 +40,28 @@ use crate::{
 /// to start.
 const SHARE: u64 = 3;
 
-/// The engine of `candidate` on `device`, proven by runs, and whether regions are exact.
+/// Builds and warms up the engine of `candidate` on `device`.
 ///
 /// # Errors
-/// [`Error::NoProvider`], [`Error::Precision`], [`Error::Cancelled`], and what building and
-/// running give.
-pub(super) fn load(
+/// [`Error::NoProvider`], [`Error::Precision`], [`Error::Cancelled`], and the errors of building
+/// and running.
+pub(crate) fn build(
     model: &Model,
     candidate: Candidate,
     device: &Arc<Device>,
     options: &EngineOptions,
     progress: &Progress<'_>,
-) -> Result<(Box<dyn InferOnDevice>, bool), Error> {
+) -> Result<GpuEngine, Error> {
     let library = Library::get()?;
     if !library.has(candidate.backend) {
         let library = library.path.display().to_string();
         return Err(Error::NoProvider { backend: candidate.backend, library });
     }
     let loading = Loading { model, candidate, device, options, progress };
-    let mut engine = match candidate.backend {
-        Backend::TensorRt => loading.tensorrt()?,
-        _ => loading.cuda()?,
-    };
-    progress.step(85, "comparing with the processor")?;
-    loading.compare(&mut engine)?;
-    progress.step(90, "proving that regions equal the whole")?;
-    let exact = match model.info.halo {
-        Some(halo) => {
-            let mut engine = OnHost::new(&mut engine, device);
-            let mut engine = Interruptible { infer: &mut engine, progress };
-            match super::regions_are_exact(&mut engine, halo, &options.cache_dir) {
-                // No room for the proof is no reason to do without the GPU.
-                Err(Error::OutOfMemory) => false,
-                answer => answer?,
-            }
-        }
-        None => false,
-    };
-    Ok((Box::new(engine), exact))
+    match candidate.backend {
+        Backend::TensorRt => loading.tensorrt(),
+        _ => loading.cuda(),
+    }
 }
 
 struct Loading<'a> {
@@ -137,10 +116,12 @@ impl Loading<'_> {
                 gpu: &format!("{} ({major}.{minor})", device.name()),
             };
             let make = |folder: &Path| {
-                let told =
+                let configured_options =
                     options::tensorrt(self.target(), &profile, &graph.input, channels, folder);
-                let providers =
-                    vec![configured(ep::TensorRT::default(), told), self.cuda_provider()];
+                let providers = vec![
+                    configured(ep::TensorRT::default(), configured_options),
+                    self.cuda_provider(),
+                ];
                 let session = self.session(&onnx, providers)?;
                 // A kept engine that does not fit may fail only now.
                 let mut engine = self.engine(vec![(profile, session)]);
@@ -148,14 +129,14 @@ impl Loading<'_> {
                 engine.sessions.pop().ok_or(Error::OutOfMemory)
             };
             let times = self.options.cache_dir.join("tensorrt-times");
-            let last: Option<Duration> = answers::read(&times, &key.work());
+            let last: Option<Duration> = measured::read(&times, &key.work());
             let begun = Instant::now();
-            let (session, source) = build_time::telling(self.progress, &what, last, || {
-                EngineCache::new(&self.options.cache_dir, &key)
+            let (session, source) = build_time::reporting(self.progress, &what, last, || {
+                TensorRtCache::new(&self.options.cache_dir, &key)
                     .engine(&|| self.progress.is_cancelled(), make)
             })?;
             if source == Source::Built {
-                answers::write(&times, &key.work(), begun.elapsed());
+                measured::write(&times, &key.work(), begun.elapsed());
             }
             sessions.push(session);
         }
@@ -194,34 +175,6 @@ impl Loading<'_> {
         OnHost::new(engine, self.device).warm_up(count, width, height)
     }
 
-    /// Holds the engine against fp32 on the processor: what a broken driver gives is no picture.
-    fn compare(&self, engine: &mut GpuEngine) -> Result<(), Error> {
-        let (width, height) = probe_size(&self.model.info, 96);
-        let scene = picture::scene(self.model.info.channels.count(), width, height, 1);
-        let (mut output, mut expected) = (Image::default(), Image::default());
-        let key = format!("{} on {}", engine.identity, self.options.device_id);
-        let folder = self.options.cache_dir.join("gpu");
-        let kept: Option<(f64, f32)> = answers::read(&folder, &key);
-        let (psnr, largest) = match kept {
-            Some(kept) => kept,
-            None => {
-                OnHost::new(engine, self.device).run(&scene, &mut output)?;
-                Engine::build_on_cpu(self.model, &self.options.cache_dir)?
-                    .run(&scene, &mut expected)?;
-                let (psnr, largest) = picture::distance(&output, &expected);
-                // Infinity and NaN have no place in JSON.
-                (if psnr.is_nan() { 0.0 } else { psnr.min(200.0) }, largest)
-            }
-        };
-        let asked = self.options.precision == Precision::Fp16;
-        if is_close(self.candidate.precision, asked, psnr, largest) {
-            answers::write(&folder, &key, (psnr, largest));
-            return Ok(());
-        }
-        let off = largest * 255.0;
-        Err(self.cannot(&format!("it keeps {psnr:.1} dB of fp32, off by {off:.1}/255 at most")))
-    }
-
     fn onnx(&self) -> Result<bytes::Bytes, Error> {
         let element = match self.samples() {
             Samples::F16 => Element::F16,
@@ -252,16 +205,6 @@ impl Loading<'_> {
     }
 }
 
-/// Whether an engine's picture is near enough to fp32's, `psnr` in decibels and by `largest`
-/// difference. fp16 that was asked for by name only has to be a picture.
-fn is_close(precision: Precision, asked: bool, psnr: f64, largest: f32) -> bool {
-    match precision {
-        Precision::Fp32 => psnr >= 50.0 && largest <= 1.0 / 255.0,
-        _ if asked => psnr >= 30.0,
-        _ => psnr >= 50.0 && largest <= 4.0 / 255.0,
-    }
-}
-
 /// The provider, told `options`, failing where it is not there.
 fn configured<P>(provider: P, options: Options) -> ExecutionProviderDispatch
 where
@@ -286,22 +229,4 @@ fn tensorrt_version() -> String {
     let version = version.map_or("unknown".into(), |version| unsafe { version() }.to_string());
     std::mem::forget(library);
     version
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fp16_must_not_show_unless_it_was_asked_for_and_garbage_never_passes() {
-        use Precision::{Fp16, Fp32};
-        assert!(is_close(Fp32, false, 90.0, 0.5 / 255.0));
-        assert!(!is_close(Fp32, false, 60.0, 2.0 / 255.0));
-        assert!(is_close(Fp16, false, 70.0, 2.0 / 255.0));
-        assert!(!is_close(Fp16, false, 45.0, 2.0 / 255.0) && is_close(Fp16, true, 45.0, 0.1));
-        for (precision, asked) in [(Fp32, false), (Fp16, false), (Fp16, true)] {
-            assert!(!is_close(precision, asked, 0.0, 0.0), "no number");
-            assert!(!is_close(precision, asked, 12.0, 0.9));
-        }
-    }
 }

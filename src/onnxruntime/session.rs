@@ -13,10 +13,9 @@ use ort::{
     value::{Shape, TensorRef, TensorRefMut},
 };
 
-use super::{
-    Backend, EngineOptions, Error, Library, Precision, runtime_error, selection::Candidate,
-};
+use super::{library::Library, messages::runtime_error};
 use crate::{
+    engine::{Backend, Candidate, EngineOptions, Error, Precision},
     frame::Image,
     model::{Model, ModelInfo},
 };
@@ -55,14 +54,6 @@ impl Session {
             .map_err(|error| runtime_error("load the model", &error))?;
         let (input, output) = names(&session)?;
         Ok(Self { session, input, output, memory: MemoryInfo::default(), info: model.info.clone() })
-    }
-
-    /// What a session of `candidate` is told apart by: model, backend, precision and runtime.
-    ///
-    /// # Errors
-    /// [`Error::NoLibrary`].
-    pub fn identity(model: &Model, candidate: Candidate) -> Result<String, Error> {
-        Ok(format!("{} {candidate}, {}", model.digest, Library::get()?.build))
     }
 
     /// All samples of the output for `input`, whatever its shape.

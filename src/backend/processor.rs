@@ -1,22 +1,22 @@
 //! The processor at hand: what measurements are filed under, and whether it computes in bf16.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
-use once_cell::sync::Lazy;
 use sha2::{Digest as _, Sha256};
 
-pub(super) struct Cpu {
+pub(super) struct Processor {
     /// Tells processors apart that may differ in speed or in results.
     pub identity: String,
     /// Whether bf16 is arithmetic here and not an emulation.
     pub bf16: bool,
 }
 
-impl Cpu {
+impl Processor {
     /// The one that this runs on.
     pub fn get() -> &'static Self {
-        static CPU: Lazy<Cpu> =
-            Lazy::new(|| Cpu::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()));
+        static CPU: LazyLock<Processor> = LazyLock::new(|| {
+            Processor::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+        });
         &CPU
     }
 
@@ -45,11 +45,11 @@ mod tests {
 
     #[test]
     fn bf16_is_read_from_the_flags() {
-        let with = Cpu::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f avx512_bf16\n");
-        let without = Cpu::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f\n");
+        let with = Processor::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f avx512_bf16\n");
+        let without = Processor::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f\n");
         assert!(with.bf16 && !without.bf16);
         assert!(with.identity.starts_with("Some CPU ("));
         assert_ne!(with.identity, without.identity);
-        assert!(!Cpu::parse("").bf16);
+        assert!(!Processor::parse("").bf16);
     }
 }

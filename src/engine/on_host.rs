@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use half::f16;
 
+use super::{
+    device::{DeviceBatch, InferOnDevice, Samples},
+    error::Error,
+    infer::Infer,
+};
 use crate::{
     cuda::{Buffer, Device, Pinned},
     frame::Image,
-    inference::{DeviceBatch, Error, Infer, InferOnDevice, Samples},
     model::ModelInfo,
 };
 
 /// Uploads, runs, waits, downloads: slow, and the same picture.
-pub(in crate::inference) struct OnHost<'a> {
+pub(crate) struct OnHost<'a> {
     engine: &'a mut dyn InferOnDevice,
     device: &'a Arc<Device>,
     runs: u32,

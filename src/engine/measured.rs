@@ -21,14 +21,14 @@ fn file_name(key: &str) -> String {
 }
 
 /// What was kept under `key`, if it is there and whole.
-pub(super) fn read<T: DeserializeOwned>(folder: &Path, key: &str) -> Option<T> {
+pub(crate) fn read<T: DeserializeOwned>(folder: &Path, key: &str) -> Option<T> {
     let text = fs::read(folder.join(file_name(key))).ok()?;
     let entry: Entry<T> = serde_json::from_slice(&text).ok()?;
     (entry.key == key).then_some(entry.value)
 }
 
 /// Keeps `value` under `key`, all or nothing: another process may be reading.
-pub(super) fn write<T: Serialize>(folder: &Path, key: &str, value: T) {
+pub(crate) fn write<T: Serialize>(folder: &Path, key: &str, value: T) {
     let entry = Entry { key: key.to_owned(), value };
     let _ = fs::create_dir_all(folder).and_then(|()| {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

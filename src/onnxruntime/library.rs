@@ -11,12 +11,16 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     ptr,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
-use once_cell::sync::OnceCell;
 use ort::environment::Environment;
 
-use super::{Backend, Error, runtime_error};
+use super::messages::runtime_error;
+use crate::{
+    engine::{Backend, Candidate, Error},
+    model::Model,
+};
 
 /// The library in use.
 pub(super) struct Library {
@@ -34,8 +38,16 @@ impl Library {
     /// # Errors
     /// [`Error::NoLibrary`] where there is none that fits; a later call looks again.
     pub fn get() -> Result<&'static Self, Error> {
-        static LIBRARY: OnceCell<Library> = OnceCell::new();
-        LIBRARY.get_or_try_init(Self::load)
+        static LIBRARY: OnceLock<Library> = OnceLock::new();
+        static LOADING: Mutex<()> = Mutex::new(());
+        if let Some(library) = LIBRARY.get() {
+            return Ok(library);
+        }
+        let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+        match LIBRARY.get() {
+            Some(library) => Ok(library),
+            None => Self::load().map(|library| LIBRARY.get_or_init(|| library)),
+        }
     }
 
     fn load() -> Result<Self, Error> {
@@ -84,11 +96,29 @@ impl Library {
     }
 }
 
-/// The process's ONNX Runtime environment, for sessions beside those of [`Engine`](super::Engine):
-/// a process can have no second one. It stays open.
+/// What the library says of its build: version, commit, flags. `None` without a library.
+pub(crate) fn build_info() -> Option<&'static str> {
+    Library::get().ok().map(|library| library.build)
+}
+
+/// Whether there is a library and it was built without `backend`.
+pub(crate) fn lacks(backend: Backend) -> bool {
+    Library::get().is_ok_and(|library| !library.has(backend))
+}
+
+/// What tells sessions of `candidate` apart: model, backend, precision and build of the library.
 ///
 /// # Errors
-/// [`Error::NoLibrary`] where no library is found that fits.
+/// [`Error::NoLibrary`].
+pub(crate) fn identity(model: &Model, candidate: Candidate) -> Result<String, Error> {
+    Ok(format!("{} {candidate}, {}", model.digest, Library::get()?.build))
+}
+
+/// The process's ONNX Runtime environment, for sessions that are not built here. A process can
+/// have only one. It is never closed.
+///
+/// # Errors
+/// [`Error::NoLibrary`] when no suitable library is found.
 pub fn environment() -> Result<Environment, Error> {
     Ok(Library::get()?.environment.clone())
 }

@@ -3,8 +3,9 @@
 //! OpenVINO runs a model whose sides are fixed a few percent faster than one that takes any: it
 //! lays out memory once, and writes the output where it is wanted instead of copying it there.
 
-use super::{EngineOptions, selection::Candidate, session::Session};
+use super::session::Session;
 use crate::{
+    engine::{Candidate, EngineOptions},
     frame::Image,
     model::{Model, ModelInfo, onnx::Layout},
 };
@@ -26,7 +27,7 @@ const MOST_BYTES: usize = 16 << 20;
 type Shape = (usize, usize);
 
 /// Watches which shapes a model is run at, and serves the one that stays.
-pub(super) struct FittedSession {
+pub(super) struct FixedShapeSession {
     model: Model,
     candidate: Candidate,
     options: EngineOptions,
@@ -40,7 +41,7 @@ pub(super) struct FittedSession {
     given_up: bool,
 }
 
-impl FittedSession {
+impl FixedShapeSession {
     /// `None` where it would not pay.
     pub fn new(model: &Model, candidate: Candidate, options: &EngineOptions) -> Option<Self> {
         let pays = model.info.fixed_size.is_none()
@@ -73,7 +74,7 @@ impl FittedSession {
     }
 
     /// Is told of what the session for any shape made of `input`.
-    pub fn watch(&mut self, input: &Image, output: &Image) {
+    pub fn observe(&mut self, input: &Image, output: &Image) {
         let shape = shape_of(input);
         let area = |(width, height): Shape| width * height;
         if shape == self.largest {
@@ -119,13 +120,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::inference::{Backend, Precision, picture};
+    use crate::engine::{Backend, Precision, test_picture};
 
     const CANDIDATE: Candidate =
         Candidate { backend: Backend::OpenVino, precision: Precision::Fp32 };
 
     /// The built-in model with a session for any shape, and what watches it.
-    fn sessions() -> (Session, FittedSession) {
+    fn sessions() -> (Session, FixedShapeSession) {
         let bytes = include_bytes!("../../models/builtin.onnx").as_slice();
         let model =
             crate::model::onnx::open("builtin", Path::new("builtin"), bytes.into()).unwrap();
@@ -133,16 +134,16 @@ mod tests {
         let cache_dir = std::env::temp_dir();
         let options = EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir };
         let free = Session::build(&model, CANDIDATE, &options).unwrap();
-        (free, FittedSession::new(&model, CANDIDATE, &options).unwrap())
+        (free, FixedShapeSession::new(&model, CANDIDATE, &options).unwrap())
     }
 
     /// Runs like an engine; whether the fitted session served.
-    fn run(free: &mut Session, fitted: &mut FittedSession, input: &Image) -> (bool, Image) {
+    fn run(free: &mut Session, fitted: &mut FixedShapeSession, input: &Image) -> (bool, Image) {
         let mut output = Image::default();
         let served = fitted.run(input, &mut output);
         if !served {
             free.run(input, &mut output).unwrap();
-            fitted.watch(input, &output);
+            fitted.observe(input, &output);
         }
         (served, output)
     }
@@ -151,31 +152,31 @@ mod tests {
     fn a_shape_that_stays_is_served_by_its_own_session_with_the_same_samples() {
         let (mut free, mut fitted) = sessions();
         for number in 0..RUNS + 4 {
-            let input = picture::noise(1, 50, 38, number.into());
+            let input = test_picture::noise(1, 50, 38, number.into());
             let (served, output) = run(&mut free, &mut fitted, &input);
             let mut expected = Image::default();
             free.run(&input, &mut expected).unwrap();
             assert_eq!((served, output), (number >= RUNS, expected), "run {number}");
         }
-        let region = picture::noise(1, 32, 38, 1);
+        let region = test_picture::noise(1, 32, 38, 1);
         assert!(!run(&mut free, &mut fitted, &region).0);
-        assert!(run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
+        assert!(run(&mut free, &mut fitted, &test_picture::noise(1, 50, 38, 2)).0);
         // A region whose shape stays, while the whole is not wanted any more.
         for _ in 0..IDLE_RUNS + RUNS {
             assert!(!run(&mut free, &mut fitted, &region).0);
         }
         assert!(run(&mut free, &mut fitted, &region).0);
-        assert!(!run(&mut free, &mut fitted, &picture::noise(1, 50, 38, 2)).0);
+        assert!(!run(&mut free, &mut fitted, &test_picture::noise(1, 50, 38, 2)).0);
     }
 
     #[test]
     fn regions_in_between_do_not_keep_the_whole_from_its_session() {
         let (mut free, mut fitted) = sessions();
-        let whole = picture::noise(1, 50, 38, 1);
+        let whole = test_picture::noise(1, 50, 38, 1);
         for number in 0..RUNS as usize {
             assert!(!run(&mut free, &mut fitted, &whole).0);
             for width in [16 + 2 * number, 24 + 2 * number] {
-                assert!(!run(&mut free, &mut fitted, &picture::noise(1, width, 38, 1)).0);
+                assert!(!run(&mut free, &mut fitted, &test_picture::noise(1, width, 38, 1)).0);
             }
         }
         assert!(run(&mut free, &mut fitted, &whole).0);
@@ -184,13 +185,13 @@ mod tests {
     #[test]
     fn a_session_that_answers_by_other_samples_is_never_used() {
         let (mut free, mut fitted) = sessions();
-        let input = picture::noise(1, 50, 38, 1);
+        let input = test_picture::noise(1, 50, 38, 1);
         let mut output = Image::default();
         for _ in 0..2 * RUNS {
             free.run(&input, &mut output).unwrap();
             output.data_mut()[7] += 1e-7;
             assert!(!fitted.run(&input, &mut Image::default()));
-            fitted.watch(&input, &output);
+            fitted.observe(&input, &output);
         }
         assert!(fitted.given_up);
     }

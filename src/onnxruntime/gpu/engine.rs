@@ -2,7 +2,7 @@
 
 use super::{profile::Profile, session::DeviceSession};
 use crate::{
-    inference::{DeviceBatch, Error, InferOnDevice, Samples},
+    engine::{DeviceBatch, Error, InferOnDevice, Samples},
     model::ModelInfo,
 };
 
@@ -10,12 +10,12 @@ use crate::{
 /// algorithms again.
 const GRID: u32 = 32;
 
-pub(super) struct GpuEngine {
-    pub info: ModelInfo,
-    pub samples: Samples,
-    pub identity: String,
+pub(crate) struct GpuEngine {
+    pub(super) info: ModelInfo,
+    pub(super) samples: Samples,
+    pub(super) identity: String,
     /// Each with what it takes; the first that does is used.
-    pub sessions: Vec<(Profile, DeviceSession)>,
+    pub(super) sessions: Vec<(Profile, DeviceSession)>,
 }
 
 impl InferOnDevice for GpuEngine {
@@ -73,9 +73,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        frame::Image,
-        inference::{gpu::session::Place, picture},
-        model::Model,
+        engine::test_picture, frame::Image, model::Model, onnxruntime::gpu::session::Place,
     };
 
     /// On the processor, of the built-in model: two pictures at most, and one where it is larger
@@ -122,7 +120,7 @@ mod tests {
         let channels = engine.info.channels.count();
         for side in [24, 48] {
             let pictures: Vec<Image> =
-                (0..5).map(|seed| picture::noise(channels, side, 16, seed)).collect();
+                (0..5).map(|seed| test_picture::noise(channels, side, 16, seed)).collect();
             let together = run(&mut engine, &pictures).unwrap();
             let alone: Vec<f32> =
                 pictures.chunks(1).flat_map(|picture| run(&mut engine, picture).unwrap()).collect();

@@ -5,8 +5,10 @@
 
 use std::fmt;
 
-use super::{Backend, Error, Precision, selection::Candidate};
-use crate::cuda;
+use crate::{
+    cuda,
+    engine::{Backend, Candidate, Error, Precision},
+};
 
 /// What engines are made by: the GPU's driver and ONNX Runtime. Tests have others.
 pub(super) trait Providers {

@@ -11,13 +11,14 @@ use ort::{
     value::{PrimitiveTensorElementType, Shape, TensorRefMut},
 };
 
-use super::super::{
-    Error, Library, runtime_error,
-    session::{check_shape, names},
-};
 use crate::{
-    inference::{DeviceBatch, Samples},
+    engine::{DeviceBatch, Error, Samples},
     model::ModelInfo,
+    onnxruntime::{
+        library::Library,
+        messages::runtime_error,
+        session::{check_shape, names},
+    },
 };
 
 /// Where addresses are meant.
@@ -84,7 +85,7 @@ impl DeviceSession {
         Ok(Self { session, input, output, memory, unsynchronized, samples, info: info.clone() })
     }
 
-    /// See [`InferOnDevice::run`](crate::inference::InferOnDevice::run).
+    /// See [`InferOnDevice::run`](crate::engine::InferOnDevice::run).
     ///
     /// # Errors
     /// As there.
@@ -176,9 +177,12 @@ mod tests {
 
     use super::*;
     use crate::{
+        engine::{
+            Backend, Candidate, EngineOptions, Infer as _, Precision, distance, test_picture,
+        },
         frame::Image,
-        inference::{Infer as _, picture},
         model::{Element, Model, onnx::Layout},
+        onnxruntime::OrtEngine,
     };
 
     fn on_the_processor(model: &Model, samples: Samples) -> Option<DeviceSession> {
@@ -225,7 +229,10 @@ mod tests {
     }
 
     fn reference(model: &Model, picture: &Image) -> Image {
-        let engine = crate::inference::Engine::build_on_cpu(model, &std::env::temp_dir());
+        let (backend, precision) = (Backend::Cpu, Precision::Fp32);
+        let cache_dir = std::env::temp_dir();
+        let options = EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir };
+        let engine = OrtEngine::build(model, Candidate { backend, precision }, &options);
         let mut output = Image::default();
         engine.unwrap().run(picture, &mut output).unwrap();
         output
@@ -235,9 +242,9 @@ mod tests {
     fn a_batch_by_address_gives_what_the_pictures_give() {
         let model = Model::open("builtin").unwrap();
         let Some(mut session) = on_the_processor(&model, Samples::F32) else { return };
-        let picture = picture::scene(model.info.channels.count(), 48, 32, 3);
+        let picture = test_picture::scene(model.info.channels.count(), 48, 32, 3);
         let output = run(&mut session, &picture, |sample| sample, |sample: f32| sample);
-        let (psnr, largest) = picture::distance(&output, &reference(&model, &picture));
+        let (psnr, largest) = distance(&output, &reference(&model, &picture));
         assert!(largest <= 1.0 / 255.0, "{psnr} dB, {largest}");
         let odd = DeviceBatch { input: 0, output: 0, count: 1, width: 0, height: 4 };
         assert!(matches!(session.run(&odd), Err(Error::Shape { .. })));
@@ -247,9 +254,9 @@ mod tests {
     fn the_graph_in_half_precision_keeps_50_db() {
         let model = Model::open("builtin").unwrap();
         let Some(mut session) = on_the_processor(&model, Samples::F16) else { return };
-        let picture = picture::scene(model.info.channels.count(), 96, 64, 4);
+        let picture = test_picture::scene(model.info.channels.count(), 96, 64, 4);
         let output = run(&mut session, &picture, f16::from_f32, f16::to_f32);
-        let (psnr, largest) = picture::distance(&output, &reference(&model, &picture));
+        let (psnr, largest) = distance(&output, &reference(&model, &picture));
         eprintln!("{psnr:.1} dB, at most {:.2}/255", largest * 255.0);
         assert!(psnr >= 50.0 && largest <= 4.0 / 255.0, "{psnr} dB, {largest}");
     }

@@ -5,8 +5,10 @@
 
 use std::path::Path;
 
-use super::{Error, Infer, cache, picture};
-use crate::frame::{Image, Rect};
+use crate::{
+    engine::{Error, Infer, measured, test_picture},
+    frame::{Image, Rect},
+};
 
 /// Multiply-adds that a proof may take: some seconds on a small machine.
 const BUDGET: f64 = 4e11;
@@ -30,12 +32,12 @@ pub fn regions_are_exact(
     let folder = cache_dir.join("regions");
     let key = format!("halo {halo}: {}", engine.identity());
     let keep = !engine.identity().is_empty();
-    if let Some(exact) = cache::read(&folder, &key).filter(|_| keep) {
+    if let Some(exact) = measured::read(&folder, &key).filter(|_| keep) {
         return Ok(exact);
     }
     let exact = regions_prove_exact(engine, halo)?;
     if keep {
-        cache::write(&folder, &key, exact);
+        measured::write(&folder, &key, exact);
     }
     Ok(exact)
 }
@@ -60,10 +62,10 @@ fn regions_prove_exact(engine: &mut dyn Infer, halo: u32) -> Result<bool, Error>
         let channels = engine.info().channels.count();
         let (w, h) = (width as usize, height as usize);
         let picture = match seed {
-            1 => picture::noise(channels, w, h, seed),
-            _ => picture::scene(channels, w, h, seed),
+            1 => test_picture::noise(channels, w, h, seed),
+            _ => test_picture::scene(channels, w, h, seed),
         };
-        let mut random = picture::Random(seed);
+        let mut random = test_picture::Random(seed);
         let mut whole = Image::default();
         engine.run(&picture, &mut whole)?;
         for _ in 0..trials {
@@ -77,11 +79,11 @@ fn regions_prove_exact(engine: &mut dyn Infer, halo: u32) -> Result<bool, Error>
 }
 
 /// Half of them touch a border.
-fn random_rect(random: &mut picture::Random, width: u32, height: u32) -> Rect {
+fn random_rect(random: &mut test_picture::Random, width: u32, height: u32) -> Rect {
     let w = 1 + random.below(width.min(48));
     let h = 1 + random.below(height.min(48));
     let (most_x, most_y) = (width - w, height - h);
-    let at = |random: &mut picture::Random, most: u32| match random.below(4) {
+    let at = |random: &mut test_picture::Random, most: u32| match random.below(4) {
         0 => 0,
         1 => most,
         _ => random.below(most + 1),
@@ -138,8 +140,8 @@ fn on_grid(rect: Rect, grid: u32, least: u32, width: u32, height: u32) -> Rect {
 mod tests {
     use super::*;
     use crate::{
+        engine::{Interruptible, Monitor, Progress},
         frame::Channels,
-        inference::engine::{Interruptible, Progress},
         model::ModelInfo,
     };
 
@@ -211,7 +213,7 @@ mod tests {
     /// Gives up after the third run.
     struct GivesUp(std::sync::Mutex<u32>);
 
-    impl crate::inference::Monitor for GivesUp {
+    impl Monitor for GivesUp {
         fn progress(&self, _percent: u32, _what: &str) {}
 
         fn cancelled(&self) -> bool {

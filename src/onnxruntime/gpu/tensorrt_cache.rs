@@ -14,7 +14,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::Error;
+use crate::engine::Error;
 
 /// Written last: a folder without it was left by a build that did not end.
 const MARK: &str = "complete.txt";
@@ -56,7 +56,7 @@ impl Key<'_> {
 }
 
 /// The folder of one key.
-pub(super) struct EngineCache {
+pub(super) struct TensorRtCache {
     folder: PathBuf,
     text: String,
 }
@@ -68,7 +68,7 @@ pub(super) enum Source {
     Built,
 }
 
-impl EngineCache {
+impl TensorRtCache {
     /// Under `cache_dir`; nothing is made yet.
     pub fn new(cache_dir: &Path, key: &Key<'_>) -> Self {
         let text = key.text();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn engine(
-        cache: &EngineCache,
+        cache: &TensorRtCache,
         make: impl FnMut(&Path) -> Result<String, Error>,
     ) -> Result<(String, Source), Error> {
         cache.engine(&|| false, make)
@@ -224,7 +224,7 @@ mod tests {
     fn an_engine_is_built_once_for_each_key() {
         let folder = tempfile::tempdir().unwrap();
         let mut builds = 0;
-        let cache = EngineCache::new(folder.path(), &KEY);
+        let cache = TensorRtCache::new(folder.path(), &KEY);
         assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Built);
         assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Kept);
         let others = [
@@ -237,7 +237,7 @@ mod tests {
             Key { gpu: "RTX 4090 (8.9)", ..KEY },
         ];
         for key in others {
-            let cache = EngineCache::new(folder.path(), &key);
+            let cache = TensorRtCache::new(folder.path(), &key);
             assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Built, "{key:?}");
         }
         assert_eq!(builds, 8);
@@ -246,15 +246,16 @@ mod tests {
     #[test]
     fn engines_of_versions_long_gone_are_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
-        let other = EngineCache::new(folder.path(), &Key { model: "other", ..KEY });
+        let other = TensorRtCache::new(folder.path(), &Key { model: "other", ..KEY });
         engine(&other, make(&mut 0, "")).unwrap();
         let drivers = ["550", "555", "560", "565", "570"];
-        let caches = drivers.map(|driver| EngineCache::new(folder.path(), &Key { driver, ..KEY }));
+        let caches =
+            drivers.map(|driver| TensorRtCache::new(folder.path(), &Key { driver, ..KEY }));
         for cache in &caches {
             engine(cache, make(&mut 0, "")).unwrap();
             thread::sleep(Duration::from_millis(10));
         }
-        let kept: Vec<bool> = caches.iter().map(EngineCache::is_complete).collect();
+        let kept: Vec<bool> = caches.iter().map(TensorRtCache::is_complete).collect();
         assert_eq!(kept, [false, false, true, true, true]);
         assert!(other.is_complete());
     }
@@ -262,7 +263,7 @@ mod tests {
     #[test]
     fn a_kept_engine_that_fails_is_built_anew_exactly_once() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = EngineCache::new(folder.path(), &KEY);
+        let cache = TensorRtCache::new(folder.path(), &KEY);
         let mut builds = 0;
         engine(&cache, make(&mut builds, "")).unwrap();
         let (again, source) = engine(&cache, make(&mut builds, "engine 1")).unwrap();
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn what_fails_at_the_first_build_is_not_tried_again_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = EngineCache::new(folder.path(), &KEY);
+        let cache = TensorRtCache::new(folder.path(), &KEY);
         let mut builds = 0;
         assert!(engine(&cache, make(&mut builds, "engine 1")).is_err());
         assert_eq!(builds, 1);
@@ -291,7 +292,7 @@ mod tests {
     #[test]
     fn what_an_interrupted_build_left_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = EngineCache::new(folder.path(), &KEY);
+        let cache = TensorRtCache::new(folder.path(), &KEY);
         fs::create_dir_all(&cache.folder).unwrap();
         fs::write(cache.folder.join("engine"), "half an eng").unwrap();
         let mut builds = 0;
@@ -302,7 +303,7 @@ mod tests {
     #[test]
     fn a_lack_of_memory_is_not_the_kept_engines_fault() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = EngineCache::new(folder.path(), &KEY);
+        let cache = TensorRtCache::new(folder.path(), &KEY);
         engine(&cache, make(&mut 0, "")).unwrap();
         let mut calls = 0;
         let result = engine(&cache, |_| {
@@ -316,7 +317,7 @@ mod tests {
     #[test]
     fn a_wait_for_another_process_can_be_given_up() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = EngineCache::new(folder.path(), &KEY);
+        let cache = TensorRtCache::new(folder.path(), &KEY);
         let _other = cache.lock(&|| false).unwrap().unwrap();
         let result = cache.engine(&|| true, make(&mut 0, ""));
         assert!(matches!(result, Err(Error::Cancelled)));
@@ -324,7 +325,7 @@ mod tests {
 
     #[test]
     fn without_a_folder_to_write_to_it_is_built_all_the_same() {
-        let cache = EngineCache::new(Path::new("/dev/null"), &KEY);
+        let cache = TensorRtCache::new(Path::new("/dev/null"), &KEY);
         assert_eq!(engine(&cache, make(&mut 0, "")).unwrap().1, Source::Built);
     }
 }

@@ -1,0 +1,104 @@
+//! An engine on the CPU, whichever backend it is of.
+
+use crate::{
+    engine::{Backend, Candidate, EngineOptions, Error, Infer, Precision},
+    frame::Image,
+    model::{Model, ModelInfo},
+    onnxruntime::OrtEngine,
+};
+
+/// A model's engine on the CPU, warmed up.
+pub struct CpuEngine {
+    infer: Box<dyn Infer>,
+    candidate: Candidate,
+    note: Option<String>,
+}
+
+impl CpuEngine {
+    pub(super) fn new(infer: impl Infer + 'static, candidate: Candidate) -> Self {
+        Self { infer: Box::new(infer), candidate, note: None }
+    }
+
+    /// Builds and warms up the engine of `candidate`, in a precision other than int8.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] for a backend of the GPU, and the errors of the backend.
+    pub(super) fn build(
+        model: &Model,
+        candidate: Candidate,
+        options: &EngineOptions,
+    ) -> Result<Self, Error> {
+        match candidate.backend {
+            Backend::Cpu | Backend::OpenVino => {
+                Ok(Self::new(OrtEngine::build(model, candidate, options)?, candidate))
+            }
+            backend @ (Backend::Auto | Backend::TensorRt | Backend::Cuda) => {
+                let reasons = "only the processor is asked here".into();
+                Err(Error::Unavailable { backend, reasons })
+            }
+        }
+    }
+
+    /// Builds the engine that others are compared with: fp32 by ONNX Runtime's own kernels.
+    ///
+    /// # Errors
+    /// The errors of the backend.
+    pub(super) fn reference(model: &Model, options: &EngineOptions) -> Result<Self, Error> {
+        let (backend, precision) = (Backend::Cpu, Precision::Fp32);
+        let options = EngineOptions { backend, precision, ..options.clone() };
+        Self::build(model, Candidate { backend, precision }, &options)
+    }
+
+    pub(super) fn with_note(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        self.candidate
+    }
+
+    pub(super) fn into_infer(self) -> Box<dyn Infer> {
+        self.infer
+    }
+
+    /// The backend in use (never `Auto`).
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.candidate.backend
+    }
+
+    /// The precision in use (never `Auto`).
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.candidate.precision
+    }
+
+    /// Why the engine is not what was requested: int8 would have lowered the quality too much, so
+    /// that [`CpuEngine::precision`] is fp32.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+}
+
+impl Infer for CpuEngine {
+    fn info(&self) -> &ModelInfo {
+        self.infer.info()
+    }
+
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+        self.infer.run(input, output)
+    }
+
+    fn shape_grid(&self) -> u32 {
+        self.infer.shape_grid()
+    }
+
+    fn whole_share(&self) -> f64 {
+        self.infer.whole_share()
+    }
+
+    fn identity(&self) -> &str {
+        self.infer.identity()
+    }
+}

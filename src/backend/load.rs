@@ -1,0 +1,227 @@
+//! From a model to the best engine that works on this machine.
+
+use std::sync::Arc;
+
+use super::{
+    candidates::candidates,
+    chain::{self, Chosen, Providers},
+    cpu_engine::CpuEngine,
+    exactness::regions_are_exact,
+    int8,
+    proof::{self, Choice, Difference, Reference},
+    timing,
+    tolerance::tolerant_halo,
+};
+use crate::{
+    cuda::{self, Device},
+    engine::{
+        AnyEngine, Backend, Candidate, EngineOptions, Error, InferOnDevice, Interruptible, Monitor,
+        OnHost, Precision, Progress, measured,
+    },
+    model::Model,
+    onnxruntime::gpu,
+};
+
+/// An engine, and what was measured of it.
+pub struct Loaded {
+    /// The engine.
+    pub infer: AnyEngine,
+    /// The backend in use (never `Auto`).
+    pub backend: Backend,
+    /// The precision in use (never `Auto`).
+    pub precision: Precision,
+    /// Whether a region with the receptive field around it comes out equal to the same part of the
+    /// whole picture, to the bit (see [`regions_are_exact`]).
+    pub regions_exact: bool,
+    /// The smallest halo without a visible effect, in input pixels (see [`tolerant_halo`]); `None`
+    /// when it was not measured.
+    pub tolerant_halo: Option<u32>,
+    /// A message for the user, for instance why a requested precision is not in use.
+    pub note: Option<String>,
+    /// The backends that were tried before this one, and why each is not in use.
+    pub fallbacks: Vec<String>,
+}
+
+/// Builds the engine of `model` on the backend that `options` name, or on the fastest one that
+/// works, and tests it.
+///
+/// TensorRT is tried first, then CUDA, then the CPU ([`fastest_on_cpu`]). Measurements and
+/// compiled engines are stored in [`EngineOptions::cache_dir`].
+///
+/// # Errors
+/// See [`Error`]. With [`Backend::Auto`] a backend that does not work is skipped; a GPU that was
+/// requested and is not available is [`Error::Unavailable`].
+pub fn load(
+    model: &Model,
+    options: &EngineOptions,
+    monitor: &dyn Monitor,
+) -> Result<Loaded, Error> {
+    let progress = Progress::new(monitor);
+    progress.step(0, "loading ONNX Runtime")?;
+    let mut here = ThisMachine { model, options, progress: &progress, device: None };
+    let Chosen { engine, fallbacks, warning } =
+        chain::load(options.backend, options.precision, &mut here)?;
+    let notes: Vec<String> = engine.note.into_iter().chain(warning).collect();
+    progress.step(100, "ready")?;
+    Ok(Loaded {
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+        fallbacks: fallbacks.iter().map(ToString::to_string).collect(),
+        ..engine
+    })
+}
+
+/// Builds and tests the engine of `model` on the CPU, even if there is a GPU.
+///
+/// # Errors
+/// See [`Error`].
+pub fn load_on_cpu(
+    model: &Model,
+    options: &EngineOptions,
+    monitor: &dyn Monitor,
+) -> Result<Loaded, Error> {
+    let progress = Progress::new(monitor);
+    progress.step(0, "loading ONNX Runtime")?;
+    ThisMachine { model, options, progress: &progress, device: None }.on_host()
+}
+
+/// Builds the engine of `model` on the CPU without the measurements of [`load_on_cpu`].
+///
+/// With [`Backend::Auto`] or [`Precision::Auto`] the first load of a model times the candidates,
+/// which takes some seconds; the result is stored in [`EngineOptions::cache_dir`].
+///
+/// # Errors
+/// See [`Error`].
+pub fn fastest_on_cpu(
+    model: &Model,
+    options: &EngineOptions,
+    monitor: &dyn Monitor,
+) -> Result<CpuEngine, Error> {
+    let progress = Progress::new(monitor);
+    progress.step(0, "loading ONNX Runtime")?;
+    let engine = build_on_cpu(model, options, &progress)?;
+    progress.step(100, "ready")?;
+    Ok(engine)
+}
+
+fn build_on_cpu(
+    model: &Model,
+    options: &EngineOptions,
+    progress: &Progress<'_>,
+) -> Result<CpuEngine, Error> {
+    let candidates = candidates(options)?;
+    match candidates[..] {
+        [Candidate { precision: Precision::Int8, .. }] => int8::load(model, options, progress),
+        _ => timing::fastest(model, &candidates, options, progress),
+    }
+}
+
+struct ThisMachine<'a> {
+    model: &'a Model,
+    options: &'a EngineOptions,
+    progress: &'a Progress<'a>,
+    device: Option<Arc<Device>>,
+}
+
+impl ThisMachine<'_> {
+    /// Fails unless the engine is close enough to fp32 on the CPU. A broken driver, for instance,
+    /// computes garbage.
+    fn prove(
+        &self,
+        engine: &mut dyn InferOnDevice,
+        candidate: Candidate,
+        device: &Arc<Device>,
+    ) -> Result<(), Error> {
+        let asked = self.options.precision == candidate.precision;
+        let choice = if asked { Choice::Explicit } else { Choice::Automatic };
+        let limits = proof::limits(candidate.precision, choice);
+        let folder = self.options.cache_dir.join("gpu");
+        let key = format!("{} on {}", engine.identity(), self.options.device_id);
+        let difference = match measured::read(&folder, &key) {
+            Some(stored) => stored,
+            None => {
+                let mut reference = CpuEngine::reference(self.model, self.options)?;
+                let reference = Reference::run(&mut reference, limits.side)?;
+                reference.difference(&mut OnHost::new(engine, device))?
+            }
+        };
+        if limits.allow(difference) {
+            measured::write(&folder, &key, difference);
+            return Ok(());
+        }
+        let Difference { psnr_db, largest } = difference;
+        let Candidate { backend, precision } = candidate;
+        let why = format!(
+            "its output differs from fp32 (PSNR {psnr_db:.1} dB, largest error {:.1}/255)",
+            largest * 255.0
+        );
+        Err(Error::Precision { backend, precision, why })
+    }
+
+    /// Whether regions equal the whole picture. `false` when there is no memory to measure it.
+    fn regions_are_exact(
+        &self,
+        engine: &mut dyn InferOnDevice,
+        device: &Arc<Device>,
+    ) -> Result<bool, Error> {
+        let Some(halo) = self.model.info.halo else { return Ok(false) };
+        let mut engine = OnHost::new(engine, device);
+        let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
+        match regions_are_exact(&mut engine, halo, &self.options.cache_dir) {
+            Err(Error::OutOfMemory) => Ok(false),
+            exact => exact,
+        }
+    }
+}
+
+impl Providers for ThisMachine<'_> {
+    type Engine = Loaded;
+
+    fn open_gpu(&mut self) -> Result<(), cuda::Error> {
+        self.device = Some(Device::open(self.options.device_id)?);
+        Ok(())
+    }
+
+    fn on_gpu(&mut self, candidate: Candidate) -> Result<Loaded, Error> {
+        let Some(device) = &self.device else { return Err(cuda::Error::NoDevice.into()) };
+        let mut engine = gpu::build(self.model, candidate, device, self.options, self.progress)?;
+        self.progress.step(85, "comparing with the CPU")?;
+        self.prove(&mut engine, candidate, device)?;
+        self.progress.step(90, "testing whether regions equal the whole picture")?;
+        let regions_exact = self.regions_are_exact(&mut engine, device)?;
+        Ok(Loaded {
+            infer: AnyEngine::Device(Box::new(engine), device.clone()),
+            backend: candidate.backend,
+            precision: candidate.precision,
+            regions_exact,
+            tolerant_halo: None,
+            note: None,
+            fallbacks: Vec::new(),
+        })
+    }
+
+    fn on_host(&mut self) -> Result<Loaded, Error> {
+        // Frees its streams and buffers.
+        self.device = None;
+        let mut engine = build_on_cpu(self.model, self.options, self.progress)?;
+        let (regions_exact, tolerant_halo) = match self.model.info.halo {
+            Some(halo) => {
+                let folder = &self.options.cache_dir;
+                let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
+                self.progress.step(97, "testing whether regions equal the whole picture")?;
+                let exact = regions_are_exact(&mut engine, halo, folder)?;
+                self.progress.step(98, "measuring the visible part of the receptive field")?;
+                (exact, tolerant_halo(&mut engine, halo, folder)?)
+            }
+            None => (false, None),
+        };
+        Ok(Loaded {
+            backend: engine.backend(),
+            precision: engine.precision(),
+            note: engine.note().map(str::to_owned),
+            regions_exact,
+            tolerant_halo,
+            fallbacks: Vec::new(),
+            infer: AnyEngine::Host(engine.into_infer()),
+        })
+    }
+}

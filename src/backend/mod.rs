@@ -1,0 +1,23 @@
+//! Chooses the backend that runs a model, builds its engine, and tests what it computes.
+//!
+//! [`load`] tries TensorRT, CUDA and then the CPU (`chain`). On the CPU it takes the fastest of
+//! several candidates (`timing`). Every engine must come close enough to fp32 on the CPU
+//! (`proof`); then it measures whether regions equal the whole picture (`exactness`), and how much
+//! of the receptive field has a visible effect (`tolerance`).
+
+mod candidates;
+mod chain;
+mod cpu_engine;
+mod exactness;
+mod int8;
+mod load;
+mod processor;
+mod proof;
+mod timing;
+mod timings;
+mod tolerance;
+
+pub use cpu_engine::CpuEngine;
+pub use exactness::regions_are_exact;
+pub use load::{Loaded, fastest_on_cpu, load, load_on_cpu};
+pub use tolerance::tolerant_halo;

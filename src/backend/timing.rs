@@ -1,0 +1,148 @@
+//! Takes the fastest of several candidates that has no visible difference from fp32.
+//!
+//! The candidates are timed on one region. The result is stored for this model, library,
+//! processor and number of threads until it is measured again (see [`Timings`]).
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{
+    cpu_engine::CpuEngine,
+    processor::Processor,
+    proof::{self, Choice, Reference},
+    timings::Timings,
+};
+use crate::{
+    engine::{
+        Candidate, EngineOptions, Error, Infer as _, Precision, Progress, measured,
+        test_picture::{probe_size, scene},
+    },
+    frame::Image,
+    model::{Model, ModelInfo},
+    onnxruntime,
+};
+
+/// Rounds of measuring, unless they exceed [`MAX_TIME`].
+const ROUNDS: u32 = 25;
+const MAX_TIME: Duration = Duration::from_secs(3);
+/// Multiply-adds of one measured run, at most.
+const MAX_MACS: f64 = 1e10;
+
+/// The engine of the fastest of `candidates`.
+///
+/// # Errors
+/// The first candidate's error when none works.
+pub(super) fn fastest(
+    model: &Model,
+    candidates: &[Candidate],
+    options: &EngineOptions,
+    progress: &Progress<'_>,
+) -> Result<CpuEngine, Error> {
+    if let [candidate] = candidates {
+        progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        return CpuEngine::build(model, *candidate, options);
+    }
+    let folder = options.cache_dir.join("timings");
+    let key = key(model, candidates, options);
+    let mut stored: Option<Timings> = measured::read(&folder, &key);
+    if let Some(timings) = &mut stored
+        && let Some(candidate) = timings.fastest().filter(|fastest| candidates.contains(fastest))
+        && !timings.count_load(now())
+    {
+        progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        measured::write(&folder, &key, &*timings);
+        if let Ok(engine) = CpuEngine::build(model, candidate, options) {
+            return Ok(engine);
+        }
+    }
+    let mut engines = Vec::new();
+    let mut failure = None;
+    for (&candidate, percent) in candidates.iter().zip((10..).step_by(20)) {
+        progress.step(percent, &format!("building {} for {candidate}", model.name))?;
+        match CpuEngine::build(model, candidate, options) {
+            Ok(engine) => engines.push(engine),
+            Err(error) => {
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    progress.step(70, "measuring which is fastest")?;
+    drop_inexact(&mut engines);
+    let times = measure(&mut engines, &model.info, progress)?;
+    let timings = Timings::new(now(), times).combined_with(stored);
+    let fastest = engines.iter().position(|engine| Some(engine.candidate()) == timings.fastest());
+    match fastest {
+        Some(index) => {
+            measured::write(&folder, &key, &timings);
+            Ok(engines.swap_remove(index))
+        }
+        None => Err(failure.unwrap_or_else(|| {
+            let reasons = "no candidate ran".into();
+            Error::Unavailable { backend: options.backend, reasons }
+        })),
+    }
+}
+
+/// Unix time in seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn key(model: &Model, candidates: &[Candidate], options: &EngineOptions) -> String {
+    let candidates: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
+    let (candidates, threads) = (candidates.join(", "), options.threads);
+    let (cpu, runtime) = (&Processor::get().identity, onnxruntime::build_info().unwrap_or("none"));
+    format!("{} {candidates}; {threads} threads on {cpu}; ONNX Runtime {runtime}", model.digest)
+}
+
+/// Keeps the fp32 engines, and those of the others that are close enough to the first fp32 one.
+fn drop_inexact(engines: &mut Vec<CpuEngine>) {
+    let side = proof::limits(Precision::Fp32, Choice::Automatic).side;
+    let reference = engines
+        .iter_mut()
+        .find(|engine| engine.precision() == Precision::Fp32)
+        .and_then(|engine| Reference::run(engine, side).ok());
+    engines.retain_mut(|engine| match (engine.precision(), &reference) {
+        (Precision::Fp32, _) => true,
+        (precision, Some(reference)) => reference
+            .difference(engine)
+            .is_ok_and(|difference| proof::limits(precision, Choice::Automatic).allow(difference)),
+        (_, None) => false,
+    });
+}
+
+/// The shortest time of each engine over one region. The engines take turns, so that other work on
+/// the machine affects all of them. An engine that fails is left out.
+fn measure(
+    engines: &mut [CpuEngine],
+    info: &ModelInfo,
+    progress: &Progress<'_>,
+) -> Result<Vec<(Candidate, Duration)>, Error> {
+    let (width, height) = probe_size(info, measured_side(info));
+    let input = scene(info.channels.count(), width, height, 2);
+    let mut output = Image::default();
+    let mut shortest = vec![Duration::MAX; engines.len()];
+    let begun = Instant::now();
+    for round in 0..=ROUNDS {
+        // With a large fixed size one run can take minutes.
+        if round > 1 && begun.elapsed() > MAX_TIME {
+            break;
+        }
+        progress.step(75 + 20 * round / ROUNDS, "measuring which is fastest")?;
+        for (engine, shortest) in engines.iter_mut().zip(&mut shortest) {
+            let start = Instant::now();
+            let done = engine.run(&input, &mut output).is_ok();
+            // The first round allocates buffers and compiles kernels.
+            if done && round > 0 {
+                *shortest = start.elapsed().min(*shortest);
+            }
+        }
+    }
+    let timed = engines.iter().map(CpuEngine::candidate).zip(shortest);
+    Ok(timed.filter(|(_, time)| *time < Duration::MAX).collect())
+}
+
+/// Side of a region that keeps all threads busy and is quick to run, in pixels.
+fn measured_side(info: &ModelInfo) -> u32 {
+    let pixels = MAX_MACS / info.macs_per_pixel.max(1.0);
+    (pixels.sqrt() as u32).clamp(48, 192)
+}

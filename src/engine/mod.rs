@@ -1,0 +1,25 @@
+//! The contract between the engines that run a model and the pipelines that feed them.
+//!
+//! An engine implements [`Infer`] (pictures in system memory) or [`InferOnDevice`] (pictures in
+//! the memory of a GPU). [`backend`](crate::backend) chooses, builds and tests engines.
+
+mod any;
+mod device;
+mod error;
+mod infer;
+pub(crate) mod measured;
+mod on_host;
+mod options;
+mod progress;
+pub(crate) mod test_picture;
+
+pub use any::AnyEngine;
+pub use device::{DeviceBatch, InferOnDevice, Samples};
+pub use error::Error;
+pub use infer::Infer;
+pub(crate) use on_host::OnHost;
+pub(crate) use options::Candidate;
+pub use options::{Backend, EngineOptions, Precision, UnknownName};
+pub use progress::Monitor;
+pub(crate) use progress::{Interruptible, Progress};
+pub use test_picture::distance;

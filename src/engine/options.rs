@@ -1,0 +1,188 @@
+//! Backends, precisions, and the options of an engine.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// What runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, glib::Enum)]
+#[enum_type(name = "GstUpscaleBackend")]
+#[non_exhaustive]
+pub enum Backend {
+    /// The fastest backend that works on this machine.
+    #[default]
+    #[enum_value(name = "The fastest that works here", nick = "auto")]
+    Auto,
+    /// TensorRT on an NVIDIA GPU, through ONNX Runtime.
+    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
+    TensorRt,
+    /// cuDNN on an NVIDIA GPU, through ONNX Runtime.
+    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
+    Cuda,
+    /// OpenVINO on the CPU, through ONNX Runtime.
+    #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
+    OpenVino,
+    /// ONNX Runtime's own kernels on the CPU.
+    #[enum_value(name = "ONNX Runtime on the CPU", nick = "cpu")]
+    Cpu,
+}
+
+/// The arithmetic of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, glib::Enum)]
+#[enum_type(name = "GstUpscalePrecision")]
+#[non_exhaustive]
+pub enum Precision {
+    /// The fastest precision without a visible difference from fp32.
+    #[default]
+    #[enum_value(name = "The fastest without a visible difference", nick = "auto")]
+    Auto,
+    /// 32-bit floating point.
+    #[enum_value(name = "32-bit floating point", nick = "fp32")]
+    Fp32,
+    /// 16-bit floating point (IEEE 754 binary16).
+    #[enum_value(name = "16-bit floating point", nick = "fp16")]
+    Fp16,
+    /// 16-bit brain floating point: fp32's exponent with an 8-bit significand.
+    #[enum_value(name = "16-bit brain floating point", nick = "bf16")]
+    Bf16,
+    /// 8-bit integers, for convolutions.
+    #[enum_value(name = "8-bit integers", nick = "int8")]
+    Int8,
+}
+
+impl Backend {
+    /// All backends, as the property lists them.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
+
+    /// The value's name in the property `backend` and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::TensorRt => "tensorrt",
+            Self::Cuda => "cuda",
+            Self::OpenVino => "openvino",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+impl Precision {
+    /// All precisions, as the property lists them.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Fp32, Self::Fp16, Self::Bf16, Self::Int8];
+
+    /// The value's name in the property `precision` and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// A name that no [`Backend`] or [`Precision`] has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of: {}", .expected.join(", "))]
+pub struct UnknownName {
+    /// The names that exist.
+    pub expected: Vec<&'static str>,
+}
+
+impl FromStr for Backend {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let unknown = || UnknownName { expected: Self::ALL.map(Self::name).into() };
+        Self::ALL.into_iter().find(|backend| backend.name() == name).ok_or_else(unknown)
+    }
+}
+
+impl FromStr for Precision {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let unknown = || UnknownName { expected: Self::ALL.map(Self::name).into() };
+        Self::ALL.into_iter().find(|precision| precision.name() == name).ok_or_else(unknown)
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How to build an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// The backend to use.
+    pub backend: Backend,
+    /// The precision to use.
+    pub precision: Precision,
+    /// Index of the GPU, from 0, as the CUDA driver counts. Ignored on the CPU.
+    pub device_id: u32,
+    /// CPU threads, at least 1.
+    pub threads: usize,
+    /// Directory for compiled models and measurements. It is created when needed.
+    pub cache_dir: PathBuf,
+}
+
+/// One backend in one precision; neither is `Auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Candidate {
+    pub backend: Backend,
+    pub precision: Precision,
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.backend, self.precision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glib::prelude::*;
+
+    use super::*;
+
+    /// The nicks of a GLib enumeration, in order of value.
+    fn nicks(kind: glib::Type) -> Vec<String> {
+        let class = glib::EnumClass::with_type(kind).unwrap();
+        class.values().iter().map(|value| value.nick().to_owned()).collect()
+    }
+
+    #[test]
+    fn names_parse_to_the_values_that_print_them() {
+        for backend in Backend::ALL {
+            assert_eq!(backend.to_string().parse(), Ok(backend));
+        }
+        for precision in Precision::ALL {
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+    }
+
+    #[test]
+    fn names_are_the_nicks_of_the_properties() {
+        assert_eq!(nicks(Backend::static_type()), Backend::ALL.map(Backend::name));
+        assert_eq!(nicks(Precision::static_type()), Precision::ALL.map(Precision::name));
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
+        let error = "abacus".parse::<Backend>().unwrap_err().to_string();
+        assert_eq!(error, "expected one of: auto, tensorrt, cuda, openvino, cpu");
+        let error = "FP16".parse::<Precision>().unwrap_err().to_string();
+        assert_eq!(error, "expected one of: auto, fp32, fp16, bf16, int8");
+    }
+}

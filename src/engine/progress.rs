@@ -1,0 +1,76 @@
+//! Progress and cancellation of a load.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{error::Error, infer::Infer};
+use crate::{frame::Image, model::ModelInfo};
+
+/// Observes a load. Methods are called from the loading thread and its helpers.
+pub trait Monitor: Send + Sync {
+    /// Percent done (0 to 100) and the current step in words.
+    fn progress(&self, percent: u32, what: &str);
+
+    /// Whether to cancel the load. Checked between steps.
+    fn cancelled(&self) -> bool;
+}
+
+/// Progress of one load. The percentage never decreases, although several backends may be tried.
+pub(crate) struct Progress<'a> {
+    monitor: &'a dyn Monitor,
+    percent: AtomicU32,
+}
+
+impl<'a> Progress<'a> {
+    pub fn new(monitor: &'a dyn Monitor) -> Self {
+        Self { monitor, percent: AtomicU32::new(0) }
+    }
+
+    /// Reports the start of a step.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn step(&self, percent: u32, what: &str) -> Result<(), Error> {
+        if self.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        self.report(percent, what);
+        Ok(())
+    }
+
+    /// Reports progress within a step.
+    pub fn report(&self, percent: u32, what: &str) {
+        let before = self.percent.fetch_max(percent, Ordering::SeqCst);
+        self.monitor.progress(percent.max(before), what);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.monitor.cancelled()
+    }
+}
+
+/// An engine that fails with [`Error::Cancelled`] once its load is cancelled.
+pub(crate) struct Interruptible<'a> {
+    pub infer: &'a mut dyn Infer,
+    pub progress: &'a Progress<'a>,
+}
+
+impl Infer for Interruptible<'_> {
+    fn info(&self) -> &ModelInfo {
+        self.infer.info()
+    }
+
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+        if self.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        self.infer.run(input, output)
+    }
+
+    fn shape_grid(&self) -> u32 {
+        self.infer.shape_grid()
+    }
+
+    fn identity(&self) -> &str {
+        self.infer.identity()
+    }
+}

@@ -1,0 +1,15 @@
+//! ONNX Runtime: its library, and sessions on the CPU and on an NVIDIA GPU.
+
+mod engine;
+mod fixed_shape;
+pub(crate) mod gpu;
+pub(crate) mod int8;
+mod library;
+mod messages;
+mod quantization;
+mod session;
+
+pub(crate) use engine::OrtEngine;
+pub(crate) use int8::Ranges;
+pub use library::environment;
+pub(crate) use library::{build_info, identity, lacks};
