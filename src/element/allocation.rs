@@ -1,13 +1,13 @@
-//! Buffer pools, both ways.
+//! Allocation queries: buffer pools and metas, for upstream and from downstream.
 
 use gst::prelude::*;
 use gst_video::{VideoBufferPool, VideoCropMeta, VideoInfo, VideoMeta};
 
-/// A kind of meta that downstream handles, and its parameters.
+/// A meta API that downstream supports, and its parameters.
 pub(super) type OfferedMeta = (glib::Type, Option<gst::Structure>);
 
-/// The metas that downstream offers to handle and that can be offered on upstream: not those
-/// that describe memory, and no cropping, which is not done here.
+/// The metas that downstream supports and that can be offered upstream. This excludes metas that
+/// describe memory, and cropping, which this element does not do.
 pub(super) fn offered_metas(query: &gst::query::Allocation) -> Vec<OfferedMeta> {
     query
         .allocation_metas()
@@ -17,19 +17,24 @@ pub(super) fn offered_metas(query: &gst::query::Allocation) -> Vec<OfferedMeta> 
         .collect()
 }
 
-/// Puts a configured pool first in `query`: downstream's where it has one that fits, else our
-/// own, with whatever strides downstream likes where it can tell us of them.
+/// Puts a configured pool first in `query`: the pool of downstream if it accepts the
+/// configuration, otherwise our own. Buffers may have any strides if downstream supports
+/// `VideoMeta`.
+///
+/// # Errors
+/// Returns why no pool can be configured for the caps of the query.
 pub(super) fn decide(query: &mut gst::query::Allocation) -> Result<(), glib::BoolError> {
-    let caps = query.get_owned().0.ok_or_else(|| glib::bool_error!("allocation without caps"))?;
+    let caps =
+        query.get_owned().0.ok_or_else(|| glib::bool_error!("the allocation query has no caps"))?;
     let frame_size = u32::try_from(VideoInfo::from_caps(&caps)?.size())
-        .map_err(|_| glib::bool_error!("frames too large for a pool"))?;
+        .map_err(|_| glib::bool_error!("frames are too large for a buffer pool"))?;
     let (allocator, parameters) = query.allocation_params().next().unwrap_or_default();
     let offered = query.allocation_pools().next();
     let (pool, size, min, max) = match &offered {
         Some((pool, size, min, max)) => (pool.clone(), (*size).max(frame_size), *min, *max),
         None => (None, frame_size, 0, 0),
     };
-    // The last output is kept, since the next may be the same in part.
+    // One more, because the last output is kept for reuse.
     let min = min.saturating_add(1);
     let max = if max == 0 { 0 } else { max.max(min) };
     let video_meta = query.find_allocation_meta::<VideoMeta>().is_some();
@@ -59,8 +64,8 @@ pub(super) fn decide(query: &mut gst::query::Allocation) -> Result<(), glib::Boo
     Ok(())
 }
 
-/// Tells upstream what it may use: its own strides, and the metas in `metas`. `kept`: frames that
-/// are not given back before later ones have come.
+/// Answers the allocation query of upstream: it may use any strides and `metas`, and needs `kept`
+/// buffers more, which this element holds while frames are in flight.
 pub(super) fn propose(query: &mut gst::query::Allocation, metas: &[OfferedMeta], kept: u32) {
     let size = query.get_owned().0.and_then(|caps| super::caps::frame_size(&caps));
     if let Some(size) = size.and_then(|size| u32::try_from(size).ok())
@@ -74,7 +79,7 @@ pub(super) fn propose(query: &mut gst::query::Allocation, metas: &[OfferedMeta],
     }
 }
 
-/// `add_allocation_meta` for a type that is known at run time only.
+/// `add_allocation_meta` for a type that is only known at run time.
 fn add_meta(
     query: &mut gst::query::Allocation,
     api: glib::Type,
@@ -82,8 +87,8 @@ fn add_meta(
 ) {
     use glib::translate::IntoGlib;
     let parameters = parameters.map_or(std::ptr::null(), gst::StructureRef::as_ptr);
-    // SAFETY: the query is writable, as `&mut` says; the type is one that an allocation query
-    // held before; the structure is copied by the callee.
+    // SAFETY: the query is writable, because it is borrowed mutably; `api` is a meta API type,
+    // because it comes from another allocation query; the callee copies the structure.
     unsafe {
         gst::ffi::gst_query_add_allocation_meta(query.as_mut_ptr(), api.into_glib(), parameters);
     }

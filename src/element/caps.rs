@@ -1,4 +1,4 @@
-//! What caps go through, and how they change: plain functions on caps.
+//! Caps negotiation: the pad templates, and how caps of one pad become caps of the other.
 
 use gst_video::{VideoFormat, VideoInfo};
 
@@ -7,12 +7,21 @@ use crate::frame::{FrameInfo, PixelFormat};
 
 const MAX_SIDE: i32 = FrameInfo::MAX_SIDE as i32;
 
-/// The caps of both pads: every format, in system memory, with and without overlay
-/// compositions beside the picture.
+/// The templates of both pads.
+pub(super) fn pad_templates() -> Vec<gst::PadTemplate> {
+    [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
+        .into_iter()
+        .filter_map(|(name, direction)| {
+            gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &template()).ok()
+        })
+        .collect()
+}
+
+/// The caps of both pads: every format in system memory, with and without overlay compositions.
 ///
-/// Interlaced caps are let in on purpose: the refusal that names `deinterlace` can only be
-/// seen if caps get as far as the element.
-pub(super) fn template() -> gst::Caps {
+/// Interlaced caps are included on purpose: they must reach the element for its error message,
+/// which recommends `deinterlace`.
+fn template() -> gst::Caps {
     let formats = PixelFormat::ALL.iter().map(|format| format.name());
     let structure = gst::Structure::builder("video/x-raw")
         .field("format", gst::List::new(formats))
@@ -27,13 +36,13 @@ pub(super) fn template() -> gst::Caps {
     let memory = gst::CAPS_FEATURE_MEMORY_SYSTEM_MEMORY;
     gst::Caps::builder_full()
         .structure(structure.clone())
-        // Both ways of writing it are about, and they do not intersect.
+        // Elements use either notation, and the two do not intersect.
         .structure_with_features(structure.clone(), gst::CapsFeatures::new([memory, overlay]))
         .structure_with_features(structure, gst::CapsFeatures::new([overlay]))
         .build()
 }
 
-/// What the other side of caps can be: any size, any pixel aspect ratio, the rest as it is.
+/// The caps that the other pad can have: any size, any pixel aspect ratio, otherwise the same.
 pub(super) fn transform(
     direction: gst::PadDirection,
     caps: &gst::Caps,
@@ -47,7 +56,7 @@ pub(super) fn transform(
         if structure.has_field("pixel-aspect-ratio") {
             structure.set("pixel-aspect-ratio", any_aspect());
         }
-        // See `template`: whatever goes in, nothing interlaced comes out.
+        // See `template`: interlaced input is accepted here, but the output is never interlaced.
         structure.remove_field("field-order");
         if direction == gst::PadDirection::Src {
             structure.remove_field("interlace-mode");
@@ -66,18 +75,19 @@ fn any_aspect() -> gst::FractionRange {
     gst::FractionRange::new(gst::Fraction::new(1, i32::MAX), gst::Fraction::new(i32::MAX, 1))
 }
 
-/// Whether frames of these caps come as fields.
+/// Whether frames of these caps are interlaced.
 pub(super) fn is_interlaced(caps: &gst::CapsRef) -> bool {
     caps.structure(0)
         .and_then(|structure| structure.get::<&str>("interlace-mode").ok())
         .is_some_and(|mode| mode != "progressive")
 }
 
-/// Chooses one of `others` for fixed `caps` on the other pad, `scale` times as large where
-/// downstream leaves a choice. `others` on a sink pad are the inputs that give `caps`.
+/// Chooses caps among `others` for the other pad. `caps` are fixed and belong to the pad with
+/// this `direction`. The output is `scale` times as large as the input if `others` leave a
+/// choice.
 ///
 /// # Errors
-/// [`TooLarge`] where the size asked for is beyond what a frame can have.
+/// Returns [`TooLarge`] if a frame cannot have the size.
 pub(super) fn fixate(
     direction: gst::PadDirection,
     caps: &gst::CapsRef,
@@ -92,8 +102,8 @@ pub(super) fn fixate(
     let Some(structure) = others.make_mut().structure_mut(0) else {
         return Ok(others);
     };
-    // As in videoscale: a pixel aspect ratio that is missing downstream is free, a missing
-    // one upstream is 1/1.
+    // As in videoscale: a missing pixel aspect ratio can be chosen freely downstream, and is
+    // 1/1 upstream.
     let missing_aspects = match direction {
         gst::PadDirection::Sink => Ratios::any(),
         _ => Ratios(vec![(Ratio::ONE, Ratio::ONE)]),
@@ -118,8 +128,8 @@ pub(super) fn fixate(
     Ok(others)
 }
 
-/// Colorimetry and chroma siting that caps leave out follow from the picture's height; where
-/// they would change with it they are written out.
+/// Sets colorimetry and chroma siting in `to` if they would change otherwise: caps without these
+/// fields imply values that depend on the height of the frame.
 fn keep_colour(from: &gst::CapsRef, to: &mut gst::Caps) {
     let (Ok(from), Ok(info)) = (VideoInfo::from_caps(from), VideoInfo::from_caps(to)) else {
         return;
@@ -133,7 +143,7 @@ fn keep_colour(from: &gst::CapsRef, to: &mut gst::Caps) {
     }
 }
 
-/// Bytes of a frame of these caps with default strides.
+/// The size of a frame in bytes, with default strides; `None` for encoded or invalid caps.
 pub(super) fn frame_size(caps: &gst::CapsRef) -> Option<usize> {
     let info = VideoInfo::from_caps(caps).ok()?;
     (info.format() != VideoFormat::Encoded).then(|| info.size())
@@ -157,7 +167,7 @@ fn lengths(value: &glib::SendValue) -> Lengths {
             into.push((side, side, 1));
         } else if let Ok(range) = value.get::<gst::IntRange<i32>>() {
             let side = |side: i32| side.clamp(1, MAX_SIDE) as u32;
-            // A lower end of 0 with a step would otherwise move the grid.
+            // The values are multiples of the step: the smallest above 0 is the step itself.
             let low = if range.min() < 1 { range.step() } else { range.min() };
             into.push((side(low), side(range.max()), range.step().max(1) as u32));
         } else if let Ok(list) = value.get::<gst::List>() {

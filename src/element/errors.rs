@@ -1,13 +1,13 @@
-//! Everything that can go wrong, as element messages.
+//! Every failure of the element, and the message that is posted on the bus for it.
 
 use std::error::Error as _;
 
 use gst::prelude::*;
 
-use super::sizes::TooLarge;
+use super::{sizes::TooLarge, video_info::FrameError};
 use crate::{cuda, engine, frame, model, upscaler};
 
-/// Why the element cannot go on.
+/// Why the element cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -17,38 +17,39 @@ pub(super) enum Failure {
     #[error(transparent)]
     Upscaler(#[from] upscaler::Error),
     #[error(
-        "the frames would be {}x{} pixels large, and no side can have more than {}: set scale to \
-         less, or ask for a size with caps behind upscale", .0.width, .0.height,
-        frame::FrameInfo::MAX_SIDE
+        "the output would have {}x{} pixels, and neither side may exceed {}; reduce scale, or \
+         set a size with caps after upscale", .0.width, .0.height, frame::FrameInfo::MAX_SIDE
     )]
     TooLarge(TooLarge),
-    #[error("interlaced video cannot be upscaled: put the element deinterlace in front of upscale")]
+    #[error("interlaced video is not supported; add the element deinterlace before upscale")]
     Interlaced,
     #[error(
-        "a frame of {got} bytes came where its caps ask for {wanted}: correct the format and the \
-         size that the element in front of upscale names, or find out why it cuts frames short"
+        "a frame has {actual} bytes, but its caps require {expected}; correct the format and the \
+         size in the caps before upscale, or find out why the previous element truncates frames"
     )]
-    Short { got: usize, wanted: usize },
-    #[error("the frames cannot be handled: {0}")]
-    Frames(String),
-    #[error("no memory for an enlarged frame: set scale to less")]
+    ShortFrame { actual: usize, expected: usize },
+    #[error("unsupported frame format or size: {0}")]
+    Frames(#[from] FrameError),
+    #[error("not enough memory for an enlarged frame; reduce scale")]
     NoMemory,
-    #[error("no thread could be started for loading the model: {0}")]
+    #[error("no model is loaded")]
+    NoEngine,
+    #[error("cannot start a thread to load the model: {0}")]
     NoThread(std::io::Error),
-    #[error("loading the model ended in a panic, which is a bug in upscale: please report it")]
+    #[error("loading the model panicked, which is a bug in upscale; please report it")]
     Panicked,
 }
 
-/// How bad a failure is.
+/// Whether a failure ends the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
-    /// The pipeline goes on with what it had.
+    /// The stream continues with the previous model.
     Warning,
-    /// The pipeline ends.
+    /// The stream ends.
     Error,
 }
 
-/// The three domains of GStreamer's errors that are used here.
+/// An error code of one of the domains that this element uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
     Library(gst::LibraryError),
@@ -90,25 +91,25 @@ impl Failure {
             Self::Upscaler(_)
             | Self::TooLarge(_)
             | Self::Interlaced
-            | Self::Short { .. }
+            | Self::ShortFrame { .. }
             | Self::Frames(_) => Stream(StreamError::Format),
-            Self::Panicked => Library(LibraryError::Failed),
+            Self::NoEngine | Self::Panicked => Library(LibraryError::Failed),
             Self::NoThread(_) => Resource(ResourceError::Failed),
         }
     }
 
-    /// The failure and all that led to it, for developers.
+    /// The failure and its causes, for developers.
     fn debug(&self) -> String {
         let mut text = format!("{self:?}");
         let mut source = self.source();
         while let Some(error) = source {
-            text.push_str(&format!("; because {error}"));
+            text.push_str(&format!("; caused by {error}"));
             source = error.source();
         }
         text
     }
 
-    /// Posts this on the bus of `element`.
+    /// Posts the failure on the bus of `element`.
     pub fn post(&self, element: &gst::Element, severity: Severity) {
         let kind = match severity {
             Severity::Warning => gst::ElementMessageType::Warning,
@@ -130,7 +131,7 @@ impl Failure {
         }
     }
 
-    /// For the virtual methods that post the message themselves.
+    /// The failure as a message that the caller posts.
     pub fn message(&self) -> gst::ErrorMessage {
         let (text, debug) = (sentence(&self.to_string()), self.debug());
         match self.code() {
@@ -141,8 +142,8 @@ impl Failure {
     }
 }
 
-/// GStreamer's own messages end in a full stop. They begin with a capital too, but here a file's
-/// name may come first.
+/// Ends `text` with a full stop, like GStreamer's own messages. The first letter is left alone
+/// because it may belong to a file name.
 fn sentence(text: &str) -> String {
     if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
 }

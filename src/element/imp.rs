@@ -1,10 +1,7 @@
-//! The GObject: properties, state changes, and BaseTransform's virtual methods.
+//! The GObject subclass: properties, state changes, and the virtual methods of BaseTransform.
 
 use std::{
-    sync::{
-        Arc, LazyLock, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, LazyLock, Mutex},
     time::Instant,
 };
 
@@ -17,15 +14,13 @@ use gst_base::{
 use super::{
     allocation::{self, OfferedMeta},
     caps,
-    enlarge::is_empty_gap,
     errors::{Failure, Severity},
     latency::Latency,
-    loader::{EngineSource, Loader, OnnxRuntime, Request},
+    loader::{EngineLoader, Loader, Request},
     lock, metas, navigation,
-    settings::{self, Settings},
-    sizes::TooLarge,
+    properties::{self, Properties},
     stats::Stats,
-    stream::{Negotiated, Stream},
+    stream::{Negotiated, Stream, is_empty_gap},
 };
 use crate::model::ModelInfo;
 
@@ -33,28 +28,33 @@ pub(super) static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("upscale", gst::DebugColorFlags::empty(), Some("Video upscaler"))
 });
 
-/// Locks are taken in the order of the fields, and none but `stream` is held while a frame is
-/// at work.
+/// `stream` is locked before `state` or `properties`, which are never locked together. Only
+/// `stream` stays locked while a frame is processed, a message is posted, or a pad is used.
+#[derive(Default)]
 pub struct Upscale {
-    /// The streaming thread's.
+    /// What the streaming thread works with.
     pub(super) stream: Mutex<Stream>,
+    /// What other threads read too.
+    pub(super) state: Mutex<State>,
+    pub(super) properties: Mutex<Properties>,
     pub(super) loader: Loader,
-    source: Mutex<Arc<dyn EngineSource>>,
-    pub(super) settings: Mutex<Settings>,
-    /// Of the model that caps are answered for.
-    pub(super) model: Mutex<Option<ModelInfo>>,
-    pub(super) negotiated: Mutex<Option<Negotiated>>,
-    too_large: Mutex<Option<TooLarge>>,
-    offered_metas: Mutex<Vec<OfferedMeta>>,
-    pub(super) latency: Mutex<Latency>,
-    pub(super) stats: Mutex<Stats>,
-    /// Whether upstream answered a latency query as a live source.
-    pub(super) live: AtomicBool,
-    /// Between `start` and `stop`.
-    started: AtomicBool,
-    /// Whether the last caps were refused: upstream tries again with each buffer, and one
-    /// message is enough.
-    caps_refused: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Whether the element is between `start` and `stop`.
+    started: bool,
+    /// Whether the last latency query was answered by a live source.
+    pub live: bool,
+    /// The model whose factor decides the output size.
+    pub model: Option<ModelInfo>,
+    pub negotiated: Option<Negotiated>,
+    /// Whether the last caps were refused. Upstream retries with each buffer, and one message
+    /// is enough.
+    caps_refused: bool,
+    offered_metas: Vec<OfferedMeta>,
+    pub latency: Latency,
+    pub stats: Stats,
 }
 
 #[glib::object_subclass]
@@ -62,57 +62,40 @@ impl ObjectSubclass for Upscale {
     const NAME: &'static str = "GstUpscale";
     type Type = super::Upscale;
     type ParentType = gst_base::BaseTransform;
-
-    fn new() -> Self {
-        Self {
-            stream: Mutex::default(),
-            loader: Loader::default(),
-            source: Mutex::new(Arc::new(OnnxRuntime)),
-            settings: Mutex::default(),
-            model: Mutex::default(),
-            negotiated: Mutex::default(),
-            too_large: Mutex::default(),
-            offered_metas: Mutex::default(),
-            latency: Mutex::default(),
-            stats: Mutex::default(),
-            live: AtomicBool::new(false),
-            started: AtomicBool::new(false),
-            caps_refused: AtomicBool::new(false),
-        }
-    }
 }
 
 impl ObjectImpl for Upscale {
     fn constructed(&self) {
         self.parent_constructed();
         self.obj().set_qos(true);
-        // A frame that is flagged as a gap is enlarged like any other.
+        // A frame with the GAP flag is enlarged like any other.
         self.obj().set_gap_aware(true);
     }
 
     fn properties() -> &'static [glib::ParamSpec] {
-        settings::properties()
+        properties::specs()
     }
 
     fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
-        let value = lock(&self.settings).get(spec.name());
-        value.unwrap_or_else(|| lock(&self.stats).structure().to_value())
+        let value = lock(&self.properties).get(spec.name());
+        value.unwrap_or_else(|| lock(&self.state).stats.structure().to_value())
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
         let (before, after) = {
-            let mut settings = lock(&self.settings);
-            let before = settings.clone();
-            settings.set(spec.name(), value);
-            (before, settings.clone())
+            let mut properties = lock(&self.properties);
+            let before = properties.clone();
+            properties.set(spec.name(), value);
+            (before, properties.clone())
         };
-        if !self.started.load(Ordering::SeqCst) {
+        let started = lock(&self.state).started;
+        if !started {
             return;
         }
-        let how = after.open_options();
-        if before.model != after.model || before.open_options() != how {
-            gst::info!(CATEGORY, imp = self, "changing to model {}, {how:?}", after.model);
-            self.load(Request::Named(after.model, how), &before);
+        let open_options = after.open_options();
+        if before.model != after.model || before.open_options() != open_options {
+            gst::info!(CATEGORY, imp = self, "loading model {}, {open_options:?}", after.model);
+            self.load(Request::Named(after.model, open_options), &before);
         }
         if before.scale != after.scale {
             self.obj().reconfigure_src();
@@ -131,7 +114,7 @@ impl ElementImpl for Upscale {
             gst::subclass::ElementMetadata::new(
                 "Video upscaler",
                 "Filter/Effect/Video/Scaler",
-                env!("CARGO_PKG_DESCRIPTION"),
+                "Enlarges video with a super-resolution neural network",
                 "The gst-upscale developers",
             )
         });
@@ -139,15 +122,7 @@ impl ElementImpl for Upscale {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
-                .into_iter()
-                .filter_map(|(name, direction)| {
-                    let always = gst::PadPresence::Always;
-                    gst::PadTemplate::new(name, direction, always, &caps::template()).ok()
-                })
-                .collect()
-        });
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(caps::pad_templates);
         &TEMPLATES
     }
 
@@ -156,7 +131,7 @@ impl ElementImpl for Upscale {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::PausedToReady {
-            // The pads cannot be stopped while the first frame waits for the model.
+            // The pads cannot be deactivated while the first frame waits for the model.
             self.loader.set_interrupted(true);
         }
         self.parent_change_state(transition)
@@ -169,29 +144,29 @@ impl BaseTransformImpl for Upscale {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
-        let model = lock(&self.source).clone().open(&settings.model, &settings.open_options());
+        let properties = lock(&self.properties).clone();
+        let model = self.loader.open(&properties.model, &properties.open_options());
         let model = model.map_err(|error| Failure::from(error).message())?;
-        *lock(&self.model) = Some(model.info.clone());
-        *lock(&self.stats) = Stats::default();
-        *lock(&self.latency) = Latency::default();
+        {
+            let mut state = lock(&self.state);
+            state.model = Some(model.info.clone());
+            state.stats = Stats::default();
+            state.latency = Latency::default();
+        }
         self.loader.set_interrupted(false);
-        self.load(Request::Opened(model), &settings);
-        self.started.store(true, Ordering::SeqCst);
+        self.load(Request::Opened(model), &properties);
+        lock(&self.state).started = true;
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.started.store(false, Ordering::SeqCst);
+        lock(&self.state).started = false;
         self.loader.cancel();
         self.loader.settle();
         *lock(&self.stream) = Stream::default();
-        *lock(&self.model) = None;
-        *lock(&self.negotiated) = None;
-        *lock(&self.too_large) = None;
-        lock(&self.offered_metas).clear();
-        self.live.store(false, Ordering::SeqCst);
-        self.caps_refused.store(false, Ordering::SeqCst);
+        let mut state = lock(&self.state);
+        // Applications read the statistics after the end.
+        *state = State { stats: std::mem::take(&mut state.stats), ..State::default() };
         Ok(())
     }
 
@@ -212,33 +187,31 @@ impl BaseTransformImpl for Upscale {
         caps: &gst::Caps,
         othercaps: gst::Caps,
     ) -> gst::Caps {
-        let chosen = caps::fixate(direction, caps, othercaps.clone(), self.scale());
-        *lock(&self.too_large) = chosen.as_ref().err().copied();
-        // `set_caps` comes next and refuses what is too large.
-        chosen.unwrap_or_else(|_| {
-            let mut caps = othercaps;
-            caps.fixate();
-            caps
+        caps::fixate(direction, caps, othercaps, self.scale()).unwrap_or_else(|size| {
+            self.drain_before_event();
+            self.refuse_caps(&Failure::TooLarge(size));
+            // Empty caps end the negotiation.
+            gst::Caps::new_empty()
         })
     }
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        // Those in flight are of the caps before, and an error keeps the next frame out.
+        // The frames in flight have the previous caps. An error is returned for the next frame.
         self.drain_before_event();
-        let negotiated = match lock(&self.too_large).take() {
-            Some(size) => Err(Failure::TooLarge(size)),
-            None => Negotiated::new(incaps, outcaps).map_err(Failure::Frames),
-        };
-        let negotiated = negotiated.map_err(|failure| {
+        let negotiated = Negotiated::new(incaps, outcaps).map_err(|error| {
+            let failure = Failure::Frames(error);
             self.refuse_caps(&failure);
             gst::loggable_error!(CATEGORY, "{failure}")
         })?;
-        self.caps_refused.store(false, Ordering::SeqCst);
         gst::debug!(CATEGORY, imp = self, "from {incaps} to {outcaps}");
-        *lock(&self.negotiated) = Some(negotiated);
         lock(&self.stream).caps_changed();
-        lock(&self.latency).restart();
-        self.ask_whether_live();
+        {
+            let mut state = lock(&self.state);
+            state.caps_refused = false;
+            state.negotiated = Some(negotiated);
+            state.latency.restart();
+        }
+        self.query_live();
         self.update_passthrough();
         Ok(())
     }
@@ -257,7 +230,7 @@ impl BaseTransformImpl for Upscale {
             && let gst::QueryViewMut::Latency(query) = query.view_mut()
         {
             let (live, min, max) = query.result();
-            self.live.store(live, Ordering::SeqCst);
+            lock(&self.state).live = live;
             let own = if live { self.latency() } else { gst::ClockTime::ZERO };
             query.set(live, min + own, max.map(|max| max + own));
         }
@@ -273,9 +246,9 @@ impl BaseTransformImpl for Upscale {
             EventView::FlushStart(_) => self.loader.set_interrupted(true),
             EventView::FlushStop(_) => {
                 self.loader.set_interrupted(false);
-                lock(&self.stream).reset();
+                lock(&self.stream).restart();
             }
-            EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).forget(),
+            EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).reset_reuse(),
             EventView::Caps(event) if caps::is_interlaced(event.caps()) => {
                 self.refuse_caps(&Failure::Interlaced);
                 return false;
@@ -286,12 +259,13 @@ impl BaseTransformImpl for Upscale {
     }
 
     fn src_event(&self, mut event: gst::Event) -> bool {
-        if event.type_() == gst::EventType::Navigation
-            && let Some(Negotiated { input, output, .. }) = lock(&self.negotiated).clone()
-        {
-            let across = f64::from(input.width()) / f64::from(output.width().max(1));
-            let down = f64::from(input.height()) / f64::from(output.height().max(1));
-            navigation::scale(event.make_mut().structure_mut(), across, down);
+        if event.type_() == gst::EventType::Navigation {
+            let negotiated = lock(&self.state).negotiated.clone();
+            if let Some(Negotiated { input, output, .. }) = negotiated {
+                let horizontal = f64::from(input.width()) / f64::from(output.width().max(1));
+                let vertical = f64::from(input.height()) / f64::from(output.height().max(1));
+                navigation::scale(event.make_mut().structure_mut(), horizontal, vertical);
+            }
         }
         self.parent_src_event(event)
     }
@@ -302,10 +276,10 @@ impl BaseTransformImpl for Upscale {
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
         self.parent_propose_allocation(decide_query, query)?;
-        // Without a query of ours frames pass through, and downstream has answered.
+        // In passthrough mode there is no query of our own, and downstream has answered.
         if decide_query.is_some() {
             let kept = self.depth() as u32;
-            allocation::propose(query, &lock(&self.offered_metas), kept);
+            allocation::propose(query, &lock(&self.state).offered_metas, kept);
         }
         Ok(())
     }
@@ -314,7 +288,7 @@ impl BaseTransformImpl for Upscale {
         &self,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        *lock(&self.offered_metas) = allocation::offered_metas(query);
+        lock(&self.state).offered_metas = allocation::offered_metas(query);
         allocation::decide(query).map_err(|error| gst::loggable_error!(CATEGORY, "{error}"))?;
         self.parent_decide_allocation(query)
     }
@@ -325,13 +299,12 @@ impl BaseTransformImpl for Upscale {
         meta: gst::MetaRef<'a, gst::Meta>,
         inbuf: &'a gst::BufferRef,
     ) -> bool {
-        let Some(Negotiated { input, output, .. }) = lock(&self.negotiated).clone() else {
-            return false;
-        };
-        match metas::take_over(&meta, outbuf, &input, &output) {
-            metas::Fate::Copied => true,
-            metas::Fate::Transformed => false,
-            metas::Fate::Unknown => self.parent_transform_meta(outbuf, meta, inbuf),
+        let negotiated = lock(&self.state).negotiated.clone();
+        let Some(Negotiated { input, output, .. }) = negotiated else { return false };
+        match metas::transform(&meta, outbuf, &input, &output) {
+            metas::Outcome::Copy => true,
+            metas::Outcome::Done => false,
+            metas::Outcome::Unknown => self.parent_transform_meta(outbuf, meta, inbuf),
         }
     }
 
@@ -340,43 +313,43 @@ impl BaseTransformImpl for Upscale {
         is_discont: bool,
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        lock(&self.stats).frames_in += 1;
+        lock(&self.state).stats.frames_in += 1;
         self.sync_controlled(&inbuf);
-        if let Some(error) = lock(&self.stream).failed.take() {
+        if let Some(error) = lock(&self.stream).take_error() {
             return Err(error);
         }
         if inbuf.flags().contains(gst::BufferFlags::DISCONT) {
-            // BaseTransform marks what it is given next as this buffer is.
+            // BaseTransform sets the flag on the next output buffer, which must be this frame.
             self.drain()?;
         }
-        if let Some(ready) = self.loader.poll() {
+        if let Some(loaded) = self.loader.poll() {
             let drained = self.drain();
-            // It comes but once, whatever becomes of the frames before.
-            self.adopt(&mut lock(&self.stream), ready);
+            // The loader gives a model only once: use it even if draining failed.
+            self.switch_model(&mut lock(&self.stream), loaded);
             drained?;
         }
         if self.update_passthrough() {
-            // Pools are for the one or the other.
+            // Passthrough needs another allocation.
             self.obj().reconfigure_src();
         }
         if !self.obj().is_passthrough() && !is_empty_gap(&inbuf) {
-            // Before this frame's size is settled, on which the model's factor may decide.
+            // The model's factor may decide the size that is negotiated next.
             self.ensure_model(&mut lock(&self.stream))?;
         }
         let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
         if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
-            // The frame behind the gap is marked as such, and those before it are not.
+            // BaseTransform sets DISCONT on the next output buffer, which must be the next frame.
             self.drain()?;
         }
         Ok(submitted)
     }
 
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let inbuf = self.take_queued_buffer();
         if let Some(inbuf) = &inbuf {
             if self.obj().is_passthrough() {
-                lock(&self.stats).frames_out += 1;
+                lock(&self.state).stats.frames_out += 1;
                 return Ok(GenerateOutputSuccess::Buffer(inbuf.clone()));
             }
             self.submit(inbuf)?;
@@ -384,75 +357,78 @@ impl BaseTransformImpl for Upscale {
         if !self.is_due() {
             return Ok(GenerateOutputSuccess::NoOutput);
         }
-        let Some(outbuf) = self.emit()? else { return Ok(GenerateOutputSuccess::NoOutput) };
+        let Some(outbuf) = self.next_output()? else { return Ok(GenerateOutputSuccess::NoOutput) };
         if inbuf.is_some() {
-            self.note_time(begun.elapsed());
+            self.record_frame_time(started.elapsed());
         }
         Ok(GenerateOutputSuccess::Buffer(outbuf))
     }
 }
 
 impl Upscale {
-    pub(super) fn set_engine_source(&self, source: Arc<dyn EngineSource>) {
-        *lock(&self.source) = source;
+    pub(super) fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
+        self.loader.set_engine_loader(engine_loader);
     }
 
-    pub(super) fn load(&self, request: Request, settings: &Settings) {
-        let source = lock(&self.source).clone();
-        self.loader.begin(self.obj().upcast_ref(), source, request, settings.engine_options());
+    pub(super) fn load(&self, request: Request, properties: &Properties) {
+        self.loader.begin(self.obj().upcast_ref(), request, properties.engine_options());
     }
 
-    /// Live sources must not wait for frames to come.
-    fn ask_whether_live(&self) {
+    /// Asks upstream whether it is live: a live source must not wait for later frames.
+    fn query_live(&self) {
         let mut query = gst::query::Latency::new();
         if self.obj().sink_pad().peer_query(&mut query) {
-            self.live.store(query.result().0, Ordering::SeqCst);
+            lock(&self.state).live = query.result().0;
         }
     }
 
-    /// What a frame waits here in a live pipeline: for its own time and for those behind it.
+    /// How long a frame stays here in a live pipeline: the time of its own processing and the
+    /// duration of the frames after it that it waits for.
     fn latency(&self) -> gst::ClockTime {
         let depth = self.depth() as u64;
-        let duration = lock(&self.negotiated).as_ref().and_then(Negotiated::frame_duration);
-        let took = lock(&self.latency).get();
-        took + duration.unwrap_or(took) * depth
+        let state = lock(&self.state);
+        let frame = state.latency.get();
+        let duration = state.negotiated.as_ref().and_then(Negotiated::frame_duration);
+        frame + duration.unwrap_or(frame) * depth
     }
 
     pub(super) fn post_latency(&self) {
         let message = gst::message::Latency::builder().src(&*self.obj()).build();
-        // Without a bus there is no one to tell.
+        // It fails if the element has no bus.
         let _ = self.obj().post_message(message);
     }
 
     fn refuse_caps(&self, failure: &Failure) {
-        if !self.caps_refused.swap(true, Ordering::SeqCst) {
+        let refused_before = std::mem::replace(&mut lock(&self.state).caps_refused, true);
+        if !refused_before {
             failure.post(self.obj().upcast_ref(), Severity::Error);
         }
     }
 
-    /// Output size over input size, where downstream has no wish.
+    /// Output size divided by input size, if the downstream caps leave a choice.
     fn scale(&self) -> f64 {
-        let scale = lock(&self.settings).scale;
+        let scale = lock(&self.properties).scale;
         if scale > 0.0 {
             return scale;
         }
-        lock(&self.model).as_ref().map_or(1.0, |model| f64::from(model.factor))
+        lock(&self.state).model.as_ref().map_or(1.0, |model| f64::from(model.factor))
     }
 
-    /// Lets frames through untouched or not, as settings and sizes have it; whether that is new.
+    /// Switches passthrough mode on or off as properties and sizes require, and returns whether
+    /// it changed.
     fn update_passthrough(&self) -> bool {
-        let untouched = {
-            let settings = lock(&self.settings);
-            settings.blend <= 0.0 && settings.grain <= 0.0
+        let unchanged = {
+            let properties = lock(&self.properties);
+            properties.blend <= 0.0 && properties.grain <= 0.0
         };
-        let same_size = lock(&self.negotiated).as_ref().is_some_and(Negotiated::is_same_size);
-        let passthrough = untouched && same_size;
+        let same_size = lock(&self.state).negotiated.as_ref().is_some_and(Negotiated::is_same_size);
+        let passthrough = unchanged && same_size;
         if passthrough == self.obj().is_passthrough() {
             return false;
         }
         self.drain_before_event();
         self.obj().set_passthrough(passthrough);
-        lock(&self.stream).forget();
+        lock(&self.stream).reset_reuse();
         true
     }
 }

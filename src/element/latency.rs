@@ -1,39 +1,42 @@
-//! What a live pipeline is told of the time that frames take here.
+//! The latency that the element reports to a live pipeline, from the measured time per frame.
 
 use std::time::Duration;
 
-/// The latency of one stream: the time that the second slowest of recent frames took, as one
-/// alone may have set up what those after it use. Frames in a queue come on top.
+/// The latency of one stream: the time of the second slowest of the recent frames. A single slow
+/// frame does not count, as it may have prepared what later frames use. The caller adds the time
+/// for frames in a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Latency {
     reported: Duration,
-    /// The slowest frame since it was, and how many came after it.
+    /// The time of the slowest recent frame.
     slowest: Duration,
+    /// The number of frames since the slowest one.
     age: u32,
-    /// Whether a frame has been through since the last change.
+    /// Whether a frame has been measured since the last restart.
     warm: bool,
 }
 
 impl Latency {
-    /// Steps in which the latency grows, so that it does not change with each frame.
+    /// The latency grows in steps, so that it does not change with each frame.
     const STEP: Duration = Duration::from_millis(10);
-    /// Whoever takes longer does not keep up with anything live.
-    const MOST: Duration = Duration::from_secs(2);
-    /// Frames for which a slow one is remembered: some seconds.
+    /// A stream that is slower cannot keep up with a live source.
+    const MAX: Duration = Duration::from_secs(2);
+    /// How many frames a slow frame is remembered for: a few seconds of video.
     const RECENT: u32 = 128;
 
+    /// The latency to report.
     pub fn get(&self) -> gst::ClockTime {
         gst::ClockTime::from_nseconds(self.reported.as_nanos() as u64)
     }
 
-    /// What was measured says nothing of the frames to come. The first of them takes longer, and
-    /// says nothing either.
+    /// Starts over, because the next frames take another time. The first of them is not measured,
+    /// as it takes longer than the others.
     pub fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes note of how long a frame took; whether that changes the latency.
-    pub fn frame_took(&mut self, time: Duration) -> bool {
+    /// Adds the time of a frame, and returns whether the latency changes.
+    pub fn add_frame(&mut self, time: Duration) -> bool {
         if !std::mem::replace(&mut self.warm, true) {
             return false;
         }
@@ -43,12 +46,12 @@ impl Latency {
             (self.slowest, self.age) = (time, 0);
         }
         let time = time.min(before);
-        if time <= self.reported || self.reported >= Self::MOST {
+        if time <= self.reported || self.reported >= Self::MAX {
             return false;
         }
-        // A quarter on top, so that one frame that is a little slower changes nothing.
+        // A margin of a quarter, so that a slightly slower frame does not change the latency.
         let steps = (time + time / 4).as_nanos().div_ceil(Self::STEP.as_nanos());
-        self.reported = Self::STEP.saturating_mul(steps as u32).min(Self::MOST);
+        self.reported = Self::STEP.saturating_mul(steps as u32).min(Self::MAX);
         true
     }
 }
@@ -58,14 +61,14 @@ mod tests {
     use super::*;
 
     fn took(latency: &mut Latency, milliseconds: u64) -> bool {
-        latency.frame_took(Duration::from_millis(milliseconds))
+        latency.add_frame(Duration::from_millis(milliseconds))
     }
 
     #[test]
     fn the_latency_grows_with_slow_frames_and_never_shrinks() {
         let mut latency = Latency::default();
         assert!(!took(&mut latency, 1000), "the first frame does not count");
-        assert!(!took(&mut latency, 20), "nor does one alone");
+        assert!(!took(&mut latency, 20), "a single frame does not count either");
         assert!(took(&mut latency, 20));
         assert_eq!(latency.get(), gst::ClockTime::from_mseconds(30));
         assert!(!took(&mut latency, 30));
@@ -80,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn two_slow_frames_with_many_between_change_nothing() {
+    fn two_slow_frames_far_apart_do_not_change_the_latency() {
         let mut latency = Latency::default();
         let slow = |latency: &mut Latency| took(latency, 300);
         (0..3).for_each(|_| _ = took(&mut latency, 20));
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn another_model_starts_anew() {
+    fn a_restart_forgets_the_slow_frames_of_the_previous_model() {
         let mut latency = Latency::default();
         (0..3).for_each(|_| _ = took(&mut latency, 500));
         assert!(latency.get() > gst::ClockTime::from_mseconds(500));

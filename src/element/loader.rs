@@ -1,11 +1,9 @@
-//! Loads models on a worker thread, tells the bus how far it is, and hands over what it loaded.
+//! Loads models on a worker thread, posts progress messages on the bus, and hands the loaded
+//! engines to the streaming thread.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -26,21 +24,21 @@ use crate::{
 /// The `code` of this element's `progress` messages.
 const PROGRESS_CODE: &str = "load-model";
 
-/// How long a state change waits for a load that it broke off.
-const MOST_SETTLING: Duration = Duration::from_secs(5);
+/// How long a state change waits for the end of a cancelled load.
+const MAX_CANCEL_TIME: Duration = Duration::from_secs(5);
 
-/// Where models and engines come from.
-pub trait EngineSource: Send + Sync {
-    /// See [`Model::open_with`].
+/// Opens models and loads engines for them.
+pub trait EngineLoader: Send + Sync {
+    /// Opens the model with this name or path; see [`Model::open_with`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the error of [`Model::open_with`].
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error>;
 
-    /// See [`backend::load`].
+    /// Loads an engine that runs `model`; see [`backend::load`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the error of [`backend::load`].
     fn load(
         &self,
         model: &Model,
@@ -48,12 +46,12 @@ pub trait EngineSource: Send + Sync {
         monitor: &dyn Monitor,
     ) -> Result<Loaded, engine::Error>;
 
-    /// The same on the processor, for what a GPU has no memory for; see
+    /// Loads an engine that runs `model` on the CPU, after a GPU ran out of memory; see
     /// [`backend::load_on_cpu`].
     ///
     /// # Errors
-    /// As there.
-    fn load_on_host(
+    /// Returns the error of [`backend::load_on_cpu`].
+    fn load_on_cpu(
         &self,
         model: &Model,
         options: &EngineOptions,
@@ -64,10 +62,10 @@ pub trait EngineSource: Send + Sync {
     }
 }
 
-/// Model files and ONNX Runtime.
-pub(super) struct OnnxRuntime;
+/// Opens model files and loads engines of the available backends.
+struct BackendLoader;
 
-impl EngineSource for OnnxRuntime {
+impl EngineLoader for BackendLoader {
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
         Model::open_with(name, options)
     }
@@ -81,7 +79,7 @@ impl EngineSource for OnnxRuntime {
         backend::load(model, options, monitor)
     }
 
-    fn load_on_host(
+    fn load_on_cpu(
         &self,
         model: &Model,
         options: &EngineOptions,
@@ -93,16 +91,16 @@ impl EngineSource for OnnxRuntime {
 
 /// What to load.
 pub(super) enum Request {
-    /// A model that is open already.
+    /// A model that is already open.
     Opened(Model),
-    /// A model's name, and how to open it.
+    /// A model by its name.
     Named(String, OpenOptions),
-    /// The same, for the processor.
-    OnHost(String, OpenOptions),
+    /// A model by its name, on the CPU.
+    OnCpu(String, OpenOptions),
 }
 
-/// A model that is ready for frames.
-pub(super) struct Ready {
+/// A model and the engine that runs it.
+pub(super) struct LoadedModel {
     pub model: Model,
     pub engine: Loaded,
 }
@@ -112,59 +110,112 @@ pub(super) struct Ready {
 pub(super) enum NoModel {
     /// A flush or a state change ended the wait.
     Interrupted,
-    /// Loading failed; the bus knows why.
+    /// Loading failed, and an error message has been posted.
     Failed,
 }
 
-#[derive(Default)]
+/// What has been loaded since the last [`Loader::cancel`].
+enum Latest {
+    /// Nothing yet. `first` is the model that was opened at the start: it is loaded if a later
+    /// request fails.
+    Nothing { first: Option<Model> },
+    /// A model that the streaming thread has not taken yet.
+    Ready(Box<LoadedModel>),
+    /// The streaming thread has taken the last model.
+    Taken,
+}
+
+/// The number of a request.
+type RequestNumber = u64;
+
 struct State {
-    ready: Option<Ready>,
-    loading: bool,
+    latest: Latest,
+    /// The request that a worker is loading. All earlier ones are cancelled.
+    loading: Option<RequestNumber>,
+    /// The number of the last request.
+    last_request: RequestNumber,
+    /// Whether nobody may wait, because of a flush or a state change.
     interrupted: bool,
-    /// Whether a model was handed over since the last [`Loader::cancel`].
-    handed_over: bool,
-    /// The model that was open to begin with, until one is loaded: it serves where one that was
-    /// asked for meanwhile cannot.
-    first: Option<Model>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let latest = Latest::Nothing { first: None };
+        Self { latest, loading: None, last_request: 0, interrupted: false }
+    }
+}
+
+impl State {
+    /// Takes the model that is ready.
+    fn take_ready(&mut self) -> Option<LoadedModel> {
+        match std::mem::replace(&mut self.latest, Latest::Taken) {
+            Latest::Ready(loaded) => Some(*loaded),
+            other => {
+                self.latest = other;
+                None
+            }
+        }
+    }
 }
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    /// Counts requests: a worker whose number is not the last one has been cancelled.
-    request: AtomicU64,
 }
 
 /// One element's loader. At most one worker runs at a time, and none outlives the loader.
-#[derive(Default)]
 pub(super) struct Loader {
+    engine_loader: Mutex<Arc<dyn EngineLoader>>,
     shared: Arc<Shared>,
     worker: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl Default for Loader {
+    fn default() -> Self {
+        Self {
+            engine_loader: Mutex::new(Arc::new(BackendLoader)),
+            shared: Arc::default(),
+            worker: Mutex::default(),
+        }
+    }
+}
+
 impl Loader {
-    /// Starts loading; what was being loaded is given up.
+    /// Uses `engine_loader` for all later requests.
+    pub fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
+        *lock(&self.engine_loader) = engine_loader;
+    }
+
+    fn engine_loader(&self) -> Arc<dyn EngineLoader> {
+        lock(&self.engine_loader).clone()
+    }
+
+    /// Opens a model without loading it.
     ///
-    /// A failure is posted on the bus of `element`: as a warning where there is a model to go
-    /// on with, else as an error.
-    pub fn begin(
-        &self,
-        element: &gst::Element,
-        source: Arc<dyn EngineSource>,
-        request: Request,
-        options: EngineOptions,
-    ) {
+    /// # Errors
+    /// Returns the error of [`EngineLoader::open`].
+    pub fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
+        self.engine_loader().open(name, options)
+    }
+
+    /// Starts to load a model, and cancels the previous request.
+    ///
+    /// A failure is posted on the bus of `element`: as a warning if there is another model to
+    /// continue with, otherwise as an error.
+    pub fn begin(&self, element: &gst::Element, request: Request, options: EngineOptions) {
         let mut worker = lock(&self.worker);
         let number = {
             let mut state = lock(&self.shared.state);
-            state.loading = true;
+            state.last_request += 1;
+            state.loading = Some(state.last_request);
             if let Request::Opened(model) = &request {
-                state.first = Some(model.clone());
+                state.latest = Latest::Nothing { first: Some(model.clone()) };
             }
-            self.shared.request.fetch_add(1, Ordering::SeqCst) + 1
+            state.last_request
         };
         let task = Task {
+            engine_loader: self.engine_loader(),
             shared: self.shared.clone(),
             element: element.downgrade(),
             number,
@@ -172,38 +223,37 @@ impl Loader {
         };
         let started = thread::Builder::new()
             .name("upscale-load".into())
-            .spawn(move || task.run(&*source, request, &options));
+            .spawn(move || task.run(request, &options));
         match started {
             Ok(handle) => *worker = Some(handle),
             Err(error) => {
-                lock(&self.shared.state).loading = false;
+                lock(&self.shared.state).loading = None;
                 self.shared.changed.notify_all();
                 Failure::NoThread(error).post(element, Severity::Error);
             }
         }
     }
 
-    /// Gives up what is being loaded, drops what was loaded, and goes back to the beginning.
-    /// Does not wait for the worker.
+    /// Cancels the current request and drops the loaded model. Does not wait for the worker.
     pub fn cancel(&self) {
         let old = {
             let mut state = lock(&self.shared.state);
-            self.shared.request.fetch_add(1, Ordering::SeqCst);
-            std::mem::take(&mut *state)
+            let initial = State { last_request: state.last_request, ..State::default() };
+            std::mem::replace(&mut *state, initial)
         };
         self.shared.changed.notify_all();
-        // An engine can take its time to go: not under the lock.
+        // Dropping an engine can take long: not while the state is locked.
         drop(old);
     }
 
-    /// Waits until a cancelled worker has ended, as ONNX Runtime must not be at work when the
-    /// program ends; not for long where what it does cannot be broken off.
+    /// Waits until a cancelled worker has ended, because ONNX Runtime must not run when the
+    /// process exits. Gives up after a few seconds, as some steps cannot be cancelled.
     pub fn settle(&self) {
         let Some(worker) = lock(&self.worker).take() else { return };
-        // The worker itself can be the one that stops the element.
+        // The worker itself may stop the element, from a bus handler.
         let is_own = worker.thread().id() == thread::current().id();
-        let begun = Instant::now();
-        while !is_own && !worker.is_finished() && begun.elapsed() < MOST_SETTLING {
+        let started = Instant::now();
+        while !is_own && !worker.is_finished() && started.elapsed() < MAX_CANCEL_TIME {
             thread::sleep(Duration::from_millis(1));
         }
         if worker.is_finished() {
@@ -213,48 +263,46 @@ impl Loader {
         }
     }
 
-    /// While `interrupted`, no one waits.
+    /// While `interrupted` is set, [`wait`](Self::wait) returns at once.
     pub fn set_interrupted(&self, interrupted: bool) {
         lock(&self.shared.state).interrupted = interrupted;
         self.shared.changed.notify_all();
     }
 
-    /// A model that has been loaded since the last call.
-    pub fn poll(&self) -> Option<Ready> {
-        let mut state = lock(&self.shared.state);
-        let ready = state.ready.take();
-        state.handed_over |= ready.is_some();
-        ready
+    /// Takes a model that has been loaded since the last call.
+    pub fn poll(&self) -> Option<LoadedModel> {
+        lock(&self.shared.state).take_ready()
     }
 
-    /// Whether a model is there or on its way.
+    /// Checks that a model is ready or being loaded, without waiting for it.
     ///
     /// # Errors
-    /// [`NoModel`].
-    pub fn expect(&self) -> Result<(), NoModel> {
+    /// Returns [`NoModel`] if [`wait`](Self::wait) would.
+    pub fn check(&self) -> Result<(), NoModel> {
         let state = lock(&self.shared.state);
-        match *state {
-            State { interrupted: true, .. } => Err(NoModel::Interrupted),
-            State { ready: None, loading: false, .. } => Err(NoModel::Failed),
-            _ => Ok(()),
+        if state.interrupted {
+            Err(NoModel::Interrupted)
+        } else if state.loading.is_some() || matches!(state.latest, Latest::Ready(_)) {
+            Ok(())
+        } else {
+            Err(NoModel::Failed)
         }
     }
 
-    /// Waits for a model.
+    /// Waits for a model and takes it.
     ///
     /// # Errors
-    /// [`NoModel`].
-    pub fn wait(&self) -> Result<Ready, NoModel> {
+    /// Returns [`NoModel`] if the wait was interrupted or loading failed.
+    pub fn wait(&self) -> Result<LoadedModel, NoModel> {
         let mut state = lock(&self.shared.state);
         loop {
             if state.interrupted {
                 return Err(NoModel::Interrupted);
             }
-            if let Some(ready) = state.ready.take() {
-                state.handed_over = true;
-                return Ok(ready);
+            if let Some(loaded) = state.take_ready() {
+                return Ok(loaded);
             }
-            if !state.loading {
+            if state.loading.is_none() {
                 return Err(NoModel::Failed);
             }
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -265,8 +313,8 @@ impl Loader {
 impl Drop for Loader {
     fn drop(&mut self) {
         self.cancel();
-        // ONNX Runtime must not be at work when the process ends. The worker itself can be the
-        // one that drops the element.
+        // ONNX Runtime must not run when the process exits. The worker itself may drop the last
+        // reference to the element, and cannot wait for itself.
         if let Some(worker) = lock(&self.worker).take()
             && worker.thread().id() != thread::current().id()
         {
@@ -275,98 +323,107 @@ impl Drop for Loader {
     }
 }
 
-/// One request, on its worker.
+/// The work of one worker thread.
 struct Task {
+    engine_loader: Arc<dyn EngineLoader>,
     shared: Arc<Shared>,
     element: WeakRef<gst::Element>,
-    number: u64,
+    number: RequestNumber,
     previous: Option<JoinHandle<()>>,
 }
 
 impl Task {
-    fn run(mut self, source: &dyn EngineSource, mut request: Request, options: &EngineOptions) {
-        // Two loads at once would need twice the memory.
+    fn run(mut self, mut request: Request, options: &EngineOptions) {
+        // Two loads at the same time would need twice the memory.
         if let Some(previous) = self.previous.take() {
             let _ = previous.join();
         }
         while !self.cancelled() {
             let (name, is_first) = match &request {
                 Request::Opened(model) => (model.name.clone(), true),
-                Request::Named(name, _) | Request::OnHost(name, _) => (name.clone(), false),
+                Request::Named(name, _) | Request::OnCpu(name, _) => (name.clone(), false),
             };
             self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
-            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(source, request, options)))
+            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(request, options)))
                 .unwrap_or(Err(Failure::Panicked));
-            match self.finish(&name, is_first, loaded) {
+            let next = match loaded {
+                Ok(loaded) => {
+                    self.deliver(&name, loaded);
+                    None
+                }
+                Err(failure) => self.fail(&name, is_first, &failure),
+            };
+            match next {
                 Some(first) => request = Request::Opened(first),
                 None => return,
             }
         }
     }
 
-    fn load(
-        &self,
-        source: &dyn EngineSource,
-        request: Request,
-        options: &EngineOptions,
-    ) -> Result<Ready, Failure> {
-        let (model, on_host) = match request {
-            Request::Opened(model) => (model, false),
-            Request::Named(name, options) => (source.open(&name, &options)?, false),
-            Request::OnHost(name, options) => (source.open(&name, &options)?, true),
+    fn load(&self, request: Request, options: &EngineOptions) -> Result<LoadedModel, Failure> {
+        let loader = &self.engine_loader;
+        let (model, engine) = match request {
+            Request::Opened(model) => {
+                let engine = loader.load(&model, options, self)?;
+                (model, engine)
+            }
+            Request::Named(name, open_options) => {
+                let model = loader.open(&name, &open_options)?;
+                let engine = loader.load(&model, options, self)?;
+                (model, engine)
+            }
+            Request::OnCpu(name, open_options) => {
+                let model = loader.open(&name, &open_options)?;
+                let engine = loader.load_on_cpu(&model, options, self)?;
+                (model, engine)
+            }
         };
-        let engine = match on_host {
-            true => source.load_on_host(&model, options, self),
-            false => source.load(&model, options, self),
-        };
-        Ok(Ready { model, engine: engine? })
+        Ok(LoadedModel { model, engine })
     }
 
-    /// Hands over what was loaded, or says why there is nothing; gives the model to load in its
-    /// stead, where there is one.
-    fn finish(&self, name: &str, is_first: bool, loaded: Result<Ready, Failure>) -> Option<Model> {
-        match loaded {
-            Ok(ready) => {
-                let hand_over =
-                    |state: &mut State| (state.ready, state.first) = (Some(ready), None);
-                if self.conclude(hand_over) {
-                    self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
-                    return None;
-                }
-            }
-            Err(failure) if !self.cancelled() => {
-                let (others, first) = {
-                    let state = lock(&self.shared.state);
-                    let others = state.handed_over || state.ready.is_some();
-                    (others, state.first.clone().filter(|_| !others && !is_first))
-                };
-                let goes_on = others || first.is_some();
-                let severity = if goes_on { Severity::Warning } else { Severity::Error };
-                self.post(gst::ProgressType::Error, &format!("Model {name} did not load"));
-                // Before the streaming thread learns of it, so that this is the first error.
-                if let Some(element) = self.element.upgrade() {
-                    failure.post(&element, severity);
-                }
-                if first.is_none() {
-                    self.conclude(|_| ());
-                }
-                return first;
-            }
-            Err(_) => {}
+    /// Hands over a model.
+    fn deliver(&self, name: &str, loaded: LoadedModel) {
+        if self.conclude(|state| state.latest = Latest::Ready(Box::new(loaded))) {
+            self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
+        } else {
+            self.post_cancelled(name);
         }
-        self.post(gst::ProgressType::Canceled, &format!("Loading model {name} was cancelled"));
-        None
     }
 
-    /// Ends the loading, and says so to those who wait, unless this was cancelled.
+    /// Reports that a model cannot be loaded. Returns the model to load instead, if there is
+    /// one.
+    fn fail(&self, name: &str, is_first: bool, failure: &Failure) -> Option<Model> {
+        if self.cancelled() {
+            self.post_cancelled(name);
+            return None;
+        }
+        let (severity, first) = match &lock(&self.shared.state).latest {
+            Latest::Ready(_) | Latest::Taken => (Severity::Warning, None),
+            Latest::Nothing { first: Some(first) } if !is_first => {
+                (Severity::Warning, Some(first.clone()))
+            }
+            Latest::Nothing { .. } => (Severity::Error, None),
+        };
+        self.post(gst::ProgressType::Error, &format!("Model {name} could not be loaded"));
+        // The streaming thread must fail after this message, which says why.
+        if let Some(element) = self.element.upgrade() {
+            failure.post(&element, severity);
+        }
+        if first.is_none() {
+            self.conclude(|_| ());
+        }
+        first
+    }
+
+    /// Ends the request with a change of the state and wakes the threads that wait. Does nothing
+    /// and returns `false` if the request has been cancelled.
     fn conclude(&self, change: impl FnOnce(&mut State)) -> bool {
         let mut state = lock(&self.shared.state);
-        // Under the lock, so that what `cancel` and `begin` do comes before or after all this.
-        if self.cancelled() {
+        if state.loading != Some(self.number) {
             return false;
         }
         change(&mut state);
-        state.loading = false;
+        state.loading = None;
         self.shared.changed.notify_all();
         true
     }
@@ -375,9 +432,13 @@ impl Task {
         if let Some(element) = self.element.upgrade() {
             let message =
                 gst::message::Progress::builder(kind, PROGRESS_CODE, text).src(&element).build();
-            // Without a bus there is no one to tell.
+            // It fails if the element has no bus.
             let _ = element.post_message(message);
         }
+    }
+
+    fn post_cancelled(&self, name: &str) {
+        self.post(gst::ProgressType::Canceled, &format!("Loading of model {name} was cancelled"));
     }
 }
 
@@ -387,6 +448,6 @@ impl Monitor for Task {
     }
 
     fn cancelled(&self) -> bool {
-        self.shared.request.load(Ordering::SeqCst) != self.number
+        lock(&self.shared.state).loading != Some(self.number)
     }
 }

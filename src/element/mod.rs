@@ -65,14 +65,15 @@ mod latency;
 mod loader;
 mod metas;
 mod navigation;
-mod settings;
+mod placeholder;
+mod properties;
 mod sizes;
-mod stand_in;
 mod stats;
 mod stream;
 mod video_info;
 
-pub use loader::EngineSource;
+pub use loader::EngineLoader;
+pub use properties::{ReuseMode, Startup};
 
 glib::wrapper! {
     /// The element `upscale`.
@@ -81,20 +82,32 @@ glib::wrapper! {
 }
 
 impl Upscale {
-    /// Takes models and engines from `source` instead of files and ONNX Runtime, from the next
-    /// READY→PAUSED on. For programs that bring their own inference, and for tests.
-    pub fn set_engine_source(&self, source: Arc<dyn EngineSource>) {
-        self.imp().set_engine_source(source);
+    /// Opens models and loads engines with `engine_loader` from the next change to PAUSED on,
+    /// instead of model files and the backends of this library.
+    pub fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
+        self.imp().set_engine_loader(engine_loader);
     }
 }
 
-/// Makes `upscale` known to GStreamer.
+/// Registers the element.
+///
+/// # Errors
+/// Returns the error of GStreamer.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "doc")]
+    for kind in [
+        crate::engine::Backend::static_type(),
+        crate::engine::Precision::static_type(),
+        ReuseMode::static_type(),
+        Startup::static_type(),
+    ] {
+        kind.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
     gst::Element::register(Some(plugin), "upscale", gst::Rank::NONE, Upscale::static_type())
 }
 
-/// Locks, also after a panic elsewhere: what is behind these locks is replaced as a whole, so
-/// it is never half done.
+/// Locks a mutex, also after a thread panicked while it held the lock: all data behind the
+/// mutexes of this module stays valid then.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

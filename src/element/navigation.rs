@@ -1,12 +1,12 @@
-//! Pointer positions on the large picture, as seen from upstream.
+//! Pointer positions on the enlarged picture, converted for upstream.
 
-/// Scales the coordinates of a navigation event by what the picture shrinks on the way up.
-pub(super) fn scale(structure: &mut gst::StructureRef, across: f64, down: f64) {
+/// Multiplies the coordinates of a navigation event by these factors.
+pub(super) fn scale(structure: &mut gst::StructureRef, horizontal: f64, vertical: f64) {
     for (field, factor) in [
-        ("pointer_x", across),
-        ("pointer_y", down),
-        ("delta_pointer_x", across),
-        ("delta_pointer_y", down),
+        ("pointer_x", horizontal),
+        ("pointer_y", vertical),
+        ("delta_pointer_x", horizontal),
+        ("delta_pointer_y", vertical),
     ] {
         if let Ok(value) = structure.get::<f64>(field) {
             structure.set(field, value * factor);

@@ -1,8 +1,9 @@
-//! How large the output is to be: pure arithmetic.
+//! Chooses the size of the output: pure arithmetic.
 //!
-//! Follows videoscale's rules: the display aspect ratio is kept, through the pixel aspect
-//! ratio where the size leaves no other way. Where one side alone is given, the other follows
-//! so that the pixel aspect ratio stays (videoscale would keep the other side instead).
+//! The rules are those of videoscale. The display aspect ratio is kept; if the sizes that
+//! downstream allows do not permit that, the pixel aspect ratio changes. If only one side is
+//! given, the other is chosen to keep the pixel aspect ratio, whereas videoscale keeps the
+//! length of the other side.
 
 use std::cmp::Ordering;
 
@@ -18,7 +19,7 @@ pub(super) struct Ratio {
 impl Ratio {
     pub const ONE: Self = Self { numerator: 1, denominator: 1 };
 
-    /// A zero on either side counts as 1.
+    /// Zeros are replaced by 1.
     pub fn new(numerator: u64, denominator: u64) -> Self {
         let (n, d) = (numerator.max(1), denominator.max(1));
         let divisor = greatest_common_divisor(n, d);
@@ -29,7 +30,7 @@ impl Ratio {
         self.numerator as f64 / self.denominator as f64
     }
 
-    /// The nearest fraction whose sides fit a caps field, by continued fractions.
+    /// The nearest fraction that a caps field can hold, by continued fractions.
     fn representable(self) -> Self {
         const LIMIT: u64 = i32::MAX as u64;
         let (mut n, mut d) = (self.numerator, self.denominator);
@@ -68,7 +69,7 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// The lengths of a side that a peer takes, as inclusive ranges with a step.
+/// The widths or heights that a peer accepts, as inclusive ranges (minimum, maximum, step).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lengths(pub Vec<(u32, u32, u32)>);
 
@@ -77,7 +78,7 @@ impl Lengths {
         Self(vec![(1, FrameInfo::MAX_SIDE, 1)])
     }
 
-    /// The only length, where there is no choice.
+    /// The length, if there is only one.
     fn only(&self) -> Option<u32> {
         match self.0.as_slice() {
             [(low, high, _)] if low == high => Some(*low),
@@ -85,7 +86,7 @@ impl Lengths {
         }
     }
 
-    /// Whether lengths beyond [`FrameInfo::MAX_SIDE`] were left out by us alone.
+    /// Whether the only upper limit is our own, [`FrameInfo::MAX_SIDE`].
     fn is_open_ended(&self) -> bool {
         self.0.iter().any(|(low, high, _)| low < high && *high >= FrameInfo::MAX_SIDE)
     }
@@ -103,7 +104,7 @@ impl Lengths {
     }
 }
 
-/// The pixel aspect ratios that a peer takes, as inclusive ranges.
+/// The pixel aspect ratios that a peer accepts, as inclusive ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ratios(pub Vec<(Ratio, Ratio)>);
 
@@ -125,7 +126,7 @@ impl Ratios {
     }
 }
 
-/// A picture's size in pixels and the shape of these.
+/// The size of a picture in pixels, and its pixel aspect ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     pub width: u32,
@@ -142,7 +143,7 @@ impl Shape {
     }
 }
 
-/// What downstream takes.
+/// What downstream accepts.
 #[derive(Clone, Debug)]
 pub(super) struct Allowed {
     pub widths: Lengths,
@@ -150,23 +151,24 @@ pub(super) struct Allowed {
     pub pixel_aspects: Ratios,
 }
 
-/// The size asked for is beyond what a frame can have.
+/// A size that exceeds [`FrameInfo::MAX_SIDE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLarge {
     pub width: u64,
     pub height: u64,
 }
 
-/// Each side times `scale`, rounded, at least 1.
+/// Width and height multiplied by `scale` and rounded, at least 1.
 pub(super) fn scaled(shape: &Shape, scale: f64) -> (u64, u64) {
     let side = |length: u32| ((f64::from(length) * scale).round() as u64).max(1);
     (side(shape.width), side(shape.height))
 }
 
-/// The output's shape for an input `from` that would best be `preferred` pixels large.
+/// Chooses the shape of the output for an input `from`, as near to the `preferred` width and
+/// height as `allowed` permits.
 ///
 /// # Errors
-/// [`TooLarge`] where nothing but [`FrameInfo::MAX_SIDE`] stands against `preferred`.
+/// Returns [`TooLarge`] if downstream accepts `preferred`, but a frame cannot be as large.
 pub(super) fn choose(
     from: &Shape,
     preferred: (u64, u64),
@@ -180,8 +182,7 @@ pub(super) fn choose(
     let fits = |width: u32, height: u32| {
         u64::from(width) == width_for(height) || u64::from(height) == height_for(width)
     };
-    // The pixel aspect ratio that leaves the display aspect ratio as it is, where the size
-    // alone does not.
+    // Changes the pixel aspect ratio if the size alone does not keep the display aspect ratio.
     let with_aspect = |width: u32, height: u32| {
         let exact = Ratio::new(
             display.numerator.saturating_mul(u64::from(height)),
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn without_wishes_the_size_is_the_input_times_scale() {
+    fn without_restrictions_the_output_is_the_input_times_scale() {
         let any = allowed(Lengths::any(), Lengths::any());
         check(shape(640, 360, 1, 1), 2.0, &any, shape(1280, 720, 1, 1));
         check(shape(720, 478, 8, 9), 4.0, &any, shape(2880, 1912, 8, 9));
@@ -272,13 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn two_given_sides_bend_the_pixel_aspect_ratio() {
+    fn two_given_sides_change_the_pixel_aspect_ratio() {
         let square = allowed(one(500), one(500));
         check(shape(640, 360, 1, 1), 4.0, &square, shape(500, 500, 16, 9));
     }
 
     #[test]
-    fn square_pixels_asked_for_widen_the_picture() {
+    fn square_pixels_widen_the_picture() {
         let mut square = allowed(Lengths::any(), Lengths::any());
         square.pixel_aspects = Ratios(vec![(Ratio::ONE, Ratio::ONE)]);
         check(shape(720, 576, 16, 15), 2.0, &square, shape(1536, 1152, 1, 1));
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_beyond_all_bounds_is_an_error_unless_downstream_limits_it() {
+    fn a_size_above_the_maximum_is_an_error_unless_downstream_limits_it() {
         let any = allowed(Lengths::any(), Lengths::any());
         let from = shape(20_000, 100, 1, 1);
         let error = TooLarge { width: 40_000, height: 200 };
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_too_fine_for_caps_is_approximated() {
+    fn a_ratio_that_caps_cannot_hold_is_approximated() {
         let fine = Ratio::new(u64::MAX, u64::MAX / 3).representable();
         assert!((fine.value() - 3.0).abs() < 1e-6);
         assert!(fine.numerator <= i32::MAX as u64 && fine.denominator <= i32::MAX as u64);
@@ -336,7 +337,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_choice_is_always_one_that_is_allowed(
+        fn the_chosen_size_is_always_allowed(
             from in shapes(), scale in 0.01f64..16.0, widths in lengths(), heights in lengths(),
         ) {
             let allowed = allowed(widths, heights);
@@ -347,13 +348,13 @@ mod tests {
         }
 
         #[test]
-        fn the_display_aspect_ratio_is_kept_to_rounding(
+        fn the_display_aspect_ratio_is_kept_up_to_rounding(
             from in shapes(), scale in 0.01f64..16.0, widths in lengths(), heights in lengths(),
         ) {
             if let Ok(to) = choose(&from, scaled(&from, scale), &allowed(widths, heights)) {
-                // Half a pixel of either side.
-                let room = 0.51 / f64::from(to.width.min(to.height));
-                prop_assert!(distortion(&to, from.display_aspect()) <= room * 2.0 + 1e-6, "{to:?}");
+                // Each side is rounded by up to half a pixel.
+                let tolerance = 0.51 / f64::from(to.width.min(to.height));
+                prop_assert!(distortion(&to, from.display_aspect()) <= tolerance * 2.0 + 1e-6, "{to:?}");
             }
         }
     }

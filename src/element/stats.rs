@@ -1,4 +1,4 @@
-//! The property `stats`.
+//! The statistics of the property `stats` and of the `upscale-stats` messages.
 
 use std::time::Duration;
 
@@ -8,16 +8,18 @@ use crate::{
     upscaler::FrameReport,
 };
 
-/// Sums since the element started.
+/// Totals since the element started.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Stats {
     pub frames_in: u64,
     pub frames_out: u64,
-    /// Frames whose output was the one before, as a whole.
+    /// Frames whose output was identical to the previous one.
     frames_reused: u64,
+    /// Regions that the model enlarged.
     regions: u64,
+    /// Input pixels that the model enlarged, including the halo.
     pixels: u64,
-    /// Pixels of the frames that came.
+    /// Input pixels of all frames.
     frame_pixels: u64,
     compare: Duration,
     unpack: Duration,
@@ -25,13 +27,13 @@ pub(super) struct Stats {
     finish: Duration,
     /// Running time of the last message.
     posted: Option<gst::ClockTime>,
-    engine: Option<EngineInUse>,
+    current: Option<CurrentModel>,
 }
 
-/// What runs the model.
+/// The model that is running, and how it runs.
 #[derive(Clone, Debug, PartialEq)]
-struct EngineInUse {
-    model: String,
+struct CurrentModel {
+    name: String,
     backend: Backend,
     precision: Precision,
     /// See [`Loaded::fallbacks`].
@@ -39,7 +41,7 @@ struct EngineInUse {
 }
 
 impl Stats {
-    /// Adds a frame's work.
+    /// Adds the work for a frame.
     pub fn add(&mut self, report: &FrameReport) {
         self.regions += u64::from(report.regions);
         self.pixels += report.pixels;
@@ -50,16 +52,16 @@ impl Stats {
         self.finish += report.finish;
     }
 
-    /// Adds a frame of this many pixels whose output was the one before.
+    /// Adds a frame of this many input pixels whose output was identical to the previous one.
     pub fn add_reused(&mut self, pixels: u64) {
         self.frames_reused += 1;
         self.frame_pixels += pixels;
     }
 
-    /// Whether a message is to be posted at running time `now`, one each `interval` (0: none);
-    /// `true` counts as posted.
+    /// Whether to post a message at running time `now`, with one message per `interval` (0: no
+    /// messages). If so, the caller must post it.
     pub fn is_due(&mut self, now: gst::ClockTime, interval: gst::ClockTime) -> bool {
-        // A seek can lead back before the last one.
+        // A seek can go back to a time before the last message.
         let waited = self.posted.is_none_or(|posted| now < posted || now - posted >= interval);
         let due = !interval.is_zero() && waited;
         if due {
@@ -68,14 +70,14 @@ impl Stats {
         due
     }
 
-    /// The model in use from here on.
-    pub fn set_engine(&mut self, model: String, engine: &Loaded) {
+    /// Sets the model that runs from now on.
+    pub fn set_model(&mut self, name: String, engine: &Loaded) {
         let Loaded { backend, precision, ref fallbacks, .. } = *engine;
         let fallbacks = fallbacks.clone();
-        self.engine = Some(EngineInUse { model, backend, precision, fallbacks });
+        self.current = Some(CurrentModel { name, backend, precision, fallbacks });
     }
 
-    /// Times are in nanoseconds.
+    /// The value of the property and of the messages. Times are in nanoseconds.
     pub fn structure(&self) -> gst::Structure {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut structure = gst::Structure::builder("upscale-stats")
@@ -90,8 +92,8 @@ impl Stats {
             .field("infer-time", nanoseconds(self.infer))
             .field("finish-time", nanoseconds(self.finish))
             .build();
-        if let Some(EngineInUse { model, backend, precision, fallbacks }) = &self.engine {
-            structure.set("model", model.as_str());
+        if let Some(CurrentModel { name, backend, precision, fallbacks }) = &self.current {
+            structure.set("model", name.as_str());
             structure.set("backend", backend.to_string());
             structure.set("precision", precision.to_string());
             structure.set("fallbacks", gst::Array::new(fallbacks));

@@ -1,10 +1,15 @@
-//! What the streaming thread works with: the negotiated frames, the engine, the upscaler.
+//! What the streaming thread works with: the negotiated frames, the engine, the pipeline, and
+//! the frames in flight.
 
 use std::collections::VecDeque;
 
 use gst_video::{VideoFrameRef, VideoInfo};
 
-use super::{errors::Failure, stand_in, video_info};
+use super::{
+    errors::Failure,
+    placeholder,
+    video_info::{self, FrameError},
+};
 use crate::{
     engine::AnyEngine,
     frame::FrameInfo,
@@ -14,41 +19,48 @@ use crate::{
     },
 };
 
-/// The frames on both sides.
+/// The frames on both pads.
 #[derive(Clone, Debug)]
 pub(super) struct Negotiated {
     pub input: VideoInfo,
     pub output: VideoInfo,
-    from: FrameInfo,
-    to: FrameInfo,
+    input_frame: FrameInfo,
+    output_frame: FrameInfo,
 }
 
 impl Negotiated {
+    /// The frames of fixed caps.
+    ///
     /// # Errors
-    /// A sentence, where frames of these caps cannot be handled.
-    pub fn new(input: &gst::CapsRef, output: &gst::CapsRef) -> Result<Self, String> {
+    /// Returns why frames of these caps are not supported.
+    pub fn new(input: &gst::CapsRef, output: &gst::CapsRef) -> Result<Self, FrameError> {
         let read = |caps: &gst::CapsRef| {
-            VideoInfo::from_caps(caps).map_err(|error| format!("{error} ({caps:?})"))
+            VideoInfo::from_caps(caps)
+                .map_err(|error| FrameError::Caps { caps: caps.to_string(), error })
         };
         let (input, output) = (read(input)?, read(output)?);
-        let to = video_info::frame_info(&output)?;
-        // Colour is not converted: where the input has no label, downstream's holds for both.
-        let from = FrameInfo {
-            colorimetry: to.colorimetry,
-            chroma_site: to.chroma_site,
+        let output_frame = video_info::frame_info(&output)?;
+        // Colour is not converted: if the input has no label, the label of the output is right
+        // for both.
+        let input_frame = FrameInfo {
+            colorimetry: output_frame.colorimetry,
+            chroma_site: output_frame.chroma_site,
             ..video_info::frame_info(&input)?
         };
-        if from.format != to.format {
-            return Err(format!("{} cannot become {}", from.format, to.format));
+        if input_frame.format != output_frame.format {
+            return Err(FrameError::FormatChange {
+                from: input_frame.format,
+                to: output_frame.format,
+            });
         }
-        // GStreamer's pools count bytes in 32 bits.
+        // Buffer pools count bytes in 32 bits.
         if u32::try_from(output.size()).is_err() {
-            return Err(format!("a frame of {} bytes is too large", output.size()));
+            return Err(FrameError::TooManyBytes(output.size()));
         }
-        Ok(Self { input, output, from, to })
+        Ok(Self { input, output, input_frame, output_frame })
     }
 
-    /// How long a frame of the input is shown, where that is known.
+    /// The duration of an input frame; `None` if the caps do not give a frame rate.
     pub fn frame_duration(&self) -> Option<gst::ClockTime> {
         let rate = self.input.fps();
         let frames = u64::try_from(rate.numer()).ok().filter(|frames| *frames > 0)?;
@@ -57,92 +69,94 @@ impl Negotiated {
         Some(gst::ClockTime::from_nseconds(nanoseconds.div_ceil(frames)))
     }
 
-    /// Pixels of an input frame.
+    /// The number of pixels of an input frame.
     pub fn pixels(&self) -> u64 {
-        u64::from(self.from.width) * u64::from(self.from.height)
+        u64::from(self.input_frame.width) * u64::from(self.input_frame.height)
     }
 
-    /// Whether both sides have as many pixels in each direction.
+    /// Whether input and output have the same width and height.
     pub fn is_same_size(&self) -> bool {
-        (self.from.width, self.from.height) == (self.to.width, self.to.height)
+        let (input, output) = (&self.input_frame, &self.output_frame);
+        (input.width, input.height) == (output.width, output.height)
     }
 }
 
 #[derive(Default)]
-enum Engine {
+enum StreamEngine {
     #[default]
     Missing,
     /// Waits for the first frame after a change of caps.
     Idle(AnyEngine),
-    AtWork(Box<dyn Pipeline>),
+    Running(Box<dyn Pipeline>),
 }
 
-/// A frame that has gone in and not come out.
+/// A frame in flight.
 #[derive(Clone)]
 struct Pending {
     inbuf: gst::Buffer,
-    /// What was asked for when it went in; `None` for a gap without a frame.
+    /// The settings at the time when the frame was submitted; `None` for a gap without a frame.
     params: Option<FrameParams>,
 }
 
-/// The frame that comes out next, by the buffer that it came in.
+/// The next output frame, with the input buffer it belongs to.
 pub(super) enum Next {
-    /// There is none in it.
+    /// The input buffer is a gap without a frame.
     Gap(gst::Buffer),
-    /// Its output is this one, that of the frame before.
+    /// The output is the same as the previous one, which is the second buffer.
     Same(gst::Buffer, gst::Buffer),
-    /// Its output is to be painted.
+    /// The output must be painted.
     Changed(gst::Buffer, FrameParams),
 }
 
-/// Short frames in a row that do not end the stream.
-const MOST_SKIPPED: u32 = 8;
+/// The most consecutive short frames that are skipped before the stream ends with an error.
+const MAX_SKIPPED: u32 = 8;
 
-/// One stream's engine, at work or not, and its frames in flight.
+/// One stream's engine and its frames in flight.
 #[derive(Default)]
 pub(super) struct Stream {
-    engine: Engine,
+    engine: StreamEngine,
     /// See [`StreamSettings::regions_exact`].
     regions_exact: bool,
     /// See [`StreamSettings::tolerant_halo`].
     tolerant_halo: Option<u32>,
-    /// Whether the engine only [stands in](stand_in) for a model.
-    standing_in: bool,
-    /// Frames since the last seam.
+    /// Whether the engine is only a [`placeholder`] for a model that is being loaded.
+    is_placeholder: bool,
+    /// The number of frames submitted since the start or the last flush.
     number: u64,
     pending: VecDeque<Pending>,
-    /// The last output, where it may serve again.
+    /// The last output, if the next frame may reuse it.
     last: Option<gst::Buffer>,
-    /// Frames in a row that were [skipped](Self::skip_last).
+    /// Consecutive frames that were [skipped](Self::skip_last).
     skipped: u32,
-    /// Why frames could not be pushed when no one was there to be told.
-    pub failed: Option<gst::FlowError>,
+    /// An error that happened before an event, for the next frame to return.
+    error: Option<gst::FlowError>,
 }
 
 impl Stream {
     /// Whether there is an engine that runs a model.
     pub fn has_model(&self) -> bool {
-        self.has_engine() && !self.standing_in
+        self.has_engine() && !self.is_placeholder
     }
 
     fn has_engine(&self) -> bool {
-        !matches!(self.engine, Engine::Missing)
+        !matches!(self.engine, StreamEngine::Missing)
     }
 
-    /// Enlarges frames without the model of this `info` until it comes.
-    pub fn stand_in(&mut self, info: ModelInfo) {
+    /// Enlarges frames without a model, as the model of this `info` would, until the model is
+    /// loaded.
+    pub fn set_placeholder(&mut self, info: ModelInfo) {
         if !self.has_engine() {
-            self.set_engine(stand_in::engine(info), false, None);
-            self.standing_in = true;
+            self.set_engine(placeholder::engine(info), false, None);
+            self.is_placeholder = true;
         }
     }
 
-    /// Frames that have gone in and not come out.
+    /// The number of frames in flight.
     pub fn in_flight(&self) -> usize {
         self.pending.len()
     }
 
-    /// Goes on with `engine`; the one before is dropped. No frame is in flight.
+    /// Replaces the engine. No frame may be in flight.
     pub fn set_engine(
         &mut self,
         engine: AnyEngine,
@@ -150,72 +164,81 @@ impl Stream {
         tolerant_halo: Option<u32>,
     ) {
         self.last = None;
-        self.engine = Engine::Idle(engine);
+        self.engine = StreamEngine::Idle(engine);
         (self.regions_exact, self.tolerant_halo) = (regions_exact, tolerant_halo);
-        self.standing_in = false;
+        self.is_placeholder = false;
     }
 
-    /// Lets the engine go; what is in flight is to [go in again](Self::submit_again).
+    /// Drops the engine. The frames in flight must be [submitted again](Self::submit_again).
     pub fn drop_engine(&mut self) {
-        self.engine = Engine::Missing;
+        self.engine = StreamEngine::Missing;
     }
 
-    /// The next frame is the first of new caps. What is in flight is dropped.
+    /// Keeps the engine for frames with other caps. Drops the frames in flight.
     pub fn caps_changed(&mut self) {
-        self.discard();
+        self.abort();
         self.engine = match std::mem::take(&mut self.engine) {
-            Engine::AtWork(upscaler) => {
-                upscaler.into_engine().map_or(Engine::Missing, Engine::Idle)
+            StreamEngine::Running(pipeline) => {
+                pipeline.into_engine().map_or(StreamEngine::Missing, StreamEngine::Idle)
             }
             other => other,
         };
     }
 
-    /// The next frame has nothing to do with those before; what is in flight is dropped.
-    pub fn reset(&mut self) {
-        (self.number, self.skipped, self.failed) = (0, 0, None);
-        self.discard();
+    /// Starts over after a flush. Drops the frames in flight.
+    pub fn restart(&mut self) {
+        (self.number, self.skipped, self.error) = (0, 0, None);
+        self.abort();
     }
 
-    /// Drops what is in flight; the next frame does not build on it.
-    pub fn discard(&mut self) {
+    /// Drops the frames in flight. The next frame reuses nothing of them.
+    pub fn abort(&mut self) {
         self.pending.clear();
         self.last = None;
-        if let Engine::AtWork(upscaler) = &mut self.engine {
-            upscaler.abort();
+        if let StreamEngine::Running(pipeline) = &mut self.engine {
+            pipeline.abort();
         }
     }
 
-    /// The next frame to go in does not follow on the one before, within the same stretch of
-    /// video.
-    pub fn forget(&mut self) {
-        if let Engine::AtWork(upscaler) = &mut self.engine {
-            upscaler.reset();
+    /// The next frame reuses nothing of the frames before it, which stay in flight.
+    pub fn reset_reuse(&mut self) {
+        if let StreamEngine::Running(pipeline) = &mut self.engine {
+            pipeline.reset();
         }
     }
 
-    /// Leaves out the frame that could not be taken in: one damaged frame is no reason to end a
-    /// stream. False where there were too many in a row.
+    /// Stores an error for the next frame to return.
+    pub fn set_error(&mut self, error: gst::FlowError) {
+        self.error = Some(error);
+    }
+
+    /// Takes the error that was stored last.
+    pub fn take_error(&mut self) -> Option<gst::FlowError> {
+        self.error.take()
+    }
+
+    /// Skips the frame whose submission failed: one damaged frame should not end the stream.
+    /// Returns `false` if too many consecutive frames were skipped.
     pub fn skip_last(&mut self) -> bool {
         self.skipped += 1;
-        if self.skipped > MOST_SKIPPED {
+        if self.skipped > MAX_SKIPPED {
             return false;
         }
         self.pending.pop_back();
         true
     }
 
-    /// Takes in a gap without a frame.
+    /// Submits a gap without a frame.
     pub fn submit_gap(&mut self, inbuf: &gst::Buffer) {
         self.pending.push_back(Pending { inbuf: inbuf.clone(), params: None });
     }
 
-    /// Takes in the frame of `inbuf`, by `params` of its number. `settings` are asked for at the
-    /// first frame of new caps.
+    /// Submits the frame in `inbuf`. `params` gives the settings of a frame by its number;
+    /// `settings` is called at the first frame after a change of caps.
     ///
     /// # Errors
-    /// Where the buffer does not hold such a frame, or there is no upscaler for it. The engine
-    /// is lost when an upscaler cannot be made of it.
+    /// Returns why the buffer does not contain such a frame, or why the pipeline failed. The
+    /// engine is lost if no pipeline can be created for it.
     pub fn submit(
         &mut self,
         negotiated: &Negotiated,
@@ -224,32 +247,32 @@ impl Stream {
         inbuf: &gst::Buffer,
     ) -> Result<(), Failure> {
         let mut params = params(self.number);
-        if self.standing_in {
-            params = stand_in::params(params);
+        if self.is_placeholder {
+            params = placeholder::params(params);
         }
         self.number += 1;
         let frame = Pending { inbuf: inbuf.clone(), params: Some(params) };
-        self.take_in(negotiated, settings, frame)
+        self.submit_pending(negotiated, settings, frame)
     }
 
-    /// Takes in again what is in flight, after another engine came: also the frame that the one
-    /// before could not take.
+    /// Submits all frames in flight to a new engine, including the frame on which the previous
+    /// engine failed.
     ///
     /// # Errors
-    /// As [`submit`](Self::submit).
+    /// See [`submit`](Self::submit).
     pub fn submit_again(
         &mut self,
         negotiated: &Negotiated,
         settings: impl Fn() -> StreamSettings,
     ) -> Result<(), Failure> {
         for frame in std::mem::take(&mut self.pending) {
-            self.take_in(negotiated, &settings, frame)?;
+            self.submit_pending(negotiated, &settings, frame)?;
         }
         Ok(())
     }
 
-    /// The frame is in flight even where that fails, until all are [dropped](Self::discard).
-    fn take_in(
+    /// Submits a frame. It is in flight even if this fails, until [`abort`](Self::abort).
+    fn submit_pending(
         &mut self,
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
@@ -258,27 +281,30 @@ impl Stream {
         let Pending { inbuf, params } = frame.clone();
         self.pending.push_back(frame);
         let Some(params) = params else { return Ok(()) };
-        let (got, wanted) = (inbuf.size(), negotiated.input.size());
+        let (actual, expected) = (inbuf.size(), negotiated.input.size());
         let input = VideoFrameRef::from_buffer_ref_readable(&inbuf, &negotiated.input).map_err(
-            |error| match got < wanted {
-                true => Failure::Short { got, wanted },
-                false => Failure::Frames(error.to_string()),
+            |error| {
+                if actual < expected {
+                    Failure::ShortFrame { actual, expected }
+                } else {
+                    Failure::Frames(FrameError::Map(error))
+                }
             },
         )?;
-        let input = video_info::planes(&input, negotiated.from).map_err(Failure::Frames)?;
+        let input = video_info::planes(&input, negotiated.input_frame)?;
         self.skipped = 0;
-        Ok(self.upscaler(negotiated, settings)?.submit(&input, &params)?)
+        Ok(self.pipeline(negotiated, settings)?.submit(&input, &params)?)
     }
 
-    /// Waits for the oldest frame in flight; `None` where there is none.
+    /// Waits for the oldest frame in flight; `None` if there is none.
     ///
     /// # Errors
-    /// Where inference failed.
+    /// Returns why inference failed.
     pub fn next(&mut self) -> Result<Option<Next>, Failure> {
         let Some(Pending { inbuf, params }) = self.pending.pop_front() else { return Ok(None) };
         let Some(params) = params else { return Ok(Some(Next::Gap(inbuf))) };
         let next = match &mut self.engine {
-            Engine::AtWork(upscaler) => upscaler.next()?,
+            StreamEngine::Running(pipeline) => pipeline.next()?,
             _ => None,
         };
         Ok(next.map(|next| match (next, &self.last) {
@@ -287,47 +313,47 @@ impl Stream {
         }))
     }
 
-    /// Paints the frame that [`next`](Self::next) gave last into `outbuf`.
+    /// Paints the frame that [`next`](Self::next) returned last into `outbuf`.
     ///
     /// # Errors
-    /// Where the buffer does not hold such a frame, or the upscaler fails.
+    /// Returns why `outbuf` cannot hold the frame, or why the pipeline failed.
     pub fn paint(
         &mut self,
         negotiated: &Negotiated,
         outbuf: &mut gst::BufferRef,
     ) -> Result<FrameReport, Failure> {
-        let Engine::AtWork(upscaler) = &mut self.engine else {
-            return Err(Failure::Frames("there is no model".into()));
+        let StreamEngine::Running(pipeline) = &mut self.engine else {
+            return Err(Failure::NoEngine);
         };
         let mut output = VideoFrameRef::from_buffer_ref_writable(outbuf, &negotiated.output)
-            .map_err(|error| Failure::Frames(error.to_string()))?;
-        let mut output =
-            video_info::planes_mut(&mut output, negotiated.to).map_err(Failure::Frames)?;
+            .map_err(FrameError::Map)?;
+        let mut output = video_info::planes_mut(&mut output, negotiated.output_frame)?;
         let last = self.last.take();
         let last = last.as_ref().and_then(|buffer| {
             VideoFrameRef::from_buffer_ref_readable(buffer, &negotiated.output).ok()
         });
-        let previous = last.as_ref().and_then(|last| video_info::planes(last, negotiated.to).ok());
-        Ok(upscaler.finish(previous.as_ref(), &mut output)?)
+        let previous =
+            last.as_ref().and_then(|last| video_info::planes(last, negotiated.output_frame).ok());
+        Ok(pipeline.finish(previous.as_ref(), &mut output)?)
     }
 
-    /// Keeps an output, in case the next frame is the same in part or as a whole.
+    /// Keeps an output for reuse by the next frame.
     pub fn keep(&mut self, output: &gst::Buffer, params: &FrameParams) {
         self.last = (params.reuse != Reuse::Off).then(|| output.clone());
     }
 
-    fn upscaler(
+    fn pipeline(
         &mut self,
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
     ) -> Result<&mut dyn Pipeline, Failure> {
-        if let Engine::Idle(_) = self.engine
-            && let Engine::Idle(engine) = std::mem::take(&mut self.engine)
+        if let StreamEngine::Idle(_) = self.engine
+            && let StreamEngine::Idle(engine) = std::mem::take(&mut self.engine)
         {
-            let (from, to) = (negotiated.from, negotiated.to);
+            let (from, to) = (negotiated.input_frame, negotiated.output_frame);
             let (regions_exact, tolerant_halo) = (self.regions_exact, self.tolerant_halo);
             let settings = StreamSettings { regions_exact, tolerant_halo, ..settings() };
-            self.engine = Engine::AtWork(match engine {
+            self.engine = StreamEngine::Running(match engine {
                 AnyEngine::Host(engine) => Box::new(CpuPipeline::new(engine, from, to, settings)?),
                 AnyEngine::Device(engine, device) => {
                     Box::new(CudaPipeline::new(engine, device, from, to, settings)?)
@@ -335,8 +361,13 @@ impl Stream {
             });
         }
         match &mut self.engine {
-            Engine::AtWork(upscaler) => Ok(upscaler.as_mut()),
-            _ => Err(Failure::Frames("there is no model".into())),
+            StreamEngine::Running(pipeline) => Ok(pipeline.as_mut()),
+            _ => Err(Failure::NoEngine),
         }
     }
+}
+
+/// Whether `buffer` is a gap that contains no frame.
+pub(super) fn is_empty_gap(buffer: &gst::BufferRef) -> bool {
+    buffer.size() == 0 && buffer.flags().contains(gst::BufferFlags::GAP)
 }

@@ -1,20 +1,42 @@
-//! GStreamer's description of frames, and mapped frames, as the [`frame`](crate::frame) room
-//! knows them.
+//! Converts GStreamer's descriptions of frames and its mapped frames to the types of
+//! [`frame`](crate::frame).
 
 use gst_video::{
-    VideoChromaSite, VideoColorMatrix, VideoColorRange, VideoFrameExt, VideoFrameRef, VideoInfo,
+    VideoChromaSite, VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoFrameRef,
+    VideoInfo,
 };
 
 use crate::frame::{
-    ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
+    self, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
     PlaneRef, Range,
 };
 
+/// Why frames of some caps, or the memory of a frame, are not supported.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FrameError {
+    #[error("{error} ({caps})")]
+    Caps { caps: String, error: glib::BoolError },
+    #[error("pixel format {0} is not supported")]
+    UnknownFormat(VideoFormat),
+    #[error(transparent)]
+    Frame(#[from] frame::Error),
+    #[error("pixel format {from} cannot be converted to {to}")]
+    FormatChange { from: PixelFormat, to: PixelFormat },
+    #[error("a frame of {0} bytes is too large for a buffer pool, which holds 4 GiB at most")]
+    TooManyBytes(usize),
+    #[error("the buffer cannot be mapped: {0}")]
+    Map(glib::BoolError),
+    #[error("{rows} rows of {stride} bytes are not supported")]
+    Stride { rows: u32, stride: i32 },
+}
+
+/// The frames that `info` describes.
+///
 /// # Errors
-/// A sentence, where such frames cannot be handled.
-pub(super) fn frame_info(info: &VideoInfo) -> Result<FrameInfo, String> {
+/// Returns why such frames are not supported.
+pub(super) fn frame_info(info: &VideoInfo) -> Result<FrameInfo, FrameError> {
     let format = PixelFormat::from_name(info.format().to_str())
-        .ok_or_else(|| format!("the format {} is not known here", info.format()))?;
+        .ok_or(FrameError::UnknownFormat(info.format()))?;
     let frame = FrameInfo {
         format,
         width: info.width(),
@@ -22,7 +44,7 @@ pub(super) fn frame_info(info: &VideoInfo) -> Result<FrameInfo, String> {
         colorimetry: colorimetry(info),
         chroma_site: chroma_site(info.chroma_site()),
     };
-    frame.check().map_err(|error| error.to_string())?;
+    frame.check()?;
     Ok(frame)
 }
 
@@ -33,7 +55,7 @@ fn colorimetry(info: &VideoInfo) -> Colorimetry {
         VideoColorMatrix::Bt2020 => Matrix::Bt2020,
         VideoColorMatrix::Fcc => Matrix::Fcc,
         VideoColorMatrix::Smpte240m => Matrix::Smpte240m,
-        // As GStreamer itself guesses.
+        // GStreamer makes the same guess.
         _ if info.height() > 576 => Matrix::Bt709,
         _ => Matrix::Bt601,
     };
@@ -56,37 +78,37 @@ fn chroma_site(site: VideoChromaSite) -> ChromaSite {
     }
 }
 
-/// A mapped input frame's planes, with the strides that the buffer has.
+/// The planes of a mapped input frame, with the strides of its buffer.
 ///
 /// # Errors
-/// A sentence, where the strides are none that can be handled.
+/// Returns [`FrameError::Stride`] if a stride is not supported.
 pub(super) fn planes<'a>(
     frame: &'a VideoFrameRef<&'a gst::BufferRef>,
     info: FrameInfo,
-) -> Result<FrameRef<'a>, String> {
+) -> Result<FrameRef<'a>, FrameError> {
     let strides = strides(frame)?;
     let planes = strides.into_iter().zip(frame.planes_data());
     let planes = planes.map(|(stride, data)| PlaneRef { data, stride }).collect();
     Ok(FrameRef { info, planes })
 }
 
-/// A mapped output frame's planes.
+/// The planes of a mapped output frame, with the strides of its buffer.
 ///
 /// # Errors
-/// See [`planes`].
+/// Returns [`FrameError::Stride`] if a stride is not supported.
 pub(super) fn planes_mut<'a>(
     frame: &'a mut VideoFrameRef<&mut gst::BufferRef>,
     info: FrameInfo,
-) -> Result<FrameMut<'a>, String> {
+) -> Result<FrameMut<'a>, FrameError> {
     let strides = strides(frame)?;
     let planes = strides.into_iter().zip(frame.planes_data_mut());
     let planes = planes.map(|(stride, data)| PlaneMut { data, stride }).collect();
     Ok(FrameMut { info, planes })
 }
 
-/// Bytes per row of each plane. Upside down frames have negative ones; and the bindings count
-/// a plane's bytes in 32 bits.
-fn strides(frame: &impl VideoFrameExt) -> Result<Vec<usize>, String> {
+/// The stride of each plane in bytes. Negative strides, of frames stored bottom up, are not
+/// supported, nor planes of 4 GiB or more, because the bindings count the bytes in 32 bits.
+fn strides(frame: &impl VideoFrameExt) -> Result<Vec<usize>, FrameError> {
     (0..frame.n_planes())
         .map(|plane| {
             let stride = frame.plane_stride().get(plane as usize).copied().unwrap_or_default();
@@ -95,7 +117,7 @@ fn strides(frame: &impl VideoFrameExt) -> Result<Vec<usize>, String> {
                 .ok()
                 .filter(|stride| *stride > 0 && stride.checked_mul(rows).is_some())
                 .map(|stride| stride as usize)
-                .ok_or_else(|| format!("{rows} rows of {stride} bytes are not supported"))
+                .ok_or(FrameError::Stride { rows, stride })
         })
         .collect()
 }

@@ -24,7 +24,7 @@ pub fn init() {
 pub fn upscale(fake: &Arc<Fake>, properties: &str) -> gst::Element {
     init();
     let element = gst::ElementFactory::make("upscale").property("model", "x2").build().unwrap();
-    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_source(fake.clone());
+    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_loader(fake.clone());
     for property in properties.split_whitespace() {
         let (name, value) = property.split_once('=').expect("name=value");
         element.set_property_from_str(name, value);

@@ -67,7 +67,7 @@ fn a_frame_that_is_too_short_is_left_out_with_a_warning_that_tells_the_sizes() {
     for number in 0..20 {
         let short = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
         assert_eq!(bench.harness.push(short), Ok(gst::FlowSuccess::Ok));
-        bench.expect_error(gst::MessageType::Warning, gst::StreamError::Format, "of 383 bytes");
+        bench.expect_error(gst::MessageType::Warning, gst::StreamError::Format, "has 383 bytes");
         let frame = bench.frame(number, number as u8);
         let time = frame.pts();
         assert_eq!(bench.push_and_pull(frame).pts(), time);
@@ -83,7 +83,7 @@ fn nothing_but_frames_that_are_too_short_is_an_error() {
         pushed = pushed.and_then(|_| bench.harness.push(short));
     }
     assert_eq!(pushed, Err(gst::FlowError::Error));
-    bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "of 383 bytes");
+    bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "has 383 bytes");
 }
 
 #[test]

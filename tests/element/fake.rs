@@ -10,7 +10,7 @@ use std::{
 
 use gstupscale::{
     backend::Loaded,
-    element::EngineSource,
+    element::EngineLoader,
     engine::{self, AnyEngine, Backend, EngineOptions, Infer, Monitor, Precision},
     frame::{Channels, Image},
     model::{self, Model, ModelInfo, OpenOptions},
@@ -82,7 +82,7 @@ impl Fake {
     }
 }
 
-impl EngineSource for Fake {
+impl EngineLoader for Fake {
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
         self.strengths.lock().unwrap().push(options.denoise);
         let path = name.into();

@@ -24,7 +24,7 @@ fn run(file: &Path, elements: &str) -> Result<Vec<VideoInfo>, gst::Message> {
     let pipeline = gst::parse::launch(&description).unwrap().downcast::<gst::Pipeline>().unwrap();
     let element = pipeline.by_name("u").unwrap();
     let upscale = element.downcast_ref::<gstupscale::element::Upscale>().unwrap();
-    upscale.set_engine_source(Arc::new(Fake::default()));
+    upscale.set_engine_loader(Arc::new(Fake::default()));
     element.set_property("model", "x2");
 
     let _ = pipeline.set_state(gst::State::Paused);

@@ -7,7 +7,7 @@ use gst_check::Harness;
 use gstupscale::{
     backend::Loaded,
     cuda::Device,
-    element::EngineSource,
+    element::EngineLoader,
     engine::{
         self, AnyEngine, Backend, DeviceBatch, EngineOptions, InferOnDevice, Monitor, Precision,
         Samples,
@@ -30,7 +30,7 @@ struct Gpu {
     loads: Mutex<Vec<Backend>>,
 }
 
-impl EngineSource for Gpu {
+impl EngineLoader for Gpu {
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
         self.fake.open(name, options)
     }
@@ -118,7 +118,7 @@ impl InferOnDevice for Nearest {
 fn bench(gpu: &Arc<Gpu>, properties: &str, input: &str) -> Bench {
     init();
     let element = gst::ElementFactory::make("upscale").property("model", "x2").build().unwrap();
-    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_source(gpu.clone());
+    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_loader(gpu.clone());
     for property in properties.split_whitespace() {
         let (name, value) = property.split_once('=').expect("name=value");
         element.set_property_from_str(name, value);
@@ -231,7 +231,7 @@ fn what_the_gpu_has_no_memory_for_goes_on_with_the_processor_and_no_frame_is_mis
         on_gpu.expect_error(
             gst::MessageType::Warning,
             gst::ResourceError::NoSpaceLeft,
-            "going on with the processor",
+            "continuing on the CPU",
         );
         assert_eq!(*gpu.loads.lock().unwrap(), [Backend::Auto, Backend::Cpu]);
         let stats: gst::Structure = on_gpu.element.property("stats");
@@ -263,7 +263,7 @@ fn smaller_regions_for_lack_of_memory_are_told_once_and_show_nothing() {
     let warnings = std::iter::from_fn(|| on_gpu.bus.pop_filtered(&[gst::MessageType::Warning]));
     let warnings: Vec<_> = warnings.collect();
     assert_eq!(warnings.len(), 1);
-    check_error(&warnings[0], gst::ResourceError::NoSpaceLeft, "cut into smaller regions");
+    check_error(&warnings[0], gst::ResourceError::NoSpaceLeft, "split into smaller regions");
     assert_nothing_is_left(&emulator, on_gpu);
 }
 

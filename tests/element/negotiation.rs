@@ -177,7 +177,7 @@ fn an_interlaced_pipeline_ends_with_that_error_first() {
     .unwrap();
     let upscale = pipeline.by_name("u").unwrap();
     let fake = std::sync::Arc::new(crate::fake::Fake::default());
-    upscale.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_source(fake);
+    upscale.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_loader(fake);
     let _ = pipeline.set_state(gst::State::Playing);
     let message =
         pipeline.bus().unwrap().timed_pop_filtered(crate::bench::LONG, &[gst::MessageType::Error]);

@@ -1,5 +1,5 @@
-//! What stands in for the model while it is being loaded, with `startup=resample`: nothing that
-//! runs. Frames are asked for without the model's share, which leaves the Lanczos enlargement.
+//! A placeholder for the model while it is being loaded, with `startup=resample`. Frames are
+//! processed with a `blend` of 0, so that it never runs.
 
 use crate::{
     engine::{AnyEngine, Error, Infer},
@@ -8,25 +8,25 @@ use crate::{
     upscaler::{FrameParams, Reuse},
 };
 
-struct StandIn(ModelInfo);
+struct Placeholder(ModelInfo);
 
-/// An engine that is never run, for frames of the model with this `info`.
+/// An engine that must not run, for frames of the model with this `info`.
 pub(super) fn engine(info: ModelInfo) -> AnyEngine {
-    AnyEngine::Host(Box::new(StandIn(info)))
+    AnyEngine::Host(Box::new(Placeholder(info)))
 }
 
-/// As a frame is to be made that the model has no share in.
+/// The settings of a frame that is enlarged without the model.
 pub(super) fn params(params: FrameParams) -> FrameParams {
     FrameParams { blend: 0.0, reuse: Reuse::Off, ..params }
 }
 
-impl Infer for StandIn {
+impl Infer for Placeholder {
     fn info(&self) -> &ModelInfo {
         &self.0
     }
 
     fn run(&mut self, _input: &Image, _output: &mut Image) -> Result<(), Error> {
-        let why = "it is being loaded".into();
+        let why = "the model is still being loaded".into();
         Err(Error::Runtime { task: "run the model", why })
     }
 }

@@ -1,0 +1,497 @@
+//! The element's properties: the values that the application sets, and one table that says how
+//! GObject reads and writes each of them.
+
+use std::{num::NonZero, path::PathBuf, sync::LazyLock, thread};
+
+use glib::{prelude::*, value::FromValue};
+use gst::prelude::*;
+
+use crate::{
+    engine::{Backend, EngineOptions, Precision},
+    model::OpenOptions,
+    upscaler,
+};
+
+/// The property `reuse`: which results of earlier frames may be reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleReuse")]
+pub enum ReuseMode {
+    #[enum_value(name = "Compute every frame completely", nick = "off")]
+    Off,
+    #[default]
+    #[enum_value(name = "Reuse results that are identical to the bit", nick = "exact")]
+    Exact,
+    #[enum_value(
+        name = "Reuse results where the input differs by at most reuse-tolerance",
+        nick = "tolerant"
+    )]
+    Tolerant,
+}
+
+/// The property `startup`: what to do with frames until the first model is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleStartup")]
+pub enum Startup {
+    #[default]
+    #[enum_value(name = "Wait until the model is loaded", nick = "wait")]
+    Wait,
+    #[enum_value(
+        name = "Enlarge frames with Lanczos resampling until the model is loaded",
+        nick = "resample"
+    )]
+    Resample,
+}
+
+/// The value of every writable property.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Properties {
+    pub model: String,
+    /// −1: the model's own strength.
+    pub denoise: f64,
+    /// 0: the model's own factor.
+    pub scale: f64,
+    pub backend: Backend,
+    pub device_id: i32,
+    pub precision: Precision,
+    /// 0: all available threads.
+    pub threads: u32,
+    pub startup: Startup,
+    /// Input pixels; 0: as large as the memory limit allows.
+    pub tile_size: u32,
+    /// Input pixels; −1: the model's receptive field.
+    pub halo: i32,
+    /// Bytes; 0: a share of the free memory.
+    pub memory_limit: u64,
+    pub blend: f64,
+    pub grain: f64,
+    pub reuse: ReuseMode,
+    /// 8-bit steps.
+    pub reuse_tolerance: u32,
+    /// Frames.
+    pub reuse_refresh: u32,
+    /// −1: automatic.
+    pub pipeline_depth: i32,
+    /// Milliseconds; 0: never.
+    pub stats_interval: u32,
+    /// Empty: the user's cache folder.
+    pub cache_dir: String,
+}
+
+impl Default for Properties {
+    fn default() -> Self {
+        Self {
+            model: "builtin".into(),
+            denoise: -1.0,
+            scale: 0.0,
+            backend: Backend::Auto,
+            device_id: 0,
+            precision: Precision::Auto,
+            threads: 0,
+            startup: Startup::Wait,
+            tile_size: 0,
+            halo: -1,
+            memory_limit: 0,
+            blend: 1.0,
+            grain: 0.0,
+            reuse: ReuseMode::Exact,
+            reuse_tolerance: 2,
+            reuse_refresh: 250,
+            pipeline_depth: -1,
+            stats_interval: 0,
+            cache_dir: String::new(),
+        }
+    }
+}
+
+/// One frame in flight is enough to keep the model busy.
+const AUTOMATIC_DEPTH: usize = 1;
+
+impl Properties {
+    /// The value of a property; `None` for `stats` and for unknown names.
+    pub fn get(&mut self, name: &str) -> Option<glib::Value> {
+        let property = TABLE.iter().find(|property| property.spec.name() == name)?;
+        Some((property.get)(self))
+    }
+
+    /// Sets a property. GObject has checked the type and the range.
+    pub fn set(&mut self, name: &str, value: &glib::Value) {
+        if let Some(property) = TABLE.iter().find(|property| property.spec.name() == name) {
+            (property.set)(self, value);
+        }
+    }
+
+    fn thread_count(&self) -> usize {
+        let available = thread::available_parallelism().map_or(1, NonZero::get);
+        match self.threads {
+            0 => available,
+            threads => available.min(threads as usize),
+        }
+    }
+
+    fn cache_dir(&self) -> PathBuf {
+        if self.cache_dir.is_empty() {
+            let user = dirs::cache_dir().unwrap_or_else(std::env::temp_dir);
+            return user.join("gst-upscale");
+        }
+        PathBuf::from(&self.cache_dir)
+    }
+
+    /// The largest number of frames in flight between two output frames.
+    pub fn depth(&self, live: bool) -> usize {
+        let automatic = if live { 0 } else { AUTOMATIC_DEPTH };
+        usize::try_from(self.pipeline_depth).unwrap_or(automatic)
+    }
+
+    /// How to open the model.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { denoise: (self.denoise >= 0.0).then_some(self.denoise as f32) }
+    }
+
+    /// How to load an engine for the model.
+    pub fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
+            backend: self.backend,
+            precision: self.precision,
+            device_id: self.device_id.max(0) as u32,
+            threads: self.thread_count(),
+            cache_dir: self.cache_dir(),
+        }
+    }
+
+    /// The settings of a pipeline; those that the engine decides are placeholders.
+    pub fn upscaler_settings(&self) -> upscaler::StreamSettings {
+        upscaler::StreamSettings {
+            threads: self.thread_count(),
+            tile_size: self.tile_size,
+            halo: u32::try_from(self.halo).ok(),
+            memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
+            regions_exact: false,
+            tolerant_halo: None,
+        }
+    }
+
+    /// The settings of frame `number`, counted from the start of the stream.
+    pub fn frame_params(&self, number: u64) -> upscaler::FrameParams {
+        let reuse = match self.reuse {
+            ReuseMode::Off => upscaler::Reuse::Off,
+            ReuseMode::Exact => upscaler::Reuse::Exact,
+            ReuseMode::Tolerant => upscaler::Reuse::Tolerant {
+                tolerance: u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX),
+                refresh: self.reuse_refresh,
+            },
+        };
+        let (blend, grain) = (self.blend as f32, self.grain as f32);
+        upscaler::FrameParams { blend, grain, number, reuse }
+    }
+}
+
+type Get = dyn Fn(&mut Properties) -> glib::Value + Send + Sync;
+type Set = dyn Fn(&mut Properties, &glib::Value) + Send + Sync;
+
+/// A property: its specification, and how to read and write its value in [`Properties`].
+struct Property {
+    spec: glib::ParamSpec,
+    get: Box<Get>,
+    set: Box<Set>,
+}
+
+/// A property whose value is in the field that `field` gives.
+fn property<T>(spec: glib::ParamSpec, field: fn(&mut Properties) -> &mut T) -> Property
+where
+    T: ToValue + for<'a> FromValue<'a> + 'static,
+{
+    Property {
+        spec,
+        get: Box::new(move |properties| field(properties).to_value()),
+        set: Box::new(move |properties, value| {
+            if let Ok(value) = value.get() {
+                *field(properties) = value;
+            }
+        }),
+    }
+}
+
+/// A property with a text. NULL sets it to its default.
+fn text_property(spec: glib::ParamSpec, field: fn(&mut Properties) -> &mut String) -> Property {
+    let set = move |properties: &mut Properties, value: &glib::Value| {
+        let text = value.get::<Option<String>>().ok().flatten();
+        *field(properties) = text.unwrap_or_else(|| field(&mut Properties::default()).clone());
+    };
+    Property { set: Box::new(set), ..property(spec, field) }
+}
+
+/// Every writable property.
+static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
+    let default = Properties::default();
+    vec![
+        text_property(
+            glib::ParamSpecString::builder("model")
+                .nick("Model")
+                .blurb("Name of a model in the catalogue, or path of a model file")
+                .default_value(Some(&*default.model))
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.model,
+        ),
+        property(
+            glib::ParamSpecDouble::builder("denoise")
+                .nick("Denoise")
+                .blurb(
+                    "Denoising strength of realesr-general-x4v3, or weight of the first model of \
+                     a pair (a.pth+b.pth), 0 to 1; -1: the model's own strength",
+                )
+                .minimum(-1.0)
+                .maximum(1.0)
+                .default_value(default.denoise)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.denoise,
+        ),
+        property(
+            glib::ParamSpecDouble::builder("scale")
+                .nick("Scale")
+                .blurb(
+                    "Output size divided by input size; 0: the model's own factor. A size in the \
+                     downstream caps takes precedence",
+                )
+                .minimum(0.0)
+                .maximum(16.0)
+                .default_value(default.scale)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.scale,
+        ),
+        property(
+            glib::ParamSpecEnum::builder_with_default("backend", default.backend)
+                .nick("Backend")
+                .blurb("Runtime and device that run the model")
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.backend,
+        ),
+        property(
+            glib::ParamSpecInt::builder("device-id")
+                .nick("Device")
+                .blurb("Number of the GPU to use, counted from 0")
+                .minimum(0)
+                .maximum(i32::MAX)
+                .default_value(default.device_id)
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.device_id,
+        ),
+        property(
+            glib::ParamSpecEnum::builder_with_default("precision", default.precision)
+                .nick("Precision")
+                .blurb(
+                    "Number format in which the model is computed; loading fails if the backend \
+                     does not support it",
+                )
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.precision,
+        ),
+        property(
+            glib::ParamSpecUInt::builder("threads")
+                .nick("Threads")
+                .blurb("Number of threads; 0: all available. Limited by CPU affinity and cgroup")
+                .minimum(0)
+                .maximum(1024)
+                .default_value(default.threads)
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.threads,
+        ),
+        property(
+            glib::ParamSpecEnum::builder_with_default("startup", default.startup)
+                .nick("Startup")
+                .blurb("What to do with frames until the first model is loaded")
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.startup,
+        ),
+        property(
+            glib::ParamSpecUInt::builder("tile-size")
+                .nick("Tile size")
+                .blurb(
+                    "Largest width and height of a region in input pixels, without the halo; 0: \
+                     as large as memory-limit allows",
+                )
+                .minimum(0)
+                .maximum(32768)
+                .default_value(default.tile_size)
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.tile_size,
+        ),
+        property(
+            glib::ParamSpecInt::builder("halo")
+                .nick("Halo")
+                .blurb(
+                    "Input pixels that are computed around a region; -1: automatic (the model's \
+                     receptive field; with reuse=tolerant, only the part with visible effect)",
+                )
+                .minimum(-1)
+                .maximum(32768)
+                .default_value(default.halo)
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.halo,
+        ),
+        property(
+            glib::ParamSpecUInt64::builder("memory-limit")
+                .nick("Memory limit")
+                .blurb("Bytes of working memory for inference; 0: a share of the free memory")
+                .default_value(default.memory_limit)
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.memory_limit,
+        ),
+        property(
+            glib::ParamSpecDouble::builder("blend")
+                .nick("Blend")
+                .blurb("Weight of the model's picture against a Lanczos enlargement of the input")
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.blend)
+                .controllable()
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.blend,
+        ),
+        property(
+            glib::ParamSpecDouble::builder("grain")
+                .nick("Grain")
+                .blurb("Strength of the film grain that is added, weighted by luma")
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.grain)
+                .controllable()
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.grain,
+        ),
+        property(
+            glib::ParamSpecEnum::builder_with_default("reuse", default.reuse)
+                .nick("Reuse")
+                .blurb("Which results of earlier frames may be reused")
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.reuse,
+        ),
+        property(
+            glib::ParamSpecUInt::builder("reuse-tolerance")
+                .nick("Reuse tolerance")
+                .blurb(
+                    "With reuse=tolerant: largest difference that counts as unchanged, in 8-bit \
+                     steps",
+                )
+                .minimum(0)
+                .maximum(64)
+                .default_value(default.reuse_tolerance)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.reuse_tolerance,
+        ),
+        property(
+            glib::ParamSpecUInt::builder("reuse-refresh")
+                .nick("Reuse refresh")
+                .blurb(
+                    "With reuse=tolerant: maximum number of frames before a changed area is \
+                     recomputed",
+                )
+                .minimum(1)
+                .maximum(u32::MAX)
+                .default_value(default.reuse_refresh)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.reuse_refresh,
+        ),
+        property(
+            glib::ParamSpecInt::builder("pipeline-depth")
+                .nick("Pipeline depth")
+                .blurb(
+                    "Frames processed in parallel; each adds one frame of latency. -1: automatic \
+                     (0 for live sources, otherwise 1)",
+                )
+                .minimum(-1)
+                .maximum(4)
+                .default_value(default.pipeline_depth)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.pipeline_depth,
+        ),
+        property(
+            glib::ParamSpecUInt::builder("stats-interval")
+                .nick("Statistics interval")
+                .blurb(
+                    "Running time between two upscale-stats messages on the bus, in \
+                     milliseconds; 0: no messages",
+                )
+                .default_value(default.stats_interval)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.stats_interval,
+        ),
+        text_property(
+            glib::ParamSpecString::builder("cache-dir")
+                .nick("Cache directory")
+                .blurb(
+                    "Directory for compiled models and benchmark results; empty: gst-upscale in \
+                     the user's cache directory",
+                )
+                .default_value(Some(&*default.cache_dir))
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.cache_dir,
+        ),
+    ]
+});
+
+/// The specifications of all properties.
+pub(super) fn specs() -> &'static [glib::ParamSpec] {
+    static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+        let stats = glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+            .nick("Statistics")
+            .blurb(
+                "Number of frames, regions and pixels, time per stage, model, backend, \
+                 precision, and why other backends are not in use",
+            )
+            .read_only()
+            .build();
+        TABLE.iter().map(|property| property.spec.clone()).chain([stats]).collect()
+    });
+    &SPECS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_specification_has_the_default_of_its_field() {
+        for Property { spec, get, .. } in TABLE.iter() {
+            let value = get(&mut Properties::default());
+            let order = value.compare(spec.default_value());
+            assert_eq!(order, Some(std::cmp::Ordering::Equal), "{}", spec.name());
+        }
+    }
+
+    #[test]
+    fn null_sets_a_text_to_its_default() {
+        let mut properties = Properties::default();
+        for name in ["model", "cache-dir"] {
+            properties.set(name, &"other".to_value());
+            properties.set(name, &None::<String>.to_value());
+        }
+        assert_eq!(properties, Properties::default());
+    }
+
+    #[test]
+    fn an_empty_cache_directory_means_the_users() {
+        let properties = Properties::default();
+        assert!(properties.engine_options().cache_dir.ends_with("gst-upscale"));
+        let properties = Properties { cache_dir: "/somewhere".into(), ..properties };
+        assert_eq!(properties.engine_options().cache_dir, PathBuf::from("/somewhere"));
+    }
+}
