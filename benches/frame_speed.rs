@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Instant};
 
 use gstupscale::frame::{
     Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Grain, Image, Matrix, Packer,
-    Part, PixelFormat, PlaneMut, PlaneRef, Range, Rect, Resampler, Unpacker, blend_row,
+    PixelFormat, PlacedImage, PlaneMut, PlaneRef, Range, Rect, Resampler, Unpacker, blend_row,
 };
 
 const WIDTH: u32 = 1280;
@@ -58,13 +58,13 @@ fn main() {
         let resampler = Resampler::new(from, to);
         let mut out = Image::default();
         time(&format!("resample 1 channel {from:?} to {to:?}"), || {
-            resampler.resample(Part::whole(&source), resampler.output(), &mut out).unwrap();
+            resampler.resample(PlacedImage::whole(&source), resampler.output(), &mut out).unwrap();
         });
         // As it is done in a stream: band by band.
         time(&format!("resample 1 channel {from:?} to {to:?}, bands"), || {
             for y in (0..to.1).step_by(32) {
                 let rect = Rect::new(0, y, to.0, 32.min(to.1 - y));
-                resampler.resample(Part::whole(&source), rect, &mut out).unwrap();
+                resampler.resample(PlacedImage::whole(&source), rect, &mut out).unwrap();
             }
         });
     }
@@ -86,27 +86,27 @@ fn frames(format: PixelFormat, channels: Channels) {
     let all = info.grid().rect();
     let unpacker = Unpacker::new(info, channels).unwrap();
     let packer = Packer::new(info, channels).unwrap();
-    let (mut main, mut companions) = (Image::default(), vec![]);
+    let (mut main, mut bypass_planes) = (Image::default(), vec![]);
     {
         let planes = planes.iter().map(|(data, stride)| PlaneRef { data, stride: *stride });
         let frame = FrameRef::new(info, planes.collect()).unwrap();
         time(&format!("unpack {format} to {channels:?}"), || {
             unpacker.unpack(&frame, all, &mut main).unwrap();
         });
-        for (index, companion) in unpacker.companions().iter().enumerate() {
+        for (index, bypass) in unpacker.bypass_planes().iter().enumerate() {
             let mut image = Image::default();
-            time(&format!("unpack {format}, {:?} beside {channels:?}", companion.kind), || {
-                let rect = companion.grid.rect();
-                unpacker.unpack_companion(index, &frame, rect, &mut image).unwrap();
+            time(&format!("unpack {format}, {:?} beside {channels:?}", bypass.kind), || {
+                let rect = bypass.grid.rect();
+                unpacker.unpack_bypass(index, &frame, rect, &mut image).unwrap();
             });
-            companions.push(image);
+            bypass_planes.push(image);
         }
     }
     let planes = planes.iter_mut().map(|(data, stride)| PlaneMut { data, stride: *stride });
     let mut frame = FrameMut::new(info, planes.collect()).unwrap();
-    let parts: Vec<_> = companions.iter().map(Part::whole).collect();
+    let parts: Vec<_> = bypass_planes.iter().map(PlacedImage::whole).collect();
     time(&format!("pack {channels:?} to {format}"), || {
-        packer.pack(Part::whole(&main), &parts, all, &mut frame.whole()).unwrap();
+        packer.pack(PlacedImage::whole(&main), &parts, all, &mut frame.whole()).unwrap();
     });
     black_box(&planes_sum(&frame));
 }

@@ -24,6 +24,7 @@ pub mod kernels;
 pub mod model;
 pub mod onnxruntime;
 pub mod reuse;
+mod split_mix;
 pub mod upscaler;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

@@ -1,8 +1,8 @@
 //! Pictures, frames and clips that the commands make for themselves, the same on every machine.
 
 use gstupscale::frame::{
-    self, Channels, ChromaSite, Colorimetry, Companion, FrameInfo, FrameMut, FrameRef, Image,
-    Matrix, Packer, Part, PixelFormat, PlaneMut, PlaneRef, Range,
+    self, BypassPlanes, Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Image,
+    Matrix, Packer, PixelFormat, PlacedImage, PlaneMut, PlaneRef, Range,
 };
 
 /// SplitMix64 (Vigna).
@@ -101,15 +101,15 @@ impl Frame {
     /// [`frame::Error`] for a size that cannot be handled.
     pub fn of(info: FrameInfo, picture: &Image) -> Result<Self, frame::Error> {
         let packer = Packer::new(info, Channels::Rgb)?;
-        let alpha = |companion: &Companion| {
-            let (width, height) = (companion.grid.width(), companion.grid.height());
-            noise(companion.channels(), width as usize, height as usize, 7)
+        let alpha = |bypass: &BypassPlanes| {
+            let (width, height) = (bypass.grid.width(), bypass.grid.height());
+            noise(bypass.channels(), width as usize, height as usize, 7)
         };
-        let companions: Vec<_> = packer.companions().iter().map(alpha).collect();
-        let parts: Vec<_> = companions.iter().map(Part::whole).collect();
+        let bypass_planes: Vec<_> = packer.bypass_planes().iter().map(alpha).collect();
+        let parts: Vec<_> = bypass_planes.iter().map(PlacedImage::whole).collect();
         let mut frame = Self::new(info);
         let rect = info.grid().rect();
-        packer.pack(Part::whole(picture), &parts, rect, &mut frame.write()?.whole())?;
+        packer.pack(PlacedImage::whole(picture), &parts, rect, &mut frame.write()?.whole())?;
         Ok(frame)
     }
 

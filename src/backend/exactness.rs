@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::{
     engine::{Error, Infer, measured, test_picture},
     frame::{Image, Rect},
+    split_mix::SplitMix64,
 };
 
 /// Multiply-adds that a proof may take: some seconds on a small machine.
@@ -65,7 +66,7 @@ fn regions_prove_exact(engine: &mut dyn Infer, halo: u32) -> Result<bool, Error>
             1 => test_picture::noise(channels, w, h, seed),
             _ => test_picture::scene(channels, w, h, seed),
         };
-        let mut random = test_picture::Random(seed);
+        let mut random = SplitMix64(seed);
         let mut whole = Image::default();
         engine.run(&picture, &mut whole)?;
         for _ in 0..trials {
@@ -79,11 +80,11 @@ fn regions_prove_exact(engine: &mut dyn Infer, halo: u32) -> Result<bool, Error>
 }
 
 /// Half of them touch a border.
-fn random_rect(random: &mut test_picture::Random, width: u32, height: u32) -> Rect {
+fn random_rect(random: &mut SplitMix64, width: u32, height: u32) -> Rect {
     let w = 1 + random.below(width.min(48));
     let h = 1 + random.below(height.min(48));
     let (most_x, most_y) = (width - w, height - h);
-    let at = |random: &mut test_picture::Random, most: u32| match random.below(4) {
+    let at = |random: &mut SplitMix64, most: u32| match random.below(4) {
         0 => 0,
         1 => most,
         _ => random.below(most + 1),

@@ -1,6 +1,6 @@
 //! Pictures to probe models with, the same on every machine.
 
-use crate::{frame::Image, model::ModelInfo};
+use crate::{frame::Image, model::ModelInfo, split_mix::SplitMix64};
 
 /// Width and height of a picture that the model accepts, with sides near `side` pixels.
 pub(crate) fn probe_size(info: &ModelInfo, side: u32) -> (usize, usize) {
@@ -9,32 +9,9 @@ pub(crate) fn probe_size(info: &ModelInfo, side: u32) -> (usize, usize) {
     (width as usize, height as usize)
 }
 
-/// A small generator (Vigna's SplitMix64): probes must not change with a crate's version.
-pub(crate) struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `0..end`; 0 where that is empty.
-    pub fn below(&mut self, end: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(end.max(1))).unwrap_or(0)
-    }
-
-    /// Uniform in 0..1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 24) as f32
-    }
-}
-
 /// White noise: what no filter can hide anything in.
 pub(crate) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> Image {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let mut image = Image::new(channels, width, height);
     image.data_mut().iter_mut().for_each(|sample| *sample = random.unit());
     image
@@ -43,7 +20,7 @@ pub(crate) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> 
 /// What pictures are made of: soft shading, sharp outlines at all angles, fine texture, and a
 /// little sensor noise, in 8-bit steps.
 pub(crate) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> Image {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let extent = width.max(height).max(1) as f32;
     let discs: Vec<[f32; 7]> = (0..24)
         .map(|_| {

@@ -1,9 +1,10 @@
-//! Code values to float and back, and the matrices between R′G′B′ and Y′CbCr.
+//! Conversion between code values and float, and between R′G′B′ and Y′CbCr.
 
 use super::{FrameInfo, Matrix, Range, format::Family};
 
 impl Matrix {
-    /// The weights K_R and K_B of red and blue in luma, ITU-T H.273 table 4.
+    /// The luma weights K_R of red and K_B of blue, from ITU-T H.273 table 4.
+    #[must_use]
     pub const fn weights(self) -> (f64, f64) {
         match self {
             Matrix::Bt601 => (0.299, 0.114),
@@ -15,22 +16,24 @@ impl Matrix {
     }
 }
 
-/// The code values of one component: `value = (code − zero) · step`.
+/// How one component's code values relate to float: `value = (code − zero) · step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Codes {
+    /// The code of 0.0.
     pub zero: f32,
+    /// The difference in value between neighbouring codes.
     pub step: f32,
-    /// Codes per 1.0.
+    /// The difference in code between 0.0 and 1.0.
     pub scale: f32,
     /// The highest code.
     pub max: f32,
 }
 
 impl Codes {
-    fn new(zero: u32, span: u32, bits: u32) -> Self {
-        let (zero, span) = (zero as f32, span as f32);
+    fn new(zero: u32, scale: u32, bits: u32) -> Self {
+        let (zero, scale) = (zero as f32, scale as f32);
         let max = ((1u32 << bits) - 1) as f32;
-        Self { zero, step: (1.0 / f64::from(span)) as f32, scale: span, max }
+        Self { zero, step: (1.0 / f64::from(scale)) as f32, scale, max }
     }
 
     /// Y′, R′, G′ and B′, 0..1 (H.273 equations 20 to 28).
@@ -49,7 +52,7 @@ impl Codes {
         }
     }
 
-    /// Those of this component of frames like `info`. Alpha knows no limited range.
+    /// The codes of a component of frames like `info`. Alpha always has full range.
     pub fn of(info: &FrameInfo, component: usize) -> Self {
         let layout = info.format.layout();
         let range = info.colorimetry.range;
@@ -61,18 +64,19 @@ impl Codes {
     }
 }
 
-/// A matrix's coefficients, both ways.
+/// The coefficients of a matrix and of its inverse.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Coefficients {
+pub(crate) struct MatrixCoefficients {
     /// K_R, K_G, K_B.
     pub luma: [f32; 3],
-    /// Cb per B′ − Y′ and Cr per R′ − Y′.
+    /// Cb over (B′ − Y′), and Cr over (R′ − Y′).
     pub chroma: [f32; 2],
-    /// R′ per Cr, G′ per Cb, G′ per Cr, B′ per Cb.
+    /// The factors of Cr in R′, Cb in G′, Cr in G′, and Cb in B′.
     pub rgb: [f32; 4],
 }
 
-impl Coefficients {
+impl MatrixCoefficients {
+    /// The coefficients of `matrix`.
     pub fn new(matrix: Matrix) -> Self {
         let (kr, kb) = matrix.weights();
         let kg = 1.0 - kr - kb;
@@ -90,7 +94,7 @@ impl Coefficients {
         kr * r + kg * g + kb * b
     }
 
-    /// Turns rows of Y′, Cb, Cr into R′, G′, B′ in place.
+    /// Converts rows of Y′, Cb, Cr to R′, G′, B′ in place.
     pub fn to_rgb(&self, y: &mut [f32], cb: &mut [f32], cr: &mut [f32]) {
         let [r_cr, g_cb, g_cr, b_cb] = self.rgb;
         for ((y, cb), cr) in y.iter_mut().zip(cb).zip(cr) {
@@ -102,14 +106,14 @@ impl Coefficients {
         }
     }
 
-    /// Luma of rows of R′, G′, B′.
+    /// Writes the luma of rows of R′, G′, B′ to `y`.
     pub fn to_luma(&self, r: &[f32], g: &[f32], b: &[f32], y: &mut [f32]) {
         for (((y, r), g), b) in y.iter_mut().zip(r).zip(g).zip(b) {
             *y = self.luma_of(*r, *g, *b);
         }
     }
 
-    /// Chroma of rows of R′, G′, B′.
+    /// Writes the chroma of rows of R′, G′, B′ to `cb` and `cr`.
     pub fn to_chroma(&self, rgb: [&[f32]; 3], cb: &mut [f32], cr: &mut [f32]) {
         let [r, g, b] = rgb;
         let [to_cb, to_cr] = self.chroma;

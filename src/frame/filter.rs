@@ -1,36 +1,37 @@
-//! The inner loops of resampling: weighted sums of rows, and of a row's own neighbours.
+//! The inner loops of resampling: weighted sums of rows (vertically) and of neighbouring samples
+//! of a row (horizontally).
 //!
-//! Every output is the same sum in the same order whichever loop makes it, so it does not
-//! depend on where a region begins.
+//! Every loop adds the products of an output sample in the same order, so that the result does
+//! not depend on where a region begins.
 
-use super::table::Table;
+use super::filter_table::FilterTable;
 
-/// Rows that are kept from call to call for their allocation.
+/// Buffers that are reused from call to call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
-    /// One row between the vertical and the horizontal pass.
-    pub column: Vec<f32>,
-    pub sorted: Sorted,
+    /// The row between the vertical and the horizontal pass.
+    pub row: Vec<f32>,
+    pub phases: Phases,
 }
 
-/// Inputs and outputs of one row, sorted by phase.
+/// The inputs and outputs of one row, grouped by phase.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sorted {
+pub(super) struct Phases {
     inputs: Vec<f32>,
     outputs: Vec<f32>,
 }
 
-/// Longest period, in outputs or inputs, that is worth taking apart by phases.
-const LONGEST_PERIOD: usize = 8;
+/// The longest period, in outputs or inputs, for which grouping by phase is faster.
+const MAX_PERIOD: usize = 8;
 
-/// The weighted sum of as many rows as there are weights; `row` gives them, each as long as
-/// `out` or longer.
+/// Writes the weighted sum of rows to `out`. `row` returns the row of each weight, at least as
+/// long as `out`.
 pub(super) fn sum_rows<'a>(weights: &[f32], row: impl Fn(usize) -> &'a [f32], out: &mut [f32]) {
-    // Reading and writing `out` for every tap would cost more than the sums.
-    const AT_ONCE: usize = 4;
-    let (chunks, rest) = weights.as_chunks::<AT_ONCE>();
+    // Reading and writing `out` for every single weight would take longer than the sums.
+    const UNROLL: usize = 4;
+    let (chunks, rest) = weights.as_chunks::<UNROLL>();
     for (index, weights) in chunks.iter().enumerate() {
-        let at = |tap| row(index * AT_ONCE + tap);
+        let at = |tap| row(index * UNROLL + tap);
         let rows = at(0).iter().zip(at(1)).zip(at(2)).zip(at(3));
         let [w0, w1, w2, w3] = *weights;
         if index == 0 {
@@ -43,7 +44,7 @@ pub(super) fn sum_rows<'a>(weights: &[f32], row: impl Fn(usize) -> &'a [f32], ou
             }
         }
     }
-    let done = chunks.len() * AT_ONCE;
+    let done = chunks.len() * UNROLL;
     if let [w0, w1] = *rest
         && done > 0
     {
@@ -65,37 +66,37 @@ pub(super) fn sum_rows<'a>(weights: &[f32], row: impl Fn(usize) -> &'a [f32], ou
     }
 }
 
-/// Outputs of `table` from `x` on, as many as `out` takes; `row` holds the inputs from `from`
-/// on, all that are needed.
+/// Writes outputs of `table` from number `x` on, as many as fit into `out`. `row` contains all
+/// inputs that they need, from number `from` on.
 pub(super) fn filter_row(
-    table: &Table,
+    table: &FilterTable,
     row: &[f32],
     from: usize,
     x: usize,
     out: &mut [f32],
-    sorted: &mut Sorted,
+    phases: &mut Phases,
 ) {
     let inner = table.interior();
     let start = inner.start.clamp(x, x + out.len());
     let end = inner.end.clamp(start, x + out.len());
     let [outputs, per_period] = table.period();
-    if outputs.max(per_period) > LONGEST_PERIOD || end - start < 4 * outputs {
-        return each(table, row, from, x, out);
+    if outputs.max(per_period) > MAX_PERIOD || end - start < 4 * outputs {
+        return filter_each(table, row, from, x, out);
     }
     let (left, rest) = out.split_at_mut(start - x);
     let (middle, right) = rest.split_at_mut(end - start);
-    each(table, row, from, x, left);
-    by_phases(table, row, from, start, middle, sorted);
-    each(table, row, from, end, right);
+    filter_each(table, row, from, x, left);
+    filter_by_phase(table, row, from, start, middle, phases);
+    filter_each(table, row, from, end, right);
 }
 
-/// One output after the other.
-fn each(table: &Table, row: &[f32], from: usize, x: usize, out: &mut [f32]) {
+/// Computes one output after the other.
+fn filter_each(table: &FilterTable, row: &[f32], from: usize, x: usize, out: &mut [f32]) {
     match table.taps() {
-        4 => each_of::<4>(table, row, from, x, out),
-        6 => each_of::<6>(table, row, from, x, out),
-        8 => each_of::<8>(table, row, from, x, out),
-        12 => each_of::<12>(table, row, from, x, out),
+        4 => filter_each_of::<4>(table, row, from, x, out),
+        6 => filter_each_of::<6>(table, row, from, x, out),
+        8 => filter_each_of::<8>(table, row, from, x, out),
+        12 => filter_each_of::<12>(table, row, from, x, out),
         _ => {
             for (i, out) in out.iter_mut().enumerate() {
                 let (start, weights) = table.window(x + i);
@@ -106,7 +107,13 @@ fn each(table: &Table, row: &[f32], from: usize, x: usize, out: &mut [f32]) {
     }
 }
 
-fn each_of<const TAPS: usize>(table: &Table, row: &[f32], from: usize, x: usize, out: &mut [f32]) {
+fn filter_each_of<const TAPS: usize>(
+    table: &FilterTable,
+    row: &[f32],
+    from: usize,
+    x: usize,
+    out: &mut [f32],
+) {
     for (i, out) in out.iter_mut().enumerate() {
         let (start, weights) = table.window(x + i);
         let window = row.get(start - from..).and_then(|window| window.first_chunk::<TAPS>());
@@ -116,18 +123,19 @@ fn each_of<const TAPS: usize>(table: &Table, row: &[f32], from: usize, x: usize,
     }
 }
 
-/// Outputs that are a period apart have the same weights, and inputs that are a period apart:
-/// with both sorted by phase, each phase is a weighted sum of rows.
-fn by_phases(
-    table: &Table,
+/// Computes all outputs of a phase at once. Outputs that are a period apart have the same
+/// weights, and their inputs are a period apart too: with both grouped by phase, the outputs of a
+/// phase are a weighted sum of rows.
+fn filter_by_phase(
+    table: &FilterTable,
     row: &[f32],
     from: usize,
     x: usize,
     out: &mut [f32],
-    sorted: &mut Sorted,
+    phases: &mut Phases,
 ) {
     let [outputs, per_period] = table.period();
-    let Sorted { inputs, outputs: sums } = sorted;
+    let Phases { inputs, outputs: sums } = phases;
     let (stride, inputs) = match per_period {
         1 => (row.len(), row),
         _ => {
@@ -165,10 +173,10 @@ fn by_phases(
     interleave(sums, outputs, length, out);
 }
 
-/// One sample of each row in turn.
+/// Interleaves the samples of `count` rows of `length` samples.
 fn interleave(rows: &[f32], count: usize, length: usize, out: &mut [f32]) {
     let row = |phase: usize| rows.get(phase * length..(phase + 1) * length).unwrap_or_default();
-    // The usual factors, with constants that let the loop vectorise.
+    // The usual factors as constants, so that the loops vectorise.
     let done = match count {
         2 => {
             let (chunks, _) = out.as_chunks_mut::<2>();
@@ -199,27 +207,27 @@ fn interleave(rows: &[f32], count: usize, length: usize, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{Axis, Kernel};
+    use crate::frame::{Axis, Filter};
 
     #[test]
-    fn loops_by_phase_give_the_plain_sums_to_the_bit() {
+    fn filtering_by_phase_gives_the_same_bits_as_a_plain_sum() {
         let lengths = [(40, 80), (40, 160), (60, 90), (90, 60), (90, 45), (64, 48), (33, 100)];
         for (input, output) in lengths {
-            for kernel in [Kernel::Lanczos3, Kernel::CatmullRom] {
+            for filter in [Filter::Lanczos3, Filter::CatmullRom] {
                 let axis = |pixels| Axis { pixels, shift: 0, cosited: false };
-                let table = Table::new(axis(input), axis(output), kernel);
+                let table = FilterTable::new(axis(input), axis(output), filter);
                 let row: Vec<f32> = (0..input).map(|i| (i as f32 * 1.7).sin()).collect();
                 for (from, to) in [(0, output), (3, output), (5, output - 2)] {
                     let (first, end) = table.needed(from, to);
                     let mut out = vec![0.0; (to - from) as usize];
                     let row = &row[first as usize..end as usize];
-                    let mut sorted = Sorted::default();
-                    filter_row(&table, row, first as usize, from as usize, &mut out, &mut sorted);
+                    let mut phases = Phases::default();
+                    filter_row(&table, row, first as usize, from as usize, &mut out, &mut phases);
                     for (i, got) in out.iter().enumerate() {
                         let (start, weights) = table.window(from as usize + i);
                         let plain = weights.iter().zip(&row[start - first as usize..]);
                         let plain: f32 = plain.map(|(weight, value)| weight * value).sum();
-                        assert_eq!(*got, plain, "{input} to {output}, {kernel:?}");
+                        assert_eq!(*got, plain, "{input} to {output}, {filter:?}");
                     }
                 }
             }
@@ -227,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_of_rows_takes_them_in_order() {
+    fn rows_are_added_in_order() {
         for taps in 1..14 {
             let weights: Vec<f32> = (0..taps).map(|tap| 0.3 + tap as f32 * 0.7).collect();
             let rows: Vec<[f32; 3]> =

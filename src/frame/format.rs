@@ -1,40 +1,41 @@
-//! The pixel formats that the element takes and gives, and how each lies in memory.
+//! The supported pixel formats and how their samples lie in memory.
 
 use std::fmt;
 
-/// What the components of a format are.
+/// The colour model of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// Y′, Cb, Cr, then alpha where there is one.
+    /// Y′, Cb, Cr and, in some formats, alpha.
     Yuv,
-    /// R′, G′, B′, then alpha where there is one.
+    /// R′, G′, B′ and, in some formats, alpha.
     Rgb,
-    /// Y′ alone.
+    /// Y′ only.
     Gray,
 }
 
-/// Where the samples of one component lie.
+/// Where the samples of one component lie within a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Component {
     /// Index of the plane.
     pub plane: usize,
-    /// Samples before the first of this component in a row.
+    /// Samples of other components at the start of a row.
     pub offset: usize,
-    /// Samples from one of this component to the next.
+    /// Distance between two samples of this component, in samples.
     pub step: usize,
 }
 
-/// How a format lies in memory (little endian where a sample takes two bytes).
+/// How the samples of a format lie in memory. Samples of two bytes are little endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Layout {
+pub struct FormatLayout {
+    /// The colour model.
     pub family: Family,
-    /// Bits of a code value, 8 to 16.
+    /// Bits per code value, 8 to 16.
     pub bits: u32,
-    /// Unused low bits of a sample (P010 and its kin keep the value in the high bits).
+    /// Unused low bits of a sample: P010, for example, stores the code value in the high bits.
     pub low_bits: u32,
-    /// log₂ of the luma columns and rows that share a chroma sample.
+    /// log₂ of the numbers of luma columns and rows that share a chroma sample.
     pub subsampling: [u8; 2],
-    /// In the order that [`Family`] names.
+    /// The components in the order that [`Family`] lists.
     pub components: &'static [Component],
 }
 
@@ -42,21 +43,21 @@ const fn at(plane: usize, offset: usize, step: usize) -> Component {
     Component { plane, offset, step }
 }
 
-const fn yuv(bits: u32, subsampling: [u8; 2], components: &'static [Component]) -> Layout {
-    Layout { family: Family::Yuv, bits, low_bits: 0, subsampling, components }
+const fn yuv(bits: u32, subsampling: [u8; 2], components: &'static [Component]) -> FormatLayout {
+    FormatLayout { family: Family::Yuv, bits, low_bits: 0, subsampling, components }
 }
 
-/// Value in the high bits of 16.
-const fn high(bits: u32, subsampling: [u8; 2], components: &'static [Component]) -> Layout {
-    Layout { low_bits: 16 - bits, ..yuv(bits, subsampling, components) }
+/// A layout with the code value in the high bits of 16.
+const fn high(bits: u32, subsampling: [u8; 2], components: &'static [Component]) -> FormatLayout {
+    FormatLayout { low_bits: 16 - bits, ..yuv(bits, subsampling, components) }
 }
 
-const fn rgb(bits: u32, components: &'static [Component]) -> Layout {
-    Layout { family: Family::Rgb, bits, low_bits: 0, subsampling: [0, 0], components }
+const fn rgb(bits: u32, components: &'static [Component]) -> FormatLayout {
+    FormatLayout { family: Family::Rgb, bits, low_bits: 0, subsampling: [0, 0], components }
 }
 
-const fn gray(bits: u32) -> Layout {
-    Layout { family: Family::Gray, bits, low_bits: 0, subsampling: [0, 0], components: ALONE }
+const fn gray(bits: u32) -> FormatLayout {
+    FormatLayout { family: Family::Gray, bits, low_bits: 0, subsampling: [0, 0], components: ALONE }
 }
 
 const HALF: [u8; 2] = [1, 1];
@@ -84,26 +85,29 @@ const PACKED_ABGR: &[Component] = &[at(0, 3, 4), at(0, 2, 4), at(0, 1, 4), at(0,
 
 macro_rules! formats {
     ($($variant:ident $name:literal $layout:expr;)*) => {
-        /// Names and layouts are GStreamer's (`GstVideoFormat`, those that 1.22 has).
+        /// A pixel format, with the name and the layout that GStreamer 1.22 gives it
+        /// (`GstVideoFormat`).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum PixelFormat {
-            $(#[doc = concat!("`", $name, "`")] $variant,)*
+            $(#[doc = concat!("GStreamer's `", $name, "`.")] $variant,)*
         }
 
         impl PixelFormat {
-            /// Every format, in the order in which caps offer them.
+            /// Every format, in the order in which the element's caps list them.
             pub const ALL: &'static [PixelFormat] = &[$(PixelFormat::$variant),*];
 
-            /// GStreamer's name, as in caps.
+            /// GStreamer's name of the format, as in caps.
+            #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
                     $(PixelFormat::$variant => $name,)*
                 }
             }
 
-            /// How it lies in memory.
-            pub const fn layout(self) -> &'static Layout {
+            /// How the samples lie in memory.
+            #[must_use]
+            pub const fn layout(self) -> &'static FormatLayout {
                 match self {
                     $(PixelFormat::$variant => const { &$layout },)*
                 }
@@ -156,23 +160,28 @@ formats! {
 }
 
 impl PixelFormat {
-    /// The format of this name.
+    /// The format with this GStreamer name, if it is supported.
+    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|format| format.name() == name)
     }
 
-    /// Whether it has an alpha component.
+    /// Whether the format has an alpha component.
+    #[must_use]
     pub const fn has_alpha(self) -> bool {
         self.layout().components.len() == 4
     }
 
-    /// How many planes it has, 1 to 4.
+    /// Number of planes, 1 to 4.
+    #[must_use]
     pub fn planes(self) -> usize {
         let components = self.layout().components.iter();
         components.map(|component| component.plane + 1).max().unwrap_or(0)
     }
 
-    /// Bytes that a row of this plane of a picture `width` pixels wide fills.
+    /// Bytes of a row of `plane` in a frame of `width` luma pixels, without padding; 0 if the
+    /// plane does not exist.
+    #[must_use]
     pub fn row_bytes(self, plane: usize, width: u32) -> usize {
         let layout = self.layout();
         let components = layout.components.iter().enumerate();
@@ -183,12 +192,14 @@ impl PixelFormat {
         samples.max().unwrap_or(0) * layout.bytes()
     }
 
-    /// Rows of this plane in a picture `height` pixels high.
+    /// Rows of `plane` in a frame of `height` luma pixels.
+    #[must_use]
     pub fn rows(self, plane: usize, height: u32) -> usize {
         height.div_ceil(1 << self.plane_subsampling(plane)[1]) as usize
     }
 
-    /// log₂ of the luma columns and rows that one sample of this plane serves.
+    /// log₂ of the numbers of luma columns and rows that share a sample of `plane`.
+    #[must_use]
     pub fn plane_subsampling(self, plane: usize) -> [u8; 2] {
         let layout = self.layout();
         let index = layout.components.iter().position(|component| component.plane == plane);
@@ -196,13 +207,15 @@ impl PixelFormat {
     }
 }
 
-impl Layout {
+impl FormatLayout {
     /// Bytes per sample, 1 or 2.
+    #[must_use]
     pub const fn bytes(&self) -> usize {
         if self.bits > 8 { 2 } else { 1 }
     }
 
-    /// log₂ of the luma columns and rows that a sample of this component serves.
+    /// log₂ of the numbers of luma columns and rows that share a sample of `component`.
+    #[must_use]
     pub const fn subsampling_of(&self, component: usize) -> [u8; 2] {
         match component {
             1 | 2 => self.subsampling,
@@ -221,9 +234,8 @@ impl fmt::Display for PixelFormat {
 mod tests {
     use super::*;
 
-    /// GStreamer's own table, where it is at hand, must say the same as ours.
     #[test]
-    fn layouts_are_those_of_gstreamer() {
+    fn layouts_equal_those_of_gstreamer() {
         gst::init().unwrap();
         for &format in PixelFormat::ALL {
             let theirs = gst_video::VideoFormat::from_string(format.name());
@@ -241,7 +253,7 @@ mod tests {
                 assert_eq!(theirs.depth()[index], layout.bits, "{format}");
                 assert_eq!(theirs.shift()[index], layout.low_bits, "{format}");
                 let bytes = layout.bytes();
-                // GStreamer 1.22 lists byte 1 for Cr of P010 and its kin, but reads byte 2.
+                // GStreamer 1.22 declares Cr of P010, P012 and P016 at byte 1, but reads byte 2.
                 if format.planes() != 2 || bytes == 1 {
                     let offset = component.offset * bytes;
                     assert_eq!(theirs.poffset()[index] as usize, offset, "{format}");
@@ -255,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_sizes_round_chroma_up() {
+    fn chroma_sizes_of_odd_frames_are_rounded_up() {
         assert_eq!(PixelFormat::I420.row_bytes(1, 5), 3);
         assert_eq!(PixelFormat::Nv12.row_bytes(1, 5), 6);
         assert_eq!(PixelFormat::P010_10le.row_bytes(1, 5), 12);

@@ -1,29 +1,22 @@
-//! Film grain and the blend of two pictures.
+//! Film grain, and blending of two images.
 
 use std::sync::LazyLock;
 
 use super::Image;
+use crate::split_mix::mix;
 
-/// Side of the tile of noise that all grain is cut from.
+/// Side of the noise tile that all grain is taken from.
 const TILE: usize = 256;
-/// Pixels of a block that takes its grain from one place of the tile.
+/// Side of the blocks that take their grain from one place of the tile.
 const BLOCK: usize = 32;
-/// Standard deviation at mid-grey and strength 1.
+/// Standard deviation of the grain at mid-grey and strength 1.
 const SIGMA: f32 = 8.0 / 255.0;
 
-/// Noise of mean 0 and standard deviation 1, slightly alike between neighbours.
+/// Noise with mean 0 and standard deviation 1, correlated between neighbours.
 static NOISE: LazyLock<Vec<f32>> = LazyLock::new(noise);
 
-/// A well mixed number (the finaliser of SplitMix64).
-const fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
-}
-
 fn noise() -> Vec<f32> {
-    // Four bytes of a hash added up are close enough to a normal distribution.
+    // The sum of the eight bytes of a hash is close enough to a normal distribution.
     let white: Vec<f32> = (0..TILE * TILE)
         .map(|i| mix(i as u64).to_le_bytes().into_iter().map(f32::from).sum())
         .collect();
@@ -43,39 +36,43 @@ fn noise() -> Vec<f32> {
     tile
 }
 
-/// Film grain of one frame: strongest in the midtones, none in black and white, and a function
-/// of the frame's number and a pixel's absolute position alone.
+/// The film grain of one frame: strongest in the midtones, absent in black and white. It depends
+/// only on the strength, the frame's number and a pixel's absolute position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grain {
-    strength: f32,
+    /// Standard deviation at mid-grey.
+    sigma: f32,
     seed: u64,
 }
 
 impl Grain {
-    /// `strength` is 0..1; at 1 the standard deviation at mid-grey is 8/255.
+    /// The grain of frame `number`. `strength` is 0..1; at 1, the standard deviation at mid-grey is
+    /// 8/255.
+    #[must_use]
     pub fn new(strength: f32, number: u64) -> Self {
-        Self { strength: strength * SIGMA, seed: mix(number) }
+        Self { sigma: strength * SIGMA, seed: mix(number) }
     }
 
-    /// Standard deviation at mid-grey, and what the frame's number became.
-    pub(crate) const fn parts(&self) -> (f32, u64) {
-        (self.strength, self.seed)
+    /// The standard deviation at mid-grey, and the seed derived from the frame's number.
+    pub(crate) const fn sigma_and_seed(&self) -> (f32, u64) {
+        (self.sigma, self.seed)
     }
 
-    /// The tile of noise that all grain is cut from: 256 rows of 256.
+    /// The noise tile that all grain is taken from: 256 rows of 256 samples.
     pub(crate) fn noise() -> &'static [f32] {
         &NOISE
     }
 
-    /// Whether it changes nothing.
-    pub fn is_none(&self) -> bool {
-        self.strength == 0.0
+    /// Whether the strength is 0, so that the grain changes nothing.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.sigma == 0.0
     }
 
-    /// Lays the grain on a picture of Y′ or R′G′B′ whose top left pixel is (`x`, `y`) of the
+    /// Adds the grain to an image of Y′ or R′G′B′ whose top left pixel lies at (`x`, `y`) of the
     /// whole frame.
     pub fn apply(&self, image: &mut Image, x: u32, y: u32) {
-        if self.is_none() {
+        if self.is_zero() {
             return;
         }
         let mut grain = vec![0.0; image.width()];
@@ -91,7 +88,7 @@ impl Grain {
             }
             let [red, green, blue] = image.rows_mut(row);
             for (((r, g), b), grain) in red.iter_mut().zip(green).zip(blue).zip(&grain) {
-                // BT.601's luma, near enough for a weight whatever the matrix.
+                // The luma of BT.601 is accurate enough for a weight, whatever the matrix.
                 let grain = grain * weight(0.299 * *r + 0.587 * *g + 0.114 * *b);
                 *r += grain;
                 *g += grain;
@@ -100,7 +97,7 @@ impl Grain {
         }
     }
 
-    /// Unweighted grain of the pixels from (`x`, `y`) on.
+    /// Writes the unweighted grain of the pixels from (`x`, `y`) on to `out`.
     fn row(&self, x: usize, y: usize, out: &mut [f32]) {
         let (block_y, y) = (y / BLOCK, y % BLOCK);
         let (mut x, mut rest) = (x, out);
@@ -113,7 +110,7 @@ impl Grain {
             let top = ((place >> 32) % (TILE - BLOCK) as u64) as usize + y;
             let noise = NOISE.get(top * TILE + left..).unwrap_or_default();
             for (out, noise) in now.iter_mut().zip(noise) {
-                *out = noise * self.strength;
+                *out = noise * self.sigma;
             }
             x += here;
             rest = later;
@@ -121,18 +118,18 @@ impl Grain {
     }
 }
 
-/// How much grain shows at this luma: 0 at black and white, 1 at mid-grey.
+/// The weight of the grain at this luma: 0 at black and white, 1 at mid-grey.
 #[inline(always)]
 fn weight(luma: f32) -> f32 {
     let luma = luma.clamp(0.0, 1.0);
     4.0 * luma * (1.0 - luma)
 }
 
-/// Blends a row of the model's picture over the Lanczos enlargement, in place: `share` 1 leaves
-/// `model` as it is, 0 gives `lanczos`.
+/// Blends a row of the model's output with the Lanczos enlargement, in place. `share` is 0..1: 1
+/// keeps `model`, 0 gives `lanczos`.
 pub fn blend_row(lanczos: &[f32], model: &mut [f32], share: f32) {
     for (model, lanczos) in model.iter_mut().zip(lanczos) {
-        // Not `lanczos + share · (model − lanczos)`, which is inexact at 1.
+        // `lanczos + share · (model − lanczos)` would not be exact at 1.
         *model = (1.0 - share) * lanczos + share * *model;
     }
 }
@@ -140,7 +137,7 @@ pub fn blend_row(lanczos: &[f32], model: &mut [f32], share: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{Part, Rect};
+    use crate::frame::{PlacedImage, Rect};
 
     fn grey(channels: usize, width: usize, height: usize, value: f32) -> Image {
         let mut image = Image::new(channels, width, height);
@@ -149,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn grain_has_zero_mean_and_the_promised_deviation_at_mid_grey() {
+    fn grain_at_mid_grey_has_mean_zero_and_the_documented_deviation() {
         let mut image = grey(1, 640, 360, 0.5);
         Grain::new(1.0, 7).apply(&mut image, 0, 0);
         let count = image.data().len() as f64;
@@ -173,19 +170,19 @@ mod tests {
     }
 
     #[test]
-    fn grain_of_a_region_is_that_of_the_whole() {
+    fn a_region_has_the_same_grain_as_in_the_whole_image() {
         let mut whole = grey(3, 100, 90, 0.4);
         Grain::new(0.7, 3).apply(&mut whole, 0, 0);
         let rect = Rect::new(13, 31, 70, 40);
         let mut part = grey(3, 70, 40, 0.4);
         Grain::new(0.7, 3).apply(&mut part, rect.x, rect.y);
         let mut cut = Image::new(3, 70, 40);
-        cut.copy_from(Part::whole(&whole).image, rect, 0, 0);
+        cut.copy_from(PlacedImage::whole(&whole).image, rect, 0, 0);
         assert_eq!(part, cut);
     }
 
     #[test]
-    fn each_frame_has_grain_of_its_own_and_always_the_same() {
+    fn grain_differs_between_frames_and_is_reproducible() {
         let of = |number| {
             let mut image = grey(1, 64, 64, 0.5);
             Grain::new(1.0, number).apply(&mut image, 0, 0);
@@ -196,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn blending_goes_from_lanczos_to_model() {
+    fn blending_mixes_lanczos_and_model_by_share() {
         for (share, expected) in [(0.0, 0.25), (0.5, 0.5), (1.0, 0.75)] {
             let mut model = [0.75];
             blend_row(&[0.25], &mut model, share);

@@ -1,44 +1,49 @@
-//! Where samples lie on a picture: every pixel, or shared between pixels.
+//! Where samples lie on a picture: one for every pixel, or one for several pixels.
 
 use super::Rect;
 
-/// Samples along one direction of a picture.
+/// The samples along one axis of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Axis {
-    /// Length of the picture.
+    /// Length of the picture in pixels.
     pub pixels: u32,
-    /// log₂ of the pixels that share a sample.
+    /// log₂ of the number of pixels that share a sample.
     pub shift: u8,
-    /// Whether a sample lies on the first of its pixels; else amid them.
+    /// Whether a sample lies on the first of its pixels; otherwise it lies at their centre.
     pub cosited: bool,
 }
 
 impl Axis {
     /// Number of samples.
+    #[must_use]
     pub const fn len(&self) -> u32 {
         self.pixels.div_ceil(1 << self.shift)
     }
 
-    /// Whether there are none.
+    /// Whether there are no samples.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.pixels == 0
     }
 
-    /// Distance from the first pixel's centre to the first sample, in half pixels.
+    /// Distance from the centre of the first pixel to the first sample, in half pixels.
     pub(super) const fn offset(&self) -> i64 {
         if self.cosited { 0 } else { (1 << self.shift) - 1 }
     }
 }
 
-/// Samples of a plane.
+/// The samples of a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Grid {
+    /// The horizontal axis.
     pub x: Axis,
+    /// The vertical axis.
     pub y: Axis,
 }
 
 impl Grid {
-    /// A sample per pixel.
+    /// One sample per pixel of a picture of `width` × `height` pixels.
+    #[must_use]
     pub const fn of_size(width: u32, height: u32) -> Self {
         Self {
             x: Axis { pixels: width, shift: 0, cosited: false },
@@ -47,21 +52,25 @@ impl Grid {
     }
 
     /// Samples per row.
+    #[must_use]
     pub const fn width(&self) -> u32 {
         self.x.len()
     }
 
     /// Rows of samples.
+    #[must_use]
     pub const fn height(&self) -> u32 {
         self.y.len()
     }
 
     /// All samples.
+    #[must_use]
     pub const fn rect(&self) -> Rect {
         Rect::of_size(self.width(), self.height())
     }
 
-    /// The samples that pixels of `rect` use, those shared with pixels outside too.
+    /// The samples that the pixels of `rect` use, including those shared with pixels outside.
+    #[must_use]
     pub const fn samples(&self, rect: Rect) -> Rect {
         let x = rect.x >> self.x.shift;
         let y = rect.y >> self.y.shift;
@@ -70,7 +79,8 @@ impl Grid {
         Rect::new(x, y, right - x, bottom - y)
     }
 
-    /// The pixels that samples of `rect` serve, cut to the picture.
+    /// The pixels of the picture that use the samples of `rect`.
+    #[must_use]
     pub fn pixels(&self, rect: Rect) -> Rect {
         let x = rect.x << self.x.shift;
         let y = rect.y << self.y.shift;

@@ -1,8 +1,8 @@
-//! A picture in float, as models take and give it.
+//! Planar float images, the input and output of models.
 
 use super::Rect;
 
-/// What the samples of a model's picture mean.
+/// What the channels of a model's input and output mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channels {
     /// One channel: Y′ in 0..1 (0 black, 1 nominal white, whatever the range of the format).
@@ -12,6 +12,8 @@ pub enum Channels {
 }
 
 impl Channels {
+    /// Number of channels.
+    #[must_use]
     pub const fn count(self) -> usize {
         match self {
             Channels::Luma => 1,
@@ -20,8 +22,8 @@ impl Channels {
     }
 }
 
-/// Planar float samples: channel after channel, row after row, no padding (the CHW of a
-/// model's tensor). Samples are nominally 0..1 and may over- and undershoot.
+/// A planar float image: channel after channel, row after row, without padding (a CHW tensor).
+/// Samples are nominally 0..1 and may lie outside of that range.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
     channels: usize,
@@ -31,69 +33,83 @@ pub struct Image {
 }
 
 impl Image {
-    /// All zero.
+    /// An image of zeros.
+    #[must_use]
     pub fn new(channels: usize, width: usize, height: usize) -> Self {
         let mut image = Self::default();
         image.resize(channels, width, height);
         image
     }
 
-    /// Changes the shape, keeping the allocation where it suffices. The samples that were
-    /// there are left over as they lie: the caller overwrites them all.
+    /// Changes the shape and reuses the allocation if it is large enough. The samples are
+    /// unspecified afterwards: the caller must overwrite all of them.
     pub fn resize(&mut self, channels: usize, width: usize, height: usize) {
         (self.channels, self.width, self.height) = (channels, width, height);
         self.data.resize(channels * width * height, 0.0);
     }
 
+    /// Number of channels.
+    #[must_use]
     pub fn channels(&self) -> usize {
         self.channels
     }
 
+    /// Samples per row.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
+    /// Rows per channel.
+    #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Samples that there is room for without another allocation.
+    /// Number of samples that fit into the current allocation.
+    #[must_use]
     pub fn capacity(&self) -> usize {
         self.data.capacity()
     }
 
-    /// All samples, CHW.
+    /// All samples in CHW order.
+    #[must_use]
     pub fn data(&self) -> &[f32] {
         &self.data
     }
 
+    /// All samples in CHW order, to write.
     pub fn data_mut(&mut self) -> &mut [f32] {
         &mut self.data
     }
 
-    /// The samples of one channel, row after row; empty where there is no such channel.
+    /// The samples of one channel, row after row; empty if the channel does not exist.
+    #[must_use]
     pub fn channel(&self, channel: usize) -> &[f32] {
         let size = self.width * self.height;
         self.data.get(channel * size..(channel + 1) * size).unwrap_or(&[])
     }
 
+    /// The samples of one channel, to write; empty if the channel does not exist.
     pub fn channel_mut(&mut self, channel: usize) -> &mut [f32] {
         let size = self.width * self.height;
         self.data.get_mut(channel * size..(channel + 1) * size).unwrap_or(&mut [])
     }
 
-    /// One row of one channel; empty where there is none.
+    /// One row of one channel; empty if it does not exist.
+    #[must_use]
     pub fn row(&self, channel: usize, y: usize) -> &[f32] {
         let start = (channel * self.height + y) * self.width;
         self.data.get(start..start + self.width).unwrap_or(&[])
     }
 
+    /// One row of one channel, to write; empty if it does not exist.
     pub fn row_mut(&mut self, channel: usize, y: usize) -> &mut [f32] {
         let start = (channel * self.height + y) * self.width;
         self.data.get_mut(start..start + self.width).unwrap_or(&mut [])
     }
 
-    /// Row `y` of the first `N` channels; empty where there is none.
+    /// Row `y` of the first `N` channels, to write; empty for those that do not exist.
     pub fn rows_mut<const N: usize>(&mut self, y: usize) -> [&mut [f32]; N] {
         let (width, size) = (self.width, self.width * self.height);
         let mut rows = std::array::from_fn(|_| <&mut [f32]>::default());
@@ -103,8 +119,8 @@ impl Image {
         rows
     }
 
-    /// Copies the rectangle `from` of `source` to (`x`, `y`) here, in every channel that both
-    /// have. What would fall outside of either picture is left out.
+    /// Copies the rectangle `from` of `source` to (`x`, `y`) of this image, in every channel that
+    /// both images have. Samples outside of either image are skipped.
     pub fn copy_from(&mut self, source: &Image, from: Rect, x: usize, y: usize) {
         let width = (from.width as usize)
             .min(source.width.saturating_sub(from.x as usize))

@@ -1,19 +1,23 @@
-//! What the frames of a stream look like.
+//! The description of a stream's frames.
 
 use super::{Axis, Error, Grid, PixelFormat};
 
-/// The matrix between R′G′B′ and Y′CbCr, ITU-T H.273 table 4.
+/// The matrix between R′G′B′ and Y′CbCr (ITU-T H.273 table 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Matrix {
+    /// BT.601: standard-definition video.
     Bt601,
+    /// BT.709: high-definition video.
     Bt709,
-    /// Non-constant luminance.
+    /// BT.2020 with non-constant luminance: ultra-high-definition video.
     Bt2020,
+    /// FCC 73.682(a), NTSC of 1953.
     Fcc,
+    /// SMPTE 240M, early high-definition video.
     Smpte240m,
 }
 
-/// The code values that nominal black and white have.
+/// The code values of nominal black and white, for `n` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Range {
     /// 0 to 2ⁿ − 1.
@@ -22,64 +26,98 @@ pub enum Range {
     Limited,
 }
 
-/// Matrix and range. Transfer and primaries are of no concern here: enlarging keeps them.
+/// Matrix and range. Transfer characteristics and primaries are not needed: enlarging a picture
+/// does not change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Colorimetry {
-    /// Ignored for RGB formats.
+    /// The matrix of YUV formats; ignored for RGB formats.
     pub matrix: Matrix,
+    /// The range of luma and chroma, or of R′G′B′. Alpha always has full range.
     pub range: Range,
 }
 
-/// Where a chroma sample lies among the luma samples that it serves, per direction: on the
-/// first of them (cosited) or halfway between them.
+/// Where a chroma sample lies among the luma samples that share it, per axis: on the first of
+/// them (cosited) or halfway between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChromaSite {
+    /// Whether chroma lies on the left luma sample; otherwise halfway to the right one.
     pub cosited_horizontally: bool,
+    /// Whether chroma lies on the upper luma sample; otherwise halfway to the lower one.
     pub cosited_vertically: bool,
 }
 
 impl ChromaSite {
-    /// MPEG-2, H.264's default.
+    /// The siting of MPEG-2, and the default of H.264.
     pub const LEFT: Self = Self { cosited_horizontally: true, cosited_vertically: false };
-    /// JPEG, MPEG-1.
+    /// The siting of JPEG and MPEG-1.
     pub const CENTER: Self = Self { cosited_horizontally: false, cosited_vertically: false };
 }
 
-/// Format, size (1 to 32768 pixels a side) and colour of a stream's frames.
+/// Format, size and colour of a stream's frames.
+///
+/// See [`FrameRef`](super::FrameRef) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameInfo {
+    /// How the samples lie in memory.
     pub format: PixelFormat,
+    /// Width in luma pixels, 1 to [`MAX_SIDE`](Self::MAX_SIDE).
     pub width: u32,
+    /// Height in luma pixels, 1 to [`MAX_SIDE`](Self::MAX_SIDE).
     pub height: u32,
+    /// What the code values mean.
     pub colorimetry: Colorimetry,
+    /// Where chroma samples lie; ignored for formats without chroma subsampling.
     pub chroma_site: ChromaSite,
 }
 
 impl FrameInfo {
-    /// The longest side, in pixels.
+    /// The longest supported side, in pixels.
     pub const MAX_SIDE: u32 = 32768;
 
+    /// Checks the size.
+    ///
     /// # Errors
-    /// [`Error::Size`] for a side of 0 or above [`MAX_SIDE`](Self::MAX_SIDE).
+    /// [`Error::UnsupportedSize`] for a side of 0 or above [`MAX_SIDE`](Self::MAX_SIDE).
     pub fn check(&self) -> Result<(), Error> {
         let sides = 1..=Self::MAX_SIDE;
         if sides.contains(&self.width) && sides.contains(&self.height) {
             return Ok(());
         }
-        Err(Error::Size { format: self.format, width: self.width, height: self.height })
+        Err(Error::UnsupportedSize { format: self.format, width: self.width, height: self.height })
     }
 
-    /// Luma columns and rows that share a chroma sample, 1 or 2.
+    /// Whether frames of both descriptions have the same format and size. Their colour may
+    /// differ: it does not affect how samples lie in memory.
+    #[must_use]
+    pub fn same_kind(&self, other: &Self) -> bool {
+        (self.format, self.width, self.height) == (other.format, other.width, other.height)
+    }
+
+    /// Checks that a frame like `self` belongs to a stream of frames like `stream`.
+    ///
+    /// # Errors
+    /// [`Error::FrameMismatch`] unless both are of the [same kind](Self::same_kind).
+    pub fn check_same_kind(&self, stream: &Self) -> Result<(), Error> {
+        if self.same_kind(stream) {
+            return Ok(());
+        }
+        Err(Error::FrameMismatch { have: Box::new(*self), need: Box::new(*stream) })
+    }
+
+    /// Luma columns and rows that share a chroma sample, each 1 or 2.
+    #[must_use]
     pub fn chroma_step(&self) -> [u32; 2] {
         self.format.layout().subsampling.map(|shift| 1 << shift)
     }
 
-    /// Where the pixels lie.
+    /// The grid of the luma samples, one per pixel.
+    #[must_use]
     pub const fn grid(&self) -> Grid {
         Grid::of_size(self.width, self.height)
     }
 
-    /// Where the chroma samples lie.
+    /// The grid of the chroma samples.
+    #[must_use]
     pub const fn chroma_grid(&self) -> Grid {
         let [x, y] = self.format.layout().subsampling;
         let site = self.chroma_site;

@@ -1,15 +1,31 @@
-//! Pixels without GStreamer: formats, colorimetry, chroma siting, planes, and the
-//! float pictures that models work on.
+//! Frames in memory and the float images that models work on: pixel formats, colorimetry,
+//! chroma siting, planes, resampling, grain. Pure arithmetic, without GStreamer types.
 //!
-//! [`FrameRef`] → [`Unpacker`] → [`Image`] → a model, and beside it [`Resampler`] for what does
-//! not go through the model → [`Packer`] → [`FrameMut`]. `format` is the table of layouts,
-//! `colour` and `samples` are code values to float and back, `grid` and `table` say where
-//! samples lie and what they are made of, `filter` holds the inner loops. Every sample is a
-//! function of its absolute position, so work by regions changes no bit.
+//! A frame passes through this module once on its way to the model and once on its way back:
+//!
+//! ```text
+//! FrameRef ─▶ Unpacker ─▶ Image ─▶ model ─────▶ Image ─▶ Packer ─▶ FrameMut
+//!                └──────▶ bypass planes ─▶ Resampler ──────┘
+//! ```
+//!
+//! | file | contents |
+//! |---|---|
+//! | `info`, `format`, `planes` | what a frame looks like, how its samples lie in memory, its bytes |
+//! | `image` | planar float images |
+//! | `unpack`, `pack` | frames to images and back |
+//! | `bypass` | the planes that the model does not process |
+//! | `colour`, `samples` | code values to float and back; Y′CbCr to R′G′B′ and back |
+//! | `grid`, `rect` | where samples lie; rectangles of them |
+//! | `resample`, `filter_table`, `filter` | resampling: its interface, its weights, its inner loops |
+//! | `grain` | film grain and blending |
+//!
+//! Every output sample depends on its absolute position only, so that processing a frame by
+//! regions gives the same bits as processing it whole.
 
+mod bypass;
 mod colour;
-mod companion;
 mod filter;
+mod filter_table;
 mod format;
 mod grain;
 mod grid;
@@ -20,12 +36,13 @@ mod planes;
 mod rect;
 mod resample;
 mod samples;
-mod table;
 mod unpack;
 
-pub(crate) use colour::{Codes, Coefficients};
-pub use companion::{Companion, CompanionKind};
-pub use format::{Component, Family, Layout, PixelFormat};
+pub use bypass::{BypassKind, BypassPlanes};
+pub(crate) use colour::{Codes, MatrixCoefficients};
+pub use filter_table::Filter;
+pub(crate) use filter_table::FilterTable;
+pub use format::{Component, Family, FormatLayout, PixelFormat};
 pub use grain::{Grain, blend_row};
 pub use grid::{Axis, Grid};
 pub use image::{Channels, Image};
@@ -33,30 +50,95 @@ pub use info::{ChromaSite, Colorimetry, FrameInfo, Matrix, Range};
 pub use pack::Packer;
 pub use planes::{Band, FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
-pub use resample::{Part, Resampler};
-pub use table::Kernel;
-pub(crate) use table::Table;
+pub use resample::{PlacedImage, Resampler};
 pub use unpack::Unpacker;
 
-/// What can be wrong with a frame or its description.
+/// An invalid frame, description or region.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
-    /// A side is 0 or so large that a plane would not fit into memory.
-    #[error("a frame of {width}x{height} {format} cannot be handled: use sides of 1 to 32768")]
-    Size { format: PixelFormat, width: u32, height: u32 },
-    /// A plane is shorter than its stride and height ask for.
-    #[error("plane {plane} of a {format} frame holds {have} bytes where {need} are needed")]
-    ShortPlane { format: PixelFormat, plane: usize, have: usize, need: usize },
-    /// A frame is not of the kind that was announced.
+    /// A side is 0 or longer than [`FrameInfo::MAX_SIDE`].
     #[error(
-        "a frame of {}x{} {} came where {}x{} {} was announced",
+        "unsupported frame size {width}x{height} ({format}); both sides must be between 1 and \
+         {max} pixels",
+        max = FrameInfo::MAX_SIDE
+    )]
+    UnsupportedSize {
+        /// The frame's format.
+        format: PixelFormat,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// A plane is missing, its stride is shorter than its rows, or its last row is incomplete.
+    #[error("plane {plane} of a {format} frame has {have} bytes, but needs {need}")]
+    ShortPlane {
+        /// The frame's format.
+        format: PixelFormat,
+        /// Index of the plane.
+        plane: usize,
+        /// Its length in bytes.
+        have: usize,
+        /// The length that the frame's size and the plane's stride require, in bytes.
+        need: usize,
+    },
+    /// A frame has another format or size than the stream.
+    #[error(
+        "got a {}x{} {} frame in a stream of {}x{} {} frames",
         have.width, have.height, have.format, need.width, need.height, need.format
     )]
-    OtherFrame { have: Box<FrameInfo>, need: Box<FrameInfo> },
-    /// A picture does not reach as far as what is to be made of it.
-    #[error("the {what} covers {have:?} where {need:?} is needed")]
-    Uncovered { what: &'static str, have: Rect, need: Rect },
-    /// There is no companion of this number.
-    #[error("companion {index} is missing")]
-    NoCompanion { index: usize },
+    FrameMismatch {
+        /// The frame's description.
+        have: Box<FrameInfo>,
+        /// The stream's description.
+        need: Box<FrameInfo>,
+    },
+    /// An operand does not contain all the samples that an operation reads or writes.
+    #[error("the {operand} covers {have:?}, but {need:?} is needed")]
+    NotCovered {
+        /// The operand that is too small.
+        operand: Operand,
+        /// The samples that it contains.
+        have: Rect,
+        /// The samples that are needed.
+        need: Rect,
+    },
+    /// The frame has no bypass planes with this index, or the caller did not pass them.
+    #[error("bypass planes {index} are missing")]
+    MissingBypassPlanes {
+        /// Index into [`Unpacker::bypass_planes`] or [`Packer::bypass_planes`].
+        index: usize,
+    },
+}
+
+/// What an operation reads or writes, for [`Error::NotCovered`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operand {
+    /// The frame to unpack.
+    Frame,
+    /// The rows of the frame to pack into.
+    Band,
+    /// The image of the model's channels.
+    ModelImage,
+    /// An image of bypass planes.
+    BypassPlanes,
+    /// The image to resample.
+    Source,
+    /// The resampled image.
+    Output,
+}
+
+impl std::fmt::Display for Operand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Frame => "frame",
+            Self::Band => "band of the frame",
+            Self::ModelImage => "model image",
+            Self::BypassPlanes => "image of bypass planes",
+            Self::Source => "image to resample",
+            Self::Output => "resampled image",
+        })
+    }
 }

@@ -1,53 +1,55 @@
-//! Float pictures to frames.
+//! Float images to frames.
 
 use super::{
-    Band, Channels, Companion, CompanionKind, Error, FrameInfo, Image, Kernel, Matrix, Part, Rect,
-    Resampler,
-    colour::{Codes, Coefficients},
+    Band, BypassKind, BypassPlanes, Channels, Error, Filter, FrameInfo, Image, Matrix, Operand,
+    PlacedImage, Rect, Resampler,
+    colour::{Codes, MatrixCoefficients},
     filter::Scratch,
-    format::Family,
+    format::{Component, Family},
     samples,
 };
 
-/// Luma rows that are worked on at once, so that their chroma stays in the cache.
-const BAND: u32 = 32;
+/// Luma rows that are converted at once, so that their chroma stays in the cache.
+const BAND_ROWS: u32 = 32;
 
-/// Turns finished pictures and the enlarged companions beside them into frames: the way back
-/// from [`Unpacker`](super::Unpacker). Values are rounded to the nearest code and clamped to
-/// those that there are; padding (the x of RGBx) is 0xFF.
+/// Converts a model image and its bypass planes to frames, the inverse of
+/// [`Unpacker`](super::Unpacker). Values are rounded to the nearest code and clamped to the valid
+/// codes. Padding bytes (the x of RGBx) become 0xFF.
 ///
-/// Every sample is a function of its absolute position: packing by rectangles gives the same
-/// frame, to the bit, as packing it whole.
+/// Every sample depends on its absolute position only: packing by rectangles gives the same bits
+/// as packing the whole frame.
 #[derive(Clone, Debug)]
 pub struct Packer {
     info: FrameInfo,
     channels: Channels,
-    companions: Vec<Companion>,
-    /// Pixels to the chroma grid; of use for R′G′B′ to YUV alone.
+    bypass_planes: Vec<BypassPlanes>,
+    /// From the pixels to the chroma grid; used to convert R′G′B′ to YUV.
     downsampler: Resampler,
 }
 
 impl Packer {
-    /// For frames like `info`, from pictures of these channels.
+    /// Packs frames like `info` from images of `channels`.
     ///
     /// # Errors
-    /// [`Error::Size`] for a size that cannot be handled.
+    /// [`Error::UnsupportedSize`].
     pub fn new(info: FrameInfo, channels: Channels) -> Result<Self, Error> {
         info.check()?;
         Ok(Self {
             info,
             channels,
-            companions: Companion::of(&info, channels),
-            downsampler: Resampler::of_grids(&info.grid(), &info.chroma_grid(), Kernel::CatmullRom),
+            bypass_planes: BypassPlanes::of(&info, channels),
+            downsampler: Resampler::of_grids(&info.grid(), &info.chroma_grid(), Filter::CatmullRom),
         })
     }
 
-    /// The pictures that [`pack`](Self::pack) wants beside the main one, in this order.
-    pub fn companions(&self) -> &[Companion] {
-        &self.companions
+    /// The bypass planes that [`pack`](Self::pack) takes, in this order.
+    #[must_use]
+    pub fn bypass_planes(&self) -> &[BypassPlanes] {
+        &self.bypass_planes
     }
 
-    /// Pixels to the chroma grid: what R′G′B′ to YUV makes chroma by.
+    /// The resampling from the pixels to the chroma grid that converts R′G′B′ to YUV.
+    #[must_use]
     pub fn downsampler(&self) -> &Resampler {
         &self.downsampler
     }
@@ -56,7 +58,8 @@ impl Packer {
         self.info.format.layout().family == Family::Yuv && self.channels == Channels::Rgb
     }
 
-    /// The part of the main picture that packing `rect` reads.
+    /// The samples of the model image that packing `rect` reads.
+    #[must_use]
     pub fn needed(&self, rect: Rect) -> Rect {
         if !self.makes_chroma() {
             return rect;
@@ -64,13 +67,15 @@ impl Packer {
         self.downsampler.needed(self.info.chroma_grid().samples(rect)).union(&rect)
     }
 
-    /// The part of companion `index` that packing `rect` reads, on the companion's own grid;
-    /// empty where there is none.
-    pub fn needed_companion(&self, index: usize, rect: Rect) -> Rect {
-        self.companions.get(index).map_or(Rect::default(), |it| it.grid.samples(rect))
+    /// The samples of the bypass planes `index` that packing `rect` reads, on the planes' own grid;
+    /// empty if there are no such planes.
+    #[must_use]
+    pub fn needed_bypass(&self, index: usize, rect: Rect) -> Rect {
+        self.bypass_planes.get(index).map_or(Rect::default(), |it| it.grid.samples(rect))
     }
 
-    /// The pixels of the frame that change where pixels `rect` of the main picture do.
+    /// The pixels of the frame that depend on the pixels `rect` of the model image.
+    #[must_use]
     pub fn dependents(&self, rect: Rect) -> Rect {
         if !self.makes_chroma() {
             return rect;
@@ -78,58 +83,56 @@ impl Packer {
         self.info.chroma_grid().pixels(self.downsampler.dependents(rect)).union(&rect)
     }
 
-    /// Writes the pixels `rect` of the frame into `band`, from a main picture that covers
-    /// [`needed`](Self::needed) and companions that cover what
-    /// [`needed_companion`](Self::needed_companion) says. Chroma samples that `rect` shares with
-    /// pixels outside of it are written too.
+    /// Writes the pixels `rect` of the frame to `band`, including chroma samples that are shared
+    /// with pixels outside of `rect`. `model_image` covers [`needed`](Self::needed), and
+    /// `bypass_planes` cover [`needed_bypass`](Self::needed_bypass).
     ///
     /// # Errors
-    /// [`Error::Uncovered`] where a picture or the band does not cover what it should,
-    /// [`Error::OtherFrame`] where the band is not of a frame as described to [`new`](Self::new).
+    /// [`Error::NotCovered`] if an image or the band does not cover what is needed,
+    /// [`Error::MissingBypassPlanes`], and [`Error::FrameMismatch`] if the band belongs to a frame
+    /// of another kind than [`new`](Self::new) was given.
     pub fn pack(
         &self,
-        main: Part<'_>,
-        companions: &[Part<'_>],
+        model_image: PlacedImage<'_>,
+        bypass_planes: &[PlacedImage<'_>],
         rect: Rect,
         band: &mut Band<'_>,
     ) -> Result<(), Error> {
-        self.check(main, companions, rect, band)?;
-        let main_channels = self.channels;
-        for (index, companion) in self.companions.iter().enumerate() {
-            let (Some(&part), CompanionKind::Alpha) = (companions.get(index), companion.kind)
-            else {
+        self.check(model_image, bypass_planes, rect, band)?;
+        for (index, planes) in self.bypass_planes.iter().enumerate() {
+            let (Some(&alpha), BypassKind::Alpha) = (bypass_planes.get(index), planes.kind) else {
                 continue;
             };
             for y in rect.y..rect.bottom() {
-                self.write(band, 3, rect.x, y, part.row(0, rect.x, y, rect.width));
+                self.write(band, 3, rect.x, y, alpha.row(0, rect.x, y, rect.width));
             }
         }
-        match (self.info.format.layout().family, main_channels) {
+        match (self.info.format.layout().family, self.channels) {
             (Family::Yuv, Channels::Luma) => {
-                self.copy(main, 0, 0, rect, band);
-                if let Some(&chroma) = companions.first() {
+                self.copy(model_image, 0, 0, rect, band);
+                if let Some(&chroma) = bypass_planes.first() {
                     let samples = self.info.chroma_grid().samples(rect);
                     self.copy(chroma, 0, 1, samples, band);
                     self.copy(chroma, 1, 2, samples, band);
                 }
             }
-            (Family::Yuv, Channels::Rgb) => self.rgb_to_yuv(main, rect, band),
+            (Family::Yuv, Channels::Rgb) => self.rgb_to_yuv(model_image, rect, band),
             (Family::Rgb, Channels::Rgb) => {
                 self.fill(rect, band);
                 for component in 0..3 {
-                    self.copy(main, component, component, rect, band);
+                    self.copy(model_image, component, component, rect, band);
                 }
             }
             (Family::Rgb, Channels::Luma) => {
                 self.fill(rect, band);
-                if let Some(&chroma) = companions.first() {
-                    self.luma_to_rgb(main, chroma, rect, band);
+                if let Some(&chroma) = bypass_planes.first() {
+                    self.luma_to_rgb(model_image, chroma, rect, band);
                 }
             }
-            (Family::Gray, Channels::Luma) => self.copy(main, 0, 0, rect, band),
+            (Family::Gray, Channels::Luma) => self.copy(model_image, 0, 0, rect, band),
             (Family::Gray, Channels::Rgb) => {
-                let matrix = Coefficients::new(self.info.colorimetry.matrix);
-                self.write_luma(&matrix, main, rect, band);
+                let matrix = MatrixCoefficients::new(self.info.colorimetry.matrix);
+                self.write_luma(&matrix, model_image, rect, band);
             }
         }
         Ok(())
@@ -137,55 +140,59 @@ impl Packer {
 
     fn check(
         &self,
-        main: Part<'_>,
-        companions: &[Part<'_>],
+        model_image: PlacedImage<'_>,
+        bypass_planes: &[PlacedImage<'_>],
         rect: Rect,
         band: &Band<'_>,
     ) -> Result<(), Error> {
-        let (have, need) = (band.info, self.info);
-        if (have.format, have.width, have.height) != (need.format, need.width, need.height) {
-            return Err(Error::OtherFrame { have: Box::new(have), need: Box::new(need) });
-        }
+        band.info.check_same_kind(&self.info)?;
         if !band.rect().contains(&rect) {
-            return Err(Error::Uncovered { what: "band", have: band.rect(), need: rect });
+            let have = band.rect();
+            return Err(Error::NotCovered { operand: Operand::Band, have, need: rect });
         }
-        main.check("main picture", self.channels.count(), self.needed(rect))?;
-        for (index, companion) in self.companions.iter().enumerate() {
-            let need = companion.grid.samples(rect);
-            let part = companions.get(index).ok_or(Error::NoCompanion { index })?;
-            part.check("companion", companion.channels(), need)?;
+        model_image.check(Operand::ModelImage, self.channels.count(), self.needed(rect))?;
+        for (index, planes) in self.bypass_planes.iter().enumerate() {
+            let need = planes.grid.samples(rect);
+            let image = bypass_planes.get(index).ok_or(Error::MissingBypassPlanes { index })?;
+            image.check(Operand::BypassPlanes, planes.channels(), need)?;
         }
         Ok(())
     }
 
-    fn rgb_to_yuv(&self, main: Part<'_>, rect: Rect, band: &mut Band<'_>) {
-        let matrix = Coefficients::new(self.info.colorimetry.matrix);
-        self.write_luma(&matrix, main, rect, band);
+    fn rgb_to_yuv(&self, rgb: PlacedImage<'_>, rect: Rect, band: &mut Band<'_>) {
+        let matrix = MatrixCoefficients::new(self.info.colorimetry.matrix);
+        self.write_luma(&matrix, rgb, rect, band);
         let samples = self.info.chroma_grid().samples(rect);
-        let (mut full, mut scratch) = (Image::default(), Scratch::default());
+        let (mut chroma, mut scratch) = (Image::default(), Scratch::default());
         let mut out = vec![0.0; samples.width as usize];
-        for top in (samples.y..samples.bottom()).step_by(BAND as usize / 2) {
-            let rows = (BAND / 2).min(samples.bottom() - top);
+        for top in (samples.y..samples.bottom()).step_by(BAND_ROWS as usize / 2) {
+            let rows = (BAND_ROWS / 2).min(samples.bottom() - top);
             let needed = self.downsampler.needed(Rect::new(samples.x, top, samples.width, rows));
-            full.resize(2, needed.width as usize, needed.height as usize);
+            chroma.resize(2, needed.width as usize, needed.height as usize);
             for y in 0..needed.height {
-                let rgb = [0, 1, 2]
-                    .map(|channel| main.row(channel, needed.x, needed.y + y, needed.width));
-                let [cb, cr] = full.rows_mut(y as usize);
-                matrix.to_chroma(rgb, cb, cr);
+                let row =
+                    [0, 1, 2].map(|channel| rgb.row(channel, needed.x, needed.y + y, needed.width));
+                let [cb, cr] = chroma.rows_mut(y as usize);
+                matrix.to_chroma(row, cb, cr);
             }
-            let full = Part::new(&full, needed.x, needed.y);
+            let placed = PlacedImage::new(&chroma, needed.x, needed.y);
             for y in top..top + rows {
                 for channel in 0..2 {
-                    self.downsampler.row(full, channel, samples.x, y, &mut out, &mut scratch);
+                    self.downsampler.row(placed, channel, samples.x, y, &mut out, &mut scratch);
                     self.write(band, 1 + channel, samples.x, y, &out);
                 }
             }
         }
     }
 
-    fn luma_to_rgb(&self, luma: Part<'_>, chroma: Part<'_>, rect: Rect, band: &mut Band<'_>) {
-        let bt601 = Coefficients::new(Matrix::Bt601);
+    fn luma_to_rgb(
+        &self,
+        luma: PlacedImage<'_>,
+        chroma: PlacedImage<'_>,
+        rect: Rect,
+        band: &mut Band<'_>,
+    ) {
+        let bt601 = MatrixCoefficients::new(Matrix::Bt601);
         let mut rows = Image::new(3, rect.width as usize, 1);
         for y in rect.y..rect.bottom() {
             let [r, g, b] = rows.rows_mut(0);
@@ -199,19 +206,25 @@ impl Packer {
         }
     }
 
-    fn write_luma(&self, matrix: &Coefficients, main: Part<'_>, rect: Rect, band: &mut Band<'_>) {
+    fn write_luma(
+        &self,
+        matrix: &MatrixCoefficients,
+        rgb: PlacedImage<'_>,
+        rect: Rect,
+        band: &mut Band<'_>,
+    ) {
         let mut luma = vec![0.0; rect.width as usize];
         for y in rect.y..rect.bottom() {
-            let [r, g, b] = [0, 1, 2].map(|channel| main.row(channel, rect.x, y, rect.width));
+            let [r, g, b] = [0, 1, 2].map(|channel| rgb.row(channel, rect.x, y, rect.width));
             matrix.to_luma(r, g, b, &mut luma);
             self.write(band, 0, rect.x, y, &luma);
         }
     }
 
-    /// Sets the padding of RGBx and its kin.
+    /// Sets the pixels `rect` to 0xFF if the format has padding bytes.
     fn fill(&self, rect: Rect, band: &mut Band<'_>) {
         let layout = self.info.format.layout();
-        if let [component @ super::format::Component { step: 4, .. }, _, _] = layout.components {
+        if let [component @ Component { step: 4, .. }, _, _] = layout.components {
             for y in rect.y..rect.bottom() {
                 let row = band.row_mut(component.plane, y as usize);
                 samples::fill(layout, *component, row, rect.x as usize, rect.width as usize);
@@ -219,10 +232,10 @@ impl Packer {
         }
     }
 
-    /// A channel's samples `rect` (on the component's grid) as a component.
+    /// Writes the samples `rect` of a channel, on the component's grid, as a component.
     fn copy(
         &self,
-        from: Part<'_>,
+        from: PlacedImage<'_>,
         channel: usize,
         component: usize,
         rect: Rect,
@@ -233,7 +246,7 @@ impl Packer {
         }
     }
 
-    /// Samples of a component from (`x`, `y`) of its grid on.
+    /// Writes samples of a component from (`x`, `y`) of its grid on.
     fn write(&self, band: &mut Band<'_>, component: usize, x: u32, y: u32, values: &[f32]) {
         let layout = self.info.format.layout();
         let codes = Codes::of(&self.info, component);

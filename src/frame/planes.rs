@@ -1,47 +1,82 @@
-//! Borrowed planes of a frame in memory.
+//! Frames in memory that belongs to the caller.
 
 use super::{Error, FrameInfo, Rect};
 
-/// One plane to read: rows of `stride` bytes.
+/// A plane to read.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaneRef<'a> {
+    /// The rows from the top down. Padding after the last row may be missing.
     pub data: &'a [u8],
+    /// Bytes from the start of a row to the start of the next.
     pub stride: usize,
 }
 
-/// One plane to write.
+/// A plane to write.
 #[derive(Debug)]
 pub struct PlaneMut<'a> {
+    /// The rows from the top down. Padding after the last row may be missing.
     pub data: &'a mut [u8],
+    /// Bytes from the start of a row to the start of the next.
     pub stride: usize,
 }
 
-/// A frame to read: as many planes as its format has, in the format's order.
+/// A frame to read.
+///
+/// # Example
+///
+/// A frame of 4×2 pixels, mid-grey, in two planes:
+///
+/// ```
+/// use gstupscale::frame::{
+///     ChromaSite, Colorimetry, FrameInfo, FrameRef, Matrix, PixelFormat, PlaneRef, Range,
+/// };
+///
+/// let info = FrameInfo {
+///     format: PixelFormat::Nv12,
+///     width: 4,
+///     height: 2,
+///     colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
+///     chroma_site: ChromaSite::LEFT,
+/// };
+/// // Two rows of four luma samples, and one row of two pairs of Cb and Cr.
+/// let luma = [126; 2 * 4];
+/// let chroma = [128; 4];
+/// let planes =
+///     vec![PlaneRef { data: &luma, stride: 4 }, PlaneRef { data: &chroma, stride: 4 }];
+/// let frame = FrameRef::new(info, planes)?;
+/// assert_eq!(frame.row(0, 1), [126; 4]);
+/// assert_eq!(frame.row(1, 0), [128; 4]);
+/// # Ok::<(), gstupscale::frame::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FrameRef<'a> {
+    /// Format, size and colour.
     pub info: FrameInfo,
+    /// The planes in the format's order.
     pub planes: Vec<PlaneRef<'a>>,
 }
 
-/// A frame to write.
+/// A frame to write; see [`FrameRef`] for an example.
 #[derive(Debug)]
 pub struct FrameMut<'a> {
+    /// Format, size and colour.
     pub info: FrameInfo,
+    /// The planes in the format's order.
     pub planes: Vec<PlaneMut<'a>>,
 }
 
-/// Some rows of a frame to write, apart from the others: what one thread packs.
+/// A horizontal band of a frame to write, so that several threads can write one frame.
 #[derive(Debug)]
 pub struct Band<'a> {
-    /// Of the whole frame.
+    /// The description of the whole frame.
     pub info: FrameInfo,
     first_row: u32,
     rows: u32,
     planes: Vec<PlaneMut<'a>>,
 }
 
-/// Checks that every plane (its bytes and stride given) holds all its rows; the last one may
-/// end before its stride does.
+/// Checks that every plane, given its length in bytes and its stride, contains all its rows. The
+/// last row need not have padding.
 fn check(
     info: &FrameInfo,
     plane_at: impl Fn(usize) -> Option<(usize, usize)>,
@@ -62,16 +97,18 @@ fn check(
 }
 
 impl<'a> FrameRef<'a> {
+    /// A frame of `planes`, in the format's order.
+    ///
     /// # Errors
-    /// [`Error::Size`] for a size that cannot be handled, [`Error::ShortPlane`] for a plane that
-    /// is missing or does not hold all its rows.
+    /// [`Error::UnsupportedSize`], or [`Error::ShortPlane`] if a plane is missing or does not
+    /// contain all its rows.
     pub fn new(info: FrameInfo, planes: Vec<PlaneRef<'a>>) -> Result<Self, Error> {
         let frame = Self { info, planes };
         frame.check()?;
         Ok(frame)
     }
 
-    /// What [`new`](Self::new) checks.
+    /// Checks what [`new`](Self::new) checks, for a frame built from its fields.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -81,8 +118,9 @@ impl<'a> FrameRef<'a> {
         })
     }
 
-    /// The bytes that row `y` of this plane fills (the plane's own rows); empty where there are
-    /// none.
+    /// Row `y` of `plane`, counted in the plane's own rows, without padding; empty if it does not
+    /// exist.
+    #[must_use]
     pub fn row(&self, plane: usize, y: usize) -> &'a [u8] {
         let bytes = self.info.format.row_bytes(plane, self.info.width);
         let row = self.planes.get(plane).and_then(|plane| {
@@ -94,6 +132,8 @@ impl<'a> FrameRef<'a> {
 }
 
 impl<'a> FrameMut<'a> {
+    /// A frame of `planes`, in the format's order.
+    ///
     /// # Errors
     /// As [`FrameRef::new`].
     pub fn new(info: FrameInfo, planes: Vec<PlaneMut<'a>>) -> Result<Self, Error> {
@@ -102,7 +142,7 @@ impl<'a> FrameMut<'a> {
         Ok(frame)
     }
 
-    /// What [`new`](Self::new) checks.
+    /// Checks what [`new`](Self::new) checks, for a frame built from its fields.
     ///
     /// # Errors
     /// As [`FrameRef::new`].
@@ -112,15 +152,15 @@ impl<'a> FrameMut<'a> {
         })
     }
 
-    /// All rows as one band.
+    /// The whole frame as one band.
     pub fn whole(&mut self) -> Band<'_> {
         let planes = self.planes.iter_mut();
         let planes = planes.map(|plane| PlaneMut { data: plane.data, stride: plane.stride });
         Band { info: self.info, first_row: 0, rows: self.info.height, planes: planes.collect() }
     }
 
-    /// Bands of `height` luma rows from the top down, the last with what is left. `height` is
-    /// rounded up to a multiple of the luma rows that share chroma.
+    /// Splits the frame into bands of `height` luma rows, from the top down; the last band may be
+    /// smaller. `height` is rounded up so that no chroma sample belongs to two bands.
     pub fn split_rows(&mut self, height: u32) -> Vec<Band<'_>> {
         let FrameInfo { format, height: all, .. } = self.info;
         let height = height.max(1).next_multiple_of(self.info.chroma_step()[1]);
@@ -146,21 +186,25 @@ impl<'a> FrameMut<'a> {
 
 impl Band<'_> {
     /// The first luma row, counted in the whole frame.
+    #[must_use]
     pub fn first_row(&self) -> u32 {
         self.first_row
     }
 
-    /// Luma rows.
+    /// Number of luma rows.
+    #[must_use]
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// The band's place in the frame.
+    /// The band's pixels in the whole frame.
+    #[must_use]
     pub fn rect(&self) -> Rect {
         Rect::new(0, self.first_row, self.info.width, self.rows)
     }
 
-    /// Copies the band's rows from a frame of the same description.
+    /// Copies the band's rows from a frame of the same format and size; rows of any other length
+    /// are left as they are.
     pub fn copy_from(&mut self, frame: &FrameRef<'_>) {
         for plane in 0..self.planes.len() {
             let shift = self.info.format.plane_subsampling(plane)[1];
@@ -175,8 +219,8 @@ impl Band<'_> {
         }
     }
 
-    /// The bytes of row `y` of this plane, `y` counted in the whole frame's plane; empty where
-    /// the band has none.
+    /// Row `y` of `plane`, counted in the rows of the whole frame's plane; empty if the band does
+    /// not contain it.
     pub(super) fn row_mut(&mut self, plane: usize, y: usize) -> &mut [u8] {
         let bytes = self.info.format.row_bytes(plane, self.info.width);
         let first = self.first_row as usize >> self.info.format.plane_subsampling(plane)[1];

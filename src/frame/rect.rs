@@ -1,44 +1,58 @@
 //! A rectangle on the pixel grid.
 
-/// `width` × `height` pixels whose top left one is at (`x`, `y`). Empty when a side is 0.
+/// `width` × `height` pixels, the top left one at (`x`, `y`). Empty if a side is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Rect {
+    /// The first column.
     pub x: u32,
+    /// The first row.
     pub y: u32,
+    /// Number of columns.
     pub width: u32,
+    /// Number of rows.
     pub height: u32,
 }
 
 impl Rect {
+    /// `width` × `height` pixels from (`x`, `y`) on.
+    #[must_use]
     pub const fn new(x: u32, y: u32, width: u32, height: u32) -> Self {
         Self { x, y, width, height }
     }
 
-    /// A whole picture of this size.
+    /// All pixels of a picture of `width` × `height` pixels.
+    #[must_use]
     pub const fn of_size(width: u32, height: u32) -> Self {
         Self::new(0, 0, width, height)
     }
 
-    /// One past the last column.
+    /// The column after the last one, at most `u32::MAX`.
+    #[must_use]
     pub const fn right(&self) -> u32 {
-        self.x + self.width
+        self.x.saturating_add(self.width)
     }
 
-    /// One past the last row.
+    /// The row after the last one, at most `u32::MAX`.
+    #[must_use]
     pub const fn bottom(&self) -> u32 {
-        self.y + self.height
+        self.y.saturating_add(self.height)
     }
 
-    /// Pixels inside.
+    /// Number of pixels.
+    #[must_use]
     pub const fn area(&self) -> u64 {
         self.width as u64 * self.height as u64
     }
 
+    /// Whether there are no pixels.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.width == 0 || self.height == 0
     }
 
-    /// Grown by `by` pixels on every side, as far as a picture of `width` × `height` reaches.
+    /// Extends the rectangle by `by` pixels on every side, within a picture of `width` ×
+    /// `height` pixels.
+    #[must_use]
     pub fn grown_within(&self, by: u32, width: u32, height: u32) -> Self {
         let x = self.x.saturating_sub(by);
         let y = self.y.saturating_sub(by);
@@ -47,7 +61,8 @@ impl Rect {
         Self::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y))
     }
 
-    /// The pixels that both hold (empty, at the origin, when there are none).
+    /// The pixels that are in both rectangles (empty, at the origin, if there are none).
+    #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let x = self.x.max(other.x);
         let y = self.y.max(other.y);
@@ -59,7 +74,8 @@ impl Rect {
         Self::new(x, y, right - x, bottom - y)
     }
 
-    /// The smallest rectangle that holds both; the other one where one is empty.
+    /// The smallest rectangle that contains both; empty rectangles are ignored.
+    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         if self.is_empty() {
             return *other;
@@ -74,13 +90,20 @@ impl Rect {
         Self::new(x, y, right - x, bottom - y)
     }
 
-    /// Every coordinate times `factor`.
+    /// Multiplies position and size by `factor`.
+    #[must_use]
     pub const fn scaled(&self, factor: u32) -> Self {
-        Self::new(self.x * factor, self.y * factor, self.width * factor, self.height * factor)
+        Self::new(
+            self.x.saturating_mul(factor),
+            self.y.saturating_mul(factor),
+            self.width.saturating_mul(factor),
+            self.height.saturating_mul(factor),
+        )
     }
 
-    /// Grown outwards until all four edges lie on multiples of `step`, then cut to a picture
-    /// of `width` × `height` (whose own right and bottom edges need not be multiples).
+    /// Moves all four edges outwards to multiples of `step`, within a picture of `width` ×
+    /// `height` pixels, whose own right and bottom edges need not be multiples.
+    #[must_use]
     pub fn aligned_within(&self, step: u32, width: u32, height: u32) -> Self {
         let step = step.max(1);
         let x = self.x / step * step;
@@ -90,7 +113,8 @@ impl Rect {
         Self::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y))
     }
 
-    /// Whether all of `other` lies inside.
+    /// Whether `other` lies inside.
+    #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         other.x >= self.x
             && other.y >= self.y

@@ -1,52 +1,55 @@
-//! Frames to float pictures.
+//! Frames to float images.
 
 use super::{
-    Channels, Companion, CompanionKind, Error, FrameInfo, FrameRef, Image, Kernel, Matrix, Part,
-    Rect, Resampler,
-    colour::{Codes, Coefficients},
+    BypassKind, BypassPlanes, Channels, Error, Filter, FrameInfo, FrameRef, Image, Matrix, Operand,
+    PlacedImage, Rect, Resampler,
+    colour::{Codes, MatrixCoefficients},
     filter::Scratch,
     format::Family,
     samples,
 };
 
-/// Rows that are worked on at once, so that their chroma stays in the cache.
-const BAND: u32 = 32;
+/// Luma rows that are converted at once, so that their chroma stays in the cache.
+const BAND_ROWS: u32 = 32;
 
-/// Turns frames of one description into planar R′G′B′ or Y′ and the companions beside it.
+/// Converts frames to the image that the model processes, planar R′G′B′ or Y′, and to the bypass
+/// planes.
 ///
-/// Every sample is a function of its absolute position: a rectangle holds the same, to the bit,
-/// as that place of the whole frame.
+/// Every sample depends on its absolute position only: unpacking by rectangles gives the same bits
+/// as unpacking the whole frame.
 #[derive(Clone, Debug)]
 pub struct Unpacker {
     info: FrameInfo,
     channels: Channels,
-    companions: Vec<Companion>,
-    /// Chroma to luma's grid; of use for YUV to R′G′B′ alone.
+    bypass_planes: Vec<BypassPlanes>,
+    /// From the chroma grid to the pixels; used to convert YUV to R′G′B′.
     upsampler: Resampler,
 }
 
 impl Unpacker {
-    /// For frames like `info`, into pictures of these channels.
+    /// Unpacks frames like `info` to images of `channels`.
     ///
     /// # Errors
-    /// [`Error::Size`] for a size that cannot be handled.
+    /// [`Error::UnsupportedSize`].
     pub fn new(info: FrameInfo, channels: Channels) -> Result<Self, Error> {
         info.check()?;
         Ok(Self {
             info,
             channels,
-            companions: Companion::of(&info, channels),
-            upsampler: Resampler::of_grids(&info.chroma_grid(), &info.grid(), Kernel::CatmullRom),
+            bypass_planes: BypassPlanes::of(&info, channels),
+            upsampler: Resampler::of_grids(&info.chroma_grid(), &info.grid(), Filter::CatmullRom),
         })
     }
 
-    /// Those of the main picture.
+    /// The channels of the model image.
+    #[must_use]
     pub fn channels(&self) -> Channels {
         self.channels
     }
 
-    /// Whether the main picture depends on this component of the format; companions alone
-    /// depend on the others.
+    /// Whether the model image depends on this component of the format. The bypass planes depend
+    /// on the other components.
+    #[must_use]
     pub fn reads(&self, component: usize) -> bool {
         match (self.info.format.layout().family, self.channels) {
             (Family::Rgb, _) | (Family::Yuv, Channels::Rgb) => component < 3,
@@ -54,20 +57,23 @@ impl Unpacker {
         }
     }
 
-    /// The planes that do not go through the model.
-    pub fn companions(&self) -> &[Companion] {
-        &self.companions
+    /// The planes that bypass the model.
+    #[must_use]
+    pub fn bypass_planes(&self) -> &[BypassPlanes] {
+        &self.bypass_planes
     }
 
-    /// How many pixels around a rectangle its main picture depends on (by shared and
-    /// interpolated chroma).
+    /// The distance in pixels up to which the model image of a rectangle depends on pixels around
+    /// it, because chroma is shared and interpolated.
+    #[must_use]
     pub fn reads_beyond(&self) -> u32 {
-        // Two chroma samples to each side, two pixels each; where one lies on the pixel itself,
-        // the others weigh nothing.
+        // The filter reads two chroma samples on each side, of two pixels each. If a chroma sample
+        // lies on the pixel itself, the others have weight 0.
         if self.upsampler.is_identity() || !self.interpolates() { 0 } else { 4 }
     }
 
-    /// Chroma to luma's grid: what YUV to R′G′B′ interpolates by.
+    /// The resampling from the chroma grid to the pixels that converts YUV to R′G′B′.
+    #[must_use]
     pub fn upsampler(&self) -> &Resampler {
         &self.upsampler
     }
@@ -78,20 +84,18 @@ impl Unpacker {
 
     fn check(&self, frame: &FrameRef<'_>, rect: Rect, whole: Rect) -> Result<(), Error> {
         frame.check()?;
-        let (have, need) = (frame.info, self.info);
-        if (have.format, have.width, have.height) != (need.format, need.width, need.height) {
-            return Err(Error::OtherFrame { have: Box::new(have), need: Box::new(need) });
-        }
+        frame.info.check_same_kind(&self.info)?;
         if whole.contains(&rect) {
             return Ok(());
         }
-        Err(Error::Uncovered { what: "frame", have: whole, need: rect })
+        Err(Error::NotCovered { operand: Operand::Frame, have: whole, need: rect })
     }
 
-    /// Writes the pixels of `rect` into `out`, which gets their size and the channels.
+    /// Writes the model image of the pixels `rect` to `out`, which is resized to them.
     ///
     /// # Errors
-    /// Where `frame` is not as described to [`new`](Self::new), or `rect` reaches beyond it.
+    /// [`Error::FrameMismatch`] if `frame` is of another kind than [`new`](Self::new) was given,
+    /// [`Error::ShortPlane`], and [`Error::NotCovered`] if `rect` lies partly outside of it.
     pub fn unpack(&self, frame: &FrameRef<'_>, rect: Rect, out: &mut Image) -> Result<(), Error> {
         self.check(frame, rect, self.info.grid().rect())?;
         let (width, height) = (rect.width as usize, rect.height as usize);
@@ -99,7 +103,7 @@ impl Unpacker {
         match (self.info.format.layout().family, self.channels) {
             (Family::Yuv, Channels::Rgb) => self.yuv_to_rgb(frame, rect, out)?,
             (Family::Rgb, Channels::Luma) => {
-                let bt601 = Coefficients::new(Matrix::Bt601);
+                let bt601 = MatrixCoefficients::new(Matrix::Bt601);
                 let mut rgb = Image::new(3, width, 1);
                 for y in 0..height {
                     for component in 0..3 {
@@ -127,25 +131,25 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Writes the samples `rect` (on the companion's own grid) of companion `index` into `out`,
-    /// which gets their size and the companion's channels.
+    /// Writes the samples `rect`, on the planes' own grid, of the bypass planes `index` to `out`,
+    /// which is resized to them.
     ///
     /// # Errors
-    /// As [`unpack`](Self::unpack), and for an `index` that there is not.
-    pub fn unpack_companion(
+    /// As [`unpack`](Self::unpack), and [`Error::MissingBypassPlanes`].
+    pub fn unpack_bypass(
         &self,
         index: usize,
         frame: &FrameRef<'_>,
         rect: Rect,
         out: &mut Image,
     ) -> Result<(), Error> {
-        let companion = self.companions.get(index).ok_or(Error::NoCompanion { index })?;
-        self.check(frame, rect, companion.grid.rect())?;
+        let planes = self.bypass_planes.get(index).ok_or(Error::MissingBypassPlanes { index })?;
+        self.check(frame, rect, planes.grid.rect())?;
         let (width, height) = (rect.width as usize, rect.height as usize);
-        out.resize(companion.channels(), width, height);
-        match (companion.kind, self.info.format.layout().family) {
-            (CompanionKind::Chroma, Family::Rgb) => {
-                let bt601 = Coefficients::new(Matrix::Bt601);
+        out.resize(planes.channels(), width, height);
+        match (planes.kind, self.info.format.layout().family) {
+            (BypassKind::Chroma, Family::Rgb) => {
+                let bt601 = MatrixCoefficients::new(Matrix::Bt601);
                 let mut rgb = Image::new(3, width, 1);
                 for y in 0..height {
                     for component in 0..3 {
@@ -156,8 +160,8 @@ impl Unpacker {
                     bt601.to_chroma(rgb, cb, cr);
                 }
             }
-            (CompanionKind::Chroma, _) => self.read_chroma(frame, rect, out),
-            (CompanionKind::Alpha, _) => {
+            (BypassKind::Chroma, _) => self.read_chroma(frame, rect, out),
+            (BypassKind::Alpha, _) => {
                 for y in 0..height {
                     self.read(frame, 3, rect, y, out.row_mut(0, y));
                 }
@@ -167,15 +171,15 @@ impl Unpacker {
     }
 
     fn yuv_to_rgb(&self, frame: &FrameRef<'_>, rect: Rect, out: &mut Image) -> Result<(), Error> {
-        let matrix = Coefficients::new(self.info.colorimetry.matrix);
+        let matrix = MatrixCoefficients::new(self.info.colorimetry.matrix);
         let (mut chroma, mut scratch) = (Image::default(), Scratch::default());
-        for top in (0..rect.height).step_by(BAND as usize) {
-            let rows = BAND.min(rect.height - top);
+        for top in (0..rect.height).step_by(BAND_ROWS as usize) {
+            let rows = BAND_ROWS.min(rect.height - top);
             let band = Rect::new(rect.x, rect.y + top, rect.width, rows);
             let needed = self.upsampler.needed(band);
             chroma.resize(2, needed.width as usize, needed.height as usize);
             self.read_chroma(frame, needed, &mut chroma);
-            let chroma = Part::new(&chroma, needed.x, needed.y);
+            let chroma = PlacedImage::new(&chroma, needed.x, needed.y);
             for y in 0..rows {
                 let [luma, cb, cr] = out.rows_mut((top + y) as usize);
                 self.read(frame, 0, band, y as usize, luma);
@@ -187,7 +191,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Chroma samples `rect` into the two channels of `out`, which has their size.
+    /// Reads the chroma samples `rect` into the two channels of `out`, which has their size.
     fn read_chroma(&self, frame: &FrameRef<'_>, rect: Rect, out: &mut Image) {
         for y in 0..rect.height as usize {
             for channel in 0..2 {
@@ -196,7 +200,7 @@ impl Unpacker {
         }
     }
 
-    /// Row `y` of the samples `rect` of a component, in the component's own grid.
+    /// Reads row `y` of the samples `rect` of a component, on the component's own grid.
     fn read(&self, frame: &FrameRef<'_>, component: usize, rect: Rect, y: usize, out: &mut [f32]) {
         let layout = self.info.format.layout();
         let codes = Codes::of(&self.info, component);

@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ComparedPlane, Frame, Table};
-use crate::{frame, upscaler};
+use crate::{frame, reuse};
 
 /// Of memory that the kernels can reach; 0 for none.
 pub type Address = u64;
@@ -101,8 +101,8 @@ pub struct Region {
     pub read: Rect,
 }
 
-impl From<upscaler::Region> for Region {
-    fn from(region: upscaler::Region) -> Self {
+impl From<reuse::Region> for Region {
+    fn from(region: reuse::Region) -> Self {
         Self { compute: region.compute.into(), read: region.read.into() }
     }
 }
@@ -149,7 +149,7 @@ pub struct Grain {
 impl Grain {
     /// `grain`, from a copy of [`noise`](super::noise) at this address.
     pub fn new(grain: &frame::Grain, noise: Address) -> Self {
-        let (strength, seed) = grain.parts();
+        let (strength, seed) = grain.sigma_and_seed();
         Self { noise, seed, strength, unused: 0 }
     }
 }

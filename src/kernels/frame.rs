@@ -69,11 +69,12 @@ impl Frame {
     pub fn new(info: &FrameInfo, planes: &[Plane]) -> Self {
         let layout = info.format.layout();
         let matrix = match layout.family {
-            // Luma of RGB is BT.601's (see `CompanionKind::Chroma`).
+            // Luma of RGB is BT.601's (see `BypassKind::Chroma`).
             Family::Rgb => frame::Matrix::Bt601,
             Family::Yuv | Family::Gray => info.colorimetry.matrix,
         };
-        let frame::Coefficients { luma, chroma, rgb } = frame::Coefficients::new(matrix);
+        let frame::MatrixCoefficients { luma, chroma, rgb } =
+            frame::MatrixCoefficients::new(matrix);
         let mut component = [Component::default(); 4];
         for (index, (to, from)) in component.iter_mut().zip(layout.components).enumerate() {
             let plane = planes.get(from.plane).copied().unwrap_or_default();

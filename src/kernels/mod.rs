@@ -5,16 +5,16 @@
 //!
 //! | kernel | argument | from | to |
 //! |---|---|---|---|
-//! | `unpack_*` | [`Unpack`] | planes of a frame | main picture, companions |
+//! | `unpack_*` | [`Unpack`] | planes of a frame | main picture, bypass planes |
 //! | `compare_blocks` | [`Compare`] | frame, reference | a bit per block of 8×8 pixels |
 //! | `update_reference` | [`Compare`] | frame, those bits | reference |
 //! | `gather_*` | [`Gather`] | main picture | batch of regions |
 //! | `scatter_*` | [`Scatter`] | batch of enlarged regions | canvas |
 //! | `finish_*` | [`Finish`] | canvas, main picture | picture of the asked size |
-//! | `pack_*` | [`Pack`] | finished picture, companions | planes of a frame |
+//! | `pack_*` | [`Pack`] | finished picture, bypass planes | planes of a frame |
 //!
 //! `*` is `f32` or `f16`, the type in which main picture, batch and canvas are stored (what
-//! `finish` writes, and companions, are always f32). Arithmetic is in f32 throughout, and
+//! `finish` writes, and bypass planes, are always f32). Arithmetic is in f32 throughout, and
 //! only storing in f16 rounds.
 
 mod arguments;

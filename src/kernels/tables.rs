@@ -22,7 +22,7 @@ impl Coefficients {
         resampler.tables().map(Self::of_table)
     }
 
-    fn of_table(table: &frame::Table) -> Self {
+    fn of_table(table: &frame::FilterTable) -> Self {
         Self {
             windows: table.windows().iter().map(|&(start, index)| [start, index]).collect(),
             weights: table.weights().to_vec(),

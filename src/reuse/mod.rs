@@ -24,10 +24,12 @@ mod planner;
 mod profile;
 mod reference;
 mod refresh;
+mod region;
 mod span;
 mod trade;
 
 pub use changed_map::ChangedMap;
 pub use cost::CostModel;
-pub use planner::{Dependence, Plan, Planner, Region, Shapes};
+pub use planner::{Dependence, Plan, Planner, Shapes};
 pub use reference::{Changes, Mode, Reference, Snapshot};
+pub use region::Region;

@@ -5,6 +5,7 @@ use super::{
     cost::CostModel,
     cover::cover,
     mask::Mask,
+    region::Region,
     span::{Direction, Span},
 };
 use crate::frame::Rect;
@@ -31,16 +32,6 @@ pub struct Shapes {
     pub min_side: u32,
     /// The greatest width and height, halo not counted; those by which a whole frame is cut too.
     pub largest: (u32, u32),
-}
-
-/// A part of the input that goes through the model in one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// The input pixels whose enlarged picture is kept.
-    pub compute: Rect,
-    /// The input pixels that are read: at least the halo around `compute`, ending exactly at
-    /// the border of the frame.
-    pub read: Rect,
 }
 
 /// What to compute for a frame.
@@ -112,16 +103,10 @@ impl Planner {
             Plan::Nothing => 0.0,
             Plan::Whole => self.whole_seconds(),
             Plan::Regions(regions) => {
-                let pixels = regions.iter().map(|region| self.given(region)).sum();
+                let pixels = regions.iter().map(Region::pixels).sum();
                 self.cost.seconds(regions.len() as u64, pixels)
             }
         }
-    }
-
-    /// Pixels that the model is given for a region, padding included.
-    fn given(&self, region: &Region) -> u64 {
-        let Rect { width, height, .. } = region.read;
-        u64::from(self.x.given(width)) * u64::from(self.y.given(height))
     }
 
     fn whole_seconds(&self) -> f64 {
@@ -161,9 +146,10 @@ impl Planner {
     fn regions(&self, x: Span, y: Span) -> impl Iterator<Item = Region> {
         let rect = |x: Span, y: Span| Rect::new(x.start, y.start, x.length(), y.length());
         self.y.parts(y).flat_map(move |y| {
-            self.x.parts(x).map(move |x| Region {
-                compute: rect(x, y),
-                read: rect(self.x.read(x), self.y.read(y)),
+            self.x.parts(x).map(move |x| {
+                let read = rect(self.x.read(x), self.y.read(y));
+                let padded = (self.x.given(read.width), self.y.given(read.height));
+                Region { compute: rect(x, y), read, padded }
             })
         })
     }

@@ -60,10 +60,10 @@ struct Limits {
 /// Where a frame differs from the reference.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    /// In what the model reads.
-    pub main: ChangedMap,
-    /// In what is enlarged beside it, by another way; a block can be in both.
-    pub beside: ChangedMap,
+    /// Blocks in which samples that the model reads differ.
+    pub model_planes: ChangedMap,
+    /// Blocks in which samples that bypass the model differ; a block can be in both maps.
+    pub bypass_planes: ChangedMap,
 }
 
 /// A reference's picture at one time: shares its memory until that changes.
@@ -85,7 +85,7 @@ impl Reference {
     /// For frames like `info`; it holds no picture yet.
     ///
     /// # Errors
-    /// [`Error::Size`] for a size that cannot be handled.
+    /// [`Error::UnsupportedSize`].
     pub fn new(info: FrameInfo) -> Result<Self, Error> {
         Self::for_model(info, |_| true)
     }
@@ -113,8 +113,8 @@ impl Reference {
     /// # Errors
     /// Where `frame` is not as described to [`new`](Self::new).
     pub fn compare(&mut self, frame: &FrameRef<'_>, mode: Mode) -> Result<ChangedMap, Error> {
-        let Changes { main, beside } = self.changes(frame, mode)?;
-        Ok(main.union(&beside))
+        let Changes { model_planes, bypass_planes } = self.changes(frame, mode)?;
+        Ok(model_planes.union(&bypass_planes))
     }
 
     /// The blocks of `frame` that differ, by whether the model has anything to do with it.
@@ -126,10 +126,13 @@ impl Reference {
         let FrameInfo { width, height, .. } = self.info;
         let none = ChangedMap::none(width, height);
         if !self.filled {
-            return Ok(Changes { main: ChangedMap::all(width, height), beside: none });
+            return Ok(Changes {
+                model_planes: ChangedMap::all(width, height),
+                bypass_planes: none,
+            });
         }
-        let mut changes = Changes { main: none.clone(), beside: none };
-        let (columns, rows) = (changes.main.columns(), changes.main.rows());
+        let mut changes = Changes { model_planes: none.clone(), bypass_planes: none };
+        let (columns, rows) = (changes.model_planes.columns(), changes.model_planes.rows());
         let (tolerance, due) = mode.limits(self.frames, columns, rows);
         self.frames += 1;
         for row in 0..rows {
@@ -157,7 +160,7 @@ impl Reference {
             if !plane.measure(row, layout.bytes(), layout.low_bits, worst, other) {
                 continue;
             }
-            for column in 0..changes.main.columns() {
+            for column in 0..changes.model_planes.columns() {
                 let tolerance = if limits.due.contains(&column) { 0 } else { limits.tolerance };
                 let (main, beside) = match layout.bytes() {
                     1 => plane.any_above(&worst.bytes, column, tolerance),
@@ -168,9 +171,9 @@ impl Reference {
                 };
                 let together = limits.together && plane.serves() == (true, true);
                 if main || beside && together {
-                    changes.main.mark(column, row);
+                    changes.model_planes.mark(column, row);
                 } else if beside {
-                    changes.beside.mark(column, row);
+                    changes.bypass_planes.mark(column, row);
                 }
             }
         }
@@ -181,7 +184,11 @@ impl Reference {
     ///
     /// # Errors
     /// Where `frame` is not as described to [`new`](Self::new).
-    pub fn update_beside(&mut self, frame: &FrameRef<'_>, map: &ChangedMap) -> Result<(), Error> {
+    pub fn update_bypass_planes(
+        &mut self,
+        frame: &FrameRef<'_>,
+        map: &ChangedMap,
+    ) -> Result<(), Error> {
         self.check(frame)?;
         for (index, plane) in self.planes.iter_mut().enumerate() {
             if plane.serves().1 {
@@ -245,11 +252,7 @@ impl Reference {
 
     fn check(&self, frame: &FrameRef<'_>) -> Result<(), Error> {
         frame.check()?;
-        let (have, need) = (frame.info, self.info);
-        if (have.format, have.width, have.height) == (need.format, need.width, need.height) {
-            return Ok(());
-        }
-        Err(Error::OtherFrame { have: Box::new(have), need: Box::new(need) })
+        frame.info.check_same_kind(&self.info)
     }
 }
 
@@ -427,7 +430,7 @@ mod tests {
         let mut reference = after(&Frame::new(info(PixelFormat::Gray8, 24, 24), 16));
         let other = Frame::new(info(PixelFormat::Gray8, 24, 25), 16);
         let error = reference.compare(&other.get(), Mode::Exact).unwrap_err();
-        assert!(matches!(error, Error::OtherFrame { .. }));
+        assert!(matches!(error, Error::FrameMismatch { .. }));
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl Direction {
     /// With other shapes than any; see the fields.
     pub fn shaped(self, align: u32, grid: u32, least: u32, most: u32) -> Self {
         let (align, least, most) = (align.max(1), least.max(1), most.max(1));
-        let grid = least_common_multiple(grid.max(1), align);
+        let grid = num_integer::lcm(u64::from(grid.max(1)), u64::from(align));
+        let grid = u32::try_from(grid).unwrap_or(u32::MAX);
         let padded = self.length.max(least).next_multiple_of(align);
         Self { align, grid, least, most, padded, ..self }
     }
@@ -136,14 +137,6 @@ impl Direction {
             (count + 1, length + u64::from(self.given(read)))
         })
     }
-}
-
-fn least_common_multiple(a: u32, b: u32) -> u32 {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x.max(1)).saturating_mul(b)
 }
 
 #[cfg(test)]

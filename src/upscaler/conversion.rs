@@ -1,6 +1,6 @@
 //! How output depends on input and canvas: the same wherever frames lie.
 
-use crate::frame::{Channels, Companion, Error, FrameInfo, Packer, Rect, Resampler, Unpacker};
+use crate::frame::{BypassPlanes, Channels, Error, FrameInfo, Packer, Rect, Resampler, Unpacker};
 
 /// What lies between frames of two sizes, set up once per caps.
 pub(super) struct Conversion {
@@ -14,7 +14,7 @@ pub(super) struct Conversion {
     /// From the input: the Lanczos enlargement that the model's picture is blended over.
     pub input: Resampler,
     /// From the planes that do not go through the model: chroma of luma models, alpha.
-    pub companions: Vec<Resampler>,
+    pub bypass_planes: Vec<Resampler>,
 }
 
 impl Conversion {
@@ -26,13 +26,14 @@ impl Conversion {
     ) -> Result<Self, Error> {
         let unpacker = Unpacker::new(input, channels)?;
         let packer = Packer::new(output, channels)?;
-        let enlarge = |(from, to): (&Companion, &Companion)| Resampler::between(from, to);
-        let companions = unpacker.companions().iter().zip(packer.companions()).map(enlarge);
+        let enlarge = |(from, to): (&BypassPlanes, &BypassPlanes)| Resampler::between(from, to);
+        let bypass_planes =
+            unpacker.bypass_planes().iter().zip(packer.bypass_planes()).map(enlarge);
         let size = (output.width, output.height);
         Ok(Self {
             canvas: Resampler::new((input.width * factor, input.height * factor), size),
             input: Resampler::new((input.width, input.height), size),
-            companions: companions.collect(),
+            bypass_planes: bypass_planes.collect(),
             output,
             factor,
             unpacker,
@@ -43,11 +44,11 @@ impl Conversion {
     /// The output pixels that change where the input pixels of `rect` and their part of the
     /// canvas do.
     pub fn dependents(&self, rect: Rect) -> Rect {
-        let companions = self.unpacker.companions().iter().zip(self.packer.companions());
+        let bypass_planes = self.unpacker.bypass_planes().iter().zip(self.packer.bypass_planes());
         let around = self.packer.dependents(
             self.canvas.dependents(rect.scaled(self.factor)).union(&self.input.dependents(rect)),
         );
-        companions.zip(&self.companions).fold(around, |all, ((from, to), resampler)| {
+        bypass_planes.zip(&self.bypass_planes).fold(around, |all, ((from, to), resampler)| {
             all.union(&to.grid.pixels(resampler.dependents(from.grid.samples(rect))))
         })
     }

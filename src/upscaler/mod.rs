@@ -14,13 +14,14 @@ mod schedule;
 
 pub use cpu::CpuPipeline;
 pub use cuda::CudaPipeline;
-pub use region::{Geometry, Region};
+pub use region::Geometry;
 
 use std::time::Duration;
 
 use crate::{
     engine::{self, AnyEngine},
     frame::{FrameMut, FrameRef},
+    reuse::Region,
 };
 
 /// One stream's way from small frames to large ones, over one kind of memory. Frames come out in

@@ -1,20 +1,7 @@
 //! Regions of a frame, and how a whole frame is cut into them.
 
 use super::Error;
-use crate::{frame::Rect, model::ModelInfo};
-
-/// A part of the input that goes through the model in one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Region {
-    /// The input pixels whose enlarged picture is kept.
-    pub compute: Rect,
-    /// The input pixels that are read: `compute` and its halo, ending exactly at the border of
-    /// the frame, where the network's own padding then falls as in a whole-frame run.
-    pub read: Rect,
-    /// The size that the model is given: `read`, continued by reflection to the right and
-    /// below where the model wants more than the frame has.
-    pub padded: (u32, u32),
-}
+use crate::{frame::Rect, model::ModelInfo, reuse::Region};
 
 /// What a model asks of the regions of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,13 +196,6 @@ struct Span {
     length: u32,
     read: u32,
     read_length: u32,
-}
-
-impl Region {
-    /// Pixels that the model is given.
-    pub fn pixels(&self) -> u64 {
-        u64::from(self.padded.0) * u64::from(self.padded.1)
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What of the canvas a frame makes stale, and how it is cut: the same wherever frames lie.
 
-use super::{Error, FrameParams, Geometry, Region, Reuse, StreamSettings};
+use super::{Error, FrameParams, Geometry, Reuse, StreamSettings};
 use crate::{
     frame::Rect,
     model::ModelInfo,
-    reuse::{self, ChangedMap, CostModel, Dependence, Mode, Plan, Planner, Shapes},
+    reuse::{ChangedMap, CostModel, Dependence, Mode, Plan, Planner, Region, Shapes},
 };
 
 /// Side of the region whose time tells, beside a whole frame's, what a call costs.
@@ -154,27 +154,20 @@ impl Schedule {
         if changed.is_empty() {
             return Stale::Nothing;
         }
-        let geometry = self.geometry;
         let Some(planner) = self.planner().filter(|_| by_regions) else {
             return Stale::Whole;
         };
         match planner.plan(changed) {
             Plan::Nothing => Stale::Nothing,
             Plan::Whole => Stale::Whole,
-            Plan::Regions(regions) => {
-                let region =
-                    |region: &reuse::Region| geometry.region_reading(region.compute, region.read);
-                Stale::Regions(regions.iter().map(region).collect())
-            }
+            Plan::Regions(regions) => Stale::Regions(regions),
         }
     }
 
     /// The input that nothing but `region` depends on, which may be taken anew when that is
     /// computed anyway: so a tolerant picture stays closer at no cost.
     pub fn owned(&self, region: &Region) -> Rect {
-        let Region { compute, read, .. } = *region;
-        let owned = |planner: &Planner| planner.owned(&reuse::Region { compute, read });
-        self.planner.as_ref().map(owned).unwrap_or_default()
+        self.planner.as_ref().map(|planner| planner.owned(region)).unwrap_or_default()
     }
 
     /// Whether the canvas is the model's answer to the reference from here on.

@@ -4,8 +4,8 @@
 #![allow(dead_code)]
 
 use gstupscale::frame::{
-    Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Image, Matrix, Packer, Part,
-    PixelFormat, PlaneMut, PlaneRef, Range, Rect, Unpacker,
+    Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Image, Matrix, Packer,
+    PixelFormat, PlacedImage, PlaneMut, PlaneRef, Range, Rect, Unpacker,
 };
 
 pub const SITES: [ChromaSite; 4] = [
@@ -126,26 +126,26 @@ impl Frame {
     }
 }
 
-/// Main picture and companions of a whole frame.
+/// The model image and the bypass planes of a whole frame.
 pub fn unpack(frame: &Frame, channels: Channels) -> (Image, Vec<Image>) {
     let unpacker = Unpacker::new(frame.info, channels).unwrap();
     let mut main = Image::default();
     unpacker.unpack(&frame.read(), frame.info.grid().rect(), &mut main).unwrap();
-    let companions = unpacker.companions().iter().enumerate().map(|(index, companion)| {
+    let bypass_planes = unpacker.bypass_planes().iter().enumerate().map(|(index, bypass)| {
         let mut image = Image::default();
-        let rect = companion.grid.rect();
-        unpacker.unpack_companion(index, &frame.read(), rect, &mut image).unwrap();
+        let rect = bypass.grid.rect();
+        unpacker.unpack_bypass(index, &frame.read(), rect, &mut image).unwrap();
         image
     });
-    (main, companions.collect())
+    (main, bypass_planes.collect())
 }
 
-pub fn pack(info: FrameInfo, channels: Channels, main: &Image, companions: &[Image]) -> Frame {
+pub fn pack(info: FrameInfo, channels: Channels, main: &Image, bypass_planes: &[Image]) -> Frame {
     let packer = Packer::new(info, channels).unwrap();
     let mut frame = Frame::new(info, 5);
-    let parts: Vec<_> = companions.iter().map(Part::whole).collect();
+    let parts: Vec<_> = bypass_planes.iter().map(PlacedImage::whole).collect();
     let rect = info.grid().rect();
-    packer.pack(Part::whole(main), &parts, rect, &mut frame.write().whole()).unwrap();
+    packer.pack(PlacedImage::whole(main), &parts, rect, &mut frame.write().whole()).unwrap();
     frame
 }
 

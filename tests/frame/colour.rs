@@ -3,8 +3,8 @@
 
 use crate::common::frame::{Frame, SITES, info, pack, unpack};
 use gstupscale::frame::{
-    Channels, Colorimetry, Companion, Family, FrameInfo, FrameRef, Image, Matrix, Part,
-    PixelFormat, PlaneRef, Range, Resampler,
+    BypassPlanes, Channels, Colorimetry, Family, FrameInfo, FrameRef, Image, Matrix, PixelFormat,
+    PlacedImage, PlaneRef, Range, Resampler,
 };
 
 fn matrices() -> [(Matrix, f64, f64); 5] {
@@ -103,8 +103,8 @@ fn every_format_survives_unpacking_and_packing() {
                     if layout.subsampling != [0, 0] && channels == Channels::Rgb {
                         continue;
                     }
-                    let (main, companions) = unpack(&frame, channels);
-                    let back = pack(info, channels, &main, &companions);
+                    let (main, bypass_planes) = unpack(&frame, channels);
+                    let back = pack(info, channels, &main, &bypass_planes);
                     assert_eq!(
                         back.samples(),
                         frame.samples(),
@@ -132,8 +132,8 @@ fn every_code_of_every_depth_survives() {
                     code.wrapping_mul([1, 3, 5, 7][component]) & ((1 << bits) - 1)
                 });
                 for channels in [Channels::Luma, Channels::Rgb] {
-                    let (main, companions) = unpack(&frame, channels);
-                    let back = pack(info, channels, &main, &companions);
+                    let (main, bypass_planes) = unpack(&frame, channels);
+                    let back = pack(info, channels, &main, &bypass_planes);
                     assert!(back.samples() == frame.samples(), "{format} {matrix:?} {range:?}");
                 }
             }
@@ -154,8 +154,8 @@ fn subsampled_formats_keep_flat_colours_through_rgb() {
                 let top = 1 << format.layout().bits;
                 let frame = Frame::new(info, 4)
                     .filled(|component, _, _| [top / 3, top / 5, top * 3 / 4, top / 2][component]);
-                let (main, companions) = unpack(&frame, Channels::Rgb);
-                let back = pack(info, Channels::Rgb, &main, &companions);
+                let (main, bypass_planes) = unpack(&frame, Channels::Rgb);
+                let back = pack(info, Channels::Rgb, &main, &bypass_planes);
                 assert_eq!(back.samples(), frame.samples(), "{format} {site:?}");
             }
         }
@@ -185,7 +185,7 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
                 _ => cr(y) as u32,
             });
 
-            let (main, companions) = unpack(&frame, Channels::Rgb);
+            let (main, bypass_planes) = unpack(&frame, Channels::Rgb);
             let (luma, blue, red) = (2048.0 / 4095.0, 2.0 * (1.0 - 0.0722), 2.0 * (1.0 - 0.2126));
             for y in 10..50 {
                 for x in 10..50 {
@@ -196,7 +196,7 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
                     assert!((got[1] - cr * red).abs() < 1e-4, "{format} {chroma_site:?}");
                 }
             }
-            let back = pack(info, Channels::Rgb, &main, &companions);
+            let back = pack(info, Channels::Rgb, &main, &bypass_planes);
             for y in 10 >> sy..50 >> sy {
                 for x in 10 >> sx..50 >> sx {
                     assert_eq!(back.get(1, x, y), frame.get(1, x, y), "{format} {chroma_site:?}");
@@ -204,14 +204,16 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
                 }
             }
 
-            // As companions of luma, to three times the size.
+            // As bypass planes of luma, to three times the size.
             let large = FrameInfo { width: 192, height: 192, ..info };
-            let from = Companion::of(&info, Channels::Luma)[0];
-            let to = Companion::of(&large, Channels::Luma)[0];
-            let (_, companions) = unpack(&frame, Channels::Luma);
+            let from = BypassPlanes::of(&info, Channels::Luma)[0];
+            let to = BypassPlanes::of(&large, Channels::Luma)[0];
+            let (_, bypass_planes) = unpack(&frame, Channels::Luma);
             let mut enlarged = Image::default();
             let resampler = Resampler::between(&from, &to);
-            resampler.resample(Part::whole(&companions[0]), to.grid.rect(), &mut enlarged).unwrap();
+            resampler
+                .resample(PlacedImage::whole(&bypass_planes[0]), to.grid.rect(), &mut enlarged)
+                .unwrap();
             // Lanczos does not keep straight lines quite straight.
             let near = |a: f64, b: f64| (a - b).abs() < 0.7 / 4095.0 * 24.0 * 0.5;
             for y in 40 >> sy..150 >> sy {
@@ -239,14 +241,14 @@ fn rgb_goes_to_luma_models_by_bt601() {
         1,
     )
     .noisy(4);
-    let (main, companions) = unpack(&frame, Channels::Luma);
+    let (main, bypass_planes) = unpack(&frame, Channels::Luma);
     for y in 0..20 {
         for x in 0..20 {
             let [r, g, b] = [0, 1, 2].map(|it| f64::from(frame.get(it, x, y)) / 255.0);
             let luma = 0.299 * r + 0.587 * g + 0.114 * b;
             assert!((f64::from(main.row(0, y)[x]) - luma).abs() < 1e-6);
-            assert!((f64::from(companions[0].row(0, y)[x]) - (b - luma) / 1.772).abs() < 1e-6);
-            assert!((f64::from(companions[0].row(1, y)[x]) - (r - luma) / 1.402).abs() < 1e-6);
+            assert!((f64::from(bypass_planes[0].row(0, y)[x]) - (b - luma) / 1.772).abs() < 1e-6);
+            assert!((f64::from(bypass_planes[0].row(1, y)[x]) - (r - luma) / 1.402).abs() < 1e-6);
         }
     }
 }

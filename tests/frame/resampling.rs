@@ -2,7 +2,7 @@
 
 use crate::common::frame::{Frame, SITES, cut, info, pack, unpack};
 use gstupscale::frame::{
-    Channels, FrameInfo, Image, Kernel, Packer, Part, PixelFormat, Rect, Resampler, Unpacker,
+    Channels, Filter, FrameInfo, Image, Packer, PixelFormat, PlacedImage, Rect, Resampler, Unpacker,
 };
 use proptest::prelude::*;
 
@@ -14,10 +14,10 @@ fn a_cubic_up_and_down_again_is_near_the_start() {
     let grid = frame.info.grid();
     let large = info(PixelFormat::Gray8, 120, 80).grid();
     let (mut up, mut down) = (Image::default(), Image::default());
-    let resampler = Resampler::of_grids(&grid, &large, Kernel::CatmullRom);
-    resampler.resample(Part::whole(&source), large.rect(), &mut up).unwrap();
-    let resampler = Resampler::of_grids(&large, &grid, Kernel::CatmullRom);
-    resampler.resample(Part::whole(&up), grid.rect(), &mut down).unwrap();
+    let resampler = Resampler::of_grids(&grid, &large, Filter::CatmullRom);
+    resampler.resample(PlacedImage::whole(&source), large.rect(), &mut up).unwrap();
+    let resampler = Resampler::of_grids(&large, &grid, Filter::CatmullRom);
+    resampler.resample(PlacedImage::whole(&up), grid.rect(), &mut down).unwrap();
     for (a, b) in source.data().iter().zip(down.data()) {
         assert!((a - b).abs() < 0.02);
     }
@@ -50,7 +50,7 @@ fn pictures_are_resampled_by_lanczos_at_pixel_centres() {
         let (source, _) = unpack(&frame, Channels::Luma);
         let resampler = Resampler::new(from, to);
         let mut out = Image::default();
-        resampler.resample(Part::whole(&source), resampler.output(), &mut out).unwrap();
+        resampler.resample(PlacedImage::whole(&source), resampler.output(), &mut out).unwrap();
         for y in 0..to.1 as usize {
             for x in 0..to.0 as usize {
                 let column: Vec<_> = (0..from.1 as usize)
@@ -90,15 +90,15 @@ proptest! {
     fn unpacking_a_region_gives_what_the_whole_holds_there((info, rect) in any_region()) {
         let frame = Frame::new(info, 2).noisy(5);
         for channels in [Channels::Luma, Channels::Rgb] {
-            let (main, companions) = unpack(&frame, channels);
+            let (main, bypass_planes) = unpack(&frame, channels);
             let unpacker = Unpacker::new(info, channels).unwrap();
             let mut part = Image::default();
             unpacker.unpack(&frame.read(), rect, &mut part).unwrap();
             prop_assert_eq!(&part, &cut(&main, rect));
-            for (index, companion) in unpacker.companions().iter().enumerate() {
-                let rect = companion.grid.samples(rect);
-                unpacker.unpack_companion(index, &frame.read(), rect, &mut part).unwrap();
-                prop_assert_eq!(&part, &cut(&companions[index], rect));
+            for (index, bypass) in unpacker.bypass_planes().iter().enumerate() {
+                let rect = bypass.grid.samples(rect);
+                unpacker.unpack_bypass(index, &frame.read(), rect, &mut part).unwrap();
+                prop_assert_eq!(&part, &cut(&bypass_planes[index], rect));
             }
         }
     }
@@ -136,10 +136,10 @@ proptest! {
         let (source, _) = unpack(&frame, Channels::Rgb);
         let resampler = Resampler::new(from, to);
         let (mut whole, mut part) = (Image::default(), Image::default());
-        resampler.resample(Part::whole(&source), resampler.output(), &mut whole).unwrap();
+        resampler.resample(PlacedImage::whole(&source), resampler.output(), &mut whole).unwrap();
         let needed = resampler.needed(rect);
         let piece = cut(&source, needed);
-        resampler.resample(Part::new(&piece, needed.x, needed.y), rect, &mut part).unwrap();
+        resampler.resample(PlacedImage::new(&piece, needed.x, needed.y), rect, &mut part).unwrap();
         prop_assert_eq!(part, cut(&whole, rect));
 
         // And what a change there touches is what `dependents` says.
@@ -149,7 +149,7 @@ proptest! {
             changed.row_mut(channel, touched.y as usize)[touched.x as usize] += 1.0;
         }
         let mut other = Image::default();
-        resampler.resample(Part::whole(&changed), resampler.output(), &mut other).unwrap();
+        resampler.resample(PlacedImage::whole(&changed), resampler.output(), &mut other).unwrap();
         let dependents = resampler.dependents(touched);
         for y in 0..to.1 {
             for x in 0..to.0 {
@@ -166,9 +166,9 @@ proptest! {
         (info, rect) in any_region(), bands in 1..40u32,
     ) {
         for channels in [Channels::Luma, Channels::Rgb] {
-            let (main, companions) = unpack(&Frame::new(info, 0).noisy(9), channels);
+            let (main, bypass_planes) = unpack(&Frame::new(info, 0).noisy(9), channels);
             let packer = Packer::new(info, channels).unwrap();
-            let whole = pack(info, channels, &main, &companions);
+            let whole = pack(info, channels, &main, &bypass_planes);
 
             let mut frame = Frame::new(info, 5);
             let part = |image: &Image, rect: Rect| cut(image, rect);
@@ -183,17 +183,17 @@ proptest! {
                     }
                     let needed = packer.needed(rect);
                     let main = part(&main, needed);
-                    let pieces: Vec<_> = companions
+                    let pieces: Vec<_> = bypass_planes
                         .iter()
                         .enumerate()
                         .map(|(index, image)| {
-                            let needed = packer.needed_companion(index, rect);
+                            let needed = packer.needed_bypass(index, rect);
                             (part(image, needed), needed)
                         })
                         .collect();
                     let parts: Vec<_> =
-                        pieces.iter().map(|(image, at)| Part::new(image, at.x, at.y)).collect();
-                    packer.pack(Part::new(&main, needed.x, needed.y), &parts, rect, band).unwrap();
+                        pieces.iter().map(|(image, at)| PlacedImage::new(image, at.x, at.y)).collect();
+                    packer.pack(PlacedImage::new(&main, needed.x, needed.y), &parts, rect, band).unwrap();
                 }
             }
             prop_assert_eq!(&frame, &whole);
@@ -202,7 +202,7 @@ proptest! {
 
     #[test]
     fn packing_depends_on_no_more_than_it_says((info, rect) in any_region()) {
-        let (main, companions) = unpack(&Frame::new(info, 0).noisy(9), Channels::Rgb);
+        let (main, bypass_planes) = unpack(&Frame::new(info, 0).noisy(9), Channels::Rgb);
         let packer = Packer::new(info, Channels::Rgb).unwrap();
         let mut changed = main.clone();
         for channel in 0..3 {
@@ -211,8 +211,8 @@ proptest! {
                 row[rect.x as usize..rect.right() as usize].fill(0.7);
             }
         }
-        let before = pack(info, Channels::Rgb, &main, &companions);
-        let after = pack(info, Channels::Rgb, &changed, &companions);
+        let before = pack(info, Channels::Rgb, &main, &bypass_planes);
+        let after = pack(info, Channels::Rgb, &changed, &bypass_planes);
         let dependents = packer.dependents(rect);
         for component in 0..info.format.layout().components.len() {
             let [sx, sy] = info.format.layout().subsampling_of(component);

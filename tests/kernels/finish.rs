@@ -1,7 +1,9 @@
 //! Resampling, blend and grain.
 
 use gstupscale::{
-    frame::{Channels, Companion, Grain, Image, Part, PixelFormat, Rect, Resampler, blend_row},
+    frame::{
+        BypassPlanes, Channels, Grain, Image, PixelFormat, PlacedImage, Rect, Resampler, blend_row,
+    },
     kernels::{self, FINISHED},
 };
 use half::f16;
@@ -32,7 +34,7 @@ impl Case {
         let (mut out, mut lanczos) = (Image::default(), Image::default());
         let enlarge = |image: &Image, size, out: &mut Image| {
             let resampler = Resampler::new(size, self.output);
-            resampler.resample(Part::whole(image), resampler.output(), out).unwrap();
+            resampler.resample(PlacedImage::whole(image), resampler.output(), out).unwrap();
         };
         if self.blend > 0.0 {
             enlarge(canvas, self.canvas(), &mut out);
@@ -124,14 +126,14 @@ fn companions_of_every_siting_are_enlarged_as_on_the_cpu() {
             let [from, to] = [(37, 21), (74, 42)].map(|(width, height)| {
                 let mut info = info(format, width, height);
                 info.chroma_site = chroma_site;
-                Companion::of(&info, Channels::Luma)
+                BypassPlanes::of(&info, Channels::Luma)
             });
             for (from, to) in from.iter().zip(&to) {
                 let size = (from.grid.width(), from.grid.height());
                 let image = noise_image::<f32>(from.channels(), size, (-0.5, 0.5), 3);
                 let resampler = Resampler::between(from, to);
                 let (mut expected, whole) = (Image::default(), resampler.output());
-                resampler.resample(Part::whole(&image), whole, &mut expected).unwrap();
+                resampler.resample(PlacedImage::whole(&image), whole, &mut expected).unwrap();
                 let (source, tables) = (Stored::<f32>::of(&image), Tables::of(&resampler));
                 let out = Stored::<f32>::new(from.channels(), whole.width, whole.height);
                 let [canvas_across, canvas_down] = tables.get();

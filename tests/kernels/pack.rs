@@ -1,7 +1,7 @@
 //! Packing, to every format.
 
 use gstupscale::{
-    frame::{Channels, CompanionKind, FrameInfo, Image, Packer, Part, PixelFormat, Rect},
+    frame::{BypassKind, Channels, FrameInfo, Image, Packer, PixelFormat, PlacedImage, Rect},
     kernels::{self, SPAN},
 };
 use half::f16;
@@ -16,7 +16,7 @@ use super::{
 /// Pictures to pack: over- and undershooting, with numbers that are none.
 struct Pictures {
     main: Image,
-    companions: Vec<Image>,
+    bypass_planes: Vec<Image>,
 }
 
 impl Pictures {
@@ -25,11 +25,11 @@ impl Pictures {
         let mut main = noise_image::<T>(channels.count(), size, (-0.2, 1.2), 7);
         let middle = main.data().len() / 2;
         main.data_mut()[middle] = f32::NAN;
-        let companion = |it: &gstupscale::frame::Companion| {
+        let bypass = |it: &gstupscale::frame::BypassPlanes| {
             let size = (it.grid.width(), it.grid.height());
             noise_image::<f32>(it.channels(), size, (-0.6, 1.1), 8)
         };
-        Self { main, companions: packer.companions().iter().map(companion).collect() }
+        Self { main, bypass_planes: packer.bypass_planes().iter().map(bypass).collect() }
     }
 }
 
@@ -44,7 +44,7 @@ fn pack<T: Storage>(
     let tables = Tables::of(packer.downsampler());
     let [across, down] = tables.get();
     let main = Stored::<T>::of(&pictures.main);
-    let companions: Vec<Stored<f32>> = pictures.companions.iter().map(Stored::of).collect();
+    let bypass_planes: Vec<Stored<f32>> = pictures.bypass_planes.iter().map(Stored::of).collect();
     let list = rects(parts);
     let mut args = kernels::Pack {
         frame: kernels::Frame::new(&frame.info, &frame.planes()),
@@ -55,10 +55,10 @@ fn pack<T: Storage>(
         channels: channels.count() as u32,
         ..Default::default()
     };
-    for (companion, stored) in packer.companions().iter().zip(&companions) {
-        match companion.kind {
-            CompanionKind::Chroma => args.chroma = stored.picture(),
-            CompanionKind::Alpha => args.alpha = stored.picture(),
+    for (bypass, stored) in packer.bypass_planes().iter().zip(&bypass_planes) {
+        match bypass.kind {
+            BypassKind::Chroma => args.chroma = stored.picture(),
+            BypassKind::Alpha => args.alpha = stored.picture(),
         }
     }
     let (spans, rows) = (frame.info.width.div_ceil(SPAN), frame.info.height);
@@ -71,11 +71,12 @@ fn check<T: Storage>(kernels: &Kernels, info: FrameInfo, channels: Channels, par
     let pictures = Pictures::new::<T>(&packer, &info, channels);
     let (got, mut expected) = (Frame::noisy(info, 9), Frame::noisy(info, 9));
     pack::<T>(kernels, &pictures, &packer, channels, parts, &got);
-    let companions: Vec<Part> = pictures.companions.iter().map(Part::whole).collect();
+    let bypass_planes: Vec<PlacedImage> =
+        pictures.bypass_planes.iter().map(PlacedImage::whole).collect();
     for part in parts {
         let mut frame = expected.get_mut();
-        let main = Part::whole(&pictures.main);
-        packer.pack(main, &companions, *part, &mut frame.whole()).unwrap();
+        let main = PlacedImage::whole(&pictures.main);
+        packer.pack(main, &bypass_planes, *part, &mut frame.whole()).unwrap();
     }
     got.assert_equals(&expected, &format!("{channels:?}, {}", T::SUFFIX));
 }
@@ -126,7 +127,7 @@ fn half_floats_change_codes_of_up_to_ten_bits_by_one_at_most() {
         let info = info(format, 64, 8);
         let packer = Packer::new(info, Channels::Rgb).unwrap();
         let main = noise_image::<f32>(3, (64, 8), (0.0, 1.0), 1);
-        let pictures = Pictures { main, companions: vec![] };
+        let pictures = Pictures { main, bypass_planes: vec![] };
         let [exact, half] = [Frame::noisy(info, 1), Frame::noisy(info, 1)];
         let whole = [info.grid().rect()];
         pack::<f32>(kernels, &pictures, &packer, Channels::Rgb, &whole, &exact);

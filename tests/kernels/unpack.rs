@@ -2,8 +2,7 @@
 
 use gstupscale::{
     frame::{
-        Channels, CompanionKind, Family, FrameInfo, Image, Matrix, PixelFormat, Range, Rect,
-        Unpacker,
+        BypassKind, Channels, Family, FrameInfo, Image, Matrix, PixelFormat, Range, Rect, Unpacker,
     },
     kernels::{self, SPAN},
 };
@@ -36,10 +35,10 @@ pub fn kinds(format: PixelFormat, width: u32, height: u32) -> Vec<FrameInfo> {
     kinds
 }
 
-/// What the kernel makes of the pixels of `parts`: the main picture and the companions.
+/// What the kernel makes of the pixels of `parts`: the main picture and the bypass planes.
 struct Unpacked<T> {
     main: Stored<T>,
-    companions: Vec<Stored<f32>>,
+    bypass_planes: Vec<Stored<f32>>,
 }
 
 fn unpack<T: Storage>(
@@ -51,8 +50,8 @@ fn unpack<T: Storage>(
     let unpacker = Unpacker::new(frame.info, channels).unwrap();
     let (width, height) = (frame.info.width, frame.info.height);
     let main = Stored::new(channels.count(), width, height);
-    let companions: Vec<Stored<f32>> = unpacker
-        .companions()
+    let bypass_planes: Vec<Stored<f32>> = unpacker
+        .bypass_planes()
         .iter()
         .map(|it| Stored::new(it.channels(), it.grid.width(), it.grid.height()))
         .collect();
@@ -68,15 +67,15 @@ fn unpack<T: Storage>(
         channels: channels.count() as u32,
         ..Default::default()
     };
-    for (companion, stored) in unpacker.companions().iter().zip(&companions) {
-        match companion.kind {
-            CompanionKind::Chroma => args.chroma = stored.picture(),
-            CompanionKind::Alpha => args.alpha = stored.picture(),
+    for (bypass, stored) in unpacker.bypass_planes().iter().zip(&bypass_planes) {
+        match bypass.kind {
+            BypassKind::Chroma => args.chroma = stored.picture(),
+            BypassKind::Alpha => args.alpha = stored.picture(),
         }
     }
     let name = format!("unpack_{}", T::SUFFIX);
     kernels.launch(&name, &args, width.div_ceil(SPAN), height, parts.len() as u32);
-    Unpacked { main, companions }
+    Unpacked { main, bypass_planes }
 }
 
 /// Compares what `unpack` makes of `parts` with what the CPU makes of the whole.
@@ -89,13 +88,13 @@ fn check<T: Storage>(kernels: &Kernels, frame: &Frame, channels: Channels, parts
         unpacker.unpack(&frame.get(), whole, &mut expected).unwrap();
         let what = format!("{:?} to {channels:?}", frame.info);
         unpacked.main.assert_holds(&expected, *part, &what);
-        for (index, companion) in unpacker.companions().iter().enumerate() {
-            let whole = companion.grid.rect();
-            unpacker.unpack_companion(index, &frame.get(), whole, &mut expected).unwrap();
-            let what = format!("{:?}, {:?}", frame.info, companion.kind);
-            unpacked.companions[index].assert_holds(
+        for (index, bypass) in unpacker.bypass_planes().iter().enumerate() {
+            let whole = bypass.grid.rect();
+            unpacker.unpack_bypass(index, &frame.get(), whole, &mut expected).unwrap();
+            let what = format!("{:?}, {:?}", frame.info, bypass.kind);
+            unpacked.bypass_planes[index].assert_holds(
                 &expected,
-                companion.grid.samples(*part),
+                bypass.grid.samples(*part),
                 &what,
             );
         }

@@ -5,20 +5,9 @@ use std::{collections::HashMap, time::Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::split_mix::SplitMix64;
 
 const ANY_SHAPE: Shapes = Shapes { grid: 1, min_side: 1, largest: (u32::MAX, u32::MAX) };
-
-/// SplitMix64 by Vigna.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u32) -> u32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % u64::from(end)) as u32
-    }
-}
 
 fn map_of(blocks: &[bool], width: u32, height: u32) -> ChangedMap {
     let mut map = ChangedMap::none(width, height);
@@ -138,7 +127,7 @@ impl Exhaustive {
 /// How many of some random maps have a cover that costs less than `1 / ratio` of the plan, how
 /// many were tried, and how many would have taken too long.
 fn improvable(seed: u64, ratio: f64, maps: u32) -> (u32, u32, u32) {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let (mut better, mut tried, mut too_long) = (0, 0, 0);
     for _ in 0..maps {
         let size = (8 * (5 + random.below(2)), 8 * (4 + random.below(2)));
@@ -213,7 +202,7 @@ proptest! {
         let frame = Rect::of_size(width, height);
         let mut left = affected_pixels(&map, halo + spread);
         for region in regions {
-            let Region { compute, read } = region;
+            let Region { compute, read, padded } = region;
             let owned = planner.owned(&region);
             if !owned.is_empty() {
                 let blocks = owned.aligned_within(8, width, height);
@@ -233,8 +222,11 @@ proptest! {
                 prop_assert_eq!(start % align, 0);
                 prop_assert!(end % align == 0 || end == side);
             }
-            for (length, side) in [(read.width, width), (read.height, height)] {
+            for (length, side, padded) in
+                [(read.width, width, padded.0), (read.height, height, padded.1)]
+            {
                 let given = length.max(min_side).next_multiple_of(align);
+                prop_assert_eq!(padded, given);
                 let whole = side.max(min_side).next_multiple_of(align);
                 prop_assert!(given % grid.max(align) == 0 || given == whole, "{given} of {whole}");
             }
@@ -274,7 +266,10 @@ fn a_region_at_the_border_ends_there() {
     let planner = Planner::new(320, 180, dependence, ANY_SHAPE, cost);
     let plan = planner.plan(&ChangedMap::of_rects(&[Rect::new(312, 100, 1, 1)], 320, 180));
     let compute = Rect::new(294, 78, 26, 44);
-    assert_eq!(plan, Plan::Regions(vec![Region { compute, read: Rect::new(276, 60, 44, 80) }]));
+    assert_eq!(
+        plan,
+        Plan::Regions(vec![Region { compute, read: Rect::new(276, 60, 44, 80), padded: (44, 80) }])
+    );
 }
 
 #[test]
@@ -299,7 +294,7 @@ fn planning_time() {
     // Anywhere, and close together.
     for (columns, rows) in [(240, 135), (40, 40)] {
         for changed in counts {
-            let mut random = Random(changed + 1);
+            let mut random = SplitMix64(changed + 1);
             let (mut times, mut shares) = (vec![], vec![]);
             for _ in 0..20 {
                 let mut map = ChangedMap::none(1920, 1080);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::{FrameParams, conversion::Conversion};
-use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, Part, Rect, blend_row};
+use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row};
 
 /// Output rows that are finished at a time: few enough that their floats stay in the cache.
 const BAND_ROWS: u32 = 32;
@@ -52,7 +52,7 @@ impl Finish {
         band: &mut Band<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
-        let Scratch { main, lanczos, source, companions } = scratch;
+        let Scratch { main, lanczos, source, bypass_planes } = scratch;
         let main = self.main(
             canvas,
             frame,
@@ -62,16 +62,16 @@ impl Finish {
             lanczos,
             source,
         )?;
-        companions.resize_with(self.conversion.companions.len(), Image::default);
-        let mut parts = Vec::with_capacity(companions.len());
+        bypass_planes.resize_with(self.conversion.bypass_planes.len(), Image::default);
+        let mut parts = Vec::with_capacity(bypass_planes.len());
         for (index, (resampler, out)) in
-            self.conversion.companions.iter().zip(companions).enumerate()
+            self.conversion.bypass_planes.iter().zip(bypass_planes).enumerate()
         {
-            let wanted = self.conversion.packer.needed_companion(index, rect);
+            let wanted = self.conversion.packer.needed_bypass(index, rect);
             let needed = resampler.needed(wanted);
-            self.conversion.unpacker.unpack_companion(index, frame, needed, source)?;
-            resampler.resample(Part::new(source, needed.x, needed.y), wanted, out)?;
-            parts.push(Part::new(out, wanted.x, wanted.y));
+            self.conversion.unpacker.unpack_bypass(index, frame, needed, source)?;
+            resampler.resample(PlacedImage::new(source, needed.x, needed.y), wanted, out)?;
+            parts.push(PlacedImage::new(out, wanted.x, wanted.y));
         }
         self.conversion.packer.pack(main, &parts, rect, band)
     }
@@ -88,19 +88,23 @@ impl Finish {
         out: &'a mut Image,
         lanczos: &mut Image,
         source: &mut Image,
-    ) -> Result<Part<'a>, Error> {
+    ) -> Result<PlacedImage<'a>, Error> {
         let untouched = params.blend >= 1.0 && params.grain <= 0.0;
         if untouched && self.conversion.canvas.is_identity() {
-            return Ok(Part::whole(canvas));
+            return Ok(PlacedImage::whole(canvas));
         }
         if params.blend > 0.0 {
-            self.conversion.canvas.resample(Part::whole(canvas), rect, out)?;
+            self.conversion.canvas.resample(PlacedImage::whole(canvas), rect, out)?;
         }
         if params.blend < 1.0 {
             let needed = self.conversion.input.needed(rect);
             self.conversion.unpacker.unpack(frame, needed, source)?;
             let target = if params.blend > 0.0 { &mut *lanczos } else { &mut *out };
-            self.conversion.input.resample(Part::new(source, needed.x, needed.y), rect, target)?;
+            self.conversion.input.resample(
+                PlacedImage::new(source, needed.x, needed.y),
+                rect,
+                target,
+            )?;
             if params.blend > 0.0 {
                 blend_row(lanczos.data(), out.data_mut(), params.blend);
             }
@@ -108,7 +112,7 @@ impl Finish {
         if params.grain > 0.0 {
             Grain::new(params.grain, params.number).apply(out, rect.x, rect.y);
         }
-        Ok(Part::new(out, rect.x, rect.y))
+        Ok(PlacedImage::new(out, rect.x, rect.y))
     }
 }
 
@@ -118,5 +122,5 @@ struct Scratch {
     main: Image,
     lanczos: Image,
     source: Image,
-    companions: Vec<Image>,
+    bypass_planes: Vec<Image>,
 }

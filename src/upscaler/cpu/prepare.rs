@@ -101,14 +101,14 @@ impl Prepare {
                 (Stale::Whole, None)
             }
             Some(mode) => {
-                let Changes { main, beside } = self.take(input, mode)?;
+                let Changes { model_planes, bypass_planes } = self.take(input, mode)?;
                 let by_regions = self.schedule.by_regions(params.reuse);
-                if by_regions && !main.is_empty() {
+                if by_regions && !model_planes.is_empty() {
                     self.learn_costs(costs)?;
                 }
-                let update = self.stale(input, &main, by_regions)?;
-                let same = main.is_empty() && beside.is_empty();
-                let mut stale = beside.rects();
+                let update = self.stale(input, &model_planes, by_regions)?;
+                let same = model_planes.is_empty() && bypass_planes.is_empty();
+                let mut stale = bypass_planes.rects();
                 let stale = match &update {
                     _ if !builds_on_last => None,
                     _ if same => Some(vec![]),
@@ -141,7 +141,7 @@ impl Prepare {
                 (inputs, true)
             }
         };
-        let source = match params.blend < 1.0 || !self.unpacker.companions().is_empty() {
+        let source = match params.blend < 1.0 || !self.unpacker.bypass_planes().is_empty() {
             true if off => {
                 self.reference.update_rect(input, self.whole)?;
                 let source = self.reference.snapshot();
@@ -163,11 +163,11 @@ impl Prepare {
             self.reset();
         }
         let changes = self.reference.changes(frame, mode)?;
-        if !changes.main.is_empty() {
-            self.reference.update(frame, &changes.main)?;
+        if !changes.model_planes.is_empty() {
+            self.reference.update(frame, &changes.model_planes)?;
         }
-        if !changes.beside.is_empty() {
-            self.reference.update_beside(frame, &changes.beside)?;
+        if !changes.bypass_planes.is_empty() {
+            self.reference.update_bypass_planes(frame, &changes.bypass_planes)?;
         }
         Ok(changes)
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cuda::{Buffer, Device, Error, Kernel},
-    frame::{CompanionKind, FrameInfo, Grain, Grid, Rect},
+    frame::{BypassKind, FrameInfo, Grain, Grid, Rect},
     kernels::{self, Address, FINISHED, Finish, Pack, SPAN, Samples},
 };
 
@@ -22,15 +22,15 @@ pub(super) struct Finisher {
     canvas: Tables,
     input: Tables,
     downsampler: Tables,
-    companions: Vec<Companion>,
+    bypass_planes: Vec<BypassPicture>,
     /// The picture at the asked size, where it is not the canvas itself.
     finished: Option<DevicePicture>,
     noise: Buffer,
 }
 
 /// What goes beside the model, at the asked size.
-struct Companion {
-    kind: CompanionKind,
+struct BypassPicture {
+    kind: BypassKind,
     grid: Grid,
     tables: Tables,
     picture: DevicePicture,
@@ -69,10 +69,10 @@ impl Finisher {
         output: FrameInfo,
         conversion: Conversion,
     ) -> Result<Self, Error> {
-        let companions = conversion.packer.companions().iter().zip(&conversion.companions);
-        let companion = |(it, resampler): (&crate::frame::Companion, _)| {
+        let bypass_planes = conversion.packer.bypass_planes().iter().zip(&conversion.bypass_planes);
+        let bypass = |(it, resampler): (&crate::frame::BypassPlanes, _)| {
             let size = (it.grid.width(), it.grid.height());
-            Ok(Companion {
+            Ok(BypassPicture {
                 kind: it.kind,
                 grid: it.grid,
                 tables: Tables::new(device, resampler)?,
@@ -83,7 +83,7 @@ impl Finisher {
             canvas: Tables::new(device, &conversion.canvas)?,
             input: Tables::new(device, &conversion.input)?,
             downsampler: Tables::new(device, conversion.packer.downsampler())?,
-            companions: companions.map(companion).collect::<Result<_, Error>>()?,
+            bypass_planes: bypass_planes.map(bypass).collect::<Result<_, Error>>()?,
             finished: None,
             noise: constant(device, kernels::noise())?,
             layout: Layout::new(output),
@@ -108,7 +108,7 @@ impl Finisher {
         let mut rects = Rects::default();
         let main = rects.push(stale.iter().map(|rect| packer.needed(*rect)));
         let beside: Vec<_> = self
-            .companions
+            .bypass_planes
             .iter()
             .map(|it| rects.push(stale.iter().map(|rect| it.grid.samples(*rect))))
             .collect();
@@ -119,9 +119,10 @@ impl Finisher {
         if !as_it_is {
             self.finish(canvas, source, params, rects.get(&main), at(&main))?;
         }
-        for ((it, (_, from)), range) in self.companions.iter().zip(&source.companions).zip(&beside)
+        for ((it, (_, from)), range) in
+            self.bypass_planes.iter().zip(&source.bypass_planes).zip(&beside)
         {
-            self.enlarge_companion(it, from, rects.get(range), at(range))?;
+            self.enlarge_bypass(it, from, rects.get(range), at(range))?;
         }
         let main = match &self.finished {
             Some(finished) if !as_it_is => finished,
@@ -170,17 +171,17 @@ impl Finisher {
         }
     }
 
-    fn enlarge_companion(
+    fn enlarge_bypass(
         &self,
-        companion: &Companion,
+        bypass: &BypassPicture,
         from: &DevicePicture,
         rects: &[Rect],
         list: Address,
     ) -> Result<(), Error> {
-        let [canvas_across, canvas_down] = companion.tables.get();
+        let [canvas_across, canvas_down] = bypass.tables.get();
         let arguments = Finish {
             canvas: from.picture(),
-            out: companion.picture.picture(),
+            out: bypass.picture.picture(),
             canvas_across,
             canvas_down,
             rects: list,
@@ -212,10 +213,10 @@ impl Finisher {
             channels: main.channels,
             ..Default::default()
         };
-        for it in &self.companions {
+        for it in &self.bypass_planes {
             match it.kind {
-                CompanionKind::Chroma => arguments.chroma = it.picture.picture(),
-                CompanionKind::Alpha => arguments.alpha = it.picture.picture(),
+                BypassKind::Chroma => arguments.chroma = it.picture.picture(),
+                BypassKind::Alpha => arguments.alpha = it.picture.picture(),
             }
         }
         let kernel = Kernel::Pack(main.samples);

@@ -353,7 +353,7 @@ impl Pipeline for CudaPipeline {
         let mut flight = self.next.take().ok_or(Error::NoFrame)?;
         let start = Instant::now();
         let layout = &self.finisher.layout;
-        let fits = output.check().and_then(|()| same_kind(&output.info, &layout.info));
+        let fits = output.check().and_then(|()| output.info.check_same_kind(&layout.info));
         if fits.is_ok()
             && let Some(slot) = self.slots.get(flight.slot)
         {
@@ -386,15 +386,8 @@ impl Pipeline for CudaPipeline {
     }
 }
 
-/// Checks that a frame is as announced.
+/// Checks that a frame is of the stream's kind.
 fn check(frame: &FrameRef<'_>, need: &FrameInfo) -> Result<(), frame::Error> {
     frame.check()?;
-    same_kind(&frame.info, need)
-}
-
-fn same_kind(have: &FrameInfo, need: &FrameInfo) -> Result<(), frame::Error> {
-    if (have.format, have.width, have.height) == (need.format, need.width, need.height) {
-        return Ok(());
-    }
-    Err(frame::Error::OtherFrame { have: Box::new(*have), need: Box::new(*need) })
+    frame.info.check_same_kind(need)
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cuda::{Buffer, Device, Error, Kernel},
-    frame::{Channels, CompanionKind, Rect, Unpacker},
+    frame::{BypassKind, Channels, Rect, Unpacker},
     kernels::{self, Plane, SPAN, Samples, Unpack},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Source {
     device: Arc<Device>,
     pub main: DevicePicture,
-    pub companions: Vec<(CompanionKind, DevicePicture)>,
+    pub bypass_planes: Vec<(BypassKind, DevicePicture)>,
     upsampler: Tables,
     rect: Buffer,
     whole: Rect,
@@ -35,13 +35,13 @@ impl Source {
     ) -> Result<Self, Error> {
         let size = (layout.info.width, layout.info.height);
         let whole = Rect::of_size(size.0, size.1);
-        let companion = |it: &crate::frame::Companion| {
+        let bypass = |it: &crate::frame::BypassPlanes| {
             let size = (it.grid.width(), it.grid.height());
             Ok((it.kind, DevicePicture::new(device, it.channels(), size, Samples::F32)?))
         };
         Ok(Self {
             main: DevicePicture::new(device, channels.count(), size, samples)?,
-            companions: unpacker.companions().iter().map(companion).collect::<Result<_, _>>()?,
+            bypass_planes: unpacker.bypass_planes().iter().map(bypass).collect::<Result<_, _>>()?,
             upsampler: Tables::new(device, unpacker.upsampler())?,
             rect: constant(device, &as_kernels_do(&[whole]))?,
             whole,
@@ -63,10 +63,10 @@ impl Source {
             channels: self.channels.count() as u32,
             ..Default::default()
         };
-        for (kind, picture) in &self.companions {
+        for (kind, picture) in &self.bypass_planes {
             match kind {
-                CompanionKind::Chroma => arguments.chroma = picture.picture(),
-                CompanionKind::Alpha => arguments.alpha = picture.picture(),
+                BypassKind::Chroma => arguments.chroma = picture.picture(),
+                BypassKind::Alpha => arguments.alpha = picture.picture(),
             }
         }
         let kernel = Kernel::Unpack(self.main.samples);

@@ -1,67 +1,71 @@
-//! Filter coefficients along one direction, at absolute positions.
+//! Filter weights along one axis, at absolute positions.
 
 use std::{collections::HashMap, f64::consts::PI, ops::Range};
 
+use num_integer::gcd;
+
 use super::Axis;
 
-/// What samples are interpolated with. Widened when samples get fewer, so that nothing aliases.
+/// A resampling filter. Where the output has fewer samples than the input, the filter is widened
+/// to prevent aliasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kernel {
-    /// Lanczos with three lobes: for enlarging pictures.
+pub enum Filter {
+    /// Lanczos with three lobes, for pictures.
     Lanczos3,
-    /// Catmull-Rom's cubic: for chroma up to luma's grid and back.
+    /// The Catmull-Rom cubic, between the chroma and the luma grid.
     CatmullRom,
 }
 
-impl Kernel {
-    /// Reach to each side.
+impl Filter {
+    /// The distance at which the filter becomes 0, in samples.
     const fn radius(self) -> i64 {
         match self {
-            Kernel::Lanczos3 => 3,
-            Kernel::CatmullRom => 2,
+            Filter::Lanczos3 => 3,
+            Filter::CatmullRom => 2,
         }
     }
 
+    /// The filter's value at distance `x`.
     fn at(self, x: f64) -> f64 {
         let x = x.abs();
         match self {
-            Kernel::Lanczos3 if x == 0.0 => 1.0,
-            // Exactly zero at whole numbers, which sin(πx) is not in floating point.
-            Kernel::Lanczos3 if x >= 3.0 || x.fract() == 0.0 => 0.0,
-            Kernel::Lanczos3 => {
+            Filter::Lanczos3 if x == 0.0 => 1.0,
+            // In floating point, sin(πx) is not exactly 0 at integers.
+            Filter::Lanczos3 if x >= 3.0 || x.fract() == 0.0 => 0.0,
+            Filter::Lanczos3 => {
                 let x = PI * x;
                 3.0 * x.sin() * (x / 3.0).sin() / (x * x)
             }
-            Kernel::CatmullRom if x < 1.0 => 1.0 + x * x * (1.5 * x - 2.5),
-            Kernel::CatmullRom if x < 2.0 => 2.0 + x * (x * (2.5 - 0.5 * x) - 4.0),
-            Kernel::CatmullRom => 0.0,
+            Filter::CatmullRom if x < 1.0 => 1.0 + x * x * (1.5 * x - 2.5),
+            Filter::CatmullRom if x < 2.0 => 2.0 + x * (x * (2.5 - 0.5 * x) - 4.0),
+            Filter::CatmullRom => 0.0,
         }
     }
 }
 
-/// One window of input samples, with their weights, per output sample.
+/// For each output sample, a window of input samples and their weights.
 ///
-/// Positions are pixel centres, as in ITU-T H.273 and Pillow: output pixel `i` lies at
-/// `(i + ½)·in/out − ½`. They are kept as fractions, so that outputs of the same phase have the
-/// same weights to the bit. Beyond the border the border's samples go on: their weights are
-/// folded into the window, which therefore always lies inside of the input.
+/// Positions are those of pixel centres, as in ITU-T H.273 and Pillow: output pixel `i` lies at
+/// input `(i + ½)·in/out − ½`. They are computed as fractions, so that outputs of the same phase
+/// have exactly the same weights. The border sample is repeated beyond the border: its weights
+/// are added up, so that windows always lie inside the input.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Table {
+pub(crate) struct FilterTable {
     input: u32,
     taps: usize,
-    /// First input sample and index of the weights, per output.
+    /// For each output, its first input sample and the index of its set of weights.
     windows: Vec<(u32, u32)>,
-    /// `taps` each, their sum 1.
+    /// Sets of `taps` weights whose sum is 1.
     weights: Vec<f32>,
-    /// After so many outputs and inputs the weights come again.
+    /// The number of outputs, and of inputs, after which the weights repeat.
     period: [usize; 2],
-    /// Outputs whose windows no border cuts.
+    /// The outputs whose windows do not reach beyond the input.
     interior: Range<usize>,
 }
 
-impl Table {
-    /// From samples on `from` to samples on `to`, which cover the same picture.
-    pub fn new(from: Axis, to: Axis, kernel: Kernel) -> Self {
+impl FilterTable {
+    /// Weights that resample from `from` to `to`, two axes of the same picture.
+    pub fn new(from: Axis, to: Axis, filter: Filter) -> Self {
         if from.is_empty() || to.is_empty() {
             return Self::identity(0, 0);
         }
@@ -74,7 +78,7 @@ impl Table {
         if a == d && b == 0 {
             return Self::identity(from.len().min(to.len()), from.len());
         }
-        let reach = kernel.radius() * a.max(d);
+        let reach = filter.radius() * a.max(d);
         let taps = (2 * reach + d - 1) / d;
         let kept = taps.min(input);
         let common = gcd(a, d);
@@ -106,7 +110,7 @@ impl Table {
                     let distance = (tap * d - position) as f64 / a.max(d) as f64;
                     let place = (tap.clamp(0, input - 1) - start) as usize;
                     if let Some(weight) = weights.get_mut(place) {
-                        *weight += kernel.at(distance);
+                        *weight += filter.at(distance);
                     }
                 }
                 let sum: f64 = weights.iter().sum();
@@ -123,32 +127,33 @@ impl Table {
         Self { input, taps: 1, windows, weights: vec![1.0], period: [1, 1], interior }
     }
 
-    /// Whether output equals input.
+    /// Whether the output equals the input.
     pub fn is_identity(&self) -> bool {
         self.taps == 1 && self.windows.len() == self.input as usize && self.weights == [1.0]
     }
 
-    /// Output samples.
+    /// Number of output samples.
     pub fn output_len(&self) -> u32 {
         self.windows.len() as u32
     }
 
-    /// Input samples per output sample.
+    /// Number of input samples per output sample.
     pub fn taps(&self) -> usize {
         self.taps
     }
 
-    /// After so many outputs, and so many inputs, the weights come again.
+    /// The number of outputs, and of inputs, after which the weights repeat.
     pub fn period(&self) -> [usize; 2] {
         self.period
     }
 
-    /// Outputs whose windows no border cuts: within, windows follow the period.
+    /// The outputs whose windows do not reach beyond the input. Their windows and weights repeat
+    /// with the period.
     pub fn interior(&self) -> Range<usize> {
         self.interior.clone()
     }
 
-    /// The first input sample of output `i` and the weights from there on; none beyond the
+    /// The first input sample of output `i` and the weights from there on; no weights beyond the
     /// last output.
     pub fn window(&self, i: usize) -> (usize, &[f32]) {
         let Some(&(start, index)) = self.windows.get(i) else { return (0, &[]) };
@@ -156,17 +161,17 @@ impl Table {
         (start as usize, self.weights.get(at..at + self.taps).unwrap_or_default())
     }
 
-    /// Every output's window: its first input sample, and which of the sets of weights it has.
+    /// For each output, its first input sample and the index of its set of weights.
     pub fn windows(&self) -> &[(u32, u32)] {
         &self.windows
     }
 
-    /// The sets of weights, one after the other.
+    /// The sets of weights, each [`taps`](Self::taps) long.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// First and one past the last input sample that outputs `from..to` read.
+    /// The first input sample that outputs `from..to` read, and the one after the last.
     pub fn needed(&self, from: u32, to: u32) -> (u32, u32) {
         if from >= to {
             return (0, 0);
@@ -176,7 +181,7 @@ impl Table {
         (first as u32, (last + self.taps) as u32)
     }
 
-    /// First and one past the last output sample that reads any of the inputs `from..to`.
+    /// The first output sample that reads any of the inputs `from..to`, and the one after the last.
     pub fn dependents(&self, from: u32, to: u32) -> (u32, u32) {
         if from >= to {
             return (0, 0);
@@ -188,10 +193,6 @@ impl Table {
     }
 }
 
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,20 +201,21 @@ mod tests {
         Axis { pixels, shift: 0, cosited: false }
     }
 
-    /// Position by the weights' centre of gravity: both kernels reproduce straight lines.
-    fn position(table: &Table, i: usize) -> f64 {
+    /// The position of output `i` as the centre of gravity of its weights, which is exact because
+    /// both filters reproduce straight lines.
+    fn position(table: &FilterTable, i: usize) -> f64 {
         let (start, weights) = table.window(i);
         weights.iter().enumerate().map(|(t, w)| (start + t) as f64 * f64::from(*w)).sum()
     }
 
     #[test]
-    fn enlarging_by_two_has_the_weights_of_the_textbook() {
-        let table = Table::new(axis(20), axis(40), Kernel::CatmullRom);
-        // Output 20 lies at 9.75, a quarter before input 10.
+    fn enlarging_by_two_uses_the_textbook_weights() {
+        let table = FilterTable::new(axis(20), axis(40), Filter::CatmullRom);
+        // Output 20 lies at input 9.75.
         let (start, weights) = table.window(20);
         assert_eq!(start, 8);
         assert_eq!(weights, [-0.0234375, 0.2265625, 0.8671875, -0.0703125]);
-        let table = Table::new(axis(20), axis(40), Kernel::Lanczos3);
+        let table = FilterTable::new(axis(20), axis(40), Filter::Lanczos3);
         let (start, weights) = table.window(20);
         let lanczos = |x: f64| {
             let sinc = |x: f64| (PI * x).sin() / (PI * x);
@@ -227,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn chroma_lies_where_its_site_says() {
+    fn chroma_lies_where_its_siting_says() {
         for (cosited, offset) in [(true, 0.0), (false, 0.5)] {
             let chroma = |pixels| Axis { pixels, shift: 1, cosited };
-            let up = Table::new(chroma(64), axis(64), Kernel::CatmullRom);
-            let down = Table::new(axis(64), chroma(64), Kernel::CatmullRom);
-            let enlarged = Table::new(chroma(64), chroma(128), Kernel::CatmullRom);
+            let up = FilterTable::new(chroma(64), axis(64), Filter::CatmullRom);
+            let down = FilterTable::new(axis(64), chroma(64), Filter::CatmullRom);
+            let enlarged = FilterTable::new(chroma(64), chroma(128), Filter::CatmullRom);
             for i in 20..40 {
                 assert!((position(&up, i) - (i as f64 - offset) / 2.0).abs() < 1e-6);
             }
@@ -247,10 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn same_length_is_identity_and_border_windows_stay_inside() {
-        assert!(Table::new(axis(7), axis(7), Kernel::Lanczos3).is_identity());
+    fn equal_lengths_give_the_identity_and_windows_stay_inside_the_input() {
+        assert!(FilterTable::new(axis(7), axis(7), Filter::Lanczos3).is_identity());
         for (input, output) in [(1, 1), (1, 7), (7, 1), (3, 5), (100, 7), (7, 100)] {
-            let table = Table::new(axis(input), axis(output), Kernel::Lanczos3);
+            let table = FilterTable::new(axis(input), axis(output), Filter::Lanczos3);
             for i in 0..output as usize {
                 let (start, weights) = table.window(i);
                 assert!(start + weights.len() <= input as usize);
