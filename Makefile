@@ -1,30 +1,31 @@
-# What there is to do, and nothing of how: that is in scripts/ and in Cargo.toml. Every target
-# sets up what it needs first, and needs no network once that has been done.
+# What can be done; how is in scripts/ and Cargo.toml. Every target installs what it needs first, and
+# needs no network afterwards.
 #
 #   make setup                          Debian packages, ONNX Runtime, cargo-nextest
-#   make build                          the plugin, target/release/libgstupscale.so
+#   make build                          the plugin, target/release/libgstupscale.so, and the command
 #   make test                           format, lints, all tests
-#   make kernels                        the GPU's kernels anew, kernels/upscale.ptx
-#   make kernels-check                  whether they are what their sources give
-#   make demo [INPUT=…] [MODEL=…] [SCALE=…]   a real video made larger
+#   make ci                             `make test` and the checks of scripts/ci.sh
+#   make kernels                        compile the GPU's kernels, kernels/upscale.ptx
+#   make kernels-check                  check that they match their sources
+#   make demo [INPUT=…] [MODEL=…] [SCALE=…]   enlarge a real video
 #   make bundle [PARTS=1] [GPL=1]       a folder that runs where nothing is installed
-#   make bundle-check                   whether it does
-#   make bench                          the element against the bare runtime and others
-#   make quality                        the built-in models against classic scalers
-#   make clean                          all that was built or fetched
+#   make bundle-check                   check that it runs
+#   make bench                          compare the element with the bare runtime and others
+#   make quality                        compare the built-in models with classic scalers
+#   make clean                          remove everything that was built or downloaded
 
 CARGO ?= cargo
 
-# PROVIDERS is not among them: unset and empty differ, and make hands on by itself what it is given.
+# PROVIDERS is not listed: unset and empty differ, and make passes it on unchanged if it is set.
 export INPUT MODEL SCALE PARTS GPL RUNTIME
 
-.PHONY: setup setup-openvino build test kernels kernels-check demo bundle bundle-check bench \
+.PHONY: setup setup-openvino build test ci kernels kernels-check demo bundle bundle-check bench \
 	quality clean
 
 setup:
 	scripts/setup.sh
 
-# The pinned library holds the OpenVINO provider already.
+# The pinned library already holds the OpenVINO provider.
 setup-openvino: setup
 
 build: setup
@@ -36,6 +37,9 @@ test: setup
 	$(CARGO) nextest run --workspace --locked
 	$(CARGO) test --workspace --doc --locked
 	scripts/kernels.sh check
+
+ci: test
+	scripts/ci.sh
 
 kernels:
 	scripts/kernels.sh
@@ -52,7 +56,7 @@ bundle: build
 bundle-check:
 	scripts/bundle.sh check
 
-# Other runtimes to race against: the benchmark does without them where they cannot be had.
+# Other runtimes to compare with. The benchmark runs without those that are not available.
 build/peers/pins.txt: benches/throughput/peers.txt
 	-python3 -m venv build/peers && \
 	build/peers/bin/python -m pip install --quiet --no-deps --requirement $< && cp $< $@
@@ -60,7 +64,7 @@ build/peers/pins.txt: benches/throughput/peers.txt
 bench: setup build/peers/pins.txt
 	$(CARGO) bench --locked --bench throughput
 
-# Python's packages stay until their pins change.
+# Python packages are installed again only if their pins change.
 build/python/pins.txt: models/train/requirements.txt
 	python3 -m venv build/python
 	build/python/bin/python -m pip install --quiet --requirement $<

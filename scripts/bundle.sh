@@ -1,14 +1,14 @@
 #!/bin/sh
-# build/bundle/gst-upscale: a folder that runs where nothing is installed but a C library.
+# build/bundle/gst-upscale: a folder that needs only a C library to run.
 #
-#   scripts/bundle.sh           makes it
-#   scripts/bundle.sh check     runs it in a root folder that holds nothing else, without network
+#   scripts/bundle.sh           creates it
+#   scripts/bundle.sh check     runs it in an otherwise empty root folder without network
 #
-# Environment: PROVIDERS  ONNX Runtime's, beside the CPU's (default: openvino where it is there)
+# Environment: PROVIDERS  execution providers besides the CPU's (default: openvino if available)
 #              RUNTIME    ONNX Runtime's folder (default: build/onnxruntime)
-#              GPL=1      with what is under the GPL too: x264, x265, FFmpeg, MPEG-2, AAC decoding
-#              PARTS=1    also as an archive in parts of 60 MB at most
-#              PROFILE    cargo's (default: release)
+#              GPL=1      includes GPL code: x264, x265, FFmpeg, MPEG-2, AAC decoding
+#              PARTS=1    also writes an archive in parts of at most 60 MB
+#              PROFILE    cargo's profile (default: release)
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ profile=${PROFILE:-release}
 
 say() { printf '%s\n' "bundle: $*" >&2; }
 
-# The newest version of the C library that a file asks for.
+# The newest version of the C library that any file requires.
 least_glibc() {
     find "$bundle" -type f \( -name '*.so*' -o -path '*/bin/*' \) -exec objdump -T {} + 2>/dev/null |
         grep -o 'GLIBC_2[.0-9]*' | sort -uV | tail -n 1 | cut -d_ -f2
@@ -31,7 +31,7 @@ make_bundle() {
     mkdir -p "$bundle"
     python3 scripts/bundle/collect.py "$bundle" "target/$profile" "$runtime" "$providers" \
         "${GPL:-0}" >build/bundle/files.txt
-    # Symbols for debuggers are half of it.
+    # Debug symbols would double the size.
     find "$bundle/bin/gst-upscale" "$bundle/plugin" -type f -exec strip --strip-debug {} +
     python3 scripts/bundle/licences.py "$runtime" "${GPL:-0}" <build/bundle/files.txt \
         >"$bundle/THIRD-PARTY.txt"
@@ -42,7 +42,7 @@ make_bundle() {
     sed "s/GLIBC/$(least_glibc)/" scripts/bundle/README.txt >"$bundle/README.txt"
     cp LICENSE-MIT LICENSE-APACHE "$bundle"
     say "$bundle: $(du -sh "$bundle" | cut -f1), for glibc $(least_glibc) or later"
-    [ "${GPL:-0}" = 1 ] || say "without x264, x265, FFmpeg and other GPL code (GPL=1 takes it)"
+    [ "${GPL:-0}" = 1 ] || say "without x264, x265, FFmpeg and other GPL code (GPL=1 includes it)"
     [ "${PARTS:-0}" = 0 ] || make_parts
 }
 
@@ -53,19 +53,19 @@ make_parts() {
     (cd build/bundle && sha256sum gst-upscale.tar.gz.part-* >SHA256SUMS)
     cat >build/bundle/join.sh <<'JOIN'
 #!/bin/sh
-# Puts the parts together and unpacks them here.
+# Joins the parts and unpacks them here.
 set -eu
 cd "$(dirname "$0")"
 sha256sum --check SHA256SUMS
 cat gst-upscale.tar.gz.part-* | tar -xz
 JOIN
     chmod 755 build/bundle/join.sh
-    say "$(ls build/bundle/*.part-* | wc -l) parts; join.sh puts them together"
+    say "$(ls build/bundle/*.part-* | wc -l) parts; join.sh joins them"
 }
 
-# A root folder of its own: the C library, a shell, the bundle, /proc and /dev.
+# Runs in a root folder with only the C library, a shell, the bundle, /proc and /dev.
 check() {
-    [ -d "$bundle" ] || { say "there is no $bundle: run \`make bundle\`" && exit 1; }
+    [ -d "$bundle" ] || { say "$bundle does not exist: run \`make bundle\`" && exit 1; }
     root=$(mktemp -d build/bundle/root.XXXXXX)
     trap 'rm -rf "$root"' EXIT INT TERM
     mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/tmp" "$root/opt"
@@ -73,7 +73,7 @@ check() {
     for tool in sh readlink dirname; do
         cp -L "$(command -v $tool)" "$root/bin"
     done
-    # What the loader of those needs, and the rest of the C library, by the same paths.
+    # The libraries of these tools and the rest of the C library, at the same paths.
     folder=$(dirname "$(ldd /bin/sh | sed -n 's/.*=> \(.*libc\.so\.6\).*/\1/p')")
     for name in c m dl rt pthread resolv; do
         cp -L --parents "$folder/lib$name".so.[0-9] "$root"
@@ -86,14 +86,14 @@ check() {
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
         exec chroot "$root" /bin/sh /opt/smoke.sh'
-    say "it runs with nothing else there"
+    say "the bundle runs without anything else installed"
 }
 
 case "${1:-make}" in
 make) make_bundle ;;
 check) check ;;
 *)
-    say "unknown task $1: make or check"
+    say "unknown task $1: expected make or check"
     exit 2
     ;;
 esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Upscales INPUT (or a clip made here) through the element into build/demo/, and shows what it took.
+# Enlarges INPUT (by default a generated clip) into build/demo/ and prints the time it took.
 # Environment: INPUT, MODEL, SCALE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,7 +31,7 @@ frames() {
 
 input=${INPUT:-$out/clip.mp4}
 if [ -z "${INPUT:-}" ]; then make_clip "$input"; fi
-[ -r "$input" ] || { echo "demo: there is no file $input" >&2; exit 1; }
+[ -r "$input" ] || { echo "demo: cannot read $input" >&2; exit 1; }
 
 name=$(basename "$input")
 result="$out/${name%.*}-upscaled.mp4"
@@ -40,7 +40,7 @@ line=(filesrc "location=$input" ! decodebin name=in
       in. ! video/x-raw ! queue ! deinterlace ! videoconvert ! $upscale
       ! videoconvert ! video/x-raw,format=I420 ! x264enc speed-preset=veryfast pass=quant quantizer=18
       ! h264parse ! queue ! mux.)
-# Not by a pipe: grep would end first, and its success be lost to pipefail.
+# Not a pipe: grep would exit first, and pipefail would turn that into a failure.
 if grep -q '^ *audio' <<<"$(gst-discoverer-1.0 "$input")"; then
   line+=(in. ! audio/x-raw ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0
          ! audioconvert ! audioresample ! avenc_aac ! queue ! mux.)
@@ -54,7 +54,7 @@ end=$(date +%s.%N)
 count=$(frames "$result")
 
 # Left half: the input enlarged by bilinear interpolation; right half: the result.
-# One picture a second is written over the last one, until the middle of the clip.
+# Each second overwrites the picture of the second before, up to the middle of the clip.
 size=$(gst-discoverer-1.0 -v "$result" | awk '/Width:/{w=$2} /Height:/{h=$2} END{print w, h}')
 read -r width height <<<"$size"
 half=$((width / 2))

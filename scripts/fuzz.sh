@@ -1,13 +1,13 @@
 #!/bin/sh
-# Feeds damaged files to a reader, on the stable compiler: what libFuzzer needs of it is counters,
-# and the readers have no unsafe code for a sanitizer to watch.
+# Feeds damaged files to a reader. It uses the stable compiler: libFuzzer needs only coverage
+# counters, and the readers contain no unsafe code that a sanitizer would check.
 #
-#   scripts/fuzz.sh onnx 300        for so many seconds; its corpus is fuzz/corpus/onnx
-#   scripts/fuzz.sh ncnn 300 FILE   only says what FILE does
+#   scripts/fuzz.sh onnx 300        fuzzes for 300 seconds with the corpus fuzz/corpus/onnx
+#   scripts/fuzz.sh ncnn 300 FILE   runs one file only
 set -eu
 
 cd "$(dirname "$0")/../fuzz"
-target=${1:?which of fuzz/fuzz_targets} seconds=${2:-60}
+target=${1:?name a target of fuzz/fuzz_targets} seconds=${2:-60}
 shift
 [ $# = 0 ] || shift
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Gets what building, testing and running need. Safe to repeat: what is there already is left
-# alone, and then no network is needed.
+# Installs what building, testing and running need. It can be repeated: what is already installed
+# is kept, and then no network is needed.
 #
 #   scripts/setup.sh            Debian packages, ONNX Runtime, cargo-nextest
-#   scripts/setup.sh runtime    ONNX Runtime alone
-#   scripts/setup.sh nvrtc      the compiler of the GPU's kernels, on x86-64 alone
+#   scripts/setup.sh runtime    only ONNX Runtime
+#   scripts/setup.sh nvrtc      the compiler of the GPU kernels (x86-64 only)
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -20,7 +20,7 @@ say() { printf '%s\n' "setup: $*" >&2; }
 
 install_packages() {
     command -v dpkg-query >/dev/null || {
-        say "this is no Debian: see to these packages yourself:" $packages
+        say "dpkg-query was not found; install the equivalents of these Debian packages:" $packages
         return
     }
     missing=
@@ -36,9 +36,9 @@ install_packages() {
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
 }
 
-# The wheels that the pins $1 name, into the folder $2; the rest are options of pip's. Where the
-# index cannot be reached the script ends with 69 (EX_UNAVAILABLE); pip itself ends alike for that
-# and for a file whose hash is another.
+# Downloads the wheels pinned in $1 into the folder $2; further arguments go to pip. Exits with 69
+# (EX_UNAVAILABLE) if the index cannot be reached, which pip itself does not distinguish from a
+# wrong hash.
 download() {
     requirements=$1 wheels=$2
     shift 2
@@ -56,17 +56,17 @@ download() {
     exit 1
 }
 
-# The library of the pinned wheel lies in $runtime, with a copy of the pins beside it.
+# Installs the library of the pinned wheel into $runtime, with a copy of the pins.
 install_runtime() {
     if cmp -s "$pins" "$runtime/pins.txt"; then
         return
     fi
     machine=$(uname -m)
-    say "getting ONNX Runtime for $machine"
+    say "downloading ONNX Runtime for $machine"
     mkdir -p build
     work=$(mktemp -d build/onnxruntime.XXXXXX)
     trap 'rm -rf "$work"' EXIT INT TERM
-    # The wheel is built for one Python, but only its C library is used: any Python gets it.
+    # Only the C library of the wheel is used, so the Python version that it is for does not matter.
     download "$pins" "$work/wheel" --implementation cp --python-version 311 --abi cp311 \
         --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine"
     [ -n "$(ls "$work/wheel" 2>/dev/null)" ] || {
@@ -86,12 +86,12 @@ install_runtime() {
     trap - EXIT INT TERM
 }
 
-# The same for NVRTC, which only `make kernels` and `make kernels-check` use.
+# Installs NVRTC, which only `make kernels` and `make kernels-check` use.
 install_nvrtc() {
     if cmp -s scripts/nvrtc.txt build/nvrtc/pins.txt; then
         return
     fi
-    say "getting NVRTC"
+    say "downloading NVRTC"
     mkdir -p build
     work=$(mktemp -d build/nvrtc.XXXXXX)
     trap 'rm -rf "$work"' EXIT INT TERM
@@ -121,7 +121,7 @@ all)
 runtime) install_runtime ;;
 nvrtc) install_nvrtc ;;
 *)
-    say "unknown part $1: all, runtime or nvrtc"
+    say "unknown part $1: expected all, runtime or nvrtc"
     exit 2
     ;;
 esac

@@ -1,10 +1,10 @@
-"""The bundle's files: programs, plugins, ONNX Runtime, and the libraries that these load.
+"""Copies the files of the bundle: programs, plugins, ONNX Runtime, and the libraries that they load.
 
     collect.py BUNDLE TARGET RUNTIME PROVIDERS GPL
 
-BUNDLE: the folder to fill. TARGET: where cargo put its results. RUNTIME: ONNX Runtime's folder.
-PROVIDERS: such as "openvino" (the CPU's is part of the library). GPL: 1 to take what is under it.
-Prints, for licences.py, a line for each file: its source and its place in the bundle.
+BUNDLE: the folder to fill. TARGET: cargo's output folder. RUNTIME: ONNX Runtime's folder.
+PROVIDERS: for example "openvino" (the CPU provider is part of the library). GPL: 1 includes GPL code.
+Prints a line per file for licences.py: its source and its place in the bundle.
 """
 
 import os
@@ -16,14 +16,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-# Of the C library, whose loader must be the machine's own.
+# The C library: its loader must be the machine's own.
 GLIBC = re.compile(
     r"(ld-linux.*|linux-vdso|lib(c|m|dl|rt|pthread|resolv|util|nsl|anl|mvec|nss_.*|thread_db"
     r"|BrokenLocale))\.so.*"
 )
-# Loaded by name, by the library of the same provider.
+# Libraries that a provider loads by name.
 BY_NAME = {"openvino": ["libopenvino_intel_cpu_plugin.so"]}
-# NVIDIA's own libraries are taken from the machine: they may not be passed on with this.
+# NVIDIA's libraries must not be redistributed; the bundle uses those of the machine.
 NVIDIA = re.compile(r"lib(cu|nv|cudnn|cufft|curand|cublas).*")
 
 
@@ -36,7 +36,7 @@ def run(*command, **options):
 
 
 def elements(with_gpl):
-    """The names of the elements, and whether each may be missing."""
+    """The names of the elements, and whether each is optional."""
     for line in (HERE / "elements.txt").read_text().splitlines():
         words = line.split("#")[0].split()
         if not words or (words[0] == "gpl" and not with_gpl):
@@ -45,21 +45,21 @@ def elements(with_gpl):
 
 
 def plugin_of(element, optional, with_gpl):
-    """The file of the plugin that has the element."""
-    said = run("gst-inspect-1.0", element)
-    found = re.search(r"^\s*Filename\s+(\S+)", said, re.M)
-    if found and re.search(r"^\s*License\s+GPL", said, re.M) and not with_gpl:
-        fail(f"the element {element} is under the GPL: mark it so in elements.txt")
+    """The file of the plugin that contains the element."""
+    output = run("gst-inspect-1.0", element)
+    found = re.search(r"^\s*Filename\s+(\S+)", output, re.M)
+    if found and re.search(r"^\s*License\s+GPL", output, re.M) and not with_gpl:
+        fail(f"the element {element} is under the GPL; mark it with "gpl" in elements.txt")
     if found:
         return Path(found[1])
     if not optional:
         fail(f"the element {element} is not installed")
-    print(f"bundle: left out {element}: it is not installed", file=sys.stderr)
+    print(f"bundle: skipped {element}: not installed", file=sys.stderr)
     return None
 
 
 def needed_by(files, search):
-    """The libraries that `files` load when they start, without the C library's: path by name."""
+    """The libraries that `files` load at start, except the C library: path by name."""
     environment = {**os.environ, "LD_LIBRARY_PATH": str(search)}
     found = {}
     for file in files:
@@ -75,10 +75,10 @@ def needed_by(files, search):
 
 
 def runtime_files(runtime, providers):
-    """ONNX Runtime's library and those of the providers."""
+    """ONNX Runtime's library and its provider libraries."""
     library = runtime / "libonnxruntime.so.1"
     if not library.exists():
-        fail(f"there is no {library}: run `make setup`, or set RUNTIME")
+        fail(f"{library} does not exist: run `make setup`, or set RUNTIME")
     names = ["libonnxruntime.so.1"]
     for provider in providers:
         own = f"libonnxruntime_providers_{provider}.so"

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs TOOL with this folder's libraries and plugins, wherever the folder lies.
+# Runs TOOL with this folder's libraries and plugins, from any location.
 here=$(dirname "$(readlink -f "$0")")
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/gst-upscale
 export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-# The folder's own runtime, unless the user names another.
+# Uses this folder's ONNX Runtime unless the user sets another.
 export ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$here/lib/onnxruntime/libonnxruntime.so.1}"
-# No plugin of the system is looked at, and its registry of plugins left alone.
+# Ignores the system's plugins and does not touch its plugin registry.
 export GST_PLUGIN_SYSTEM_PATH_1_0="$here/lib/gstreamer-1.0:$here/plugin"
 export GST_REGISTRY_1_0="$cache/registry.bin" GST_REGISTRY_FORK=no
 export GIO_MODULE_DIR="$here/lib/gio-modules"

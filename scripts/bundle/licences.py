@@ -1,8 +1,8 @@
-"""THIRD-PARTY.txt: who made what is in the bundle, and under which terms it may be passed on.
+"""Writes THIRD-PARTY.txt: the licences of everything in the bundle.
 
-    licences.py RUNTIME GPL < what collect.py printed
+    licences.py RUNTIME GPL < output of collect.py
 
-Fails where something under the GPL came in without being asked for.
+Fails if the bundle contains GPL code although GPL is not 1.
 """
 
 import json
@@ -13,8 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 
 RULE = "=" * 78
-# Packages whose copyright file says GPL of the whole, which holds for their programs; the libraries
-# have stanzas of their own there (LGPL-2.1+; LGPL-3+ or GPL-2+).
+# Packages whose copyright file names the GPL for the whole, although that holds only for their
+# programs; their libraries are under LGPL-2.1+, or LGPL-3+ or GPL-2+.
 FREER = {"libblkid1", "libmount1", "libdw1", "libelf1"}
 COMMON = Path("/usr/share/common-licenses")
 NAMES = re.compile(r"^(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE).*", re.I)
@@ -25,8 +25,8 @@ def run(*command):
 
 
 def owner(path):
-    """The Debian package that a file is of; nothing for files of none."""
-    # Packages may list it from before /lib became /usr/lib.
+    """The Debian package that a file belongs to, or None."""
+    # A package may list the path from before /lib became /usr/lib.
     for name in [str(path), str(path).removeprefix("/usr")]:
         found = run("dpkg-query", "--search", name)
         if found:
@@ -35,8 +35,8 @@ def owner(path):
 
 
 def is_gpl(copyright_text):
-    """Whether the main files of a package are under the GPL alone, as far as its copyright file
-    says so in Debian's format."""
+    """Whether the main files of a package are under the GPL only, according to its copyright file
+    in Debian's machine-readable format."""
     for stanza in re.split(r"\n\s*\n", copyright_text):
         if re.search(r"^Files:\s*\*\s*$", stanza, re.M):
             licence = re.search(r"^License:\s*(.*)", stanza, re.M)
@@ -45,12 +45,12 @@ def is_gpl(copyright_text):
 
 
 def debian(files):
-    """The texts of the packages that files are of, and those of them under the GPL."""
+    """The licence texts of the packages that the files belong to, and the names of GPL packages."""
     by_package = defaultdict(list)
     for source, place in files:
         package = owner(source)
         if package is None:
-            sys.exit(f"bundle: {source} is of no Debian package: its licence is not known")
+            sys.exit(f"bundle: {source} belongs to no Debian package, so its licence is unknown")
         by_package[package].append(place)
     texts, gpl = [], []
     for package, places in sorted(by_package.items()):
@@ -70,30 +70,31 @@ def debian(files):
 
 
 def crates():
-    """The texts of the Rust crates that are compiled in; the same text once."""
+    """The licence texts of the Rust crates that are compiled in, each text once."""
     host = re.search(r"host: (\S+)", run("rustc", "-vV"))[1]
-    told = run("cargo", "metadata", "--format-version=1", "--locked", f"--filter-platform={host}")
-    metadata = json.loads(told)
+    output = run("cargo", "metadata", "--format-version=1", "--locked", f"--filter-platform={host}")
+    metadata = json.loads(output)
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    todo, seen = [metadata["resolve"]["root"]], set()
+    ours = metadata["workspace_members"]
+    todo, seen = list(ours), set()
     while todo:
         node = todo.pop()
         if node in seen:
             continue
         seen.add(node)
         for dependency in nodes[node]["deps"]:
-            # Not those of tests alone, or of building.
+            # Skips dependencies of tests and of build scripts.
             if any(kind["kind"] is None for kind in dependency["dep_kinds"]):
                 todo.append(dependency["pkg"])
-    seen.discard(metadata["resolve"]["root"])
+    seen -= set(ours)
     by_text = defaultdict(list)
     for crate in sorted((packages[node] for node in seen), key=lambda crate: crate["name"]):
         name = f"{crate['name']} {crate['version']} ({crate['license'] or 'see its text'})"
         folder = Path(crate["manifest_path"]).parent
         files = [file for file in sorted(folder.iterdir()) if file.is_file() and NAMES.match(file.name)]
         texts = [file.read_text(errors="replace").strip() for file in files]
-        for text in texts or ["The crate has no text of its own beside that name."]:
+        for text in texts or ["The crate contains no licence text."]:
             by_text[text].append(name)
     return [
         f"{RULE}\nRust crates: {', '.join(names)}\n{RULE}\n\n{text}\n"
@@ -102,9 +103,9 @@ def crates():
 
 
 def common(name):
-    """A licence that packages name instead of giving its text."""
+    """The text of a licence that packages refer to by name."""
     path = COMMON / name
-    text = path.read_text() if path.is_file() else "Not on the machine that made this.\n"
+    text = path.read_text() if path.is_file() else "This text was not available when the bundle was made.\n"
     return f"{RULE}\n{path}\n{RULE}\n\n{text}"
 
 
@@ -115,11 +116,11 @@ def main():
     ort = [file for file in files if Path(file[0]).is_relative_to(runtime)]
     texts, gpl = debian([file for file in files if file not in target and file not in ort])
     if gpl and not with_gpl:
-        sys.exit(f"bundle: these are under the GPL: {' '.join(gpl)}; leave them out, or set GPL=1")
+        sys.exit(f"bundle: these packages are under the GPL: {' '.join(gpl)}; remove them, or set GPL=1")
     print(
-        "gst-upscale itself is under the MIT licence or Apache 2.0, as you like: LICENSE-MIT,\n"
-        "LICENSE-APACHE. This folder brings the following along. Libraries under the LGPL are\n"
-        "files of their own in lib/, and may be replaced by other builds of them.\n"
+        "gst-upscale itself is under the MIT licence or Apache 2.0, at your option: LICENSE-MIT,\n"
+        "LICENSE-APACHE. This folder also contains the following software. Libraries under the\n"
+        "LGPL are separate files in lib/ and can be replaced by other builds.\n"
     )
     if gpl:
         print(

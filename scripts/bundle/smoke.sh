@@ -1,5 +1,5 @@
 #!/bin/sh
-# In a bare root folder: the self-test, a clip made and enlarged, the plugin found.
+# Runs in an otherwise empty root folder: self-test, enlarging a clip, finding the plugin.
 set -eu
 export HOME=/tmp PATH=/bin
 cd /tmp
@@ -11,7 +11,7 @@ bundle=/opt/elsewhere
 for output in large.mp4 large.mkv large.webm; do
     "$bundle/gst-upscale" upscale clip.webm "$output" --threads 2
 done
-# Sound that nothing here decodes is copied.
+# Audio without a decoder is copied.
 if "$bundle/gst-inspect-1.0" voaacenc >/dev/null 2>&1; then
     "$bundle/gst-launch-1.0" -q -e mp4mux name=mux ! filesink location=aac.mp4 \
         videotestsrc num-buffers=10 ! video/x-raw,width=64,height=48 ! openh264enc ! h264parse ! mux. \

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Checks beyond `make test`. Each can run alone; without arguments all run.
+#
+#   scripts/ci.sh docs        documentation builds without warnings
+#   scripts/ci.sh deny        licences, advisories and sources of dependencies (cargo-deny)
+#   scripts/ci.sh msrv        the sources compile with the oldest supported Rust
+#   scripts/ci.sh features    the library compiles with each set of features
+#   scripts/ci.sh package     the published package builds and stays small
+#   scripts/ci.sh cinstall    `cargo cinstall` installs a plugin that GStreamer finds (cargo-c)
+#
+# A check whose tool is not installed is skipped with a message; CI=true makes that an error.
+set -eu
+
+cd "$(dirname "$0")/.."
+max_package_kib=3072
+
+say() { printf '%s\n' "ci: $*" >&2; }
+
+# Skips the check $1, since $2 is missing.
+skip() {
+    say "$1 skipped: $2"
+    [ "${CI:-}" != true ] || exit 1
+}
+
+docs() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items; }
+
+deny() {
+    cargo deny --version >/dev/null 2>&1 || { skip deny "install cargo-deny"; return; }
+    cargo deny check
+}
+
+msrv() {
+    version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    rustup run "$version" rustc --version >/dev/null 2>&1 || {
+        skip msrv "install Rust $version: rustup toolchain install $version"
+        return
+    }
+    CARGO_TARGET_DIR=target/msrv rustup run "$version" cargo check --workspace --locked
+}
+
+features() {
+    for features in '' onnxruntime onnxruntime,openvino onnxruntime,cuda; do
+        cargo check --package gst-plugin-upscale --lib --locked --no-default-features \
+            --features "$features"
+    done
+}
+
+package() {
+    cargo package --package gst-plugin-upscale --locked --no-verify --allow-dirty
+    archive=$(ls -t target/package/gst-plugin-upscale-*.crate | head -n 1)
+    size=$(($(wc -c <"$archive") / 1024))
+    say "$archive: $size KiB, $(tar -tzf "$archive" | wc -l) files"
+    [ "$size" -le "$max_package_kib" ] || { say "more than $max_package_kib KiB"; exit 1; }
+}
+
+cinstall() {
+    cargo cinstall --version >/dev/null 2>&1 || { skip cinstall "install cargo-c"; return; }
+    prefix=$(mktemp -d)
+    trap 'rm -rf "$prefix"' EXIT INT TERM
+    cargo cinstall --package gst-plugin-upscale --release --locked --prefix "$prefix" --libdir lib
+    GST_PLUGIN_PATH="$prefix/lib/gstreamer-1.0" GST_REGISTRY="$prefix/registry.bin" \
+        gst-inspect-1.0 upscale | grep "$prefix"
+}
+
+[ $# != 0 ] || set -- docs deny msrv features package cinstall
+for check; do
+    case $check in
+    docs | deny | msrv | features | package | cinstall) "$check" ;;
+    *)
+        say "unknown check $check: expected docs, deny, msrv, features, package or cinstall"
+        exit 2
+        ;;
+    esac
+done

@@ -1,0 +1,3 @@
+//! The checkout itself: its scripts, and the structure of its sources.
+
+mod scripts;
