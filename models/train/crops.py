@@ -1,6 +1,6 @@
-"""A picture with crops side by side: python models/train/crops.py OUT.png [SCALER ...]
+"""Draws crops side by side: python models/train/crops.py OUT.png [SCALER ...]
 
-Rows are places in test pictures under a condition; columns are the scalers and the original.
+Rows are places in test pictures under one condition; columns are the scalers and the original.
 """
 
 import argparse

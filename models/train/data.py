@@ -1,10 +1,9 @@
-"""Training pairs: pictures made small the ways video is, and what they were before.
+"""Training pairs: pictures degraded as video is, and their originals.
 
-Pairs are made once and kept in a cache: real encoders are slow. Of each picture, a window
-stands still or drifts over a few frames (so that the encoder predicts from earlier ones, as in
-a film), is made small, noisy perhaps, and encoded; a late frame is paired with the window as it
-was, luma or R'G'B'. Of a window that stands still the next frame is kept as well, so that a model
-can be taught to answer both alike.
+Pairs are cached, since real encoders are slow. A window of each picture stays or drifts over a few
+frames (so that the encoder predicts from earlier ones, as in a film), is halved, sometimes with
+noise, and encoded. A late frame is paired with the original window, as luma or R'G'B'. For static
+windows the next frame is kept as well, to train the model to give equal outputs.
 """
 
 import multiprocessing
@@ -46,7 +45,7 @@ def kernel_from(rng, coded):
 
 
 def samples_of(picture, colour):
-    """Of a `video.Picture` or one of Pillow's: R'G'B' (H x W x 3), or luma (H x W)."""
+    """R'G'B' (H x W x 3) or luma (H x W) of a `video.Picture` or a Pillow image, as bytes."""
     if not isinstance(picture, video.Picture):
         picture = video.Picture(np.asarray(picture))
     if colour:
@@ -62,7 +61,7 @@ def clean_pair(picture, side, colour, rng):
 
 
 def coded_pair(picture, side, colour, rng):
-    """One frame, or two that show the same, after an encoder; and the original."""
+    """One encoded frame, or two of a static window, and the original."""
     still = rng.random() < 0.4
     drift = (0, 0) if still else (rng.uniform(-5, 5), rng.uniform(-4, 4))
     kernel = kernel_from(rng, True)
@@ -89,7 +88,7 @@ def coded_pair(picture, side, colour, rng):
 
 
 def is_clean(variant):
-    """A third of a picture's pairs are halved and nothing else."""
+    """Whether a variant is only halved: a third of each picture's pairs."""
     return variant % 3 == 0
 
 
@@ -100,7 +99,7 @@ def kind_of(variant, pair):
 
 
 def pairs_of(task):
-    """(list of small ones, large one) pairs of one picture file."""
+    """Pairs (list of small pictures, large picture) of one picture file."""
     path, variants, side, colour, seed = task
     rng = random.Random(seed ^ zlib.crc32(path.name.encode()))
     picture = Image.open(path).convert("RGB")
@@ -110,10 +109,10 @@ def pairs_of(task):
 
 
 def load_pairs(folder, cache, colour, variants=15, side=320, seed=1):
-    """All pairs of the pictures in `folder`, from `cache` where that was made before.
+    """All pairs of the pictures in `folder`, from `cache` if it exists.
 
-    Each is (small ones, large one, kind): "clean", "moving" or "still", which has two small
-    ones. All are bytes: R'G'B' with `colour`, else luma.
+    Each is (small pictures, large picture, kind), where kind is "clean", "moving" or "still"; "still"
+    has two small pictures. Samples are bytes: R'G'B' with `colour`, luma otherwise.
     """
     cache = Path(cache) / f"pairs-{'colour' if colour else 'luma'}-{variants}-{side}-{seed}.npz"
     if not cache.exists():
@@ -133,9 +132,9 @@ def load_pairs(folder, cache, colour, variants=15, side=320, seed=1):
 
 
 def patch_of(pair, patch, rng, fresh=False):
-    """The same place of every small one and of the large one, turned and flipped by chance.
+    """The same place of every small picture and of the large one, randomly rotated and flipped.
 
-    With `fresh` the small one is the large one halved by the bicubic filter, and nothing else.
+    With `fresh` the small picture is the large one halved with the bicubic filter.
     """
     smalls, large, _ = pair
     y, x = (rng.integers((side - patch) // 2 + 1) * 2 for side in smalls.shape[1:3])
@@ -151,9 +150,9 @@ def patch_of(pair, patch, rng, fresh=False):
 
 
 def restless_patch(pairs, still, patch, tries, rng):
-    """Of some places of the first of the pairs `still` whose two frames differ, that where they do most.
+    """From the first pair in `still` whose frames differ: the one of `tries` places where they differ most.
 
-    Encoders skip most of what stands still: there is nothing to learn where both are alike.
+    Encoders skip most of a static scene, and nothing can be learnt where both frames are equal.
     """
     for index in still:
         places = (patch_of(pairs[index], patch, rng) for _ in range(tries))
@@ -165,7 +164,7 @@ def restless_patch(pairs, still, patch, tries, rng):
 
 
 def to_planes(samples):
-    """Bytes, N x H x W (studio luma) or N x H x W x 3, as a model wants them: N x C x H x W, 0..1."""
+    """Bytes, N x H x W (limited-range luma) or N x H x W x 3, as model input: N x C x H x W, 0..1."""
     if samples.ndim == 3:
         return video.to_unit(samples)[:, None]
     return samples.transpose(0, 3, 1, 2).astype(np.float32) / 255
@@ -174,7 +173,7 @@ def to_planes(samples):
 def batches(pairs, phase, seed):
     """Endless batches: small N x C x patch x patch, 0..1, and large ones of twice that side.
 
-    The last 2 * stills of the N are two frames each of scenes that stand still.
+    The last 2 * stills of the N are pairs of frames of static scenes.
     """
     rng = np.random.default_rng(seed)
     kinds = {"clean": [], "moving": [], "still": []}

@@ -1,7 +1,7 @@
 """Compares the built-in models with classic scalers: python models/train/evaluate.py
 
-Writes tables (Markdown) and all figures (JSON) under build/quality. None of the pictures was
-trained on.
+Writes tables (Markdown) and all figures (JSON) to build/quality. None of the pictures was used for
+training.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def mean(rows):
 
 
 def table(title, rows):
-    """Markdown; `rows` is name to column to text."""
+    """A Markdown table; `rows` maps name to column to text."""
     columns = list(next(iter(rows.values())))
     lines = [f"**{title}**", "", "| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += ["| " + " | ".join([name, *row.values()]) + " |" for name, row in rows.items()]
@@ -32,13 +32,13 @@ def table(title, rows):
 
 
 def report(figures):
-    """The tables of all figures: one per measure, and one of the change between frames."""
+    """One table per measure, and one of the frame-to-frame change."""
     text = []
     for measure, more in metrics.MEASURES.items() if figures["quality"] else ():
         digits = 2 if measure == "PSNR-Y" else 3 if measure != "GMSD" else 4
         rows = {name: {condition: f"{row[measure]:.{digits}f}" for condition, row in conditions.items()}
                 for name, conditions in figures["quality"].items()}
-        text.append(table(f"{measure} ({'more' if more else 'less'} is better)", rows))
+        text.append(table(f"{measure} ({'higher' if more else 'lower'} is better)", rows))
     if figures["steadiness"]:
         rows = {name: {kind: f"{change:.4f} ({ratio:.2f})" for kind, (change, ratio) in row.items()}
                 for name, row in figures["steadiness"].items()}
@@ -47,14 +47,14 @@ def report(figures):
 
 
 def stills(pictures, condition, compared):
-    """Scaler to measures, each a mean over the pictures."""
+    """Maps each scaler to its measures, averaged over the pictures."""
     samples = [footage.sample(picture, condition) for picture in pictures.values()]
     return {name: mean([metrics.measure(scale.luma(small), studio_luma(large)) for small, large in samples])
             for name, scale in compared.items()}
 
 
 def clips(sequences, crf, compared):
-    """Scaler to measures, of sequences halved and encoded; every fourth frame is measured."""
+    """Maps each scaler to its measures on halved and encoded sequences, every fourth frame."""
     rows = {name: [] for name in compared}
     for frames in sequences.values():
         coded = footage.encode([np.asarray(footage.halve(frame)) for frame in frames], crf)
@@ -65,15 +65,15 @@ def clips(sequences, crf, compared):
 
 
 def steadiness(pictures, sequences, compared):
-    """Scaler to change between frames, and its ratio to that of Lanczos: of noisy stills, and along the
-    motion of sequences. Both as H.264 at CRF 28.
+    """Maps each scaler to its frame-to-frame change and the ratio to Lanczos, for noisy stills and along
+    the motion of sequences, both as H.264 at CRF 28.
 
-    Lanczos always takes part: x264 does not give the same video in every run.
+    Lanczos is always included, since x264 does not give the same video in every run.
     """
     compared = {"lanczos": LANCZOS, **compared}
     found = {name: {"still": [], "moving": []} for name in [*compared, "original"]}
     for picture in pictures.values():
-        frames = footage.noisy_still(picture, frames=24)[4:]  # the first hold the encoder's start
+        frames = footage.noisy_still(picture, frames=24)[4:]  # the first ones show the encoder's start
         found["original"]["still"].append(0)
         for name, scale in compared.items():
             found[name]["still"].append(metrics.flicker([scale.luma(f) for f in frames]))
@@ -95,12 +95,12 @@ def main():
     parser.add_argument("--data", default=ROOT.parent / "shared/data", type=Path)
     parser.add_argument("--models", default=ROOT / "models", type=Path)
     parser.add_argument("--out", default=ROOT / "build/quality", type=Path)
-    parser.add_argument("--only", nargs="*", help="scalers to compare; all without it")
-    parser.add_argument("--add", action="store_true", help="keep the figures of an earlier run of other scalers")
+    parser.add_argument("--only", nargs="*", help="scalers to compare (default: all)")
+    parser.add_argument("--add", action="store_true", help="keep the figures of other scalers from an earlier run")
     parser.add_argument("--parts", nargs="*", default=["val", "set5", "clips", "steadiness"])
     args = parser.parse_args()
     if not args.data.exists():
-        raise SystemExit(f"there is no folder {args.data}: give the test data's place by --data")
+        raise SystemExit(f"{args.data} does not exist; set the test data folder with --data")
     torch.set_num_threads(2)
     everything = scalers(args.models, args.data / "weights")
     compared = {name: scale for name, scale in everything.items() if not args.only or name in args.only}

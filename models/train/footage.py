@@ -1,6 +1,6 @@
-"""What is measured on: pictures and clips halved, clean and as real video.
+"""Test footage: halved pictures and clips, clean and encoded.
 
-A sample is (small, large): a `Picture`, and the 8-bit R'G'B' original of twice its size.
+A sample is (small, large): a `Picture` and its 8-bit R'G'B' original of twice the size.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import video
 
 CONDITIONS = ["bicubic", "area", "CRF 23", "CRF 28", "CRF 33"]
 SUFFIXES = (".png", ".webp", ".jpg")
-DRIFT = 2  # px per frame of the large picture, so that the encoder has motion to code
+DRIFT = 2  # pixels per frame of the large picture, so that the encoder has motion to code
 FRAMES = 8
 
 
@@ -31,12 +31,12 @@ def halve(picture, kernel=Image.Resampling.BICUBIC):
 
 
 def encode(frames, crf):
-    """8-bit R'G'B' frames through H.264 and back."""
+    """8-bit R'G'B' frames, encoded as H.264 and decoded."""
     return video.encode(frames, "libx264", {"crf": str(crf)})
 
 
 def sample(picture, condition):
-    """A picture under one of CONDITIONS: as a halved still, or the last frame of a slow pan."""
+    """A picture under one of CONDITIONS: a halved still, or the last frame of an encoded slow pan."""
     picture = even(picture)
     if condition in ("bicubic", "area"):
         kernel = Image.Resampling.BICUBIC if condition == "bicubic" else Image.Resampling.BOX
@@ -48,7 +48,7 @@ def sample(picture, condition):
 
 
 def noisy_still(picture, frames=16, sigma=3, crf=28, seed=1):
-    """A scene that stands still before a noisy camera, as H.264."""
+    """A static scene with camera noise, as H.264."""
     rng, small = np.random.default_rng(seed), np.asarray(halve(even(picture)), np.float32)
     noisy = [np.clip(np.round(small + rng.normal(0, sigma, small.shape)), 0, 255).astype(np.uint8)
              for _ in range(frames)]
@@ -56,7 +56,7 @@ def noisy_still(picture, frames=16, sigma=3, crf=28, seed=1):
 
 
 def sequences(folder):
-    """Name to the frames of every sequence (a folder of numbered pictures)."""
+    """Maps names to the frames of each sequence (a folder of numbered pictures)."""
     found = {}
     for path in sorted(p for p in Path(folder).iterdir() if p.is_dir()):
         found[path.name] = [even(p) for p in pictures(path).values()]

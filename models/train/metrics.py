@@ -1,7 +1,7 @@
-"""How near a picture is to the original, and how steady a sequence is.
+"""Similarity to an original, and temporal stability of a sequence.
 
-All on BT.601 studio luma of 8-bit pictures, borders of 2 px cut. The perceptual measures are
-those of `piq` that need no downloaded network.
+All measures use BT.601 limited-range luma of 8-bit pictures without a border of 2 px. The perceptual
+measures are those of `piq` that need no downloaded network.
 """
 
 import math
@@ -12,7 +12,7 @@ import piq
 import torch
 
 BORDER = 2
-# Name to whether more is better, in the order of the tables.
+# Name to whether higher is better, in the order of the tables.
 MEASURES = {"PSNR-Y": True, "SSIM-Y": True, "HaarPSI": True, "GMSD": False, "MDSI": False}
 
 
@@ -22,7 +22,7 @@ def psnr(a, b):
 
 
 def measure(a, b):
-    """Every measure of studio luma against the original's."""
+    """Every measure of limited-range luma `a` against the original `b`."""
     cut = slice(BORDER, -BORDER)
     x, y = (torch.from_numpy(np.clip((v[cut, cut] - 16) / 219, 0, 1).astype(np.float32))[None, None] for v in (a, b))
     return {
@@ -35,7 +35,7 @@ def measure(a, b):
 
 
 def flicker(lumas):
-    """Mean absolute change from each frame to the next, of a scene that stands still."""
+    """Mean absolute change from each frame to the next in a static scene."""
     return float(np.mean([np.abs(b - a).mean() for a, b in zip(lumas, lumas[1:])]))
 
 
@@ -52,9 +52,9 @@ def warp(image, vectors):
 
 
 def motions(originals):
-    """Of each pair of frames that follow one another: the flow, and where it can be trusted.
+    """For each pair of consecutive frames: the flow, and a mask of where it is reliable.
 
-    It is trusted where it and the flow back cancel to within half a pixel.
+    It is reliable where forward and backward flow cancel to within half a pixel.
     """
     found = []
     for a, b in zip(originals, originals[1:]):

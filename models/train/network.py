@@ -1,4 +1,4 @@
-"""The networks that are trained here, and how they become ONNX."""
+"""The trained networks and their export to ONNX."""
 
 from pathlib import Path
 
@@ -21,11 +21,11 @@ def cubic(x, a=-0.5):
 class Builtin(nn.Module):
     """Luma, 2x: N x 1 x H x W to N x 1 x 2H x 2W, H and W even, Y' in 0..1.
 
-    Everything happens at half size, where a channel costs a quarter: a 6x6 convolution of
-    stride 2 is a 3x3 one behind an unshuffle by 2, and a shuffle by 4 leads to the output. A
-    linear convolution beside the network starts out as bicubic interpolation, so only what
-    that misses has to be learnt; unlike a resize node it gives regions the same samples, to
-    the bit, as the whole frame.
+    All layers run at half size, where a channel costs a quarter: a 6x6 convolution with stride 2
+    equals a pixel unshuffle by 2 and a 3x3 convolution, and a pixel shuffle by 4 gives the output.
+    A parallel linear convolution is initialised as bicubic interpolation, so that the network
+    learns only the difference. Unlike a resize node it gives regions the same samples, to the
+    bit, as the whole frame.
     """
 
     def __init__(self, width=48, body=3):
@@ -39,7 +39,7 @@ class Builtin(nn.Module):
             self.tail.weight.mul_(0.1)
             for row in range(4):
                 for column in range(4):
-                    # Output (row, column) of a cell of 4 x 4 lies here among the 6 x 6 inputs.
+                    # The position of output (row, column) of a 4 x 4 cell within its 6 x 6 inputs.
                     y, x = (i / 2 - 0.25 + 2 for i in (row, column))
                     for i in range(6):
                         for j in range(6):
@@ -55,8 +55,8 @@ class Builtin(nn.Module):
 class Compact(nn.Module):
     """SRVGGNetCompact (Real-ESRGAN): R'G'B', N x 3 x H x W to N x 3 x fH x fW, 0..1.
 
-    All at the input's size: convolutions with PReLU, a shuffle, and the input repeated
-    underneath. The names of the weights are the official ones.
+    Convolutions with PReLU at the input's size, a pixel shuffle, and a nearest-neighbour skip
+    connection. Weight names are the official ones.
     """
 
     def __init__(self, features=64, convolutions=16, factor=4):
@@ -76,15 +76,15 @@ class Compact(nn.Module):
 
     @classmethod
     def of(cls, weights, factor):
-        """The network that `weights` (official name to tensor) belong to."""
+        """The network with these `weights` (official name to tensor)."""
         convolutions = sum(value.dim() == 4 for value in weights.values()) - 2
         network = cls(weights["body.0.weight"].shape[0], convolutions, factor)
         network.load_state_dict(weights)
         return network
 
     def deepened(self):
-        """The same answers by twice the inner convolutions: behind each comes one that changes
-        nothing yet (Chen et al. 2016, Net2Net)."""
+        """A network with twice the inner convolutions and the same output: after each convolution, an
+        identity is inserted (Chen et al. 2016, Net2Net)."""
         first, inner, last = self.body[:2], self.body[2:-1], self.body[-1]
         features = last.in_channels
         deep = Compact(features, len(inner), self.factor)
@@ -106,7 +106,7 @@ class Compact(nn.Module):
 
 
 def export(model, path, notes):
-    """Writes `model` as ONNX (opset 17) with free batch, height and width."""
+    """Writes `model` as ONNX (opset 17) with dynamic batch, height and width."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -133,7 +133,7 @@ def export(model, path, notes):
         source, planes, factor = "input", 3, model.factor
         for index, module in enumerate(model.body):
             if isinstance(module, nn.PReLU):
-                # One slope for each channel, whatever height and width are.
+                # One slope per channel, broadcast over height and width.
                 slope = module.weight.detach().float().numpy().reshape(-1, 1, 1)
                 source = node("PRelu", [source, constant(f"body.{index}.weight", slope)], f"prelu{index}")
             else:

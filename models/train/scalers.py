@@ -1,4 +1,4 @@
-"""What is compared: classic scalers, the built-in models, and Real-ESRGAN's small ones."""
+"""The compared scalers: classic ones, the built-in models, and Real-ESRGAN's small models."""
 
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -13,15 +13,15 @@ LUMA = np.float32([0.299, 0.587, 0.114])  # BT.601, for R'G'B' and Y' both 0..1
 
 
 class Scaler(NamedTuple):
-    """Doubles pictures: `rgb` H x W x 3 bytes; `plane`, where luma is enough, H x W bytes;
-    `unit`, where it is not, H x W x 3 bytes to samples 0..1."""
+    """Enlarges pictures by 2: `rgb` takes H x W x 3 bytes; `plane`, if luma is enough, H x W bytes;
+    `unit`, if it is not, maps H x W x 3 bytes to samples 0..1."""
 
     rgb: Callable
     plane: Callable | None = None
     unit: Callable | None = None
 
     def luma(self, small):
-        """Studio luma of a `Picture` doubled; of a video's in whole steps, as it is written again."""
+        """Limited-range luma of an enlarged `Picture`, rounded to codes if the picture is from video."""
         if small.plane is None:
             return studio_luma(self.rgb(small.rgb))
         if self.plane:
@@ -30,7 +30,7 @@ class Scaler(NamedTuple):
 
 
 def classic(filter):
-    """One of Pillow's filters."""
+    """A scaler that uses one of Pillow's filters."""
 
     def scale(samples):
         height, width = samples.shape[:2]
@@ -43,7 +43,7 @@ LANCZOS = classic(Image.Resampling.LANCZOS)
 
 
 def to_bytes(unit):
-    """Samples 0..1 as bytes, the way Real-ESRGAN writes them: clamped, rounded to nearest."""
+    """Samples 0..1 as bytes, clamped and rounded to nearest as in Real-ESRGAN."""
     return np.round(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
 
@@ -55,7 +55,7 @@ def session(path, threads=2):
 
 
 def luma_network(path, align=2):
-    """An ONNX network for luma; chroma goes by Lanczos, as in the element."""
+    """An ONNX network for luma; chroma is resampled with Lanczos, as in the element."""
     network = session(path)
 
     def double(y):
@@ -75,7 +75,7 @@ def luma_network(path, align=2):
 
 
 def colour_network(run, factor):
-    """A network for R'G'B'; a factor above 2 is brought down by Pillow's bicubic filter."""
+    """A network for R'G'B'; a factor above 2 is reduced to 2 with Pillow's bicubic filter."""
 
     def unit(picture):
         height, width = picture.shape[:2]
@@ -97,7 +97,7 @@ def onnx_network(path, factor):
 
 
 def compact_network(path, factor):
-    """A SRVGGNetCompact from a .safetensors file with its official names."""
+    """An SRVGGNetCompact from a .safetensors file with official weight names."""
     import torch
     from safetensors.torch import load_file
 
@@ -114,7 +114,7 @@ def compact_network(path, factor):
 
 
 def scalers(models, weights):
-    """Name to scaler, of all that the folders `models` and `weights` hold."""
+    """Maps names to scalers, for the models found in the folders `models` and `weights`."""
     found = {
         "nearest": classic(Image.Resampling.NEAREST),
         "bilinear": classic(Image.Resampling.BILINEAR),

@@ -1,7 +1,7 @@
 """Trains a built-in model: python models/train/train.py builtin (or builtin-quality)
 
-Resumes from its last checkpoint when started again. How near another run lands to the figures in a
-model's card, the card says, where that is known.
+Resumes from its last checkpoint when started again. The model cards say how closely a second run
+reproduces their figures.
 """
 
 import argparse
@@ -24,24 +24,24 @@ import scalers
 import video
 
 ROOT = Path(__file__).resolve().parents[2]
-LUMA = 0.75  # weight of luma's error beside that of R'G'B'
-EDGES = 0.1  # weight of the error of whole patches, where beside it their inside counts
+LUMA = 0.75  # weight of the luma error; the R'G'B' error has the rest
+EDGES = 0.1  # weight of the error of whole patches, added to that of their inside
 
 
 class Phase(NamedTuple):
-    """How batches and loss are, from a step on."""
+    """Batches and loss from a given step on."""
 
     step: int
     batch: int
-    stills: int  # pairs of frames in a batch that should come out alike
-    clean: float  # share of the others that were made small and nothing else
+    stills: int  # pairs of static frames per batch, whose outputs should be equal
+    clean: float  # share of the others that were only halved
     steady: float  # weight of the difference between frames of a pair
     patch: int  # side of the small patches, pixels
-    border: int  # of them, where little counts since the padding shows
-    fresh: float = 0.0  # share of the clean ones that are any window halved by the bicubic filter
-    tries: int = 1  # places that that of a pair is the most restless of
-    calm: float = 0.0  # weight of that difference as a share of the input's
-    decibel: float = 0.0  # weight of a decibel of each patch, where that takes the place of Charbonnier's error
+    border: int  # pixels at their edge that count little, since zero padding affects them
+    fresh: float = 0.0  # share of the clean ones that are any window, halved with the bicubic filter
+    tries: int = 1  # candidate places per pair; the one that differs most is used
+    calm: float = 0.0  # weight of that difference relative to the input's difference
+    decibel: float = 0.0  # weight of the PSNR of each patch, dB; 0: Charbonnier loss instead
 
 
 class Recipe(NamedTuple):
@@ -51,9 +51,9 @@ class Recipe(NamedTuple):
     colour: bool
     steps: int
     every: int  # steps between checkpoints
-    exact: float  # share of the steps after which fp32 takes over from bf16
+    exact: float  # share of the steps in bf16; fp32 after that
     phases: list[Phase]
-    deepened: int | None = None  # the step at which the network gets twice its body's layers
+    deepened: int | None = None  # the step at which the body gets twice its layers
 
 
 LATE = Phase(11000, 8, 1, 0.8, 0.0, 80, 6, fresh=0.75, tries=6, calm=0.08, decibel=0.01)
@@ -71,7 +71,7 @@ RECIPES = {
 
 
 def validation_set(folder):
-    """Of each picture in `folder`: itself, and its half clean, coded, and noisy four times."""
+    """For each picture in `folder`: its luma, and half-size versions: clean, coded, four noisy frames."""
     found = []
     for picture in footage.pictures(folder).values():
         width, height = (min(side, 512) // 4 * 4 for side in picture.size)
@@ -89,7 +89,7 @@ def lanczos(luma, size):
 
 @torch.no_grad()
 def doubled(model, picture, colour):
-    """Studio luma of a `video.Picture` doubled by `model`, not rounded."""
+    """Limited-range luma of a `video.Picture` enlarged by `model`, not rounded."""
     if colour:
         planes = model(torch.from_numpy(data.to_planes(picture.rgb[None])))[0].numpy()
         return video.studio_luma(np.clip(planes.transpose(1, 2, 0), 0, 1) * 255)
@@ -102,7 +102,7 @@ def luma_of(picture):
 
 
 def validate(model, held, colour):
-    """Against Pillow's Lanczos: gain in PSNR-Y (dB) clean and coded, flicker as a ratio."""
+    """Gains over Pillow's Lanczos in PSNR-Y (dB), clean and coded, and the flicker ratio."""
     model.eval()
     gains, flickers = [], []
     for large, smalls in held:
@@ -116,8 +116,8 @@ def validate(model, held, colour):
 
 
 def error_of(out, large, phase):
-    """The absolute error, smooth at zero (Charbonnier; Lai et al. 2017), or each patch's decibels:
-    so what can hardly be restored does not outweigh what can."""
+    """The Charbonnier loss (Lai et al. 2017), or the negative PSNR of each patch, so that patches that
+    cannot be restored do not outweigh those that can."""
     squares = (out - large) ** 2
     if phase.decibel:
         return phase.decibel * 10 * torch.log10(squares.mean((1, 2, 3)) + 2e-5).mean()
@@ -125,17 +125,17 @@ def error_of(out, large, phase):
 
 
 def pair_changes(frames, pairs):
-    """The mean difference between the two frames of each of the last pairs."""
+    """The mean absolute difference between the two frames of each of the last `pairs` pairs."""
     return (frames[-2 * pairs :: 2] - frames[-2 * pairs + 1 :: 2]).abs().mean((1, 2, 3))
 
 
 def inside(planes, border):
-    """Without the outer `border` pixels."""
+    """`planes` without their outer `border` pixels."""
     return planes[..., border:-border, border:-border] if border else planes
 
 
 def picture_error(out, large, phase):
-    """Of R'G'B', mostly that of its luma."""
+    """The error of R'G'B' and, with weight `LUMA`, of its luma."""
     error = error_of(out, large, phase)
     if out.shape[1] == 1:
         return error
@@ -145,7 +145,7 @@ def picture_error(out, large, phase):
 
 
 def loss_of(small, out, large, phase):
-    """Error and unsteadiness."""
+    """Picture error plus temporal instability."""
     inner, target = (inside(planes, 2 * phase.border) for planes in (out, large))
     change = pair_changes(inner, phase.stills)
     share = change / (pair_changes(inside(small, phase.border), phase.stills) + 1e-3)
@@ -155,7 +155,7 @@ def loss_of(small, out, large, phase):
 
 
 def prepared(model, rate):
-    """`model` compiled, and what trains it."""
+    """The compiled `model` and its optimiser."""
     model.to(memory_format=torch.channels_last)
     return torch.compile(model, dynamic=False), torch.optim.Adam(model.parameters(), rate, betas=(0.9, 0.99))
 
@@ -177,11 +177,11 @@ def main():
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    torch._dynamo.config.suppress_errors = True  # without a C++ compiler it goes on uncompiled
+    torch._dynamo.config.suppress_errors = True  # runs uncompiled if there is no C++ compiler
     pairs = data.load_pairs(args.data, args.work, recipe.colour, seed=args.seed)
     held = validation_set(args.validation)
     model = recipe.network()
-    mean = recipe.network()  # exponential mean of the weights: what is exported
+    mean = recipe.network()  # exponential moving average of the weights, which is exported
     mean.load_state_dict(model.state_dict())
     checkpoint = args.work / f"{args.model}.pt"
     step, spent, curve, state = 0, 0.0, [], None

@@ -1,4 +1,4 @@
-"""Pictures through real video encoders and back, and BT.601 luma."""
+"""Encoding and decoding pictures as video, and BT.601 luma."""
 
 import io
 from typing import NamedTuple
@@ -10,24 +10,24 @@ WEIGHTS = np.float32([65.481, 128.553, 24.966]) / 255
 
 
 class Picture(NamedTuple):
-    """8-bit R'G'B' (H x W x 3), and the luma plane it was decoded from, if it is of a video."""
+    """8-bit R'G'B' (H x W x 3) and, if it was decoded from video, its luma plane."""
 
     rgb: np.ndarray
     plane: np.ndarray | None = None
 
 
 def studio_luma(rgb):
-    """BT.601 studio luma, 16..235 and unrounded, of 8-bit R'G'B' (H x W x 3)."""
+    """BT.601 limited-range luma, 16..235, not rounded, of 8-bit R'G'B' (H x W x 3)."""
     return 16 + np.asarray(rgb, np.float32) @ WEIGHTS
 
 
 def to_unit(luma):
-    """Studio luma as a model for luma wants it: black 0, white 1."""
+    """Limited-range luma as model input: black 0, white 1."""
     return (luma.astype(np.float32) - 16) / 219
 
 
 def encode(frames, codec, options):
-    """8-bit R'G'B' frames as 4:2:0 video (BT.601, limited range) and back."""
+    """8-bit R'G'B' frames, encoded as 4:2:0 video (BT.601, limited range) and decoded."""
     buffer, (height, width) = io.BytesIO(), frames[0].shape[:2]
     pad = ((0, height % 2), (0, width % 2), (0, 0))
     with av.open(buffer, "w", format="matroska") as container:
