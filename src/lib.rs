@@ -1,19 +1,23 @@
-//! `upscale`: a GStreamer element that enlarges video with neural networks.
+//! Enlarges pictures and video with super-resolution neural networks, as a library and as the
+//! GStreamer element `upscale` (see [`element`]).
 //!
-//! A frame walks down through these rooms once:
+//! A frame passes through the modules from top to bottom:
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`element`] | the GObject: properties, caps, buffers, events, messages; alone in knowing GStreamer |
+//! | [`element`] | the GStreamer element: properties, caps, buffers, events, messages |
 //! | [`upscaler`] | the stages of one stream: unpack, compare, plan, infer, finish, pack |
-//! | [`reuse`] | what changed and which regions to compute again: pure arithmetic |
+//! | [`reuse`] | what changed between frames, and which regions to compute again |
 //! | [`backend`] | chooses, builds and tests the engine that runs a model |
 //! | [`onnxruntime`] | ONNX Runtime: its library, sessions on the CPU and the GPU |
 //! | [`engine`] | the contract of an engine, its options and errors |
-//! | [`model`] | what a model is, the readers of model files, the graph, the ONNX writer |
+//! | [`model`] | model files: their readers, the graph, its analysis, the ONNX writer |
 //! | [`cuda`] | a GPU: its memory, its streams, launching kernels |
-//! | [`kernels`] | the stages around inference for the GPU, compiled, and what they are given |
-//! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling: pure arithmetic |
+//! | [`kernels`] | the CUDA kernels for the stages around inference, and their arguments |
+//! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling |
+//!
+//! Only [`element`] uses GStreamer. The library is licensed under MIT or Apache-2.0, at your
+//! option; GStreamer shows `MIT/X11`, because it accepts a single licence from a fixed list.
 
 pub mod backend;
 pub mod cuda;

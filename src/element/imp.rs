@@ -92,11 +92,7 @@ impl ObjectImpl for Upscale {
         if !started {
             return;
         }
-        let open_options = after.open_options();
-        if before.model != after.model || before.open_options() != open_options {
-            gst::info!(CATEGORY, imp = self, "loading model {}, {open_options:?}", after.model);
-            self.load(Request::Named(after.model, open_options), &before);
-        }
+        self.load_if_changed(&before, &after);
         if before.scale != after.scale {
             self.obj().reconfigure_src();
         }
@@ -156,6 +152,9 @@ impl BaseTransformImpl for Upscale {
         self.loader.set_interrupted(false);
         self.load(Request::Opened(model), &properties);
         lock(&self.state).started = true;
+        // `set_property` loads nothing before that.
+        let current = lock(&self.properties).clone();
+        self.load_if_changed(&properties, &current);
         Ok(())
     }
 
@@ -372,6 +371,15 @@ impl Upscale {
 
     pub(super) fn load(&self, request: Request, properties: &Properties) {
         self.loader.begin(self.obj().upcast_ref(), request, properties.engine_options());
+    }
+
+    /// Loads the model that `after` names, unless `before` names the same.
+    fn load_if_changed(&self, before: &Properties, after: &Properties) {
+        let open_options = after.open_options();
+        if before.model != after.model || before.open_options() != open_options {
+            gst::info!(CATEGORY, imp = self, "loading model {}, {open_options:?}", after.model);
+            self.load(Request::Named(after.model.clone(), open_options), after);
+        }
     }
 
     /// Asks upstream whether it is live: a live source must not wait for later frames.

@@ -1,55 +1,51 @@
-//! The GStreamer element `upscale`: enlarges video with a neural network.
+//! The GStreamer element `upscale`.
 //!
-//! # upscale
+//! # element-upscale
 //!
-//! Takes decoded frames in system memory, puts them through a super-resolution model and
-//! pushes enlarged frames in the same format and colour. The size is what downstream's caps
-//! ask for, else the input's times `scale`, else times the model's own factor.
+//! Enlarges raw video with a super-resolution neural network. Input and output are in system
+//! memory and have the same pixel format and colorimetry. The output has the size that the
+//! downstream caps ask for, otherwise the size of the input multiplied by the property `scale`,
+//! otherwise multiplied by the factor of the model.
 //!
 //! ## Example pipelines
 //!
-//! Enlarge a file as far as the built-in model does, the sound untouched:
-//!
-//! ```sh
-//! gst-launch-1.0 filesrc location=in.mkv ! decodebin name=d \
-//!     d. ! queue ! deinterlace ! videoconvert ! upscale ! videoconvert \
-//!        ! x264enc ! mp4mux name=m ! filesink location=out.mp4 \
-//!     d. ! queue ! audioconvert ! avenc_aac ! m.
+//! ```shell
+//! gst-launch-1.0 videotestsrc ! video/x-raw,width=320,height=180 ! upscale \
+//!     ! video/x-raw,width=1280,height=720 ! videoconvert ! autovideosink
 //! ```
 //!
-//! Whatever the model's factor, come out at a given size:
+//! Enlarges a test picture to a given size, whatever the factor of the model is.
 //!
-//! ```sh
-//! gst-launch-1.0 videotestsrc ! video/x-raw,width=640,height=360 ! upscale \
-//!     ! video/x-raw,width=1920,height=1080 ! videoconvert ! autovideosink
+//! ```shell
+//! gst-launch-1.0 filesrc location=in.jpg ! decodebin ! videoconvert ! upscale ! videoconvert \
+//!     ! pngenc ! filesink location=out.png
 //! ```
 //!
-//! A still picture:
+//! Enlarges a picture by the factor of the built-in model.
 //!
-//! ```sh
-//! gst-launch-1.0 filesrc location=in.jpg ! jpegdec ! upscale ! videoconvert ! pngenc \
-//!     ! filesink location=out.png
-//! ```
-//!
-//! In a player:
-//!
-//! ```sh
+//! ```shell
 //! gst-launch-1.0 playbin uri=file:///path/in.mkv video-filter=upscale
 //! ```
 //!
-//! ## Manners
+//! Plays an enlarged video.
 //!
-//! - The model is opened in READY→PAUSED and loaded on a worker that posts `progress`
-//!   messages with the code `load-model`; the first frame waits for it, and a flush or a state
-//!   change ends that wait. With `startup=resample` no frame waits: they are enlarged by Lanczos
-//!   until the model is there.
-//! - Late frames are dropped before inference while `qos` is true, which is the default here.
-//! - While one frame goes through the model, the one before it is packed and pushed and the one
-//!   behind it is compared, so no `queue` is needed around the element. For that it keeps a
-//!   frame back (`pipeline-depth`), but not when live.
-//! - In a live pipeline the time that a frame takes is reported as latency.
-//! - Interlaced video is refused: put `deinterlace` in front.
-//! - `scale=1 blend=0 grain=0` passes buffers through untouched.
+//! ## Behaviour
+//!
+//! - The model is opened in the change from READY to PAUSED. A worker thread loads it and posts
+//!   `progress` messages with the code `load-model`. The first frame waits for the model; a flush
+//!   or a state change ends the wait. With `startup=resample` frames do not wait: they are
+//!   enlarged with Lanczos resampling until the model is loaded.
+//! - The properties `model`, `denoise` and `scale` can be changed while playing. The previous
+//!   model is used until the new one is loaded.
+//! - While the model processes one frame, the previous frame is output and the next one is
+//!   prepared, so that no `queue` is needed around the element. This delays the output by one
+//!   frame, except in live pipelines (see `pipeline-depth`).
+//! - In live pipelines the measured time per frame is reported as latency.
+//! - Late frames are dropped before inference if `qos` is true, which is the default here.
+//! - Interlaced video is refused: add `deinterlace` before `upscale`.
+//! - With `scale=1 blend=0 grain=0` buffers pass through unchanged.
+//!
+//! Since: 0.1. All properties exist since the same version.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,11 +1,11 @@
-//! What upstream is offered, and what is taken from downstream.
+//! Allocation queries: what upstream is offered, and what is used of downstream's answer.
 
 use gst::{MetaAPI, prelude::*};
 use gst_video::{VideoCropMeta, VideoMeta, VideoOverlayCompositionMeta};
 
 use crate::bench::{Bench, caps, rgb};
 
-/// An element whose downstream handles metas, with caps.
+/// An element with caps, whose downstream supports some metas.
 fn bench() -> Bench {
     let mut bench = Bench::new("");
     let pad = bench.harness.sinkpad().unwrap();
@@ -25,7 +25,7 @@ fn bench() -> Bench {
 }
 
 #[test]
-fn upstream_is_offered_its_own_strides_and_what_downstream_handles_but_no_cropping() {
+fn upstream_may_use_any_strides_and_the_metas_of_downstream_except_cropping() {
     let bench = bench();
     bench.element.set_property("pipeline-depth", 3);
     let mut query = gst::query::Allocation::new(Some(&caps(&rgb(16, 8))), true);
@@ -40,11 +40,11 @@ fn upstream_is_offered_its_own_strides_and_what_downstream_handles_but_no_croppi
         .and_then(|(_, window)| window.map(|window| window.get::<u32>("width")));
     assert_eq!(window, Some(Ok(1920)));
     let kept = query.allocation_pools().next().map(|(_, _, min, _)| min);
-    assert_eq!(kept, Some(3), "frames in flight are not given back");
+    assert_eq!(kept, Some(3), "frames in flight are held");
 }
 
 #[test]
-fn frames_come_from_a_pool_and_go_back_to_it() {
+fn frames_come_from_a_pool_and_return_to_it() {
     let mut bench = bench();
     let mut seen = std::collections::HashSet::new();
     for number in 0..20 {

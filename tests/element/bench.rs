@@ -1,14 +1,15 @@
-//! An element on a test bench: pads to push into and pull from, and a bus to listen on.
+//! An element in a test bench, with a harness to push and pull frames and a bus.
 
 use std::sync::{Arc, Once};
 
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoInfo;
+use gstupscale::element::{EngineLoader, Upscale};
 
 use crate::fake::Fake;
 
-/// Longer than anything here takes.
+/// A time limit that no test should reach.
 pub const LONG: gst::ClockTime = gst::ClockTime::from_seconds(20);
 
 pub fn init() {
@@ -19,12 +20,18 @@ pub fn init() {
     });
 }
 
-/// A new element `upscale` on fake models; `properties` as in `gst-launch-1.0`.
+/// A new element `upscale` with fake models. `properties` are written as in `gst-launch-1.0`.
 #[track_caller]
 pub fn upscale(fake: &Arc<Fake>, properties: &str) -> gst::Element {
+    upscale_with(fake.clone(), properties)
+}
+
+/// A new element `upscale` with the models of `loader`.
+#[track_caller]
+pub fn upscale_with(loader: Arc<dyn EngineLoader>, properties: &str) -> gst::Element {
     init();
     let element = gst::ElementFactory::make("upscale").property("model", "x2").build().unwrap();
-    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_loader(fake.clone());
+    element.downcast_ref::<Upscale>().unwrap().set_engine_loader(loader);
     for property in properties.split_whitespace() {
         let (name, value) = property.split_once('=').expect("name=value");
         element.set_property_from_str(name, value);
@@ -40,11 +47,16 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// An element that is playing and has no caps.
+    /// A playing element without caps.
     #[track_caller]
     pub fn new(properties: &str) -> Self {
         let fake = Arc::new(Fake::default());
-        let element = upscale(&fake, properties);
+        Self::with_element(upscale(&fake, properties), fake)
+    }
+
+    /// Starts `element`, which uses `fake`.
+    #[track_caller]
+    pub fn with_element(element: gst::Element, fake: Arc<Fake>) -> Self {
         let bus = gst::Bus::new();
         element.set_bus(Some(&bus));
         let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
@@ -52,7 +64,7 @@ impl Bench {
         Self { harness, element, bus, fake }
     }
 
-    /// An element that is playing, with input caps.
+    /// A playing element with input caps.
     #[track_caller]
     pub fn with_caps(properties: &str, input: &str) -> Self {
         let mut bench = Self::new(properties);
@@ -60,7 +72,7 @@ impl Bench {
         bench
     }
 
-    /// Sends caps; whether they were taken.
+    /// Sends caps, and returns whether the element accepted them.
     pub fn send_caps(&mut self, input: &str) -> bool {
         let pad = self.element.static_pad("sink").unwrap();
         if pad.sticky_event::<gst::event::StreamStart>(0).is_none() {
@@ -69,10 +81,10 @@ impl Bench {
         pad.send_event(gst::event::Caps::new(&caps(input)))
     }
 
-    /// The caps that come out.
+    /// The output caps.
     #[track_caller]
     pub fn output_caps(&self) -> gst::Caps {
-        self.harness.sinkpad().unwrap().current_caps().expect("caps have come out")
+        self.harness.sinkpad().unwrap().current_caps().expect("output caps")
     }
 
     #[track_caller]
@@ -80,11 +92,10 @@ impl Bench {
         VideoInfo::from_caps(&self.output_caps()).unwrap()
     }
 
-    /// A frame for the input caps, all of one value, at `number` tenths of a second.
+    /// A frame with the input caps in which every byte is `value`, at `number` tenths of a second.
     #[track_caller]
     pub fn frame(&self, number: u64, value: u8) -> gst::Buffer {
-        let caps =
-            self.element.static_pad("sink").unwrap().current_caps().expect("caps have gone in");
+        let caps = self.element.static_pad("sink").unwrap().current_caps().expect("input caps");
         let size = VideoInfo::from_caps(&caps).unwrap().size();
         let mut buffer = gst::Buffer::from_mut_slice(vec![value; size]);
         let writable = buffer.get_mut().unwrap();
@@ -98,15 +109,15 @@ impl Bench {
         if let Err(error) = self.harness.push(buffer) {
             panic!("{error}: {:?}", self.next_message(gst::MessageType::Error));
         }
-        self.harness.try_pull().expect("a frame comes out")
+        self.harness.try_pull().expect("an output frame")
     }
 
-    /// The next message of this kind; those before it are dropped.
+    /// The next message of this type. Other messages before it are dropped.
     pub fn next_message(&self, kind: gst::MessageType) -> Option<gst::Message> {
         self.bus.timed_pop_filtered(LONG, &[kind])
     }
 
-    /// Checks that the next error (or warning) on the bus has this code, and says this.
+    /// Checks that the next error or warning on the bus has this code and contains this text.
     #[track_caller]
     pub fn expect_error<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(
         &self,
@@ -119,7 +130,7 @@ impl Bench {
     }
 }
 
-/// Checks an error's (or warning's) domain, code and text.
+/// Checks the domain, code and text of an error or a warning.
 #[track_caller]
 pub fn check_error<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(
     message: &gst::Message,
@@ -132,7 +143,7 @@ pub fn check_error<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(
         other => panic!("{other:?}"),
     };
     assert_eq!(error.kind::<T>(), Some(code), "{error}");
-    assert!(error.message().contains(text), "{} lacks {text}", error.message());
+    assert!(error.message().contains(text), "{} does not contain {text}", error.message());
     assert!(debug.is_some_and(|debug| !debug.is_empty()));
 }
 

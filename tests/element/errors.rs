@@ -1,4 +1,4 @@
-//! Every failure: its domain, its code, and what the user reads.
+//! Failures: the domain, the code and the text of their messages.
 
 use gst::{LibraryError, ResourceError, prelude::*};
 
@@ -7,7 +7,7 @@ use crate::{
     fake::Fake,
 };
 
-/// A model that cannot be opened fails the change to PAUSED.
+/// Checks that the change to PAUSED fails with this model, and that the next one succeeds.
 #[track_caller]
 fn fails_to_open<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(model: &str, code: T) {
     let element = upscale(&Default::default(), &format!("model={model}"));
@@ -17,13 +17,13 @@ fn fails_to_open<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(mode
     let message = bus.timed_pop_filtered(LONG, &[gst::MessageType::Error]).unwrap();
     check_error(&message, code, model);
     element.set_state(gst::State::Null).unwrap();
-    // The element is none the worse for it.
+    // The element still works with another model.
     element.set_property("model", "x2");
     element.set_state(gst::State::Paused).unwrap();
     element.set_state(gst::State::Null).unwrap();
 }
 
-/// A model that cannot be loaded fails the first frame.
+/// Checks that the first frame fails.
 #[track_caller]
 fn fails_to_load<T: glib::error::ErrorDomain + PartialEq + std::fmt::Debug>(
     properties: &str,
@@ -54,7 +54,7 @@ fn a_model_that_cannot_be_loaded_fails_the_first_frame() {
 }
 
 #[test]
-fn a_backend_that_cannot_be_had_is_an_error() {
+fn an_unavailable_backend_is_an_error() {
     for backend in ["tensorrt", "cuda", "openvino"] {
         let properties = format!("backend={backend}");
         fails_to_load(&properties, LibraryError::Settings, "cannot be had");
@@ -62,7 +62,7 @@ fn a_backend_that_cannot_be_had_is_an_error() {
 }
 
 #[test]
-fn a_frame_that_is_too_short_is_left_out_with_a_warning_that_tells_the_sizes() {
+fn a_short_frame_is_skipped_with_a_warning_that_contains_its_size() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     for number in 0..20 {
         let short = gst::Buffer::with_size(16 * 8 * 3 - 1).unwrap();
@@ -75,7 +75,7 @@ fn a_frame_that_is_too_short_is_left_out_with_a_warning_that_tells_the_sizes() {
 }
 
 #[test]
-fn nothing_but_frames_that_are_too_short_is_an_error() {
+fn many_consecutive_short_frames_are_an_error() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let mut pushed = Ok(gst::FlowSuccess::Ok);
     for _ in 0..20 {
@@ -87,7 +87,7 @@ fn nothing_but_frames_that_are_too_short_is_an_error() {
 }
 
 #[test]
-fn a_pipeline_that_fails_ends_cleanly() {
+fn a_pipeline_with_an_error_can_be_stopped() {
     crate::bench::init();
     let pipeline = gst::Pipeline::new();
     let source = gst::ElementFactory::make("videotestsrc").build().unwrap();

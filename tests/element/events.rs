@@ -1,9 +1,9 @@
-//! Navigation upstream, latency, flushes.
+//! Navigation events, latency queries and flushes.
 
 use crate::bench::{Bench, rgb};
 
 #[test]
-fn pointer_positions_are_scaled_back() {
+fn pointer_positions_are_converted_to_the_input_size() {
     let mut bench = Bench::with_caps("scale=2.5", &rgb(160, 80));
     while bench.harness.try_pull_upstream_event().is_some() {}
     let structure = gst::Structure::builder("application/x-gst-navigation")
@@ -23,7 +23,7 @@ fn pointer_positions_are_scaled_back() {
 }
 
 #[test]
-fn a_live_pipeline_is_told_how_long_a_frame_takes() {
+fn in_a_live_pipeline_the_time_per_frame_is_reported_as_latency() {
     let mut bench = Bench::with_caps("", &rgb(160, 80));
     bench.harness.set_live(true);
     bench.harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
@@ -48,7 +48,7 @@ fn a_pipeline_that_is_not_live_has_no_latency() {
 }
 
 #[test]
-fn frames_go_on_after_a_flush() {
+fn frames_are_processed_again_after_a_flush() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let frame = bench.frame(0, 0);
     bench.push_and_pull(frame);

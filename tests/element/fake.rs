@@ -1,4 +1,4 @@
-//! Models and engines without files and ONNX Runtime.
+//! Fake models and engines, which need neither files nor ONNX Runtime.
 
 use std::{
     sync::{
@@ -16,31 +16,31 @@ use gstupscale::{
     model::{self, Model, ModelInfo, OpenOptions},
 };
 
-/// Understands the model names `x1` to `x9` (nearest neighbour), those with `slow` in front
-/// (which load once the gate is open), with `stepped` (whose runs wait to be allowed), with
-/// `failing` (whose third run fails), and one for each way to fail to load.
+/// Loads models with the names `x1` to `x9`, which repeat each pixel. A prefix changes what they
+/// do: `slow` models load when the gate is opened, each run of a `stepped` model waits until it is
+/// allowed, and the third run of a `failing` model fails. Other names fail to open or to load.
 #[derive(Default)]
 pub struct Fake {
     gate: Mutex<bool>,
     opened: Condvar,
-    /// The strength of denoising that each model was opened with.
+    /// The denoising strength with which each model was opened.
     pub strengths: Mutex<Vec<Option<f32>>>,
-    /// Loads that have begun.
+    /// The number of loads that have started.
     pub loads: AtomicUsize,
-    /// Engines that are alive.
+    /// The number of engines that exist.
     pub engines: Arc<AtomicUsize>,
-    /// Pictures that went through an engine.
+    /// The number of runs of all engines.
     pub runs: Arc<AtomicUsize>,
-    /// Pictures that may go through models with `stepped` in front.
+    /// Controls the runs of `stepped` models.
     pub steps: Arc<Steps>,
 }
 
-/// Lets as many runs go on as it is told.
+/// Makes runs wait until they are allowed.
 #[derive(Default)]
 pub struct Steps {
     allowed: Mutex<usize>,
     changed: Condvar,
-    /// Runs that wait or have gone on.
+    /// The number of runs that have started.
     pub begun: AtomicUsize,
 }
 
@@ -86,7 +86,7 @@ impl EngineLoader for Fake {
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
         self.strengths.lock().unwrap().push(options.denoise);
         let path = name.into();
-        let why = "the test wants it so".to_owned();
+        let why = "the test requires it".to_owned();
         match name {
             "absent" => Err(model::Error::NotFound { path, known: "x2".into() }),
             "unreadable" => {
@@ -117,16 +117,16 @@ impl EngineLoader for Fake {
             }
             "out-of-memory" => return Err(engine::Error::OutOfMemory),
             "broken" | "slow-broken" => {
-                let why = "the test wants it so".into();
+                let why = "the test requires it".into();
                 return Err(engine::Error::Runtime { task: "build a session", why });
             }
-            "panicking" => panic!("the test wants it so"),
+            "panicking" => panic!("the test requires it"),
             _ => {}
         }
         match options.backend {
             Backend::Auto | Backend::Cpu => {}
             backend => {
-                let reasons = "the test wants it so".into();
+                let reasons = "the test requires it".into();
                 return Err(engine::Error::Unavailable { backend, reasons });
             }
         }
@@ -197,7 +197,7 @@ impl Infer for Nearest {
             steps.wait();
         }
         if self.runs.fetch_add(1, Ordering::SeqCst) == 2 && self.failing {
-            let why = "the test wants it so".into();
+            let why = "the test requires it".into();
             return Err(engine::Error::Runtime { task: "run a model", why });
         }
         let factor = self.info.factor as usize;

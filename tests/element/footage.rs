@@ -1,4 +1,4 @@
-//! Real files through real decoders.
+//! Video files with decoders.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,8 +11,8 @@ use crate::{
     fake::Fake,
 };
 
-/// Runs the first frame of a file through `elements`, in which `upscale name=u` stands; the
-/// caps on both sides of it, or the first error.
+/// Runs the first frame of a file through `elements`, which must contain `upscale name=u`.
+/// Returns the frame sizes on its sink and source pads, or the first error.
 #[track_caller]
 fn run(file: &Path, elements: &str) -> Result<Vec<VideoInfo>, gst::Message> {
     init();
@@ -47,7 +47,7 @@ fn display_aspect(info: &VideoInfo) -> f64 {
 }
 
 #[test]
-fn interlaced_footage_is_refused_without_deinterlace_and_fine_with_it() {
+fn interlaced_video_is_refused_without_deinterlace_and_accepted_with_it() {
     let Some(data) = test_data() else { return };
     let file = data.join("video/pattern_480i_tff_ac3.mkv");
     let error = run(&file, "upscale name=u").unwrap_err();
@@ -57,7 +57,7 @@ fn interlaced_footage_is_refused_without_deinterlace_and_fine_with_it() {
 }
 
 #[test]
-fn the_display_aspect_ratio_of_footage_is_unchanged() {
+fn the_display_aspect_ratio_of_a_video_is_unchanged() {
     let Some(data) = test_data() else { return };
     for (file, elements) in [
         ("popeye_480p_subtitles.mkv", "upscale name=u"),

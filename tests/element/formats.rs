@@ -1,4 +1,4 @@
-//! The same video in several formats: the picture must not depend on the road it took.
+//! The same video in several pixel formats must give the same picture.
 
 use crate::common;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,20 @@ const WIDTH: usize = 320;
 const HEIGHT: usize = 180;
 const FRAMES: usize = 2;
 
-/// Luma of some frames of footage that went through the element in `format`; nothing where the
-/// element has no ONNX Runtime.
+/// The luma of some enlarged frames of a video in `format`; `None` if ONNX Runtime is not
+/// available.
 #[track_caller]
 fn luma(data: &Path, format: &str, factor: usize, properties: &str) -> Option<Vec<u8>> {
     let model = properties.split('/').next_back().unwrap_or_default().replace(' ', "-");
     let found: PathBuf =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{format}-{model}.nv12"));
-    // Straight from 4:2:0 to 8-bit RGB, GStreamer 1.22's videoconvert is 2 to 3 steps too dark.
+    // videoconvert of GStreamer 1.22 is 2 to 3 steps too dark when it converts 4:2:0 to 8-bit RGB
+    // directly.
     let deep = match format {
         "RGB" | "RGBA" => "videoconvert dither=none ! video/x-raw,format=ARGB64_LE !",
         _ => "",
     };
-    // The footage names no colorimetry; at this size that means BT.601.
+    // The file does not specify the colorimetry, which means BT.601 at this size.
     let description = format!(
         "filesrc location={}/video/bbb_720p.mp4 ! decodebin ! video/x-raw \
          ! videocrop left=300 right=660 top=200 bottom=340 ! identity eos-after={} \
@@ -35,7 +36,7 @@ fn luma(data: &Path, format: &str, factor: usize, properties: &str) -> Option<Ve
     }
     let bytes = std::fs::read(&found).unwrap();
     let size = WIDTH * factor * HEIGHT * factor;
-    // A frame or two more can come before the end does.
+    // One or two more frames may be written before the pipeline stops.
     let frames = bytes.chunks_exact(size * 3 / 2).take(FRAMES);
     assert_eq!(frames.len(), FRAMES, "{format}");
     Some(frames.flat_map(|frame| frame[..size].to_vec()).collect())
@@ -48,7 +49,7 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 }
 
 #[track_caller]
-fn roads_agree(factor: usize, properties: &str) {
+fn formats_agree(factor: usize, properties: &str) {
     let Some(data) = common::test_data() else { return };
     let properties = properties.replace("DATA", &data.display().to_string());
     let Some(expected) = luma(&data, "RGB", factor, &properties) else { return };
@@ -62,10 +63,10 @@ fn roads_agree(factor: usize, properties: &str) {
 
 #[test]
 fn an_rgb_model_gives_the_same_luma_in_every_format() {
-    roads_agree(4, "precision=fp32 model=DATA/weights/realesr-animevideov3.onnx");
+    formats_agree(4, "precision=fp32 model=DATA/weights/realesr-animevideov3.onnx");
 }
 
 #[test]
 fn the_built_in_model_gives_the_same_luma_in_every_format() {
-    roads_agree(2, "precision=fp32");
+    formats_agree(2, "precision=fp32");
 }

@@ -1,4 +1,4 @@
-//! What becomes of buffers: timestamps, flags, gaps, strides, order, lateness.
+//! Buffers: timestamps, flags, gaps, strides, order, and late frames.
 
 use gst::prelude::*;
 use gst_video::{
@@ -44,7 +44,7 @@ fn a_discontinuity_is_kept() {
 }
 
 #[test]
-fn a_frame_flagged_as_gap_is_enlarged_and_stays_flagged() {
+fn a_frame_with_the_gap_flag_is_enlarged_and_keeps_the_flag() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let mut frame = bench.frame(0, 0);
     frame.get_mut().unwrap().set_flags(gst::BufferFlags::GAP);
@@ -54,7 +54,7 @@ fn a_frame_flagged_as_gap_is_enlarged_and_stays_flagged() {
 }
 
 #[test]
-fn a_gap_without_a_frame_goes_through_without_one() {
+fn a_gap_without_a_frame_is_passed_on() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let mut gap = gst::Buffer::new();
     {
@@ -70,7 +70,7 @@ fn a_gap_without_a_frame_goes_through_without_one() {
 }
 
 #[test]
-fn a_gap_event_goes_through_in_order() {
+fn a_gap_event_is_passed_on_in_order() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let frame = bench.frame(0, 0);
     bench.push_and_pull(frame);
@@ -85,7 +85,7 @@ fn a_gap_event_goes_through_in_order() {
 }
 
 #[test]
-fn as_many_frames_come_out_as_went_in_before_the_end() {
+fn every_frame_is_output_before_the_end() {
     let mut bench = Bench::with_caps("", &i420(16, 8));
     for number in 0..5 {
         let frame = bench.frame(number, 0);
@@ -100,7 +100,7 @@ fn as_many_frames_come_out_as_went_in_before_the_end() {
     assert_eq!(last.type_(), gst::EventType::Eos);
 }
 
-/// A picture whose rows differ, in rows of `stride` bytes.
+/// A picture with a different value in each row, and rows of `stride` bytes.
 fn picture(width: u32, height: u32, stride: i32) -> gst::Buffer {
     let mut data = vec![255; stride as usize * height as usize];
     for (y, row) in data.chunks_exact_mut(stride as usize).enumerate() {
@@ -120,7 +120,7 @@ fn picture(width: u32, height: u32, stride: i32) -> gst::Buffer {
     buffer
 }
 
-/// The rows of a frame without their padding.
+/// The rows of a frame without padding.
 fn rows(buffer: &gst::Buffer, info: &gst_video::VideoInfo) -> Vec<Vec<u8>> {
     let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info).unwrap();
     let stride = frame.plane_stride()[0] as usize;
@@ -130,7 +130,7 @@ fn rows(buffer: &gst::Buffer, info: &gst_video::VideoInfo) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn strides_other_than_the_default_work_on_both_sides() {
+fn input_and_output_may_have_any_strides() {
     let input = "video/x-raw,format=GRAY8,width=6,height=4,framerate=10/1";
     let mut bench = Bench::with_caps("", input);
     let plain = bench.push_and_pull(picture(6, 4, 8));
@@ -138,7 +138,7 @@ fn strides_other_than_the_default_work_on_both_sides() {
     let info = bench.output_info();
     assert_eq!(rows(&plain, &info), rows(&padded, &info));
 
-    // Downstream's pool pads its rows and says so.
+    // The pool of downstream pads the rows, and describes that in a meta.
     let mut bench = Bench::new("");
     bench.harness.set_sink_caps(crate::bench::caps("video/x-raw"));
     let pad = bench.harness.sinkpad().unwrap();
@@ -157,7 +157,7 @@ fn strides_other_than_the_default_work_on_both_sides() {
     assert_eq!(rows(&plain, &info), rows(&wide, &info));
 }
 
-/// A pool whose frames have 64 pixels of padding on the right.
+/// A pool whose frames have padding on the right.
 fn padding_pool(caps: &gst::Caps) -> gst::BufferPool {
     let pool = gst_video::VideoBufferPool::new();
     let info = gst_video::VideoInfo::from_caps(caps).unwrap();
@@ -187,7 +187,7 @@ fn late_frames_are_dropped_before_inference() {
     assert!(bench.harness.try_pull().is_none());
     assert_eq!(bench.fake.runs(), runs);
     assert!(bench.next_message(gst::MessageType::Qos).is_some());
-    // In time again, and marked as not following on.
+    // The next frame is not late. It is marked as a discontinuity.
     let frame = bench.frame(50, 0);
     let found = bench.push_and_pull(frame);
     assert!(found.flags().contains(gst::BufferFlags::DISCONT));
@@ -198,7 +198,7 @@ fn late_frames_are_dropped_before_inference() {
 }
 
 #[test]
-fn a_pipeline_gives_as_many_frames_as_its_source_and_survives_seeks() {
+fn a_pipeline_can_seek_without_loading_the_model_again() {
     let fake = std::sync::Arc::new(Fake::default());
     let upscale = upscale(&fake, "");
     let pipeline = gst::Pipeline::new();

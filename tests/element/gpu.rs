@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use gst::prelude::*;
-use gst_check::Harness;
 use gstupscale::{
     backend::Loaded,
     cuda::Device,
@@ -17,15 +16,15 @@ use gstupscale::{
 
 use crate::common::emulator::{Count, Emulator};
 use crate::{
-    bench::{Bench, caps, check_error, i420, init, rgb},
+    bench::{Bench, caps, check_error, i420, rgb, upscale_with},
     fake::Fake,
 };
 
-/// Opens the models of [`Fake`] and loads them onto the GPU, unless the processor is asked for.
+/// Opens the models of [`Fake`] and loads them onto the GPU, unless the CPU is requested.
 #[derive(Default)]
 struct Gpu {
     fake: Fake,
-    /// Pixels above which a run fails for lack of memory.
+    /// Runs with more pixels fail because of missing memory.
     memory: Option<u64>,
     loads: Mutex<Vec<Backend>>,
 }
@@ -60,7 +59,7 @@ impl EngineLoader for Gpu {
     }
 }
 
-/// Nearest neighbour, in the emulated GPU's memory.
+/// Repeats each pixel, in the memory of the emulated GPU.
 struct Nearest {
     info: ModelInfo,
     memory: u64,
@@ -97,8 +96,8 @@ impl InferOnDevice for Nearest {
         let (width, height) = (width as usize, height as usize);
         let rows = count as usize * self.info.channels.count() * height * factor;
         self.device.bind()?;
-        // SAFETY: the upscaler keeps the batch until the stream is past it, and the emulator's
-        // memory is the host's.
+        // SAFETY: the pipeline keeps the batch until the stream has processed it, and the memory
+        // of the emulator is host memory.
         unsafe {
             crate::common::emulator::enqueue(self.device.compute().raw(), move || {
                 let (from, to) = (input as *const f32, output as *mut f32);
@@ -114,24 +113,15 @@ impl InferOnDevice for Nearest {
     }
 }
 
-/// A bench whose element takes its engines from `gpu`.
+/// A bench whose element loads its engines from `gpu`.
 fn bench(gpu: &Arc<Gpu>, properties: &str, input: &str) -> Bench {
-    init();
-    let element = gst::ElementFactory::make("upscale").property("model", "x2").build().unwrap();
-    element.downcast_ref::<gstupscale::element::Upscale>().unwrap().set_engine_loader(gpu.clone());
-    for property in properties.split_whitespace() {
-        let (name, value) = property.split_once('=').expect("name=value");
-        element.set_property_from_str(name, value);
-    }
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
-    harness.play();
-    harness.set_src_caps(caps(input));
-    Bench { harness, element, bus, fake: Arc::default() }
+    let element = upscale_with(gpu.clone(), properties);
+    let mut bench = Bench::with_element(element, Arc::default());
+    bench.harness.set_src_caps(caps(input));
+    bench
 }
 
-/// A frame of noise with some rows of `value`.
+/// A frame of noise in which the first quarter is `value`.
 fn frame(bench: &Bench, number: u64, value: u8) -> gst::Buffer {
     let mut frame = bench.frame(number, 0);
     let mut map = frame.get_mut().unwrap().map_writable().unwrap();
@@ -143,7 +133,7 @@ fn frame(bench: &Bench, number: u64, value: u8) -> gst::Buffer {
     frame
 }
 
-/// What comes out for frames of these values.
+/// The output for frames with these values.
 fn outputs(bench: &mut Bench, values: &[u8]) -> Vec<Vec<u8>> {
     for (number, value) in (0..).zip(values) {
         let frame = frame(bench, number, *value);
@@ -159,9 +149,9 @@ fn outputs(bench: &mut Bench, values: &[u8]) -> Vec<Vec<u8>> {
     outputs
 }
 
-/// Drops the bench; its element may still be at its end on another thread.
+/// Stops the element and checks that everything on the GPU has been freed.
 #[track_caller]
-fn assert_nothing_is_left(emulator: &Emulator, bench: Bench) {
+fn assert_all_is_freed(emulator: &Emulator, bench: Bench) {
     bench.element.set_state(gst::State::Null).unwrap();
     drop(bench);
     emulator.assert_clean();
@@ -170,9 +160,9 @@ fn assert_nothing_is_left(emulator: &Emulator, bench: Bench) {
 const VALUES: [u8; 7] = [5, 5, 90, 91, 91, 5, 200];
 
 #[test]
-fn frames_are_those_of_the_processor_and_nothing_is_left_of_the_gpu() {
+fn frames_are_the_same_as_on_the_cpu_and_all_gpu_memory_is_freed() {
     let Some(emulator) = Emulator::get() else { return };
-    // Rows without padding, which is of no concern.
+    // Sizes without padded rows: this test does not compare padding.
     for input in [i420(64, 48), rgb(44, 21)] {
         for properties in ["reuse=off", "reuse=exact", "blend=0.5 scale=3", "grain=0.5"] {
             let gpu = Arc::new(Gpu::default());
@@ -183,13 +173,13 @@ fn frames_are_those_of_the_processor_and_nothing_is_left_of_the_gpu() {
             let stats: gst::Structure = on_gpu.element.property("stats");
             assert_eq!(stats.get::<&str>("backend"), Ok("cuda"));
             assert!(emulator.count(Count::Launches) > 0);
-            assert_nothing_is_left(&emulator, on_gpu);
+            assert_all_is_freed(&emulator, on_gpu);
         }
     }
 }
 
 #[test]
-fn new_caps_and_a_flush_go_well_in_the_middle_of_a_stream() {
+fn new_caps_and_a_flush_work_in_the_middle_of_a_stream() {
     let Some(emulator) = Emulator::get() else { return };
     let gpu = Arc::new(Gpu::default());
     let mut bench = bench(&gpu, "", &i420(64, 48));
@@ -204,14 +194,14 @@ fn new_caps_and_a_flush_go_well_in_the_middle_of_a_stream() {
         let frame = frame(&bench, number, 9);
         bench.harness.push(frame).unwrap();
     }
-    assert_nothing_is_left(&emulator, bench);
+    assert_all_is_freed(&emulator, bench);
     assert_eq!(gpu.loads.lock().unwrap().len(), 1);
 }
 
 #[test]
-fn what_the_gpu_has_no_memory_for_goes_on_with_the_processor_and_no_frame_is_missing() {
+fn when_gpu_memory_runs_out_the_cpu_continues_and_no_frame_is_missing() {
     let Some(emulator) = Emulator::get() else { return };
-    // For the model from the first frame on, or for larger frames in the middle of a stream.
+    // Memory runs out at the first frame, or at larger frames in the middle of a stream.
     for memory in [Some(0), None] {
         let gpu = Arc::new(Gpu { memory, ..Default::default() });
         let mut on_gpu = bench(&gpu, "reuse=off", &i420(40, 24));
@@ -236,13 +226,13 @@ fn what_the_gpu_has_no_memory_for_goes_on_with_the_processor_and_no_frame_is_mis
         assert_eq!(*gpu.loads.lock().unwrap(), [Backend::Auto, Backend::Cpu]);
         let stats: gst::Structure = on_gpu.element.property("stats");
         assert_eq!(stats.get::<&str>("backend"), Ok("cpu"));
-        assert_nothing_is_left(&emulator, on_gpu);
+        assert_all_is_freed(&emulator, on_gpu);
         emulator.set_memory(1 << 40);
     }
 }
 
 #[test]
-fn a_gpu_that_was_asked_for_and_has_no_memory_is_an_error() {
+fn a_requested_gpu_without_memory_is_an_error() {
     let Some(_emulator) = Emulator::get() else { return };
     let gpu = Arc::new(Gpu { memory: Some(0), ..Default::default() });
     let mut bench = bench(&gpu, "backend=cuda", &i420(40, 24));
@@ -253,7 +243,7 @@ fn a_gpu_that_was_asked_for_and_has_no_memory_is_an_error() {
 }
 
 #[test]
-fn smaller_regions_for_lack_of_memory_are_told_once_and_show_nothing() {
+fn smaller_regions_for_lack_of_memory_cause_one_warning_and_do_not_change_the_picture() {
     let Some(emulator) = Emulator::get() else { return };
     let gpu = Arc::new(Gpu { memory: Some(40 * 40), ..Default::default() });
     let mut on_gpu = bench(&gpu, "reuse=off", &i420(64, 48));
@@ -264,11 +254,11 @@ fn smaller_regions_for_lack_of_memory_are_told_once_and_show_nothing() {
     let warnings: Vec<_> = warnings.collect();
     assert_eq!(warnings.len(), 1);
     check_error(&warnings[0], gst::ResourceError::NoSpaceLeft, "split into smaller regions");
-    assert_nothing_is_left(&emulator, on_gpu);
+    assert_all_is_freed(&emulator, on_gpu);
 }
 
 #[test]
-fn a_lost_gpu_ends_in_an_error_that_says_so() {
+fn a_lost_gpu_is_an_error() {
     let Some(emulator) = Emulator::get() else { return };
     let mut bench = bench(&Arc::new(Gpu::default()), "reuse=off", &i420(64, 48));
     let first = frame(&bench, 0, 1);

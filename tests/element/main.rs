@@ -1,12 +1,14 @@
-//! The element's manners, on models that need no ONNX Runtime.
+//! Tests of the element `upscale`. Most use fake models, which do not need ONNX Runtime.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod allocation;
 mod bench;
+mod documentation;
 mod errors;
 mod events;
+mod examples;
 mod fake;
 mod footage;
 mod formats;

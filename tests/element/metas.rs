@@ -1,4 +1,4 @@
-//! What becomes of the metas of frames.
+//! Metas of frames.
 
 use gst_video::{
     VideoOverlayComposition, VideoOverlayCompositionMeta, VideoOverlayFormatFlags,
@@ -7,7 +7,7 @@ use gst_video::{
 
 use crate::bench::{Bench, caps, rgb};
 
-/// The frame that comes out for one with what `add` adds, at 2×.
+/// The enlarged frame for a frame with the metas that `add` adds.
 #[track_caller]
 fn enlarged_with(add: impl FnOnce(&mut gst::BufferRef)) -> gst::Buffer {
     let mut bench = Bench::with_caps("", &rgb(160, 80));
@@ -31,7 +31,7 @@ fn rectangle(x: i32, y: i32, width: u32, height: u32) -> VideoOverlayRectangle {
 }
 
 #[test]
-fn overlay_compositions_are_scaled_along() {
+fn overlay_compositions_are_scaled() {
     crate::bench::init();
     let composition =
         VideoOverlayComposition::new([&rectangle(8, 60, 100, 16), &rectangle(-3, 5, 7, 9)])
@@ -43,12 +43,12 @@ fn overlay_compositions_are_scaled_along() {
     assert_eq!(metas.len(), 1);
     let places: Vec<_> = metas[0].overlay().iter().map(|r| r.render_rectangle()).collect();
     assert_eq!(places, [(16, 120, 200, 32), (-6, 10, 14, 18)]);
-    // The one that went in is as it was.
+    // The composition of the input is unchanged.
     assert_eq!(composition.rectangle(0).unwrap().render_rectangle(), (8, 60, 100, 16));
 }
 
 #[test]
-fn regions_of_interest_are_scaled_along_once() {
+fn regions_of_interest_are_scaled_and_not_duplicated() {
     let found = enlarged_with(|frame| {
         VideoRegionOfInterestMeta::add(frame, "face", (10, 20, 30, 40));
     });
@@ -57,7 +57,7 @@ fn regions_of_interest_are_scaled_along_once() {
 }
 
 #[test]
-fn metas_that_do_not_depend_on_the_picture_are_copied_once() {
+fn metas_that_do_not_depend_on_the_picture_are_copied_and_not_duplicated() {
     let reference = caps("timestamp/x-test");
     let found = enlarged_with(|frame| {
         let time = gst::ClockTime::from_seconds(5);
@@ -69,7 +69,7 @@ fn metas_that_do_not_depend_on_the_picture_are_copied_once() {
 }
 
 #[test]
-fn custom_metas_follow_their_tags() {
+fn custom_metas_are_copied_depending_on_their_tags() {
     crate::bench::init();
     gst::meta::CustomMeta::register_simple("UpscaleTestPlain");
     gst::meta::CustomMeta::register("UpscaleTestColour", &["video", "colorspace"]);
@@ -81,7 +81,7 @@ fn custom_metas_follow_their_tags() {
     });
     let has = |name: &str| gst::meta::CustomMeta::from_buffer(&found, name).is_ok();
     assert!(has("UpscaleTestPlain"));
-    // Enlarging keeps colour.
+    // Enlarging does not change the colorspace.
     assert!(has("UpscaleTestColour"));
     assert!(!has("UpscaleTestAlien"));
 }

@@ -1,16 +1,25 @@
-//! Models load on a worker; who waits for them, and what ends the wait.
+//! Loading models on the worker thread, and switching to them.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use gst::{ProgressType, prelude::*};
+use gstupscale::{
+    backend::Loaded,
+    element::{EngineLoader, Upscale},
+    engine::{self, EngineOptions, Monitor},
+    model::{self, Model, OpenOptions},
+};
 
-use crate::bench::{Bench, LONG, rgb, upscale};
+use crate::{
+    bench::{Bench, LONG, caps, rgb, upscale},
+    fake::Fake,
+};
 
-/// Until `holds`, or a failure after a while.
+/// Waits until `holds` returns `true`, and fails after a time limit.
 #[track_caller]
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -20,7 +29,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A frame that waits for the model on a thread of its own.
+/// Pushes a frame, which must wait for the model, from another thread.
 fn push_from_a_thread(
     bench: &Bench,
 ) -> thread::JoinHandle<Result<gst::FlowSuccess, gst::FlowError>> {
@@ -39,7 +48,7 @@ fn progress(message: &gst::Message) -> (ProgressType, String) {
 }
 
 #[test]
-fn the_bus_hears_how_far_loading_is() {
+fn progress_messages_are_posted_while_a_model_loads() {
     let bench = Bench::new("");
     let mut kinds = Vec::new();
     while kinds.last() != Some(&ProgressType::Complete) {
@@ -50,7 +59,7 @@ fn the_bus_hears_how_far_loading_is() {
 }
 
 #[test]
-fn a_failed_load_ends_its_progress_with_an_error() {
+fn the_last_progress_message_of_a_failed_load_is_an_error() {
     let bench = Bench::new("model=broken");
     let mut last = ProgressType::Start;
     while last != ProgressType::Error {
@@ -60,7 +69,7 @@ fn a_failed_load_ends_its_progress_with_an_error() {
 }
 
 #[test]
-fn the_change_to_paused_does_not_wait_and_the_first_frame_does() {
+fn the_first_frame_waits_for_the_model_but_the_change_to_paused_does_not() {
     let mut bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
     assert_eq!(bench.element.current_state(), gst::State::Playing);
     let pushing = push_from_a_thread(&bench);
@@ -84,7 +93,7 @@ fn a_flush_ends_the_wait_and_the_next_frame_waits_again() {
 }
 
 #[test]
-fn a_state_change_ends_the_wait_and_the_load() {
+fn a_state_change_ends_the_wait_and_cancels_the_load() {
     let bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
     let pushing = push_from_a_thread(&bench);
     bench.element.set_state(gst::State::Null).unwrap();
@@ -93,25 +102,25 @@ fn a_state_change_ends_the_wait_and_the_load() {
 
 #[test]
 fn no_thread_and_no_engine_outlives_the_element() {
-    let fake = std::sync::Arc::new(crate::fake::Fake::default());
+    let fake = Arc::new(Fake::default());
     let element = upscale(&fake, "model=slow-x2");
     element.set_state(gst::State::Paused).unwrap();
     eventually("the load begins", || fake.loads.load(Ordering::SeqCst) == 1);
     element.set_state(gst::State::Null).unwrap();
-    assert_eq!(std::sync::Arc::strong_count(&fake), 2, "the element's and this one");
+    assert_eq!(Arc::strong_count(&fake), 2, "one reference of the element and one of this test");
     drop(element);
-    eventually("no worker is left", || std::sync::Arc::strong_count(&fake) == 1);
+    eventually("no worker is left", || Arc::strong_count(&fake) == 1);
     assert_eq!(fake.engines.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn a_model_swapped_in_while_playing_takes_over_between_frames() {
+fn a_model_set_while_playing_replaces_the_previous_one_between_frames() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let frame = bench.frame(0, 0);
     assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
 
     bench.element.set_property("model", "slow-x3");
-    // The old one goes on meanwhile.
+    // The previous model is used until the new one is loaded.
     let frame = bench.frame(1, 0);
     assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
 
@@ -125,11 +134,11 @@ fn a_model_swapped_in_while_playing_takes_over_between_frames() {
     assert_eq!(bench.output_info().width(), 48);
     let stats = bench.element.property::<gst::Structure>("stats");
     assert_eq!(stats.get::<&str>("model"), Ok("slow-x3"));
-    eventually("the old engine is gone", || bench.fake.engines.load(Ordering::SeqCst) == 1);
+    eventually("the previous engine is dropped", || bench.fake.engines.load(Ordering::SeqCst) == 1);
 }
 
 #[test]
-fn a_model_set_before_the_first_frame_decides_on_its_size() {
+fn a_model_set_before_the_first_frame_decides_its_size() {
     let mut bench = Bench::with_caps("model=slow-x2", &rgb(16, 8));
     bench.element.set_property("model", "slow-x3");
     bench.fake.open_gate();
@@ -137,8 +146,48 @@ fn a_model_set_before_the_first_frame_decides_on_its_size() {
     assert_eq!(bench.push_and_pull(frame).size(), 48 * 24 * 3);
 }
 
+/// Changes the property `model` to `x3` while it opens another model.
+struct ChangesModel {
+    fake: Arc<Fake>,
+    element: glib::WeakRef<gst::Element>,
+}
+
+impl EngineLoader for ChangesModel {
+    fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
+        if let Some(element) = self.element.upgrade().filter(|_| name != "x3") {
+            element.set_property("model", "x3");
+        }
+        self.fake.open(name, options)
+    }
+
+    fn load(
+        &self,
+        model: &Model,
+        options: &EngineOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<Loaded, engine::Error> {
+        self.fake.load(model, options, monitor)
+    }
+}
+
 #[test]
-fn a_model_that_comes_while_a_flush_drops_the_frames_before_is_not_lost() {
+fn a_model_set_while_the_first_one_is_opened_is_loaded() {
+    let fake = Arc::new(Fake::default());
+    let element = upscale(&fake, "");
+    let loader = ChangesModel { fake: fake.clone(), element: element.downgrade() };
+    element.downcast_ref::<Upscale>().unwrap().set_engine_loader(Arc::new(loader));
+    let mut bench = Bench::with_element(element, fake);
+    bench.harness.set_src_caps(caps(&rgb(16, 8)));
+    let mut number = 0;
+    eventually("the size of the second model", || {
+        let frame = bench.frame(number, 0);
+        number += 1;
+        bench.push_and_pull(frame).size() == 48 * 24 * 3
+    });
+}
+
+#[test]
+fn a_model_that_is_ready_during_a_flush_is_not_lost() {
     let mut bench = Bench::with_caps("pipeline-depth=1", &rgb(16, 8));
     bench.harness.push(bench.frame(0, 0)).unwrap();
     bench.element.set_property("model", "x3");
@@ -161,22 +210,24 @@ fn a_model_that_comes_while_a_flush_drops_the_frames_before_is_not_lost() {
 }
 
 #[test]
-fn a_strength_of_denoising_set_while_playing_opens_the_model_with_it() {
+fn a_denoising_strength_set_while_playing_opens_the_model_again() {
     let mut bench = Bench::with_caps("denoise=0.25", &rgb(16, 8));
     let frame = bench.frame(0, 0);
     bench.push_and_pull(frame);
     bench.element.set_property("denoise", 0.75);
     let strengths = || bench.fake.strengths.lock().unwrap().clone();
-    eventually("it is opened again", || strengths() == [Some(0.25), Some(0.75)]);
+    eventually("the model is opened again", || strengths() == [Some(0.25), Some(0.75)]);
     bench.element.set_property("denoise", 0.75);
     bench.element.set_property("denoise", -1.0);
-    eventually("it is opened as it is", || strengths() == [Some(0.25), Some(0.75), None]);
+    eventually("the model is opened with its own strength", || {
+        strengths() == [Some(0.25), Some(0.75), None]
+    });
     let frame = bench.frame(1, 0);
     assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
 }
 
 #[test]
-fn a_swap_that_fails_is_a_warning_and_the_old_model_goes_on() {
+fn a_failed_switch_is_a_warning_and_the_previous_model_stays_in_use() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let frame = bench.frame(0, 0);
     bench.push_and_pull(frame);
@@ -193,7 +244,7 @@ fn a_swap_that_fails_is_a_warning_and_the_old_model_goes_on() {
 }
 
 #[test]
-fn a_model_that_fails_before_the_first_is_loaded_is_a_warning_and_the_first_serves() {
+fn if_a_later_model_fails_before_the_first_one_is_loaded_the_first_one_is_used() {
     let mut bench = Bench::with_caps("model=slow-x3", &rgb(16, 8));
     let warning = gst::MessageType::Warning;
     bench.element.set_property("model", "absent");
@@ -207,7 +258,7 @@ fn a_model_that_fails_before_the_first_is_loaded_is_a_warning_and_the_first_serv
 }
 
 #[test]
-fn the_first_model_is_not_tried_again_where_it_fails_too() {
+fn the_first_model_is_not_tried_twice() {
     let mut bench = Bench::with_caps("model=slow-broken", &rgb(16, 8));
     bench.element.set_property("model", "absent");
     bench.expect_error(gst::MessageType::Warning, gst::ResourceError::NotFound, "absent");
@@ -218,7 +269,7 @@ fn the_first_model_is_not_tried_again_where_it_fails_too() {
 }
 
 #[test]
-fn the_last_of_many_swaps_wins() {
+fn the_last_of_many_models_is_used() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     for model in ["x3", "slow-x4", "broken", "x5"] {
         bench.element.set_property("model", model);
@@ -232,15 +283,14 @@ fn the_last_of_many_swaps_wins() {
 }
 
 #[test]
-fn a_hundred_cycles_of_states_leave_nothing_behind() {
+fn a_hundred_state_cycles_leave_no_thread_and_no_engine() {
     crate::bench::init();
-    let fake = std::sync::Arc::new(crate::fake::Fake::default());
+    let fake = Arc::new(Fake::default());
     let pipeline = gst::Pipeline::new();
     let element = upscale(&fake, "");
     let source = gst::ElementFactory::make("videotestsrc").property("num-buffers", 2).build();
-    let filter = gst::ElementFactory::make("capsfilter")
-        .property("caps", crate::bench::caps(&rgb(16, 8)))
-        .build();
+    let filter =
+        gst::ElementFactory::make("capsfilter").property("caps", caps(&rgb(16, 8))).build();
     let sink = gst::ElementFactory::make("fakesink").property("sync", false).build();
     let (source, filter, sink) = (source.unwrap(), filter.unwrap(), sink.unwrap());
     pipeline.add_many([&source, &filter, &element, &sink]).unwrap();
@@ -248,7 +298,7 @@ fn a_hundred_cycles_of_states_leave_nothing_behind() {
     let bus = pipeline.bus().unwrap();
     for cycle in 0..100 {
         pipeline.set_state(gst::State::Playing).unwrap();
-        // Half of them end while the model is being loaded.
+        // Every other cycle ends while the model is being loaded.
         if cycle % 2 == 0 {
             let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
             let end = bus.timed_pop_filtered(LONG, &kinds).unwrap();
@@ -257,7 +307,7 @@ fn a_hundred_cycles_of_states_leave_nothing_behind() {
         pipeline.set_state(gst::State::Null).unwrap();
     }
     drop((pipeline, element, source, filter, sink, bus));
-    // A worker that posts a message just now ends right after it.
-    eventually("no worker is left", || std::sync::Arc::strong_count(&fake) == 1);
+    // A worker that is posting a message ends afterwards.
+    eventually("no worker is left", || Arc::strong_count(&fake) == 1);
     assert_eq!(fake.engines.load(Ordering::SeqCst), 0);
 }

@@ -1,10 +1,10 @@
-//! Which caps come out for which caps in.
+//! Caps negotiation: the output caps for given input caps and downstream caps.
 
 use gst::prelude::*;
 
 use crate::bench::{Bench, caps, check_error, i420, init, rgb};
 
-/// Input size and PAR, what downstream takes, properties; output size and PAR.
+/// Checks the size and pixel aspect ratio of the output.
 #[track_caller]
 fn check(input: &str, downstream: &str, properties: &str, expected: &str) {
     let mut bench = Bench::new(properties);
@@ -19,7 +19,7 @@ fn check(input: &str, downstream: &str, properties: &str, expected: &str) {
 }
 
 #[test]
-fn without_wishes_downstream_the_size_is_scale_times_the_input() {
+fn without_downstream_caps_the_output_is_the_input_times_scale() {
     check("width=640,height=360", "", "", "1280x720 1:1");
     check("width=640,height=360", "", "model=x4", "2560x1440 1:1");
     check("width=640,height=360", "", "model=x4 scale=1.5", "960x540 1:1");
@@ -28,14 +28,14 @@ fn without_wishes_downstream_the_size_is_scale_times_the_input() {
 }
 
 #[test]
-fn odd_sizes_are_taken_and_given() {
+fn odd_sizes_are_supported() {
     check("width=101,height=57", "", "", "202x114 1:1");
     check("width=101,height=57", "", "scale=1.5", "152x86 1:1");
     check("width=7,height=3", "width=13,height=5", "", "13x5 35:39");
 }
 
 #[test]
-fn downstreams_size_wins_over_scale() {
+fn a_downstream_size_takes_precedence_over_scale() {
     check("width=640,height=360", "width=1920,height=1080", "model=x4", "1920x1080 1:1");
     check("width=640,height=360", "width=1920,height=1080", "scale=2", "1920x1080 1:1");
     check("width=640,height=360", "width=320,height=180", "", "320x180 1:1");
@@ -62,7 +62,7 @@ fn the_display_aspect_ratio_is_kept() {
 }
 
 #[test]
-fn ranges_and_lists_are_fixated_near_the_size_asked_for() {
+fn ranges_and_lists_are_fixated_near_the_preferred_size() {
     check("width=640,height=360", "width=[16,1280],height=[16,1280]", "model=x4", "1280x720 1:1");
     check("width=640,height=360", "width=[1,4096],height=[1,4096]", "", "1280x720 1:1");
     check(
@@ -75,7 +75,7 @@ fn ranges_and_lists_are_fixated_near_the_size_asked_for() {
 }
 
 #[test]
-fn all_else_in_the_caps_is_kept() {
+fn all_other_fields_of_the_caps_are_kept() {
     let kept = "framerate=(fraction)0/1,colorimetry=(string)bt2100-pq,\
                 chroma-site=(string)v-cosited,\
                 mastering-display-info=(string)35400:14600:8500:39850:6550:2300:15635:16450:10000000:1,\
@@ -93,10 +93,10 @@ fn all_else_in_the_caps_is_kept() {
 }
 
 #[test]
-fn colour_does_not_change_where_it_follows_from_the_size() {
+fn colorimetry_that_depends_on_the_size_is_kept() {
     let mut bench = Bench::with_caps("", &i420(640, 360));
     let structure = bench.output_caps().structure(0).unwrap().to_owned();
-    // 720 lines without a label would be BT.709, and 360 are BT.601.
+    // Without a label, 720 lines mean BT.709 and 360 lines mean BT.601.
     assert_eq!(structure.get::<&str>("colorimetry").unwrap(), "bt601");
     assert!(bench.send_caps(&i420(160, 90)));
     assert!(!bench.output_caps().structure(0).unwrap().has_field("colorimetry"));
@@ -119,7 +119,7 @@ fn the_overlay_feature_is_kept() {
 }
 
 #[test]
-fn every_format_comes_out_as_it_went_in() {
+fn every_pixel_format_is_kept() {
     for format in gstupscale::frame::PixelFormat::ALL {
         let input = format!("video/x-raw,format={format},width=16,height=16,framerate=0/1");
         let bench = Bench::with_caps("", &input);
@@ -128,14 +128,14 @@ fn every_format_comes_out_as_it_went_in() {
 }
 
 #[test]
-fn another_format_downstream_is_refused() {
+fn a_different_pixel_format_downstream_is_refused() {
     let mut bench = Bench::new("");
     bench.harness.set_sink_caps(caps("video/x-raw,format=RGB"));
     assert!(!bench.send_caps(&i420(64, 36)));
 }
 
 #[test]
-fn upstream_may_send_any_size_whatever_downstream_takes() {
+fn upstream_may_send_any_size_whatever_downstream_accepts() {
     init();
     let mut bench = Bench::new("");
     bench.harness.set_sink_caps(caps("video/x-raw,format=I420,width=1920,height=1080"));
@@ -152,12 +152,12 @@ fn interlaced_video_is_refused_with_an_error_that_names_deinterlace() {
             let mut bench = Bench::new("");
             bench.harness.set_sink_caps(caps(downstream));
             let input = format!("{},interlace-mode={mode}", i420(64, 36));
-            // Upstream has to get as far as to send them.
+            // Upstream must be able to send these caps, so that the element can refuse them.
             let sink = bench.element.static_pad("sink").unwrap();
             assert!(sink.query_accept_caps(&caps(&input)), "{mode} to {downstream}");
             assert!(!bench.send_caps(&input));
             bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "deinterlace");
-            // Upstream tries again, and is not answered again.
+            // Upstream retries, but there is no second message.
             assert!(!bench.send_caps(&input));
             assert!(bench.bus.pop_filtered(&[gst::MessageType::Error]).is_none());
             assert!(bench.send_caps(&i420(64, 36)));
@@ -166,7 +166,7 @@ fn interlaced_video_is_refused_with_an_error_that_names_deinterlace() {
 }
 
 #[test]
-fn an_interlaced_pipeline_ends_with_that_error_first() {
+fn the_first_error_of_an_interlaced_pipeline_names_deinterlace() {
     init();
     let pipeline = gst::parse::launch(
         "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=36,interlace-mode=interleaved \
@@ -186,11 +186,11 @@ fn an_interlaced_pipeline_ends_with_that_error_first() {
 }
 
 #[test]
-fn a_size_that_no_frame_can_have_is_an_error() {
+fn a_size_that_is_too_large_is_an_error() {
     let mut bench = Bench::new("");
     assert!(!bench.send_caps(&rgb(20_000, 16)));
     bench.expect_error(gst::MessageType::Error, gst::StreamError::Format, "40000x32");
-    // Downstream's limits make it possible.
+    // A limit in the downstream caps makes it possible.
     let mut bench = Bench::new("");
     bench.harness.set_sink_caps(caps("video/x-raw,width=[1,4000]"));
     assert!(bench.send_caps(&rgb(20_000, 16)));
@@ -198,7 +198,7 @@ fn a_size_that_no_frame_can_have_is_an_error() {
 }
 
 #[test]
-fn a_new_scale_takes_effect_with_the_next_frame() {
+fn a_new_scale_is_used_for_the_next_frame() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let frame = bench.frame(0, 0);
     assert_eq!(bench.push_and_pull(frame).size(), 32 * 16 * 3);
@@ -208,7 +208,7 @@ fn a_new_scale_takes_effect_with_the_next_frame() {
 }
 
 #[test]
-fn new_caps_in_mid_stream_take_effect_with_the_next_frame() {
+fn new_caps_in_a_stream_are_used_for_the_next_frame() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     for (number, (width, height)) in [(16, 8), (20, 6), (16, 8)].into_iter().enumerate() {
         assert!(bench.send_caps(&rgb(width, height)));

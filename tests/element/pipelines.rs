@@ -1,4 +1,4 @@
-//! Pictures through real elements and ONNX Runtime. Skips what it has no library or data for.
+//! Whole pipelines with ONNX Runtime. Tests are skipped if it or their data is not available.
 
 use crate::common;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn output(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Compares two pictures sample for sample: the largest difference, and the share of equal ones.
+/// Compares two pictures: the largest difference of a sample, and the share of equal samples.
 #[track_caller]
 fn difference(found: &Path, expected: &Path) -> (u8, f64) {
     let [found, expected] = [found, expected].map(|path| image::open(path).unwrap().to_rgb8());
@@ -21,9 +21,9 @@ fn difference(found: &Path, expected: &Path) -> (u8, f64) {
     (differences.max().unwrap(), equal as f64 / found.len() as f64)
 }
 
-/// A picture through realesr-animevideov3, against what PyTorch's export gave for it.
+/// Compares a picture enlarged with realesr-animevideov3 with the output of PyTorch.
 #[track_caller]
-fn is_golden(picture: &str, properties: &str) {
+fn check_golden(picture: &str, properties: &str) {
     let Some(data) = common::test_data() else { return };
     let found = output(&format!("{picture}-{}.png", properties.replace(['=', ' '], "-")));
     let description = format!(
@@ -42,19 +42,19 @@ fn is_golden(picture: &str, properties: &str) {
 }
 
 #[test]
-fn a_picture_comes_out_as_the_models_authors_would_have_it() {
-    is_golden("comic_lq", "precision=fp32");
-    is_golden("baboon_lq", "precision=fp32");
+fn a_picture_is_enlarged_as_by_pytorch() {
+    check_golden("comic_lq", "precision=fp32");
+    check_golden("baboon_lq", "precision=fp32");
 }
 
 #[test]
-fn a_picture_cut_into_regions_comes_out_the_same() {
-    is_golden("comic_lq", "precision=fp32 tile-size=48");
-    is_golden("comic_lq", "backend=cpu precision=fp32 tile-size=48");
+fn a_picture_split_into_regions_is_enlarged_as_by_pytorch() {
+    check_golden("comic_lq", "precision=fp32 tile-size=48");
+    check_golden("comic_lq", "backend=cpu precision=fp32 tile-size=48");
 }
 
 #[test]
-fn the_built_in_model_enlarges_twice_without_any_setting() {
+fn the_built_in_model_enlarges_by_two_by_default() {
     let found = output("builtin.png");
     let description = format!(
         "videotestsrc num-buffers=1 pattern=smpte ! video/x-raw,width=64,height=36,format=I420 \
@@ -67,7 +67,7 @@ fn the_built_in_model_enlarges_twice_without_any_setting() {
 }
 
 #[test]
-fn downstreams_size_is_met_from_any_factor() {
+fn the_output_has_the_size_that_downstream_requires() {
     for (width, height) in [(1920, 1080), (500, 500), (33, 17)] {
         let found = output(&format!("{width}x{height}.png"));
         let description = format!(
@@ -82,7 +82,7 @@ fn downstreams_size_is_met_from_any_factor() {
 }
 
 #[test]
-fn a_file_that_is_no_model_is_told_from_one_that_is_not_there() {
+fn an_invalid_model_file_and_a_missing_one_have_different_errors() {
     gst::init().unwrap();
     let _ = gstupscale::plugin_register_static();
     let text = output("no-model.onnx");
@@ -103,7 +103,7 @@ fn a_file_that_is_no_model_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
-fn a_hundred_cycles_of_states_keep_no_thread() {
+fn a_hundred_state_cycles_leak_no_thread() {
     if !run("videotestsrc num-buffers=1 ! video/x-raw,width=16,height=16 ! upscale ! fakesink") {
         return;
     }
@@ -124,9 +124,9 @@ fn a_hundred_cycles_of_states_keep_no_thread() {
             before = threads();
         }
     }
-    // Threads of the last cycles may still be on their way out; leaked ones stay.
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while threads() > before + 2 && std::time::Instant::now() < patience {
+    // Threads of the last cycles may still be ending; leaked threads stay.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while threads() > before + 2 && std::time::Instant::now() < deadline {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert!(threads() <= before + 2, "{before} threads became {}", threads());

@@ -1,4 +1,4 @@
-//! Several frames at work at once: nothing of it shows but the delay.
+//! Frames processed in parallel: the output is only delayed.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -12,7 +12,7 @@ fn times(bench: &mut Bench) -> Vec<u64> {
     frames.filter_map(|frame| Some(frame.pts()?.mseconds() / 100)).collect()
 }
 
-/// Pushes frames `numbers`, each of another value.
+/// Pushes the frames `numbers`, each with a different value.
 #[track_caller]
 fn push(bench: &mut Bench, numbers: std::ops::Range<u64>) {
     for number in numbers {
@@ -22,7 +22,7 @@ fn push(bench: &mut Bench, numbers: std::ops::Range<u64>) {
 }
 
 #[test]
-fn as_many_frames_are_kept_back_as_asked_and_come_out_at_the_end() {
+fn pipeline_depth_frames_stay_in_flight_and_are_output_at_the_end() {
     for depth in 0..=4 {
         let mut bench = Bench::with_caps(&format!("pipeline-depth={depth}"), &rgb(16, 8));
         push(&mut bench, 0..7);
@@ -35,7 +35,7 @@ fn as_many_frames_are_kept_back_as_asked_and_come_out_at_the_end() {
 }
 
 #[test]
-fn a_live_source_is_not_kept_waiting_unless_asked() {
+fn with_a_live_source_no_frame_stays_in_flight_by_default() {
     for (live, depth, kept) in [(true, -1, 0), (false, -1, 1), (true, 2, 2), (false, 0, 0)] {
         let mut bench = Bench::new(&format!("pipeline-depth={depth}"));
         bench.harness.set_live(live);
@@ -46,7 +46,7 @@ fn a_live_source_is_not_kept_waiting_unless_asked() {
 }
 
 #[test]
-fn a_smaller_depth_lets_go_of_frames_at_the_next_one() {
+fn a_smaller_depth_takes_effect_with_the_next_frame() {
     let mut bench = Bench::with_caps("pipeline-depth=4", &rgb(16, 8));
     push(&mut bench, 0..4);
     assert!(times(&mut bench).is_empty());
@@ -56,12 +56,12 @@ fn a_smaller_depth_lets_go_of_frames_at_the_next_one() {
 }
 
 #[test]
-fn frames_that_are_kept_back_are_latency_when_live() {
+fn frames_in_flight_add_to_the_latency_of_a_live_pipeline() {
     let mut bench = Bench::with_caps("pipeline-depth=2", &rgb(160, 80));
     bench.harness.set_live(true);
     push(&mut bench, 0..5);
     let latency = bench.harness.query_latency().unwrap();
-    // Two frames at ten a second, and the time that one takes.
+    // Two frames at ten frames per second, and the processing time of one frame.
     assert!(latency > gst::ClockTime::from_mseconds(200), "{latency}");
     while bench.bus.pop().is_some() {}
     bench.element.set_property("pipeline-depth", 0);
@@ -70,7 +70,7 @@ fn frames_that_are_kept_back_are_latency_when_live() {
 }
 
 #[test]
-fn what_is_in_flight_comes_out_before_anything_in_order() {
+fn frames_in_flight_are_output_before_a_serialized_event() {
     crate::bench::init();
     let gap = gst::event::Gap::new(gst::ClockTime::SECOND, gst::ClockTime::NONE);
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
@@ -90,7 +90,7 @@ fn what_is_in_flight_comes_out_before_anything_in_order() {
 }
 
 #[test]
-fn frames_in_flight_keep_their_own_caps_and_model() {
+fn frames_in_flight_keep_their_caps_and_model() {
     let mut bench = Bench::with_caps("pipeline-depth=3", &rgb(16, 8));
     push(&mut bench, 0..2);
     bench.harness.set_src_caps(caps(&rgb(8, 8)));
@@ -110,7 +110,7 @@ fn frames_in_flight_keep_their_own_caps_and_model() {
 }
 
 #[test]
-fn a_discontinuity_is_marked_where_it_is() {
+fn the_discont_flag_stays_on_its_frame() {
     let mut bench = Bench::with_caps("pipeline-depth=2", &rgb(16, 8));
     push(&mut bench, 0..3);
     let mut jump = bench.frame(3, 3);
@@ -124,13 +124,13 @@ fn a_discontinuity_is_marked_where_it_is() {
 }
 
 #[test]
-fn a_flush_waits_for_no_more_than_the_frame_at_work() {
+fn a_flush_waits_only_for_the_frame_that_the_model_is_processing() {
     let mut bench = Bench::with_caps("model=stepped-x2 pipeline-depth=2 reuse=off", &rgb(16, 8));
     let steps = bench.fake.steps.clone();
     push(&mut bench, 0..2);
     let pad = bench.element.static_pad("sink").unwrap();
     let frame = bench.frame(2, 2);
-    // The third frame waits for the first, which waits to be allowed.
+    // The third frame waits for the first one, whose run is not allowed yet.
     let streaming = thread::spawn({
         let pad = pad.clone();
         move || pad.chain(frame)
@@ -142,7 +142,7 @@ fn a_flush_waits_for_no_more_than_the_frame_at_work() {
     steps.allow(1);
     assert_eq!(streaming.join().unwrap(), Err(gst::FlowError::Flushing));
     assert!(pad.send_event(gst::event::FlushStop::new(true)));
-    assert!(times(&mut bench).is_empty(), "nothing of before the flush comes out");
+    assert!(times(&mut bench).is_empty(), "frames from before the flush are dropped");
     steps.allow(9);
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
     assert!(bench.harness.push_event(gst::event::Segment::new(&segment)));
@@ -152,7 +152,7 @@ fn a_flush_waits_for_no_more_than_the_frame_at_work() {
 }
 
 #[test]
-fn an_error_of_the_model_reaches_the_bus_once_and_ends_the_stream() {
+fn an_error_of_the_model_is_posted_once_and_ends_the_stream() {
     for depth in 0..=3 {
         let properties = format!("model=failing-x2 pipeline-depth={depth} reuse=off");
         let mut bench = Bench::with_caps(&properties, &rgb(16, 8));
@@ -163,13 +163,13 @@ fn an_error_of_the_model_reaches_the_bus_once_and_ends_the_stream() {
         let error = pushed.into_iter().find_map(Result::err);
         assert_eq!(error, Some(gst::FlowError::Error));
         bench.expect_error(gst::MessageType::Error, gst::LibraryError::Failed, "run a model");
-        assert!(bench.bus.pop_filtered(&[gst::MessageType::Error]).is_none(), "told twice");
+        assert!(bench.bus.pop_filtered(&[gst::MessageType::Error]).is_none(), "posted twice");
         assert_eq!(times(&mut bench), [0, 1]);
     }
 }
 
 #[test]
-fn an_error_before_an_event_ends_the_stream_at_the_next_frame() {
+fn an_error_before_an_event_is_returned_for_the_next_frame() {
     let mut bench = Bench::with_caps("model=failing-x2 pipeline-depth=4 reuse=off", &rgb(16, 8));
     push(&mut bench, 0..4);
     bench.harness.push_event(gst::event::Tag::new(gst::TagList::new()));
@@ -178,10 +178,10 @@ fn an_error_before_an_event_ends_the_stream_at_the_next_frame() {
     assert_eq!(bench.harness.push(frame), Err(gst::FlowError::Error));
 }
 
-/// What happens to a stream.
+/// One step of a random stream.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A frame, some bytes of which are new.
+    /// A frame in which some bytes change.
     Frame {
         from: usize,
         bytes: usize,
@@ -214,7 +214,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// All that comes out, by its time.
+/// All output frames with their times.
 fn run(steps: &[Step], fixed: &str, ignored: &[&str]) -> Vec<(u64, Vec<u8>)> {
     let mut bench = Bench::with_caps(fixed, &rgb(40, 32));
     let mut picture: Vec<u8> = (0..40 * 32 * 3).map(|at| (at * 7 % 251) as u8).collect();
@@ -232,7 +232,7 @@ fn run(steps: &[Step], fixed: &str, ignored: &[&str]) -> Vec<(u64, Vec<u8>)> {
             }
             Step::Discontinuity => buffer.set_flags(gst::BufferFlags::DISCONT),
             Step::Seek => {
-                // What is in flight then is lost: let it out.
+                // Output the frames in flight first, because a flush drops them.
                 bench.harness.push_event(gst::event::Tag::new(gst::TagList::new()));
                 bench.harness.push_event(gst::event::FlushStart::new());
                 bench.harness.push_event(gst::event::FlushStop::new(true));
@@ -269,7 +269,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn whatever_happens_meanwhile_pipelined_frames_are_those_computed_one_by_one(
+    fn frames_processed_in_parallel_equal_frames_processed_one_by_one(
         steps in prop::collection::vec(step(), 1..30), depth in 1usize..5,
     ) {
         let pipelined = run(&steps, &format!("pipeline-depth={depth}"), &[]);

@@ -1,11 +1,11 @@
-//! What the frames show.
+//! The pixels of the output.
 
 use gst::prelude::*;
 use gst_controller::prelude::*;
 
 use crate::bench::{Bench, rgb};
 
-/// An 8×4 RGB frame in which every pixel differs.
+/// An 8×4 RGB frame in which all pixels are different.
 fn colourful(bench: &Bench, number: u64) -> gst::Buffer {
     let mut frame = bench.frame(number, 0);
     let mut map = frame.get_mut().unwrap().map_writable().unwrap();
@@ -21,7 +21,7 @@ fn samples(frame: &gst::Buffer) -> Vec<u8> {
 }
 
 #[test]
-fn the_models_picture_comes_out() {
+fn the_output_is_the_picture_of_the_model() {
     let mut bench = Bench::with_caps("", &rgb(8, 4));
     let frame = colourful(&bench, 0);
     let small = samples(&frame);
@@ -36,7 +36,7 @@ fn the_models_picture_comes_out() {
 }
 
 #[test]
-fn without_its_share_the_model_does_not_run() {
+fn with_blend_0_the_model_does_not_run() {
     let mut bench = Bench::with_caps("blend=0", &rgb(8, 4));
     let frame = colourful(&bench, 0);
     bench.push_and_pull(frame);
@@ -58,18 +58,18 @@ fn blend_follows_its_controller_in_stream_time() {
             samples(&bench.push_and_pull(frame))
         })
         .collect();
-    // All of the model, then half, then none.
+    // The weight of the model is 1, 0.5 and 0.
     for (at, half) in pictures[1].iter().enumerate() {
         let mean = (i32::from(pictures[0][at]) + i32::from(pictures[2][at])).div_euclid(2);
-        // Over- and undershoots of the enlargement are cut in the last one only.
+        // Overshoots of the Lanczos resampling are clipped only in the last picture.
         let cut = matches!(pictures[2][at], 0 | 255);
         assert!(cut || (mean - i32::from(*half)).abs() <= 1, "sample {at}");
     }
-    assert!(pictures[0] != pictures[2], "blend does nothing");
+    assert!(pictures[0] != pictures[2], "blend has no effect");
 }
 
 #[test]
-fn grain_is_new_in_each_frame_and_the_same_after_a_seek() {
+fn grain_changes_with_each_frame_and_repeats_after_a_seek() {
     let mut bench = Bench::with_caps("grain=1", &rgb(64, 64));
     let mut grainy = |number| {
         let frame = bench.frame(number, 128);
@@ -82,5 +82,5 @@ fn grain_is_new_in_each_frame_and_the_same_after_a_seek() {
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
     bench.harness.push_event(gst::event::Segment::new(&segment));
     let frame = bench.frame(0, 128);
-    assert!(samples(&bench.push_and_pull(frame)) == first, "other grain after a seek");
+    assert!(samples(&bench.push_and_pull(frame)) == first, "different grain after a seek");
 }

@@ -1,4 +1,4 @@
-//! The properties are a contract: names, types, ranges, defaults, and when they can change.
+//! Properties: names, types, ranges, defaults, and when they may change.
 
 use gst::prelude::*;
 
@@ -27,7 +27,7 @@ fn check_enum(name: &str, nicks: &[&str]) {
 }
 
 #[test]
-fn properties_have_the_promised_types_ranges_and_defaults() {
+fn properties_have_the_documented_types_ranges_and_defaults() {
     check::<glib::ParamSpecString>("model", true, |spec| {
         assert_eq!(spec.default_value(), Some("builtin"));
     });
@@ -64,7 +64,7 @@ fn properties_have_the_promised_types_ranges_and_defaults() {
 }
 
 #[test]
-fn every_property_keeps_the_value_that_it_is_given() {
+fn every_property_keeps_its_value() {
     let element = upscale(&Default::default(), "");
     for (name, value) in [
         ("model", "x3"),
@@ -100,12 +100,12 @@ fn null_restores_the_default_of_a_text() {
 }
 
 #[test]
-fn late_frames_are_dropped_unless_told_otherwise() {
+fn qos_is_on_by_default() {
     assert!(upscale(&Default::default(), "").property::<bool>("qos"));
 }
 
 #[test]
-fn stats_count_frames_and_name_what_runs() {
+fn stats_contain_the_number_of_frames_and_the_model_in_use() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     for number in 0..3 {
         let frame = bench.frame(number, 0);

@@ -1,17 +1,17 @@
-//! Frames that were seen before.
+//! Reuse of results of earlier frames.
 
 use gst::prelude::*;
 use gst_video::VideoMeta;
 
 use crate::bench::{Bench, i420, rgb};
 
-/// The first byte's address: which memory a frame lies in.
+/// The address of the first byte, which identifies the memory of a frame.
 fn address(buffer: &gst::Buffer) -> usize {
     buffer.map_readable().unwrap().as_ptr() as usize
 }
 
 #[test]
-fn a_duplicate_frame_is_the_last_ones_memory_at_a_time_of_its_own() {
+fn a_duplicate_frame_shares_the_memory_of_the_previous_output_and_has_its_own_time() {
     let mut bench = Bench::with_caps("", &i420(16, 8));
     let first = bench.push_and_pull(bench.frame(0, 77));
     let second = bench.push_and_pull(bench.frame(1, 77));
@@ -27,7 +27,7 @@ fn a_duplicate_frame_is_the_last_ones_memory_at_a_time_of_its_own() {
 }
 
 #[test]
-fn a_writer_downstream_does_not_change_what_is_reused() {
+fn writing_to_an_output_does_not_change_what_is_reused() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     let mut first = bench.push_and_pull(bench.frame(0, 77));
     first.make_mut().map_writable().unwrap().fill(1);
@@ -37,7 +37,7 @@ fn a_writer_downstream_does_not_change_what_is_reused() {
 }
 
 #[test]
-fn after_a_discontinuity_or_with_reuse_off_a_duplicate_is_computed() {
+fn duplicates_are_computed_after_a_discontinuity_and_with_reuse_off() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     bench.push_and_pull(bench.frame(0, 77));
     let mut jump = bench.frame(1, 77);
@@ -51,9 +51,9 @@ fn after_a_discontinuity_or_with_reuse_off_a_duplicate_is_computed() {
 }
 
 #[test]
-fn in_tolerant_mode_what_differs_slightly_is_left_as_it_was() {
+fn in_tolerant_mode_small_differences_are_ignored() {
     let mut bench = Bench::with_caps("reuse=tolerant reuse-tolerance=3", &rgb(64, 64));
-    // Not the first block: that one's refresh is due.
+    // Not the first block, which is being refreshed.
     let last_byte = |frame: gst::Buffer| frame.map_readable().unwrap().last().copied();
     bench.push_and_pull(bench.frame(0, 77));
     assert_eq!(last_byte(bench.push_and_pull(bench.frame(1, 80))), Some(77));
@@ -61,7 +61,7 @@ fn in_tolerant_mode_what_differs_slightly_is_left_as_it_was() {
 }
 
 #[test]
-fn another_blend_paints_anew_without_the_model() {
+fn a_new_blend_repaints_the_frame_without_running_the_model() {
     let mut bench = Bench::with_caps("", &rgb(16, 8));
     bench.push_and_pull(bench.frame(0, 77));
     bench.element.set_property("blend", 0.5);
@@ -72,7 +72,7 @@ fn another_blend_paints_anew_without_the_model() {
 }
 
 #[test]
-fn statistics_are_posted_once_an_interval_of_running_time() {
+fn statistics_are_posted_once_per_interval_of_running_time() {
     let mut bench = Bench::with_caps("stats-interval=1000", &rgb(16, 8));
     for number in 0..25 {
         bench.push_and_pull(bench.frame(number, number as u8));

@@ -1,10 +1,10 @@
-//! What becomes of frames that come before the model is there, with `startup=resample`.
+//! Frames before the model is loaded, with `startup=resample`.
 
 use gst::prelude::*;
 
 use crate::bench::{Bench, rgb};
 
-/// Noise, so that no two ways to enlarge it give the same.
+/// A frame of noise, which every method enlarges differently.
 fn noise(bench: &Bench, number: u64) -> gst::Buffer {
     let mut frame = bench.frame(number, 0);
     let mut state = 1u32;
@@ -21,7 +21,7 @@ fn bytes(buffer: &gst::Buffer) -> Vec<u8> {
     buffer.map_readable().unwrap().to_vec()
 }
 
-/// What the noise becomes by `properties`, once loaded.
+/// The enlarged noise with `properties`, when the model is loaded.
 fn enlarged(properties: &str) -> Vec<u8> {
     let mut bench = Bench::with_caps(properties, &rgb(16, 8));
     let frame = noise(&bench, 0);
@@ -32,7 +32,7 @@ fn enlarged(properties: &str) -> Vec<u8> {
 fn finish_loading(bench: &Bench) {
     bench.fake.open_gate();
     loop {
-        let message = bench.next_message(gst::MessageType::Progress).expect("an end of loading");
+        let message = bench.next_message(gst::MessageType::Progress).expect("the end of loading");
         if let gst::MessageView::Progress(progress) = message.view()
             && progress.get().0 == gst::ProgressType::Complete
         {
@@ -42,7 +42,7 @@ fn finish_loading(bench: &Bench) {
 }
 
 #[test]
-fn frames_are_enlarged_by_lanczos_until_the_model_is_loaded_and_by_the_model_from_then_on() {
+fn frames_are_resampled_until_the_model_is_loaded_and_then_enlarged_by_the_model() {
     let [lanczos, model] = ["blend=0", ""].map(enlarged);
     assert_ne!(lanczos, model);
 
@@ -56,17 +56,17 @@ fn frames_are_enlarged_by_lanczos_until_the_model_is_loaded_and_by_the_model_fro
     assert_eq!(bench.fake.runs(), 0);
     assert_eq!(bench.output_info().width(), 32);
     let stats = bench.element.property::<gst::Structure>("stats");
-    assert!(stats.get::<&str>("backend").is_err(), "nothing runs yet: {stats:?}");
+    assert!(stats.get::<&str>("backend").is_err(), "no model is in use yet: {stats:?}");
 
     finish_loading(&bench);
-    // The same input again: what Lanczos made of it must not serve.
+    // The same input again: the resampled output must not be reused.
     let frame = noise(&bench, 3);
     assert!(bytes(&bench.push_and_pull(frame)) == model);
     assert_eq!(bench.output_info().width(), 32);
 }
 
 #[test]
-fn a_change_of_caps_and_a_flush_before_the_model_is_there_are_no_trouble() {
+fn new_caps_and_a_flush_work_before_the_model_is_loaded() {
     let mut bench = Bench::with_caps("model=slow-x2 startup=resample", &rgb(16, 8));
     let frame = noise(&bench, 0);
     bench.push_and_pull(frame);
@@ -86,14 +86,14 @@ fn a_change_of_caps_and_a_flush_before_the_model_is_there_are_no_trouble() {
 }
 
 #[test]
-fn a_model_that_does_not_load_ends_the_stream_all_the_same() {
+fn a_model_that_fails_to_load_ends_the_stream() {
     let mut bench = Bench::with_caps("model=slow-broken startup=resample", &rgb(16, 8));
     let frame = noise(&bench, 0);
     bench.push_and_pull(frame);
     bench.fake.open_gate();
     bench.expect_error(gst::MessageType::Error, gst::LibraryError::Failed, "build a session");
     let mut result = Ok(gst::FlowSuccess::Ok);
-    // The message comes right before the worker's end.
+    // The message is posted shortly before the load is marked as failed.
     for number in 1..1000 {
         let frame = noise(&bench, number);
         result = bench.harness.push(frame);
@@ -106,7 +106,7 @@ fn a_model_that_does_not_load_ends_the_stream_all_the_same() {
 }
 
 #[test]
-fn the_latency_is_that_of_the_model_once_it_runs() {
+fn the_latency_is_measured_again_when_the_model_is_loaded() {
     let own = |bench: &mut Bench| bench.harness.query_latency().unwrap();
     let mut bench = Bench::with_caps("model=slow-x9 startup=resample", &rgb(160, 80));
     bench.harness.set_live(true);
@@ -123,7 +123,7 @@ fn the_latency_is_that_of_the_model_once_it_runs() {
         frame.get_mut().unwrap().unset_flags(gst::BufferFlags::DISCONT);
         bench.push_and_pull(frame);
         let measured = own(&mut bench) > gst::ClockTime::ZERO;
-        assert_eq!(measured, number == 5, "two frames of the model's own, the first not counted");
+        assert_eq!(measured, number == 5, "the first frame with the model does not count");
     }
-    assert!(bench.fake.runs() >= 3, "and the model ran");
+    assert!(bench.fake.runs() >= 3, "the model ran");
 }

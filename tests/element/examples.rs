@@ -1,0 +1,72 @@
+//! The programs in `examples/` do what they promise.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use gst::prelude::*;
+
+use crate::common;
+
+#[path = "../../examples/appsrc.rs"]
+#[allow(dead_code)]
+mod appsrc;
+#[path = "../../examples/live_camera.rs"]
+#[allow(dead_code)]
+mod live_camera;
+#[path = "../../examples/player.rs"]
+#[allow(dead_code)]
+mod player;
+
+/// The result of an example; `None`, with a message, if ONNX Runtime is not installed.
+#[track_caller]
+fn unless_skipped<T>(result: Result<T, Box<dyn Error>>) -> Option<T> {
+    let error = match result {
+        Ok(value) => return Some(value),
+        Err(error) => error,
+    };
+    let kind = error.downcast_ref::<glib::Error>().and_then(glib::Error::kind);
+    assert_eq!(kind, Some(gst::LibraryError::Init), "{error}");
+    eprintln!("skipped: {error}");
+    None
+}
+
+#[test]
+fn the_appsrc_example_enlarges_every_frame() {
+    // The rows of neither size are multiples of four bytes, which GStreamer pads them to.
+    let input: Vec<u8> = (0..3 * 13 * 7 * 3).map(|at| (at * 37 % 251) as u8).collect();
+    let mut output = Vec::new();
+    let size = appsrc::enlarge(13, 7, &input[..], &mut output);
+    let Some((width, height)) = unless_skipped(size) else { return };
+    assert_eq!((width, height), (26, 14), "the built-in model enlarges by 2");
+    assert_eq!(output.len(), 3 * 26 * 14 * 3);
+}
+
+#[test]
+fn the_live_camera_example_shows_frames() {
+    let source = "videotestsrc is-live=true num-buffers=5 ! video/x-raw,width=32,height=16";
+    let Some(frames) = unless_skipped(live_camera::show(source, "fakesink")) else { return };
+    assert!((1..=5).contains(&frames), "{frames} frames");
+}
+
+#[test]
+fn the_player_example_plays_a_file_and_switches() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("player.mkv");
+    let written = common::run(&format!(
+        "videotestsrc num-buffers=10 ! video/x-raw,format=I420,width=32,height=16,framerate=25/1 \
+         ! matroskamux ! filesink location={}",
+        file.display()
+    ));
+    assert!(written);
+    let playbin = gst::ElementFactory::make("playbin").build().unwrap();
+    playbin.set_property("uri", glib::filename_to_uri(file, None).unwrap());
+    playbin.set_property("video-sink", gst::ElementFactory::make("fakesink").build().unwrap());
+    unless_skipped(player::play(&playbin, player::Switch::Every(Duration::from_millis(20))));
+}
+
+#[test]
+fn the_player_example_toggles_between_the_model_and_resampling() {
+    crate::bench::init();
+    let upscale = gst::ElementFactory::make("upscale").build().unwrap();
+    let shown = [player::toggle(&upscale), player::toggle(&upscale)];
+    assert_eq!(shown, ["B: Lanczos resampling", "A: the model"]);
+    assert_eq!(upscale.property::<f64>("blend"), 1.0);
+}
