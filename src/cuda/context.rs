@@ -1,40 +1,43 @@
 //! The primary context of a GPU.
 
-use cudarc::driver::{
-    result,
-    sys::{self, CUcontext, CUdevice},
+use std::{ffi::c_int, ptr};
+
+use super::{
+    Error,
+    driver::{Driver, Handle},
 };
 
-use super::error::{Error, ToDo as _};
-
-/// One reference to the primary context, which the driver counts.
+/// A counted reference to the primary context, which all users of a GPU in a process share.
 pub(super) struct Context {
-    device: CUdevice,
-    raw: CUcontext,
+    pub driver: &'static Driver,
+    device: c_int,
+    raw: Handle,
 }
 
-// SAFETY: contexts may be used from any thread; each makes it current first.
+// SAFETY: the driver allows contexts on every thread.
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
 
 impl Context {
-    pub fn retain(device: CUdevice) -> Result<Self, Error> {
-        // SAFETY: the device came from the driver.
-        let raw = unsafe { result::primary_ctx::retain(device) }.to("open the GPU")?;
-        Ok(Self { device, raw })
+    pub fn retain(driver: &'static Driver, device: c_int) -> Result<Self, Error> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: `raw` can be written to.
+        unsafe { (driver.cuDevicePrimaryCtxRetain)(&mut raw, device) }.check("GPU start-up")?;
+        Ok(Self { driver, device, raw })
     }
 
-    /// Makes it the calling thread's: what every other call to the driver needs.
-    pub fn bind(&self) -> Result<(), Error> {
+    /// Makes this the calling thread's context, which every other call needs.
+    pub fn bind(&self) -> Result<&'static Driver, Error> {
         // SAFETY: the context is retained.
-        unsafe { sys::cuCtxSetCurrent(self.raw) }.to("use the GPU")
+        unsafe { (self.driver.cuCtxSetCurrent)(self.raw) }.check("context selection")?;
+        Ok(self.driver)
     }
 }
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // SAFETY: gives back what `retain` took. An error would leave a reference, no more.
-        let _ = unsafe { result::primary_ctx::release(self.device) };
+        // SAFETY: releases what `retain` retained. An error would leak one reference.
+        let _ = unsafe { (self.driver.cuDevicePrimaryCtxRelease_v2)(self.device) };
     }
 }

@@ -1,24 +1,28 @@
 //! A GPU that is open for use.
 
-use std::{ffi::c_int, fmt, fs, sync::Arc};
-
-use cudarc::driver::{
-    result,
-    sys::{self, CUdevice, CUdevice_attribute as Attribute},
+use std::{
+    collections::BTreeMap,
+    ffi::{CStr, c_char, c_int},
+    fmt, fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
-    Event, Kernel, Stream, Work,
+    Error, Event, Stream,
     context::Context,
-    error::{Error, ToDo as _},
-    launch::Module,
+    driver::Driver,
+    launch::{Kernel, Module, Work},
+    stream::Priority,
 };
+use crate::kernels::Address;
 
-/// The least that the kernels need: PTX 8.0.
-const LEAST_VERSION: CudaVersion = CudaVersion(12_000);
-const LEAST_CAPABILITY: (u32, u32) = (7, 5);
+/// The kernels' PTX 8.0 needs this version.
+const MIN_VERSION: CudaVersion = CudaVersion(12_000);
+const MIN_CAPABILITY: (u32, u32) = (7, 5);
+/// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `_MINOR`.
+const CAPABILITY: [c_int; 2] = [75, 76];
 
-/// The version of CUDA that a driver is for, as the driver has it: 1000 · major + 10 · minor.
+/// A version of CUDA as the driver encodes it: 1000 · major + 10 · minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CudaVersion(pub u32);
 
@@ -28,12 +32,15 @@ impl fmt::Display for CudaVersion {
     }
 }
 
-/// One user's share of a GPU: streams of its own, in the primary context that all share.
+/// An open GPU: three streams and the kernels, in the primary context that all users of the GPU
+/// in this process share.
 pub struct Device {
     id: u32,
     name: String,
     capability: (u32, u32),
     version: CudaVersion,
+    /// Address and bytes of every [`Buffer`](super::Buffer).
+    buffers: Mutex<BTreeMap<Address, usize>>,
     upload: Stream,
     compute: Stream,
     download: Stream,
@@ -42,99 +49,100 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the GPU of this number, from 0 on, in the driver's order (`CUDA_VISIBLE_DEVICES`
-    /// has its say). The first time on a machine the driver compiles the kernels, which takes
-    /// some seconds, and keeps what came out.
+    /// Opens GPU `id`, from 0 on, in the driver's order (see `CUDA_VISIBLE_DEVICES`). The first
+    /// time on a machine the driver compiles the kernels, which takes some seconds, and caches
+    /// them.
     ///
     /// # Errors
-    /// Each of [`Error`] but [`Error::Lost`].
+    /// Any [`Error`].
     pub fn open(id: u32) -> Result<Arc<Self>, Error> {
-        // SAFETY: it loads libcuda, whose initialisers run as in every program that uses CUDA.
-        // Without one, every other call would panic.
-        if !unsafe { sys::is_culib_present() } {
-            return Err(Error::NoDriver);
-        }
-        let version = version()?;
-        result::init().to("set itself up")?;
-        let count = u32::try_from(result::device::get_count().to("count GPUs")?).unwrap_or(0);
-        if count == 0 {
-            return Err(Error::NoDevice);
-        }
-        let ordinal = c_int::try_from(id).ok().filter(|_| id < count);
-        let ordinal = ordinal.ok_or(Error::NoSuchDevice { id, count })?;
-        let device = result::device::get(ordinal).to("find the GPU")?;
-        let name = result::device::get_name(device).to("name the GPU")?;
-        let capability = capability(device)?;
-        if capability < LEAST_CAPABILITY {
+        let driver = Driver::get()?;
+        let version = version(driver)?;
+        // SAFETY: takes no pointers.
+        unsafe { (driver.cuInit)(0) }.check("driver initialization")?;
+        let device = find(driver, id)?;
+        let name = name(driver, device)?;
+        let capability = capability(driver, device)?;
+        if capability < MIN_CAPABILITY {
             return Err(Error::DeviceTooOld { name, capability });
         }
-        let context = Arc::new(Context::retain(device)?);
-        // The host waits for its comparisons, and the model for what they tell the host.
-        let upload = Stream::new(&context, true)?;
+        let context = Arc::new(Context::retain(driver, device)?);
         Ok(Arc::new(Self {
             id,
             name,
             capability,
             version,
-            upload,
-            compute: Stream::new(&context, false)?,
-            download: Stream::new(&context, false)?,
+            buffers: Mutex::default(),
+            // The host waits for the comparison of a frame before it can queue other work.
+            upload: Stream::new(&context, Priority::High)?,
+            compute: Stream::new(&context, Priority::Normal)?,
+            download: Stream::new(&context, Priority::Normal)?,
             module: Module::load(&context)?,
             context,
         }))
     }
 
     /// The number that it was opened by.
+    #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// As the driver has it, such as `NVIDIA GeForce RTX 3060`.
+    /// The driver's name for it, for example `NVIDIA GeForce RTX 3060`.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Compute capability, major and minor.
+    #[must_use]
     pub fn capability(&self) -> (u32, u32) {
         self.capability
     }
 
-    /// What the driver is for.
+    /// The newest version of CUDA that the driver supports.
+    #[must_use]
     pub fn cuda_version(&self) -> CudaVersion {
         self.version
     }
 
-    /// The driver's own version, such as `550.54.14`, where the system tells it, and else the
-    /// version of CUDA that it is for. For keys of caches.
+    /// The driver's own version, for example `550.54.14`, or its version of CUDA if the system
+    /// does not expose it. For keys of caches.
+    #[must_use]
     pub fn driver_version(&self) -> String {
-        let told = fs::read_to_string("/sys/module/nvidia/version").unwrap_or_default();
-        match told.trim() {
+        let version = fs::read_to_string("/sys/module/nvidia/version").unwrap_or_default();
+        match version.trim() {
             "" => format!("CUDA {}", self.version),
             version => version.to_owned(),
         }
     }
 
-    /// Bytes of memory that are free, and that there are. Others may take of it at any time.
+    /// Free and total memory of the GPU in bytes. Other processes may use it at any time.
     ///
     /// # Errors
-    /// The driver's.
+    /// Those of the driver.
     pub fn memory(&self) -> Result<(u64, u64), Error> {
-        self.bind()?;
-        let (free, total) = result::mem_get_info().to("tell how much memory is free")?;
+        let driver = self.bind()?;
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: both can be written to.
+        unsafe { (driver.cuMemGetInfo_v2)(&mut free, &mut total) }.check("memory query")?;
         Ok((free as u64, total as u64))
     }
 
-    /// For copies to the GPU, and for the comparison with what came before.
+    /// The stream for copies to the GPU and for the comparison with the reference.
+    #[must_use]
     pub fn upload(&self) -> &Stream {
         &self.upload
     }
 
-    /// For kernels and the model.
+    /// The stream for all other kernels and the model.
+    #[must_use]
     pub fn compute(&self) -> &Stream {
         &self.compute
     }
 
-    /// For copies to the host.
+    /// The stream for copies to the host.
+    #[must_use]
     pub fn download(&self) -> &Stream {
         &self.download
     }
@@ -142,48 +150,86 @@ impl Device {
     /// A new event.
     ///
     /// # Errors
-    /// The driver's.
+    /// Those of the driver.
     pub fn event(&self) -> Result<Event, Error> {
         Event::new(&self.context)
     }
 
-    /// Makes the GPU's primary context the calling thread's, as libraries want it that are
-    /// called directly.
+    /// Makes the GPU's primary context the calling thread's, for libraries that are called
+    /// directly.
     ///
     /// # Errors
-    /// The driver's.
-    pub fn bind(&self) -> Result<(), Error> {
+    /// Those of the driver.
+    pub fn make_current(&self) -> Result<(), Error> {
+        self.bind().map(|_| ())
+    }
+
+    /// Waits until nothing runs on the three streams. Ignores errors: after one, nothing runs
+    /// any more.
+    pub fn synchronize(&self) {
+        for stream in [&self.upload, &self.compute, &self.download] {
+            let _ = stream.synchronize();
+        }
+    }
+
+    pub(super) fn bind(&self) -> Result<&'static Driver, Error> {
         self.context.bind()
     }
 
-    /// Has `kernel` run on `stream`; does not wait.
-    ///
-    /// # Errors
-    /// The driver's.
-    ///
+    pub(super) fn driver(&self) -> &'static Driver {
+        self.context.driver
+    }
+
+    pub(super) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// # Safety
-    /// `arguments` is the struct that the kernel takes, and all that it points to is memory of
-    /// this GPU, large enough for `work`, that lives until the stream is past it ([`Buffer`]s
-    /// of this device see to that themselves).
-    ///
-    /// [`Buffer`]: super::Buffer
-    pub unsafe fn launch<A: bytemuck::Pod>(
+    /// See [`Module::launch`].
+    pub(super) unsafe fn launch<A: bytemuck::Pod>(
         &self,
         stream: &Stream,
         kernel: Kernel,
         arguments: &A,
         work: Work,
     ) -> Result<(), Error> {
-        // SAFETY: as asked of the caller.
+        // SAFETY: as the caller promises.
         unsafe { self.module.launch(stream, kernel, arguments, work) }
     }
 
-    /// Waits until nothing runs on the streams, or nothing ever will.
-    pub fn settle(&self) {
-        for stream in [&self.upload, &self.compute, &self.download] {
-            // An error means that the GPU was lost, and with it the work.
-            let _ = stream.synchronize();
+    /// Remembers the memory of a new buffer.
+    pub(super) fn allocated(&self, address: Address, bytes: usize) {
+        self.buffers().insert(address, bytes);
+    }
+
+    /// Forgets the memory of a buffer that is about to be freed.
+    pub(super) fn freed(&self, address: Address) {
+        self.buffers().remove(&address);
+    }
+
+    /// Calls `queue` if a buffer of this device has `bytes` bytes at `address`, which it keeps
+    /// until `queue` returns. A buffer waits for the streams before it is freed.
+    pub(super) fn with_allocated(
+        &self,
+        address: Address,
+        bytes: usize,
+        task: &'static str,
+        queue: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let buffers = self.buffers();
+        let buffer = buffers.range(..=address).next_back();
+        let inside = buffer.is_some_and(|(start, length)| {
+            (address - start).checked_add(bytes as u64).is_some_and(|end| end <= *length as u64)
+        });
+        if inside {
+            queue()
+        } else {
+            Err(Error::InvalidArguments { task, reason: "no buffer is there" })
         }
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, BTreeMap<Address, usize>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,26 +242,52 @@ impl fmt::Debug for Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.settle();
+        self.synchronize();
     }
 }
 
-fn version() -> Result<CudaVersion, Error> {
+fn version(driver: &Driver) -> Result<CudaVersion, Error> {
     let mut version = 0;
-    // SAFETY: `version` is a place to write to. May be asked before anything else.
-    unsafe { sys::cuDriverGetVersion(&mut version) }.to("tell its version")?;
+    // SAFETY: `version` can be written to. This function needs no initialization.
+    unsafe { (driver.cuDriverGetVersion)(&mut version) }.check("version query")?;
     let have = CudaVersion(u32::try_from(version).unwrap_or(0));
-    if have < LEAST_VERSION { Err(Error::DriverTooOld { have }) } else { Ok(have) }
+    if have < MIN_VERSION { Err(Error::DriverTooOld { have }) } else { Ok(have) }
 }
 
-fn capability(device: CUdevice) -> Result<(u32, u32), Error> {
-    let get = |attribute| {
-        // SAFETY: the device came from the driver.
-        let value = unsafe { result::device::get_attribute(device, attribute) };
-        Ok(u32::try_from(value.to("describe the GPU")?).unwrap_or(0))
-    };
-    Ok((
-        get(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-        get(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-    ))
+/// The driver's handle for GPU `id`.
+fn find(driver: &Driver, id: u32) -> Result<c_int, Error> {
+    let mut count = 0;
+    // SAFETY: `count` can be written to.
+    unsafe { (driver.cuDeviceGetCount)(&mut count) }.check("device query")?;
+    let count = u32::try_from(count).unwrap_or(0);
+    if count == 0 {
+        return Err(Error::NoDevice);
+    }
+    let ordinal = c_int::try_from(id).ok().filter(|_| id < count);
+    let ordinal = ordinal.ok_or(Error::NoSuchDevice { id, count })?;
+    let mut device = 0;
+    // SAFETY: `device` can be written to.
+    unsafe { (driver.cuDeviceGet)(&mut device, ordinal) }.check("device query")?;
+    Ok(device)
+}
+
+fn name(driver: &Driver, device: c_int) -> Result<String, Error> {
+    let mut name = [0u8; 128];
+    let pointer = name.as_mut_ptr().cast::<c_char>();
+    // SAFETY: the last byte stays 0: the driver writes at most the length that it is given.
+    unsafe { (driver.cuDeviceGetName)(pointer, name.len() as c_int - 1, device) }
+        .check("device query")?;
+    let name = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+    Ok(name.to_string_lossy().into_owned())
+}
+
+fn capability(driver: &Driver, device: c_int) -> Result<(u32, u32), Error> {
+    let [major, minor] = CAPABILITY.map(|attribute| {
+        let mut value = 0;
+        // SAFETY: `value` can be written to.
+        unsafe { (driver.cuDeviceGetAttribute)(&mut value, attribute, device) }
+            .check("device query")?;
+        Ok(u32::try_from(value).unwrap_or(0))
+    });
+    Ok((major?, minor?))
 }

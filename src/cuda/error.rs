@@ -1,87 +1,203 @@
 //! What can go wrong with a GPU.
 
-use cudarc::driver::{result::DriverError, sys::CUresult};
+use std::{ffi::c_int, fmt};
 
 use super::CudaVersion;
 
-/// Why a GPU cannot be used. The text says what to do.
+/// Why a GPU cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("there is no NVIDIA driver (libcuda.so.1 was not found)")]
+    /// This machine has no NVIDIA driver.
+    #[error("no NVIDIA driver is installed (libcuda.so.1 was not found)")]
     NoDriver,
-    #[error("the NVIDIA driver finds no GPU")]
-    NoDevice,
-    #[error("there is no GPU {id}: the driver finds {count}, numbered from 0; set device-id")]
-    NoSuchDevice { id: u32, count: u32 },
-    #[error("the NVIDIA driver is for CUDA {have}, too old: install driver 525 or later")]
-    DriverTooOld { have: CudaVersion },
+    /// The library that was found is not a complete driver.
     #[error(
-        "{name} has compute capability {}.{}, and 7.5 is needed (GeForce RTX 20, T4 or later)",
+        "the NVIDIA driver has no function {name}: install driver 525 or later, or remove other \
+         copies of libcuda.so.1"
+    )]
+    MissingFunction {
+        /// Name of the function.
+        name: &'static str,
+    },
+    /// The driver found no GPU.
+    #[error("the NVIDIA driver found no GPU")]
+    NoDevice,
+    /// The number is not that of a GPU.
+    #[error("GPU {id} does not exist: the driver found {count}, numbered from 0; set device-id")]
+    NoSuchDevice {
+        /// The number that was asked for.
+        id: u32,
+        /// How many GPUs there are.
+        count: u32,
+    },
+    /// The driver cannot load the kernels.
+    #[error("the NVIDIA driver supports CUDA {have} and is too old: install driver 525 or later")]
+    DriverTooOld {
+        /// The newest version of CUDA that the driver supports.
+        have: CudaVersion,
+    },
+    /// The GPU cannot run the kernels.
+    #[error(
+        "{name} has compute capability {}.{}, but 7.5 is needed (GeForce RTX 20, T4 or later)",
         capability.0, capability.1
     )]
-    DeviceTooOld { name: String, capability: (u32, u32) },
-    #[error("the GPU has no {} MB left", bytes.div_ceil(1 << 20))]
-    OutOfMemory { bytes: usize },
-    /// Nothing of this process runs on it any more.
+    DeviceTooOld {
+        /// The driver's name of the GPU.
+        name: String,
+        /// Its compute capability, major and minor.
+        capability: (u32, u32),
+    },
+    /// The GPU, or the host for pinned memory, has too little free memory.
+    #[error("the GPU has less than {} MB of free memory", bytes.div_ceil(1 << 20))]
+    OutOfMemory {
+        /// Bytes that were asked for; 0 if unknown.
+        bytes: usize,
+    },
+    /// The GPU's context is destroyed, and with it everything that this process has on it.
     #[error(
-        "the GPU was lost while it was to {task} ({code}): start the program anew; if it happens \
-         again, look at the kernel's log (dmesg) for Xid errors"
+        "the GPU stopped responding during {task} ({code}): restart the program; if it happens \
+         again, look for Xid errors in the kernel log (dmesg)"
     )]
-    Lost { task: &'static str, code: String },
-    #[error("the NVIDIA driver could not {task}: {code}")]
-    Driver { task: &'static str, code: String },
+    Lost {
+        /// What was done, as a noun phrase.
+        task: &'static str,
+        /// The driver's status.
+        code: Code,
+    },
+    /// Any other status of the driver.
+    #[error("the NVIDIA driver failed during {task}: {code}")]
+    Driver {
+        /// What was done, as a noun phrase.
+        task: &'static str,
+        /// The driver's status.
+        code: Code,
+    },
+    /// The memory given to a copy or a kernel does not fit its other arguments. Nothing was run.
+    #[error("invalid arguments for {task}: {reason}")]
+    InvalidArguments {
+        /// What was to be done, as a noun phrase.
+        task: &'static str,
+        /// What does not fit.
+        reason: &'static str,
+    },
 }
 
 impl Error {
-    /// Whether this machine simply has no GPU for us, which is no fault.
+    /// Whether this machine has no NVIDIA GPU, which is no fault.
+    #[must_use]
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::NoDriver | Self::NoDevice)
     }
 
-    /// What an answer of the driver means.
-    pub(super) fn of(task: &'static str, error: DriverError) -> Self {
-        use CUresult as R;
-        // Not `{error:?}`: it asks the driver for words, which a lost one may not have.
-        let code = format!("{:?}", error.0);
-        match error.0 {
-            R::CUDA_ERROR_OUT_OF_MEMORY => Self::OutOfMemory { bytes: 0 },
-            R::CUDA_ERROR_NO_DEVICE => Self::NoDevice,
-            // The toolkit's library to link against, which has no driver in it.
-            R::CUDA_ERROR_STUB_LIBRARY => Self::NoDriver,
-            R::CUDA_ERROR_DEINITIALIZED
-            | R::CUDA_ERROR_ECC_UNCORRECTABLE
-            | R::CUDA_ERROR_NVLINK_UNCORRECTABLE
-            | R::CUDA_ERROR_ILLEGAL_ADDRESS
-            | R::CUDA_ERROR_LAUNCH_TIMEOUT
-            | R::CUDA_ERROR_CONTEXT_IS_DESTROYED
-            | R::CUDA_ERROR_ASSERT
-            | R::CUDA_ERROR_HARDWARE_STACK_ERROR
-            | R::CUDA_ERROR_ILLEGAL_INSTRUCTION
-            | R::CUDA_ERROR_MISALIGNED_ADDRESS
-            | R::CUDA_ERROR_INVALID_ADDRESS_SPACE
-            | R::CUDA_ERROR_INVALID_PC
-            | R::CUDA_ERROR_LAUNCH_FAILED
-            | R::CUDA_ERROR_UNKNOWN => Self::Lost { task, code },
-            _ => Self::Driver { task, code },
+    /// What a status of the driver other than success means.
+    pub(super) fn of(task: &'static str, status: c_int) -> Self {
+        let code = Code(status);
+        match CODES.iter().find(|(known, ..)| *known == status) {
+            Some((.., Meaning::OutOfMemory)) => Self::OutOfMemory { bytes: 0 },
+            Some((.., Meaning::NoDevice)) => Self::NoDevice,
+            Some((.., Meaning::NoDriver)) => Self::NoDriver,
+            Some((.., Meaning::Lost)) => Self::Lost { task, code },
+            Some((.., Meaning::Other)) | None => Self::Driver { task, code },
+        }
+    }
+
+    /// The same error with the number of bytes that did not fit.
+    pub(super) fn for_bytes(self, bytes: usize) -> Self {
+        match self {
+            Self::OutOfMemory { .. } => Self::OutOfMemory { bytes },
+            other => other,
         }
     }
 }
 
-/// Names what the driver was to do.
-pub(super) trait ToDo<T> {
-    /// `task` completes "could not …".
-    fn to(self, task: &'static str) -> Result<T, Error>;
-}
+/// A status of the driver (`CUresult`), possibly one that this program does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(pub i32);
 
-impl<T> ToDo<T> for Result<T, DriverError> {
-    fn to(self, task: &'static str) -> Result<T, Error> {
-        self.map_err(|error| Error::of(task, error))
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match CODES.iter().find(|(code, ..)| *code == self.0) {
+            Some((code, name, _)) => write!(f, "CUDA_ERROR_{name}, {code}"),
+            None => write!(f, "CUDA error {}", self.0),
+        }
     }
 }
 
-impl ToDo<()> for CUresult {
-    fn to(self, task: &'static str) -> Result<(), Error> {
-        self.result().to(task)
+/// What a status says about the GPU.
+enum Meaning {
+    OutOfMemory,
+    NoDevice,
+    NoDriver,
+    /// The context is destroyed: every later call fails as well.
+    Lost,
+    Other,
+}
+
+/// Every status that has a meaning of its own, and others that users may see.
+/// <https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html>
+const CODES: [(c_int, &str, Meaning); 40] = {
+    use Meaning::{Lost, NoDevice, NoDriver, Other, OutOfMemory};
+    [
+        (1, "INVALID_VALUE", Other),
+        (2, "OUT_OF_MEMORY", OutOfMemory),
+        (3, "NOT_INITIALIZED", Other),
+        (4, "DEINITIALIZED", Lost),
+        // The toolkit's library to link against, which has no driver in it.
+        (34, "STUB_LIBRARY", NoDriver),
+        (46, "DEVICE_UNAVAILABLE", Other),
+        (100, "NO_DEVICE", NoDevice),
+        (101, "INVALID_DEVICE", Other),
+        (200, "INVALID_IMAGE", Other),
+        (201, "INVALID_CONTEXT", Other),
+        (209, "NO_BINARY_FOR_GPU", Other),
+        (214, "ECC_UNCORRECTABLE", Lost),
+        (218, "INVALID_PTX", Other),
+        (220, "NVLINK_UNCORRECTABLE", Lost),
+        (221, "JIT_COMPILER_NOT_FOUND", Other),
+        (222, "UNSUPPORTED_PTX_VERSION", Other),
+        (223, "JIT_COMPILATION_DISABLED", Other),
+        (226, "CONTAINED", Lost),
+        (304, "OPERATING_SYSTEM", Other),
+        (400, "INVALID_HANDLE", Other),
+        (500, "NOT_FOUND", Other),
+        (600, "NOT_READY", Other),
+        (700, "ILLEGAL_ADDRESS", Lost),
+        (701, "LAUNCH_OUT_OF_RESOURCES", Other),
+        (702, "LAUNCH_TIMEOUT", Lost),
+        (709, "CONTEXT_IS_DESTROYED", Lost),
+        (710, "ASSERT", Lost),
+        (714, "HARDWARE_STACK_ERROR", Lost),
+        (715, "ILLEGAL_INSTRUCTION", Lost),
+        (716, "MISALIGNED_ADDRESS", Lost),
+        (717, "INVALID_ADDRESS_SPACE", Lost),
+        (718, "INVALID_PC", Lost),
+        (719, "LAUNCH_FAILED", Lost),
+        (721, "TENSOR_MEMORY_LEAK", Lost),
+        (800, "NOT_PERMITTED", Other),
+        (801, "NOT_SUPPORTED", Other),
+        (802, "SYSTEM_NOT_READY", Other),
+        (803, "SYSTEM_DRIVER_MISMATCH", Other),
+        (804, "COMPAT_NOT_SUPPORTED_ON_DEVICE", Other),
+        (999, "UNKNOWN", Lost),
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_named_where_they_are_known() {
+        let of = |status| Error::of("kernel launch", status).to_string();
+        assert!(of(700).contains("kernel launch (CUDA_ERROR_ILLEGAL_ADDRESS, 700)"), "{}", of(700));
+        assert!(of(12_345).ends_with("kernel launch: CUDA error 12345"), "{}", of(12_345));
+    }
+
+    #[test]
+    fn codes_that_newer_drivers_return_for_a_destroyed_context_mean_a_lost_gpu() {
+        for status in [226, 721] {
+            assert!(matches!(Error::of("kernel launch", status), Error::Lost { .. }), "{status}");
+        }
     }
 }

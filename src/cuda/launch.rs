@@ -1,4 +1,4 @@
-//! The kernels, and running them.
+//! The module of kernels, and launching them.
 
 use std::{
     ffi::{CString, c_void},
@@ -6,23 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use cudarc::driver::sys::{self, CUfunction, CUmodule};
-
-use super::{
-    Stream,
-    context::Context,
-    error::{Error, ToDo as _},
-};
+use super::{Error, Stream, context::Context, driver::Handle};
 use crate::kernels::{self, Samples};
 
-/// Threads of a block: along a row, and rows.
+/// Threads of a block along x (spans of a row) and y (rows).
 const BLOCK: (u32, u32) = (32, 4);
-/// The most blocks along y and z.
-const MOST_BLOCKS: u32 = 65535;
+/// CUDA's limit on blocks along y and z.
+const MAX_BLOCKS: u32 = 65535;
+/// The most rectangles or regions that one launch can process.
+pub const MAX_LAYERS: usize = MAX_BLOCKS as usize;
 
-/// Those of [`kernels`](crate::kernels).
+/// A kernel of [`kernels`](crate::kernels).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kernel {
+pub(super) enum Kernel {
     Unpack(Samples),
     CompareBlocks,
     UpdateReference,
@@ -51,73 +47,71 @@ impl Kernel {
         ]
     };
 
+    /// Its name in the PTX.
     fn name(self) -> String {
-        let of = |name: &str, samples: Samples| {
-            let suffix = if samples == Samples::F32 { "f32" } else { "f16" };
-            format!("{name}_{suffix}")
+        let (name, samples) = match self {
+            Self::CompareBlocks => return "compare_blocks".into(),
+            Self::UpdateReference => return "update_reference".into(),
+            Self::Unpack(samples) => ("unpack", samples),
+            Self::Gather(samples) => ("gather", samples),
+            Self::Scatter(samples) => ("scatter", samples),
+            Self::Finish(samples) => ("finish", samples),
+            Self::Pack(samples) => ("pack", samples),
         };
-        match self {
-            Self::Unpack(samples) => of("unpack", samples),
-            Self::CompareBlocks => "compare_blocks".into(),
-            Self::UpdateReference => "update_reference".into(),
-            Self::Gather(samples) => of("gather", samples),
-            Self::Scatter(samples) => of("scatter", samples),
-            Self::Finish(samples) => of("finish", samples),
-            Self::Pack(samples) => of("pack", samples),
-        }
+        let suffix = if samples == Samples::F32 { "f32" } else { "f16" };
+        format!("{name}_{suffix}")
     }
 }
 
-/// How much of it there is to do for a kernel.
+/// The grid of a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// Pieces of a row that a thread takes each.
+pub(super) struct Work {
+    /// Pieces of a row, one per thread.
     pub spans: u32,
+    /// Rows.
     pub rows: u32,
     /// Rectangles or regions.
-    pub layers: u32,
-}
-
-impl Work {
-    /// The most layers of one launch.
-    pub const MOST_LAYERS: usize = MOST_BLOCKS as usize;
+    pub layers: usize,
 }
 
 /// The module that holds the kernels.
 pub(super) struct Module {
-    raw: CUmodule,
-    functions: Vec<(Kernel, CUfunction)>,
+    raw: Handle,
+    functions: Vec<(Kernel, Handle)>,
     context: Arc<Context>,
 }
 
-// SAFETY: modules and functions may be used from any thread.
+// SAFETY: the driver allows modules and functions on every thread.
 unsafe impl Send for Module {}
 // SAFETY: as above.
 unsafe impl Sync for Module {}
 
 impl Module {
     pub fn load(context: &Arc<Context>) -> Result<Self, Error> {
-        context.bind()?;
-        let code = |why: &str| Error::Driver { task: "load the kernels", code: why.into() };
-        let text = CString::new(kernels::PTX).map_err(|_| code("they hold a NUL"))?;
+        let driver = context.bind()?;
+        let text = nul_terminated(kernels::PTX)?;
         let mut raw = ptr::null_mut();
         // SAFETY: NUL-terminated PTX, read before the call returns.
-        unsafe { sys::cuModuleLoadData(&mut raw, text.as_ptr().cast()) }.to("load the kernels")?;
-        // Unloads where something is missing.
+        unsafe { (driver.cuModuleLoadData)(&mut raw, text.as_ptr().cast()) }
+            .check("kernel compilation")?;
+        // From here on, an error unloads the module.
         let mut module = Self { raw, functions: vec![], context: context.clone() };
         for kernel in Kernel::ALL {
-            let name = CString::new(kernel.name()).map_err(|_| code("a name holds a NUL"))?;
+            let name = nul_terminated(kernel.name())?;
             let mut function = ptr::null_mut();
             // SAFETY: the module is loaded, and the name NUL-terminated.
-            unsafe { sys::cuModuleGetFunction(&mut function, raw, name.as_ptr()) }
-                .to("find a kernel")?;
+            unsafe { (driver.cuModuleGetFunction)(&mut function, raw, name.as_ptr()) }
+                .check("kernel look-up")?;
             module.functions.push((kernel, function));
         }
         Ok(module)
     }
 
+    /// Queues `kernel` on `stream`. Does nothing if there is no work.
+    ///
     /// # Safety
-    /// See [`Device::launch`](super::Device::launch).
+    /// `arguments` is the struct that the kernel takes. What the kernel reads and writes for
+    /// `work` is GPU memory that is not freed before the stream is synchronized.
     pub unsafe fn launch<A: bytemuck::Pod>(
         &self,
         stream: &Stream,
@@ -125,41 +119,49 @@ impl Module {
         arguments: &A,
         work: Work,
     ) -> Result<(), Error> {
+        const TASK: &str = "kernel launch";
         let Work { spans, rows, layers } = work;
         if spans == 0 || rows == 0 || layers == 0 {
             return Ok(());
         }
-        let found = self.functions.iter().find(|(of, _)| *of == kernel);
-        let Some((_, function)) = found.filter(|_| layers <= MOST_BLOCKS) else {
-            return Err(Error::Driver { task: "run a kernel", code: format!("{kernel:?}") });
-        };
-        stream.bind()?;
+        let layers = u32::try_from(layers).ok().filter(|layers| *layers <= MAX_BLOCKS);
+        let layers =
+            layers.ok_or(Error::InvalidArguments { task: TASK, reason: "too many rectangles" })?;
+        let function = self.functions.iter().find(|(loaded, _)| *loaded == kernel);
+        let (_, function) = function
+            .ok_or(Error::InvalidArguments { task: TASK, reason: "the kernel is not loaded" })?;
+        let driver = stream.bind()?;
         let mut parameters = [ptr::from_ref(arguments).cast_mut().cast::<c_void>()];
-        // SAFETY: the arguments are copied before the call returns; for what they point to, the
-        // caller answers.
+        // SAFETY: the arguments are copied before the call returns; the caller answers for the
+        // memory that they point to.
         unsafe {
-            sys::cuLaunchKernel(
+            (driver.cuLaunchKernel)(
                 *function,
                 spans.div_ceil(BLOCK.0),
-                rows.div_ceil(BLOCK.1).min(MOST_BLOCKS),
+                rows.div_ceil(BLOCK.1).min(MAX_BLOCKS),
                 layers,
                 BLOCK.0,
                 BLOCK.1,
                 1,
                 0,
-                stream.handle(),
+                stream.raw(),
                 parameters.as_mut_ptr(),
                 ptr::null_mut(),
             )
         }
-        .to("run a kernel")
+        .check(TASK)
     }
 }
 
 impl Drop for Module {
     fn drop(&mut self) {
         let _ = self.context.bind();
-        // SAFETY: the module is ours, and its streams have been waited for.
-        let _ = unsafe { sys::cuModuleUnload(self.raw) };
+        // SAFETY: the module is ours, and its device's streams have been synchronized.
+        let _ = unsafe { (self.context.driver.cuModuleUnload)(self.raw) };
     }
+}
+
+fn nul_terminated(text: impl Into<Vec<u8>>) -> Result<CString, Error> {
+    let (task, reason) = ("kernel compilation", "the text contains a NUL");
+    CString::new(text).map_err(|_| Error::InvalidArguments { task, reason })
 }

@@ -75,8 +75,7 @@ impl Infer for OnHost<'_> {
                 halves.collect::<Vec<_>>().into_flattened()
             }
         };
-        // SAFETY: nothing is copied from it or to it yet.
-        let room = unsafe { staging.bytes_mut() };
+        let room = staging.bytes_mut()?;
         for (to, from) in room.chunks_mut(of_input.max(1)).zip(std::iter::repeat_n(&bytes, copies))
         {
             to.copy_from_slice(from.get(..to.len()).unwrap_or_default());
@@ -90,11 +89,8 @@ impl Infer for OnHost<'_> {
             height: input.height() as u32,
         };
         self.engine.run(&batch)?;
-        stream.download(&to, &staging, of_output * copies)?;
-        stream.synchronize()?;
-
-        // SAFETY: the copies are done.
-        let bytes = unsafe { staging.bytes() };
+        stream.download(&to, &mut staging, of_output * copies)?;
+        let bytes = staging.bytes()?;
         let last = bytes.get(of_output * (copies - 1)..of_output * copies).unwrap_or_default();
         match samples {
             Samples::F32 => {

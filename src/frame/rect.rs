@@ -1,7 +1,10 @@
 //! A rectangle on the pixel grid.
 
+use bytemuck::{Pod, Zeroable};
+
 /// `width` × `height` pixels, the top left one at (`x`, `y`). Empty if a side is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
 pub struct Rect {
     /// The first column.
     pub x: u32,

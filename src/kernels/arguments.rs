@@ -1,36 +1,19 @@
-//! The structs that kernels take by value, as the headers in `kernels/` lay them out. What
-//! the fields mean is said there.
+//! The structs that kernels take by value, laid out as in the headers in `kernels/`, which
+//! document the fields.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{ComparedPlane, Frame, Table};
-use crate::{frame, reuse};
+use super::{ComparedPlane, FilterArgs, FrameArgs};
+use crate::frame::{self, Rect};
 
-/// Of memory that the kernels can reach; 0 for none.
+/// An address in the GPU's memory; 0 for none.
 pub type Address = u64;
-
-/// `kernels/span.h`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Rect {
-    pub x: u32,
-    pub y: u32,
-    pub width: u32,
-    pub height: u32,
-}
-
-impl From<frame::Rect> for Rect {
-    fn from(rect: frame::Rect) -> Self {
-        let frame::Rect { x, y, width, height } = rect;
-        Self { x, y, width, height }
-    }
-}
 
 /// `kernels/picture.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Picture {
-    /// Of the first sample of the first channel, a multiple of 16.
+pub struct PictureArgs {
+    /// Address of the first sample, a multiple of 16.
     pub data: Address,
     /// Samples from channel to channel.
     pub channel_stride: u64,
@@ -42,15 +25,15 @@ pub struct Picture {
 /// `kernels/unpack.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Unpack {
-    pub frame: Frame,
-    pub main: Picture,
-    pub chroma: Picture,
-    pub alpha: Picture,
-    /// Of [`Unpacker::upsampler`](crate::frame::Unpacker::upsampler).
-    pub across: Table,
-    pub down: Table,
-    /// Of [`Rect`]s.
+pub struct UnpackArgs {
+    pub frame: FrameArgs,
+    pub main: PictureArgs,
+    pub chroma: PictureArgs,
+    pub alpha: PictureArgs,
+    /// Those of [`Unpacker::upsampler`](crate::frame::Unpacker::upsampler).
+    pub horizontal: FilterArgs,
+    pub vertical: FilterArgs,
+    /// Address of [`Rect`]s.
     pub rects: Address,
     pub channels: u32,
     pub unused: u32,
@@ -59,15 +42,15 @@ pub struct Unpack {
 /// `kernels/pack.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Pack {
-    pub frame: Frame,
-    pub main: Picture,
-    pub chroma: Picture,
-    pub alpha: Picture,
-    /// Of [`Packer::downsampler`](crate::frame::Packer::downsampler).
-    pub across: Table,
-    pub down: Table,
-    /// Of [`Rect`]s.
+pub struct PackArgs {
+    pub frame: FrameArgs,
+    pub main: PictureArgs,
+    pub chroma: PictureArgs,
+    pub alpha: PictureArgs,
+    /// Those of [`Packer::downsampler`](crate::frame::Packer::downsampler).
+    pub horizontal: FilterArgs,
+    pub vertical: FilterArgs,
+    /// Address of [`Rect`]s.
     pub rects: Address,
     pub channels: u32,
     pub unused: u32,
@@ -76,11 +59,11 @@ pub struct Pack {
 /// `kernels/compare.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Compare {
+pub struct CompareArgs {
     pub plane: [ComparedPlane; 4],
-    /// Of words that are 0 before a comparison.
+    /// Address of the words, 0 before a comparison.
     pub changed: Address,
-    /// Twice the 64-bit words of a row of a [`ChangedMap`](crate::reuse::ChangedMap).
+    /// 32-bit words of a row of a [`ChangedMap`](crate::reuse::ChangedMap).
     pub row_words: u32,
     pub planes: u32,
     pub bytes: u32,
@@ -89,31 +72,25 @@ pub struct Compare {
     /// In blocks.
     pub due: Rect,
     pub unused: u32,
-    /// Of one [`Rect`], the frame.
+    /// Address of one [`Rect`]: the frame.
     pub rects: Address,
 }
 
 /// `kernels/region.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Region {
+pub struct RegionArgs {
     pub compute: Rect,
     pub read: Rect,
-}
-
-impl From<reuse::Region> for Region {
-    fn from(region: reuse::Region) -> Self {
-        Self { compute: region.compute.into(), read: region.read.into() }
-    }
 }
 
 /// `kernels/region.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Gather {
-    pub source: Picture,
+pub struct GatherArgs {
+    pub source: PictureArgs,
     pub batch: Address,
-    /// Of [`Region`]s.
+    /// Address of [`RegionArgs`].
     pub regions: Address,
     pub channels: u32,
     pub width: u32,
@@ -124,10 +101,10 @@ pub struct Gather {
 /// `kernels/region.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Scatter {
-    pub canvas: Picture,
+pub struct ScatterArgs {
+    pub canvas: PictureArgs,
     pub batch: Address,
-    /// Of [`Region`]s.
+    /// Address of [`RegionArgs`].
     pub regions: Address,
     pub channels: u32,
     pub width: u32,
@@ -138,16 +115,16 @@ pub struct Scatter {
 /// `kernels/grain.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Grain {
-    /// Of [`noise`](super::noise).
+pub struct GrainArgs {
+    /// Address of [`noise`](super::noise).
     pub noise: Address,
     pub seed: u64,
     pub strength: f32,
     pub unused: u32,
 }
 
-impl Grain {
-    /// `grain`, from a copy of [`noise`](super::noise) at this address.
+impl GrainArgs {
+    /// `grain`, cut from a copy of [`noise`](super::noise) at this address.
     pub fn new(grain: &frame::Grain, noise: Address) -> Self {
         let (strength, seed) = grain.sigma_and_seed();
         Self { noise, seed, strength, unused: 0 }
@@ -157,16 +134,16 @@ impl Grain {
 /// `kernels/finish.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Finish {
-    pub canvas: Picture,
-    pub input: Picture,
-    pub out: Picture,
-    pub canvas_across: Table,
-    pub canvas_down: Table,
-    pub input_across: Table,
-    pub input_down: Table,
-    pub grain: Grain,
-    /// Of [`Rect`]s.
+pub struct FinishArgs {
+    pub canvas: PictureArgs,
+    pub input: PictureArgs,
+    pub out: PictureArgs,
+    pub canvas_horizontal: FilterArgs,
+    pub canvas_vertical: FilterArgs,
+    pub input_horizontal: FilterArgs,
+    pub input_vertical: FilterArgs,
+    pub grain: GrainArgs,
+    /// Address of [`Rect`]s.
     pub rects: Address,
     pub share: f32,
     pub channels: u32,

@@ -1,14 +1,14 @@
-//! Frames in memory as kernels see them.
+//! Frames in memory, as the kernels read and write them.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Address, Compare, Rect};
-use crate::frame::{self, Family, FrameInfo};
+use super::{Address, CompareArgs};
+use crate::frame::{self, Family, FrameInfo, Rect};
 
-/// Where a plane lies.
+/// Where a plane lies in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Plane {
-    /// A multiple of 16.
+pub struct PlaneArgs {
+    /// Address of the first byte, a multiple of 16.
     pub data: Address,
     /// Bytes from row to row, a multiple of 16 with room for whole spans
     /// (see [`SPAN`](super::SPAN)).
@@ -18,7 +18,7 @@ pub struct Plane {
 /// `kernels/samples.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Codes {
+pub struct CodesArgs {
     pub zero: f32,
     pub step: f32,
     pub scale: f32,
@@ -28,7 +28,7 @@ pub struct Codes {
 /// `kernels/frame.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Component {
+pub struct ComponentArgs {
     pub data: Address,
     pub stride: u32,
     pub offset: u32,
@@ -36,13 +36,13 @@ pub struct Component {
     pub shift_x: u32,
     pub shift_y: u32,
     pub unused: u32,
-    pub codes: Codes,
+    pub codes: CodesArgs,
 }
 
 /// `kernels/colour.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Matrix {
+pub struct MatrixArgs {
     pub luma: [f32; 3],
     pub chroma: [f32; 2],
     pub rgb: [f32; 4],
@@ -51,9 +51,9 @@ pub struct Matrix {
 /// `kernels/frame.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Frame {
-    pub component: [Component; 4],
-    pub matrix: Matrix,
+pub struct FrameArgs {
+    pub component: [ComponentArgs; 4],
+    pub matrix: MatrixArgs,
     /// 0 YUV, 1 RGB, 2 gray.
     pub family: u32,
     pub width: u32,
@@ -64,23 +64,23 @@ pub struct Frame {
     pub unused: u32,
 }
 
-impl Frame {
-    /// A frame like `info` whose planes, in the format's order, lie here.
-    pub fn new(info: &FrameInfo, planes: &[Plane]) -> Self {
+impl FrameArgs {
+    /// A frame of the kind `info`, with its planes in the format's order.
+    pub fn new(info: &FrameInfo, planes: &[PlaneArgs]) -> Self {
         let layout = info.format.layout();
         let matrix = match layout.family {
-            // Luma of RGB is BT.601's (see `BypassKind::Chroma`).
+            // The luma of RGB formats is BT.601's (see `BypassKind::Chroma`).
             Family::Rgb => frame::Matrix::Bt601,
             Family::Yuv | Family::Gray => info.colorimetry.matrix,
         };
         let frame::MatrixCoefficients { luma, chroma, rgb } =
             frame::MatrixCoefficients::new(matrix);
-        let mut component = [Component::default(); 4];
+        let mut component = [ComponentArgs::default(); 4];
         for (index, (to, from)) in component.iter_mut().zip(layout.components).enumerate() {
             let plane = planes.get(from.plane).copied().unwrap_or_default();
             let [shift_x, shift_y] = layout.subsampling_of(index).map(u32::from);
             let frame::Codes { zero, step, scale, max } = frame::Codes::of(info, index);
-            *to = Component {
+            *to = ComponentArgs {
                 data: plane.data,
                 stride: plane.stride,
                 offset: from.offset as u32,
@@ -88,12 +88,12 @@ impl Frame {
                 shift_x,
                 shift_y,
                 unused: 0,
-                codes: Codes { zero, step, scale, max },
+                codes: CodesArgs { zero, step, scale, max },
             };
         }
         Self {
             component,
-            matrix: Matrix { luma, chroma, rgb },
+            matrix: MatrixArgs { luma, chroma, rgb },
             family: match layout.family {
                 Family::Yuv => 0,
                 Family::Rgb => 1,
@@ -123,12 +123,17 @@ pub struct ComparedPlane {
     pub shift_y: u32,
 }
 
-impl Compare {
-    /// The comparison of a frame like `info` with a reference, their planes in the format's
-    /// order; `tolerance` in 8-bit steps. What it reads and writes beside them is still to be
-    /// named: [`changed`](Self::changed), [`row_words`](Self::row_words), [`due`](Self::due)
-    /// and [`rects`](Self::rects).
-    pub fn new(info: &FrameInfo, frame: &[Plane], reference: &[Plane], tolerance: u8) -> Self {
+impl CompareArgs {
+    /// The comparison of a frame of the kind `info` with a reference, both given by their planes
+    /// in the format's order. `tolerance` counts steps of 8-bit codes. The caller still has to
+    /// set [`changed`](Self::changed), [`row_words`](Self::row_words), [`due`](Self::due) and
+    /// [`rects`](Self::rects).
+    pub fn new(
+        info: &FrameInfo,
+        frame: &[PlaneArgs],
+        reference: &[PlaneArgs],
+        tolerance: u8,
+    ) -> Self {
         let layout = info.format.layout();
         let mut plane = [ComparedPlane::default(); 4];
         for (index, (to, (frame, reference))) in

@@ -1,53 +1,58 @@
-//! The stages around inference for the GPU: what `kernels/` holds, compiled, and its arguments.
+//! The CUDA kernels of the stages around inference: the compiled sources of `kernels/`, and the
+//! structs that the kernels take. Nothing here uses a GPU; [`cuda`](crate::cuda) launches them.
 //!
-//! The arithmetic is that of [`frame`](crate::frame) and [`reuse`](crate::reuse), to the bit:
-//! `tests/kernels.rs` runs both on the same frames. Nothing here talks to a GPU.
+//! The kernels compute what [`frame`](crate::frame) and [`reuse`](crate::reuse) compute, to the
+//! bit: `tests/kernels` runs both on the same frames.
 //!
-//! | kernel | argument | from | to |
+//! | kernel | argument | reads | writes |
 //! |---|---|---|---|
-//! | `unpack_*` | [`Unpack`] | planes of a frame | main picture, bypass planes |
-//! | `compare_blocks` | [`Compare`] | frame, reference | a bit per block of 8×8 pixels |
-//! | `update_reference` | [`Compare`] | frame, those bits | reference |
-//! | `gather_*` | [`Gather`] | main picture | batch of regions |
-//! | `scatter_*` | [`Scatter`] | batch of enlarged regions | canvas |
-//! | `finish_*` | [`Finish`] | canvas, main picture | picture of the asked size |
-//! | `pack_*` | [`Pack`] | finished picture, bypass planes | planes of a frame |
+//! | `unpack_*` | [`UnpackArgs`] | planes of a frame | model picture, bypass_planes |
+//! | `compare_blocks` | [`CompareArgs`] | frame, reference | a bit per block of 8×8 pixels |
+//! | `update_reference` | [`CompareArgs`] | frame, those bits | reference |
+//! | `gather_*` | [`GatherArgs`] | model picture | batch of regions |
+//! | `scatter_*` | [`ScatterArgs`] | batch of enlarged regions | canvas |
+//! | `finish_*` | [`FinishArgs`] | canvas, model picture | picture of the output's size |
+//! | `pack_*` | [`PackArgs`] | finished picture, bypass_planes | planes of a frame |
 //!
-//! `*` is `f32` or `f16`, the type in which main picture, batch and canvas are stored (what
-//! `finish` writes, and bypass planes, are always f32). Arithmetic is in f32 throughout, and
-//! only storing in f16 rounds.
+//! `*` is `f32` or `f16`, the type in which model picture, batch and canvas are stored. What
+//! `finish` writes, and bypass_planes, are always f32. All arithmetic is in f32; only storing f16
+//! rounds.
 
 mod arguments;
+mod filter;
 mod frame;
-mod tables;
 
 pub use arguments::{
-    Address, Compare, Finish, Gather, Grain, Pack, Picture, Rect, Region, Scatter, Unpack,
+    Address, CompareArgs, FinishArgs, GatherArgs, GrainArgs, PackArgs, PictureArgs, RegionArgs,
+    ScatterArgs, UnpackArgs,
 };
-pub use frame::{Codes, ComparedPlane, Component, Frame, Matrix, Plane};
-pub use tables::{Coefficients, Table};
+pub use filter::{FilterArgs, FilterData};
+pub use frame::{CodesArgs, ComparedPlane, ComponentArgs, FrameArgs, MatrixArgs, PlaneArgs};
 
 /// All kernels, for compute capability 7.5 and later (PTX 8.0: driver 525 and later).
-/// `make kernels` writes it.
+/// `make kernels` generates it.
 pub const PTX: &str = include_str!("../../kernels/upscale.ptx");
 
-/// Pixels of the spans in which rows of frames and pictures are worked on. Rows have room for
-/// whole ones and begin at multiples of 16 bytes.
+/// Rows of frames and pictures are processed in spans of this many pixels. Rows have room for
+/// whole spans and begin at multiples of 16 bytes.
 pub const SPAN: u32 = 16;
 
-/// Pixels that one thread of `finish_*` makes; all others take [`SPAN`] or 16 bytes.
+/// Pixels per thread of `finish_*`. Threads of the other kernels process [`SPAN`] pixels or 16
+/// bytes.
 pub const FINISHED: u32 = 8;
 
-/// The type in which main picture, batch and canvas are stored.
+/// The type in which model picture, batch and canvas are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Samples {
+    /// 32-bit floats.
     F32,
     /// IEEE 754 binary16.
     F16,
 }
 
 impl Samples {
-    /// Bytes of one.
+    /// Bytes of a sample.
+    #[must_use]
     pub const fn size(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -56,7 +61,8 @@ impl Samples {
     }
 }
 
-/// The noise that [`Finish`] cuts grain from: 256 rows of 256 numbers.
+/// The noise that grain is cut from: 256 rows of 256 numbers.
+#[must_use]
 pub fn noise() -> &'static [f32] {
     crate::frame::Grain::noise()
 }

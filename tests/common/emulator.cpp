@@ -85,6 +85,7 @@ static std::recursive_mutex mutex;
 static int devices = 1, version = 12040, capability = 86;
 static size_t limit = (size_t)1 << 40, used = 0;
 static bool lost = false;
+static int lost_status = LAUNCH_FAILED;
 static long long launches_left = -1;
 static u64 random_state = 0, eager = 3, streams_made = 0;
 static u64 counts[MOST];
@@ -175,7 +176,7 @@ static void copy(void *to, const void *from, size_t bytes, bool up) {
 #define ENTER()                                                                                   \
     Lock lock(mutex);                                                                             \
     if (lost)                                                                                     \
-        return LAUNCH_FAILED;
+        return lost_status;
 #define ENTER_BOUND()                                                                             \
     ENTER()                                                                                       \
     if (!current)                                                                                 \
@@ -186,7 +187,7 @@ static void copy(void *to, const void *from, size_t bytes, bool up) {
 EXPORT void emulator_reset() {
     Lock lock(mutex);
     devices = 1, version = 12040, capability = 86, limit = (size_t)1 << 40, lost = false;
-    launches_left = -1, random_state = 0;
+    lost_status = LAUNCH_FAILED, launches_left = -1, random_state = 0;
     counts[FAULTS] = counts[UP] = counts[DOWN] = counts[LAUNCHES] = 0;
 }
 EXPORT void emulator_set_devices(int count) { devices = count; }
@@ -202,6 +203,8 @@ EXPORT void emulator_lose_after(long long launches) {
     launches_left = launches;
     lost = launches == 0;
 }
+/// What every function returns once the GPU is lost.
+EXPORT void emulator_set_lost_status(int status) { lost_status = status; }
 EXPORT u64 emulator_count(u32 what) { return what < MOST ? counts[what] : 0; }
 EXPORT size_t emulator_used() { return used; }
 /// Work of a library on a stream.
@@ -267,7 +270,7 @@ EXPORT int cuLaunchKernel(void *raw, unsigned gx, unsigned gy, unsigned gz, unsi
                           unsigned by, unsigned, unsigned, void *stream, void **args, void **) {
     ENTER_BOUND();
     if (launches_left == 0)
-        return lost = true, LAUNCH_FAILED;
+        return lost = true, lost_status;
     launches_left -= launches_left > 0;
     counts[LAUNCHES]++;
     return enqueue(stream, ((Function *)raw)->prepare(args[0], {gx, gy, gz}, {bx, by, 1}));
@@ -388,7 +391,7 @@ EXPORT int cuStreamDestroy_v2(void *raw) {
 EXPORT int cuStreamSynchronize(void *raw) {
     ENTER_BOUND();
     drain((Stream *)raw);
-    return lost ? LAUNCH_FAILED : SUCCESS;
+    return lost ? lost_status : SUCCESS;
 }
 EXPORT int cuStreamWaitEvent(void *raw, void *raw_event, unsigned) {
     ENTER_BOUND();
@@ -425,7 +428,7 @@ EXPORT int cuEventSynchronize(void *raw) {
     ENTER_BOUND();
     Event *event = (Event *)raw;
     reach(event, event->recorded);
-    return lost ? LAUNCH_FAILED : SUCCESS;
+    return lost ? lost_status : SUCCESS;
 }
 EXPORT int cuEventElapsedTime(float *out, void *first, void *last) {
     ENTER_BOUND();

@@ -44,7 +44,7 @@ impl Emulator {
         static ALONE: Mutex<()> = Mutex::new(());
         // A library of this name that is loaded already is found by every `dlopen` of it.
         let library = LIBRARY.get_or_init(|| {
-            let flags = ["-Wl,-soname,libcuda.so", "-pthread"];
+            let flags = ["-Wl,-soname,libcuda.so.1", "-pthread"];
             let path = cpp::build("tests/common/emulator.cpp", &flags)?;
             // SAFETY: its initialisers fill a table.
             Some(unsafe { Library::new(path) }.unwrap())
@@ -95,6 +95,11 @@ impl Emulator {
         self.set("lose_after", launches);
     }
 
+    /// The status that every call returns once the GPU is lost, instead of 719.
+    pub fn set_lost_status(&self, status: i32) {
+        self.set("set_lost_status", status);
+    }
+
     pub fn count(&self, what: Count) -> u64 {
         let mut count = 0;
         self.call::<unsafe extern "C" fn(u32) -> u64>("count", |get| {
@@ -135,7 +140,7 @@ pub unsafe fn enqueue(stream: *mut c_void, work: impl FnOnce() + Send + 'static)
     }
     // SAFETY: the emulator is loaded, since there is a stream of it.
     unsafe {
-        let library = Library::new("libcuda.so").unwrap();
+        let library = Library::new("libcuda.so.1").unwrap();
         let enqueue: Symbol<'_, Enqueue> = library.get(b"emulator_enqueue").unwrap();
         let work: Box<Work> = Box::new(Box::new(work));
         enqueue(stream, run, Box::into_raw(work).cast());

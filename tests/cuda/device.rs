@@ -1,6 +1,6 @@
 //! Opening GPUs, memory, and copies.
 
-use gstupscale::cuda::{Buffer, CudaVersion, Device, Error, Pinned, Rows};
+use gstupscale::cuda::{Buffer, Code, CudaVersion, Device, Error, Pinned, Rows};
 
 use crate::common::emulator::{Count, Emulator};
 
@@ -83,24 +83,66 @@ fn bytes_come_back_whole_and_by_rows() {
     let (mut there, mut back) =
         (Pinned::new(&device, 100).unwrap(), Pinned::new(&device, 100).unwrap());
     let buffer = Buffer::new(&device, 100).unwrap();
-    // SAFETY: nothing has been copied yet.
-    unsafe { there.bytes_mut() }.iter_mut().zip(0..).for_each(|(byte, at)| *byte = at);
+    there.bytes_mut().unwrap().iter_mut().zip(0..).for_each(|(byte, at)| *byte = at);
     device.upload().upload(&there, &buffer, 100).unwrap();
     let uploaded = device.event().unwrap();
     device.upload().record(&uploaded).unwrap();
     device.download().wait(&uploaded).unwrap();
-    device.download().download(&buffer, &back, 10).unwrap();
+    device.download().download(&buffer, &mut back, 10).unwrap();
     let rows = Rows { offset: 23, pitch: 20, width: 4, height: 3 };
-    device.download().download_rows(&buffer, &back, rows).unwrap();
+    device.download().download_rows(&buffer, &mut back, [rows]).unwrap();
     let beyond = Rows { height: 5, ..rows };
-    device.download().download_rows(&buffer, &back, beyond).unwrap();
-    device.download().synchronize().unwrap();
-    // SAFETY: the stream has been waited for.
-    for (at, byte) in unsafe { back.bytes_mut() }.iter().enumerate() {
+    let error = device.download().download_rows(&buffer, &mut back, [beyond]).unwrap_err();
+    assert!(matches!(error, Error::InvalidArguments { .. }), "{error}");
+    // Access waits for the copies.
+    for (at, byte) in back.bytes().unwrap().iter().enumerate() {
         let copied = at < 10 || [23, 43, 63].iter().any(|start| (*start..start + 4).contains(&at));
         assert_eq!(*byte, if copied { at as u8 } else { 0 });
     }
     drop((there, back, buffer, uploaded, device));
+    emulator.assert_clean();
+}
+
+#[test]
+fn bytes_are_copied_to_and_from_addresses_inside_of_a_buffer_and_nowhere_else() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let buffer = Buffer::new(&device, 100).unwrap();
+    let mut host = Pinned::new(&device, 60).unwrap();
+    host.bytes_mut().unwrap().fill(7);
+    let (stream, inside) = (device.compute(), buffer.address() + 40);
+    stream.upload_to(&host, inside, 60).unwrap();
+    host.bytes_mut().unwrap().fill(0);
+    stream.download_from(inside, &mut host, 60).unwrap();
+    assert!(host.bytes().unwrap().iter().all(|byte| *byte == 7));
+    let refused = |result: Result<(), Error>| {
+        assert!(matches!(result, Err(Error::InvalidArguments { .. })), "{result:?}");
+    };
+    for outside in [0, buffer.address() - 1, inside + 1, u64::MAX] {
+        refused(stream.upload_to(&host, outside, 60));
+        refused(stream.download_from(outside, &mut host, 60));
+    }
+    drop(buffer);
+    refused(stream.upload_to(&host, inside, 60));
+    drop((host, device));
+    emulator.assert_clean();
+}
+
+#[test]
+fn memory_of_another_device_is_refused() {
+    let Some(emulator) = Emulator::get() else { return };
+    let [device, other] = [Device::open(0).unwrap(), Device::open(0).unwrap()];
+    let (mut host, buffer) = (Pinned::new(&other, 10).unwrap(), Buffer::new(&other, 10).unwrap());
+    let own = Buffer::new(&device, 10).unwrap();
+    for result in [
+        device.upload().upload(&host, &own, 10),
+        device.upload().fill(&buffer, 0),
+        device.download().download(&buffer, &mut host, 10),
+        device.upload().upload_to(&host, buffer.address(), 10),
+    ] {
+        assert!(matches!(result, Err(Error::InvalidArguments { .. })), "{result:?}");
+    }
+    drop((host, buffer, own, device, other));
     emulator.assert_clean();
 }
 
@@ -132,5 +174,22 @@ fn a_lost_gpu_is_an_error_everywhere_and_no_wait_hangs() {
     assert!(lost(Buffer::new(&device, 10).err().unwrap()));
     assert!(lost(Device::open(0).unwrap_err()));
     drop((host, buffer, event, device));
+    emulator.assert_clean();
+}
+
+#[test]
+fn statuses_that_only_newer_drivers_know_are_errors_with_their_number() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    emulator.lose_after(0);
+    // CUDA_ERROR_CONTAINED destroys the context; nobody knows 12345 yet.
+    emulator.set_lost_status(226);
+    let error = device.upload().synchronize().unwrap_err();
+    assert!(matches!(error, Error::Lost { code: Code(226), .. }), "{error:?}");
+    emulator.set_lost_status(12_345);
+    let error = device.upload().synchronize().unwrap_err();
+    assert!(matches!(error, Error::Driver { code: Code(12_345), .. }), "{error:?}");
+    assert!(error.to_string().contains("12345"), "{error}");
+    drop(device);
     emulator.assert_clean();
 }

@@ -77,7 +77,7 @@ impl InferOnDevice for DeviceBlur {
         let channels = self.blur.info.channels.count();
         let work = Batch(*batch, channels, self.blur.info.clone(), self.samples);
         let stream: *mut c_void = self.device.compute().raw();
-        self.device.bind().unwrap();
+        self.device.make_current().unwrap();
         // SAFETY: the upscaler keeps the batch until the stream is past it.
         unsafe { emulator::enqueue(stream, move || enlarge(&work)) };
         Ok(())

@@ -95,7 +95,7 @@ impl InferOnDevice for Nearest {
         let factor = self.info.factor as usize;
         let (width, height) = (width as usize, height as usize);
         let rows = count as usize * self.info.channels.count() * height * factor;
-        self.device.bind()?;
+        self.device.make_current()?;
         // SAFETY: the pipeline keeps the batch until the stream has processed it, and the memory
         // of the emulator is host memory.
         unsafe {

@@ -60,18 +60,18 @@ impl Case {
         let out = Stored::<f32>::new(self.channels, self.output.0, self.output.1);
         let [from_canvas, from_input] =
             [self.canvas(), self.input].map(|size| Tables::of(&Resampler::new(size, self.output)));
-        let ([canvas_across, canvas_down], [input_across, input_down]) =
+        let ([canvas_horizontal, canvas_vertical], [input_horizontal, input_vertical]) =
             (from_canvas.get(), from_input.get());
         let (list, noise) = (rects(parts), Memory::of(kernels::noise()));
-        let args = kernels::Finish {
+        let args = kernels::FinishArgs {
             canvas: stored_canvas.picture(),
             input: stored_input.picture(),
             out: out.picture(),
-            canvas_across,
-            canvas_down,
-            input_across,
-            input_down,
-            grain: kernels::Grain::new(&Grain::new(self.grain, 42), noise.address()),
+            canvas_horizontal,
+            canvas_vertical,
+            input_horizontal,
+            input_vertical,
+            grain: kernels::GrainArgs::new(&Grain::new(self.grain, 42), noise.address()),
             rects: list.address(),
             share: self.blend,
             channels: self.channels as u32,
@@ -136,13 +136,13 @@ fn companions_of_every_siting_are_enlarged_as_on_the_cpu() {
                 resampler.resample(PlacedImage::whole(&image), whole, &mut expected).unwrap();
                 let (source, tables) = (Stored::<f32>::of(&image), Tables::of(&resampler));
                 let out = Stored::<f32>::new(from.channels(), whole.width, whole.height);
-                let [canvas_across, canvas_down] = tables.get();
+                let [canvas_horizontal, canvas_vertical] = tables.get();
                 let list = rects(&[whole]);
-                let args = kernels::Finish {
+                let args = kernels::FinishArgs {
                     canvas: source.picture(),
                     out: out.picture(),
-                    canvas_across,
-                    canvas_down,
+                    canvas_horizontal,
+                    canvas_vertical,
                     rects: list.address(),
                     share: 1.0,
                     channels: from.channels() as u32,

@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use gstupscale::{
     frame::{FrameInfo, FrameMut, FrameRef, Image, PlaneMut, PlaneRef, Rect, Resampler},
-    kernels::{self, Address, Coefficients, Picture, Plane, SPAN, Table},
+    kernels::{Address, FilterArgs, FilterData, PictureArgs, PlaneArgs, SPAN},
 };
 use half::f16;
 
@@ -57,8 +57,7 @@ impl Memory {
 
 /// A list of rectangles where kernels read them.
 pub fn rects(rects: &[Rect]) -> Memory {
-    let rects: Vec<kernels::Rect> = rects.iter().map(|rect| (*rect).into()).collect();
-    Memory::of(&rects)
+    Memory::of(rects)
 }
 
 /// A frame's planes.
@@ -99,10 +98,10 @@ impl Frame {
         (data.get_mut(), *stride)
     }
 
-    pub fn planes(&self) -> Vec<Plane> {
+    pub fn planes(&self) -> Vec<PlaneArgs> {
         let planes = self.planes.iter();
         planes
-            .map(|(data, stride)| Plane { data: data.address(), stride: *stride as u32 })
+            .map(|(data, stride)| PlaneArgs { data: data.address(), stride: *stride as u32 })
             .collect()
     }
 
@@ -181,8 +180,8 @@ impl<T: Storage> Stored<T> {
         stored
     }
 
-    pub fn picture(&self) -> Picture {
-        Picture {
+    pub fn picture(&self) -> PictureArgs {
+        PictureArgs {
             data: self.memory.address(),
             channel_stride: (self.stride * self.height) as u64,
             stride: self.stride as u32,
@@ -234,21 +233,21 @@ pub fn noise_image<T: Storage>(
 }
 
 /// A resampler's coefficients where kernels read them.
-pub struct Tables([(Coefficients, Memory, Memory); 2]);
+pub struct Tables([(FilterData, Memory, Memory); 2]);
 
 impl Tables {
     pub fn of(resampler: &Resampler) -> Self {
-        Self(Coefficients::of(resampler).map(|it| {
+        Self(FilterData::of(resampler).map(|it| {
             let (windows, weights) = (Memory::of(&it.windows), Memory::of(&it.weights));
             (it, windows, weights)
         }))
     }
 
-    /// Across and down.
-    pub fn get(&self) -> [Table; 2] {
+    /// Across and vertical.
+    pub fn get(&self) -> [FilterArgs; 2] {
         self.0
             .each_ref()
-            .map(|(it, windows, weights)| it.table(windows.address(), weights.address()))
+            .map(|(it, windows, weights)| it.args(windows.address(), weights.address()))
     }
 }
 

@@ -42,15 +42,15 @@ fn pack<T: Storage>(
     frame: &Frame,
 ) {
     let tables = Tables::of(packer.downsampler());
-    let [across, down] = tables.get();
+    let [horizontal, vertical] = tables.get();
     let main = Stored::<T>::of(&pictures.main);
     let bypass_planes: Vec<Stored<f32>> = pictures.bypass_planes.iter().map(Stored::of).collect();
     let list = rects(parts);
-    let mut args = kernels::Pack {
-        frame: kernels::Frame::new(&frame.info, &frame.planes()),
+    let mut args = kernels::PackArgs {
+        frame: kernels::FrameArgs::new(&frame.info, &frame.planes()),
         main: main.picture(),
-        across,
-        down,
+        horizontal,
+        vertical,
         rects: list.address(),
         channels: channels.count() as u32,
         ..Default::default()

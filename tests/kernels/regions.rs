@@ -12,9 +12,8 @@ use super::{
 };
 
 /// What regions are read and kept: with a halo, at a border, and larger than the picture.
-fn regions() -> Vec<kernels::Region> {
-    let region =
-        |compute: Rect, read: Rect| kernels::Region { compute: compute.into(), read: read.into() };
+fn regions() -> Vec<kernels::RegionArgs> {
+    let region = |compute: Rect, read: Rect| kernels::RegionArgs { compute, read };
     vec![
         region(Rect::new(8, 4, 16, 8), Rect::new(4, 0, 24, 16)),
         region(Rect::new(30, 20, 13, 9), Rect::new(27, 17, 16, 12)),
@@ -34,7 +33,7 @@ fn gather<T: Storage>(kernels: &Kernels, width: u32, height: u32) {
     let (source, regions) = (Stored::<T>::of(&image), regions());
     let count = regions.len() * 3 * (width * height) as usize;
     let (mut batch, list) = (Memory::new((count + 8) * size_of::<T>()), Memory::of(&regions));
-    let args = kernels::Gather {
+    let args = kernels::GatherArgs {
         source: source.picture(),
         batch: batch.address(),
         regions: list.address(),
@@ -89,7 +88,7 @@ fn scatter<T: Storage>(kernels: &Kernels, factor: u32) {
         expected.copy_from(&answer, inside.scaled(factor), x as usize, y as usize);
     }
     let (batch, list) = (Memory::of(&answers), Memory::of(&regions));
-    let args = kernels::Scatter {
+    let args = kernels::ScatterArgs {
         canvas: canvas.picture(),
         batch: batch.address(),
         regions: list.address(),

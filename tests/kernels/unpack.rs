@@ -56,13 +56,13 @@ fn unpack<T: Storage>(
         .map(|it| Stored::new(it.channels(), it.grid.width(), it.grid.height()))
         .collect();
     let tables = Tables::of(unpacker.upsampler());
-    let [across, down] = tables.get();
+    let [horizontal, vertical] = tables.get();
     let list: Memory = rects(parts);
-    let mut args = kernels::Unpack {
-        frame: kernels::Frame::new(&frame.info, &frame.planes()),
+    let mut args = kernels::UnpackArgs {
+        frame: kernels::FrameArgs::new(&frame.info, &frame.planes()),
         main: main.picture(),
-        across,
-        down,
+        horizontal,
+        vertical,
         rects: list.address(),
         channels: channels.count() as u32,
         ..Default::default()

@@ -57,9 +57,9 @@ fn copy_rate(until: Instant) -> f64 {
 /// # Errors
 /// The driver's.
 pub fn gpu(device: &Arc<Device>) -> Result<[Ceiling; 3], cuda::Error> {
-    let (host, buffer) = (Pinned::new(device, COPIED)?, Buffer::new(device, COPIED)?);
+    let (mut host, buffer) = (Pinned::new(device, COPIED)?, Buffer::new(device, COPIED)?);
     let (begin, end) = (device.event()?, device.event()?);
-    let rate = |what: &str, stream: &Stream, copy: &dyn Fn() -> Result<(), cuda::Error>| {
+    let rate = |what: &str, stream: &Stream, copy: &mut dyn FnMut() -> Result<(), cuda::Error>| {
         // The first one sets things up.
         copy()?;
         stream.record(&begin)?;
@@ -72,9 +72,9 @@ pub fn gpu(device: &Arc<Device>) -> Result<[Ceiling; 3], cuda::Error> {
     };
     let (up, down, compute) = (device.upload(), device.download(), device.compute());
     Ok([
-        rate("copying to", up, &|| up.upload(&host, &buffer, COPIED))?,
-        rate("copying from", down, &|| down.download(&buffer, &host, COPIED))?,
-        rate("writing within", compute, &|| compute.fill(&buffer, 0))?,
+        rate("copying to", up, &mut || up.upload(&host, &buffer, COPIED))?,
+        rate("copying from", down, &mut || down.download(&buffer, &mut host, COPIED))?,
+        rate("writing within", compute, &mut || compute.fill(&buffer, 0))?,
     ])
 }
 

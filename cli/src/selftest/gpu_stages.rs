@@ -3,7 +3,6 @@
 use std::{iter, sync::Arc};
 
 use bytemuck::cast_slice;
-use cudarc::driver::result::{memcpy_dtoh_async, memcpy_htod_async};
 use gstupscale::{
     cuda::{self, Device, Pinned},
     engine::{self, DeviceBatch, Infer as _, InferOnDevice, Samples},
@@ -128,31 +127,21 @@ impl InferOnDevice for PlainOnDevice {
     }
 
     fn run(&mut self, batch: &DeviceBatch) -> Result<(), engine::Error> {
-        let failed = |error: cudarc::driver::DriverError| engine::Error::Runtime {
-            task: "copy pictures",
-            why: format!("{:?}", error.0),
-        };
         let compute = self.device.compute();
         let channels = self.plain.info().channels.count();
         let mut input = Image::new(channels, batch.width as usize, batch.height as usize);
         let mut output = Image::default();
-        self.device.bind()?;
-        // SAFETY: no copy is under way: each is waited for below.
-        let bytes = unsafe { self.staging.bytes_mut() };
-        let (taken, _) = bytes.split_at_mut(bytes.len().min(size_of_val(input.data())));
-        // SAFETY: the batch holds a picture of this size; both are alive until the stream is
-        // waited for.
-        unsafe { memcpy_dtoh_async(taken, batch.input, compute.raw().cast()) }.map_err(failed)?;
-        compute.synchronize()?;
-        for (to, word) in input.data_mut().iter_mut().zip(taken.as_chunks().0) {
+        let bytes = size_of_val(input.data());
+        compute.download_from(batch.input, &mut self.staging, bytes)?;
+        for (to, word) in input.data_mut().iter_mut().zip(self.staging.bytes()?.as_chunks().0) {
             *to = f32::from_ne_bytes(*word);
         }
         self.plain.run(&input, &mut output)?;
         let made: &[u8] = cast_slice(output.data());
-        let (given, _) = bytes.split_at_mut(bytes.len().min(made.len()));
-        given.copy_from_slice(made.get(..given.len()).unwrap_or_default());
-        // SAFETY: as above; the enlarged picture is of that size.
-        unsafe { memcpy_htod_async(batch.output, given, compute.raw().cast()) }.map_err(failed)?;
+        if let Some(to) = self.staging.bytes_mut()?.get_mut(..made.len()) {
+            to.copy_from_slice(made);
+        }
+        compute.upload_to(&self.staging, batch.output, made.len())?;
         Ok(compute.synchronize()?)
     }
 }

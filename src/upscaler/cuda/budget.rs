@@ -6,12 +6,12 @@ use super::{
         schedule::{Schedule, Stale},
     },
     infer::Inference,
-    picture::{DevicePicture, List},
 };
 use crate::{
-    cuda::{self, Device},
+    cuda::{self, Device, DeviceList, DevicePicture},
     engine::{self, InferOnDevice},
     frame::FrameInfo,
+    kernels::RegionArgs,
 };
 
 /// Share of the GPU's free memory that inference may take unless told otherwise.
@@ -60,7 +60,7 @@ impl Budgeted<'_> {
     pub fn run(
         &mut self,
         stale: Stale,
-        list: &mut List,
+        list: &mut DeviceList<RegionArgs>,
         main: &DevicePicture,
         canvas: &DevicePicture,
         report: &mut FrameReport,

@@ -2,17 +2,20 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{
-    super::{Error, FrameReport, Region},
-    picture::{DevicePicture, List},
-};
+use super::super::{Error, FrameReport, Region};
 use crate::{
-    cuda::{self, Buffer, Device, Event, Kernel, Work},
+    cuda::{self, Buffer, Device, DeviceList, DevicePicture, DeviceSlice, Event, MAX_LAYERS},
     engine::{self, DeviceBatch, InferOnDevice},
     frame::Rect,
-    kernels::{self, Gather, Scatter},
+    kernels::RegionArgs,
     model::ModelInfo,
 };
+
+impl From<Region> for RegionArgs {
+    fn from(region: Region) -> Self {
+        Self { compute: region.compute, read: region.read }
+    }
+}
 
 /// The model, with room for what goes in and comes out of it.
 pub(super) struct Inference {
@@ -42,7 +45,7 @@ impl Inference {
     pub fn run(
         &mut self,
         regions: &[Region],
-        list: &mut List,
+        list: &mut DeviceList<RegionArgs>,
         main: &DevicePicture,
         canvas: Option<&DevicePicture>,
         report: &mut FrameReport,
@@ -57,12 +60,11 @@ impl Inference {
         let mut regions = regions.to_vec();
         regions.sort_by_key(|region| region.padded);
         let batches = batches(&regions, self.engine.max_batch(), self.most_pixels);
-        let of_kernels: Vec<kernels::Region> = regions.iter().map(|it| (*it).into()).collect();
-        let list = list.send(&self.device, self.device.compute(), &of_kernels)?;
+        list.send(regions.iter().map(|region| (*region).into()).collect())?;
         self.make_room(&regions, &batches)?;
         for range in batches {
-            let at = list + (range.start * size_of::<kernels::Region>()) as u64;
-            self.batch(regions.get(range).unwrap_or_default(), at, main, canvas)?;
+            let list = list.slice(range.clone());
+            self.batch(regions.get(range).unwrap_or_default(), &list, main, canvas)?;
         }
         Ok(())
     }
@@ -71,7 +73,7 @@ impl Inference {
     pub fn time(
         &mut self,
         region: &Region,
-        list: &mut List,
+        list: &mut DeviceList<RegionArgs>,
         main: &DevicePicture,
         [begin, end]: [&Event; 2],
     ) -> Result<(u64, f64), Error> {
@@ -142,46 +144,23 @@ impl Inference {
     fn batch(
         &mut self,
         regions: &[Region],
-        list: kernels::Address,
+        list: &DeviceSlice<'_, RegionArgs>,
         main: &DevicePicture,
         canvas: Option<&DevicePicture>,
     ) -> Result<(), Error> {
         let Some(&Region { padded: (width, height), .. }) = regions.first() else { return Ok(()) };
         let Some((input, output)) = &self.room else { return Ok(()) };
-        let (count, factor) = (regions.len() as u32, self.info.factor);
-        let (input, output) = (input.address(), output.address());
-        let samples = self.engine.samples();
-        let per_thread = 16 / samples.size() as u32;
-        let gather = Gather {
-            source: main.picture(),
-            batch: input,
-            regions: list,
-            channels: main.channels,
+        self.device.gather(main, list, (width, height), input)?;
+        let batch = DeviceBatch {
+            input: input.address(),
+            output: output.address(),
+            count: regions.len() as u32,
             width,
             height,
-            unused: 0,
         };
-        let work = Work { spans: width.div_ceil(per_thread), rows: height, layers: count };
-        let stream = self.device.compute();
-        // SAFETY: the regions lie in the picture, and there is room for as many.
-        unsafe { self.device.launch(stream, Kernel::Gather(samples), &gather, work) }?;
-        self.enlarge(&DeviceBatch { input, output, count, width, height })?;
-        let Some(canvas) = canvas else { return Ok(()) };
-        let scatter = Scatter {
-            canvas: canvas.picture(),
-            batch: output,
-            regions: list,
-            channels: canvas.channels,
-            width: width * factor,
-            height: height * factor,
-            factor,
-        };
-        let places: Vec<Rect> =
-            regions.iter().map(|region| region.compute.scaled(factor)).collect();
-        let work = super::picture::work(&places, per_thread);
-        let stream = self.device.compute();
-        // SAFETY: as above; the canvas is as large as the frame at this factor.
-        Ok(unsafe { self.device.launch(stream, Kernel::Scatter(samples), &scatter, work) }?)
+        self.enlarge(&batch)?;
+        let (Some(canvas), Some((_, output))) = (canvas, &self.room) else { return Ok(()) };
+        Ok(self.device.scatter(output, list, (width, height), self.info.factor, canvas)?)
     }
 
     fn enlarge(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
@@ -201,24 +180,19 @@ fn in_place(
     canvas: &DevicePicture,
     factor: u32,
 ) -> Option<DeviceBatch> {
-    let whole = Rect::of_size(main.width, main.height);
+    let ((width, height), large) = (main.size(), canvas.size());
+    let whole = Rect::of_size(width, height);
     let Region { compute, read, padded } = *region;
-    let fits = compute == whole && read == whole && padded == (main.width, main.height);
-    let same = (canvas.width, canvas.height) == (main.width * factor, main.height * factor);
+    let fits = compute == whole && read == whole && padded == (width, height);
+    let same = large == (width * factor, height * factor);
     let (input, output) = (main.as_batch()?, canvas.as_batch()?);
-    (fits && same).then_some(DeviceBatch {
-        input,
-        output,
-        count: 1,
-        width: main.width,
-        height: main.height,
-    })
+    (fits && same).then_some(DeviceBatch { input, output, count: 1, width, height })
 }
 
 /// `regions`, those of one size side by side, in batches of one size each: of `most_regions` at
 /// most, and of `most_pixels` unless a single one has more.
 fn batches(regions: &[Region], most_regions: u32, most_pixels: u64) -> Vec<Range<usize>> {
-    let most_regions = (most_regions.max(1) as usize).min(Work::MOST_LAYERS);
+    let most_regions = (most_regions.max(1) as usize).min(MAX_LAYERS);
     let mut batches = Vec::new();
     let mut start = 0;
     while let Some(first) = regions.get(start) {

@@ -10,8 +10,6 @@ mod budget;
 mod damage;
 mod finish;
 mod infer;
-mod layout;
-mod picture;
 mod reference;
 mod slot;
 mod source;
@@ -23,8 +21,6 @@ use self::{
     damage::Damage,
     finish::{Finisher, Made},
     infer::Inference,
-    layout::Layout,
-    picture::DevicePicture,
     reference::Reference,
     slot::Slots,
     source::Source,
@@ -35,10 +31,9 @@ use super::{
     schedule::{self, Schedule, Stale},
 };
 use crate::{
-    cuda::Device,
+    cuda::{Device, DeviceFrame, DevicePicture, FrameLayout},
     engine::{self, AnyEngine, InferOnDevice},
     frame::{self, FrameInfo, FrameMut, FrameRef},
-    kernels::Address,
     reuse::{ChangedMap, CostModel},
 };
 
@@ -54,7 +49,7 @@ struct Flight {
 /// [`Pipeline`] on a GPU.
 pub struct CudaPipeline {
     schedule: Schedule,
-    input: Layout,
+    input: Arc<FrameLayout>,
     reference: Reference,
     source: Source,
     canvas: DevicePicture,
@@ -87,16 +82,15 @@ impl CudaPipeline {
         settings: StreamSettings,
     ) -> Result<Self, Error> {
         let model = engine.info().clone();
-        input.check()?;
-        output.check()?;
+        let layout = Arc::new(FrameLayout::new(input)?);
+        let output_layout = Arc::new(FrameLayout::new(output)?);
         let (samples, channels) = (engine.samples(), model.channels);
         let conversion = Conversion::new(input, output, channels, model.factor)?;
         let spread = conversion.unpacker.reads_beyond();
-        let layout = Layout::new(input);
         let large = (input.width * model.factor, input.height * model.factor);
         let canvas = DevicePicture::new(&device, channels.count(), large, samples)?;
         let source = Source::new(&device, &layout, &conversion.unpacker, channels, samples)?;
-        let finisher = Finisher::new(&device, output, conversion)?;
+        let finisher = Finisher::new(&device, output_layout, conversion)?;
         let reference = Reference::new(&device, &layout)?;
         let mut slots = Slots::default();
         let first = slots.take(&device, &layout, &finisher.layout)?;
@@ -123,12 +117,12 @@ impl CudaPipeline {
 
     /// Nothing of the frames before is built on; those in flight are lost.
     fn abort_after_error(&mut self) {
-        self.device.settle();
+        self.device.synchronize();
         self.abort();
     }
 
     fn submit_frame(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
-        check(input, &self.input.info)?;
+        check(input, self.input.info())?;
         let start = Instant::now();
         let index = self.slots.take(&self.device, &self.input, &self.finisher.layout)?;
         let frame = self.upload(index, input)?;
@@ -143,14 +137,14 @@ impl CudaPipeline {
                 (Stale::Whole, Damage::All)
             }
             Some(mode) => {
-                let changed = self.reference.compare(&self.input, frame, mode)?;
+                let changed = self.reference.compare(&frame, mode)?;
                 if changed.is_empty()
                     && let Some(latest) = self.latest.filter(|_| builds_on_last)
                 {
                     report.compare = start.elapsed();
                     return self.same(index, latest, report);
                 }
-                let stale = self.stale(index, &changed, frame, params)?;
+                let stale = self.stale(index, &changed, &frame, params)?;
                 let damage = match &stale {
                     Stale::Regions(regions) if builds_on_last && params.blend > 0.0 => {
                         let conversion = &self.finisher.conversion;
@@ -166,7 +160,7 @@ impl CudaPipeline {
             }
         };
         report.compare = start.elapsed();
-        let whole_runs = self.compute(index, frame, stale, &damage, params, &mut report)?;
+        let whole_runs = self.compute(index, &frame, stale, &damage, params, &mut report)?;
         self.schedule.set_last(params);
         if let Some(before) = self.latest.replace(index) {
             self.slots.release(before);
@@ -176,14 +170,13 @@ impl CudaPipeline {
         Ok(())
     }
 
-    /// Has `input` copied to the GPU; where it will be.
-    fn upload(&mut self, index: usize, input: &FrameRef<'_>) -> Result<Address, Error> {
+    /// Queues the copy of `input` to the GPU, and returns where it will be.
+    fn upload(&mut self, index: usize, input: &FrameRef<'_>) -> Result<Arc<DeviceFrame>, Error> {
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
-        // SAFETY: the frame that the slot was used for before is out.
-        self.input.put(input, unsafe { slot.host_in.bytes_mut() });
+        self.input.write(input, slot.host_in.bytes_mut()?);
         let bytes = self.input.bytes();
-        self.device.upload().upload(&slot.host_in, &slot.frame_in, bytes)?;
-        Ok(slot.frame_in.address())
+        self.device.upload().upload(&slot.host_in, slot.frame_in.buffer(), bytes)?;
+        Ok(slot.frame_in.clone())
     }
 
     /// The frame is that of `latest` again.
@@ -200,13 +193,13 @@ impl CudaPipeline {
         &mut self,
         index: usize,
         changed: &ChangedMap,
-        frame: Address,
+        frame: &DeviceFrame,
         params: &FrameParams,
     ) -> Result<Stale, Error> {
         let by_regions = self.schedule.by_regions(params.reuse);
         if !changed.is_empty() {
             self.source.current = false;
-            self.reference.take_changed(&self.input, frame)?;
+            self.reference.take_changed(frame)?;
             if by_regions {
                 self.learn_costs(index)?;
             }
@@ -218,13 +211,13 @@ impl CudaPipeline {
                 Stale::Nothing => {}
                 Stale::Whole => {
                     self.source.current = false;
-                    self.reference.take_all(&self.input, frame)?;
+                    self.reference.take_all(frame)?;
                 }
                 Stale::Regions(regions) => {
                     let owned: Vec<_> = regions.iter().map(|it| self.schedule.owned(it)).collect();
                     let (width, height) = changed.size();
                     let owned = ChangedMap::of_rects(&owned, width, height);
-                    self.reference.take(&self.input, frame, &owned)?;
+                    self.reference.take(frame, &owned)?;
                 }
             }
         }
@@ -253,7 +246,7 @@ impl CudaPipeline {
     fn compute(
         &mut self,
         index: usize,
-        frame: Address,
+        frame: &DeviceFrame,
         stale: Stale,
         damage: &Damage,
         params: &FrameParams,
@@ -268,11 +261,7 @@ impl CudaPipeline {
         compute.wait(&slot.uploaded)?;
         compute.record(begun)?;
         if off || !self.source.current {
-            let planes = match off {
-                true => self.input.planes(frame),
-                false => self.reference.planes(&self.input),
-            };
-            self.source.unpack(&self.input, &planes)?;
+            self.source.unpack(if off { frame } else { self.reference.frame() })?;
             self.source.current = !off;
         }
         self.reference.was_read(compute)?;
@@ -291,17 +280,16 @@ impl CudaPipeline {
 
         let whole = self.finisher.conversion.whole();
         let lagging = std::mem::replace(&mut slot.damage, Damage::NONE).rects(whole);
-        let (stale, output) = (damage.rects(whole), slot.frame_out.address());
+        let stale = damage.rects(whole);
         let (canvas, source) = (&self.canvas, &self.source);
         let rects = Made { stale: &stale, lagging: &lagging };
-        self.finisher.run(canvas, source, params, rects, &mut slot.rects, output)?;
+        self.finisher.run(canvas, source, params, rects, &mut slot.rects, &slot.frame_out)?;
         compute.record(finished)?;
 
         let download = self.device.download();
         download.wait(finished)?;
-        for rows in lagging.iter().flat_map(|rect| self.finisher.layout.rows(*rect)) {
-            download.download_rows(&slot.frame_out, &slot.host_out, rows)?;
-        }
+        let rows = lagging.iter().flat_map(|rect| self.finisher.layout.rows(*rect));
+        download.download_rows(slot.frame_out.buffer(), &mut slot.host_out, rows)?;
         download.record(&slot.downloaded)?;
         Ok(whole_runs)
     }
@@ -353,15 +341,14 @@ impl Pipeline for CudaPipeline {
         let mut flight = self.next.take().ok_or(Error::NoFrame)?;
         let start = Instant::now();
         let layout = &self.finisher.layout;
-        let fits = output.check().and_then(|()| output.info.check_same_kind(&layout.info));
-        if fits.is_ok()
-            && let Some(slot) = self.slots.get(flight.slot)
-        {
-            // SAFETY: the copy to it has been waited for.
-            layout.get(unsafe { slot.host_out.bytes() }, output);
-        }
+        let fits = output.check().and_then(|()| output.info.check_same_kind(layout.info()));
+        let written = fits.map_err(Error::from).and_then(|()| {
+            let slot = self.slots.get(flight.slot).ok_or(Error::NoFrame)?;
+            layout.read(slot.host_out.bytes()?, output);
+            Ok(())
+        });
         self.slots.release(flight.slot);
-        fits.inspect_err(|_| self.abort())?;
+        written.inspect_err(|_| self.abort())?;
         flight.report.finish += start.elapsed();
         Ok(flight.report)
     }
@@ -381,7 +368,7 @@ impl Pipeline for CudaPipeline {
 
     fn into_engine(self: Box<Self>) -> Option<AnyEngine> {
         let Self { inference, device, .. } = *self;
-        device.settle();
+        device.synchronize();
         Some(AnyEngine::Device(inference.engine, device))
     }
 }

@@ -2,14 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{
-    layout::Layout,
-    picture::{as_kernels_do, constant, work},
-};
 use crate::{
-    cuda::{Buffer, Device, Error, Event, Kernel, Pinned, Stream},
-    frame::Rect,
-    kernels::{Address, Compare, Plane, SPAN},
+    cuda::{Device, DeviceChanges, DeviceFrame, Error, Event, FrameLayout, Pinned, Stream},
     reuse::{ChangedMap, Mode},
 };
 
@@ -17,36 +11,30 @@ use crate::{
 /// the upload stream, beside that of the model.
 pub(super) struct Reference {
     device: Arc<Device>,
-    frame: Buffer,
-    /// A bit per block, as in a [`ChangedMap`].
-    bits: Buffer,
+    frame: DeviceFrame,
+    changes: DeviceChanges,
+    /// The bits of `changes`.
     host: Pinned,
-    /// One rectangle, the frame.
-    rect: Buffer,
-    whole: Rect,
+    size: (u32, u32),
     /// Whether it holds a picture.
     filled: bool,
     /// Frames that were compared.
     frames: u64,
-    compared: Event,
     /// Past the last unpacking of it.
     read: Event,
 }
 
 impl Reference {
-    pub fn new(device: &Arc<Device>, layout: &Layout) -> Result<Self, Error> {
-        let whole = Rect::of_size(layout.info.width, layout.info.height);
-        let words = ChangedMap::none(whole.width, whole.height);
-        let bytes = size_of_val(words.words());
+    pub fn new(device: &Arc<Device>, layout: &Arc<FrameLayout>) -> Result<Self, Error> {
+        let (width, height) = (layout.info().width, layout.info().height);
+        let blocks = ChangedMap::none(width, height);
         Ok(Self {
-            frame: Buffer::new(device, layout.bytes())?,
-            bits: Buffer::new(device, bytes)?,
-            host: Pinned::new(device, bytes)?,
-            rect: constant(device, &as_kernels_do(&[whole]))?,
-            whole,
+            frame: DeviceFrame::new(device, layout)?,
+            changes: DeviceChanges::new(device, width, height)?,
+            host: Pinned::new(device, size_of_val(blocks.words()))?,
+            size: (width, height),
             filled: false,
             frames: 0,
-            compared: device.event()?,
             read: device.event()?,
             device: device.clone(),
         })
@@ -57,9 +45,9 @@ impl Reference {
         self.filled = false;
     }
 
-    /// Its planes.
-    pub fn planes(&self, layout: &Layout) -> Vec<Plane> {
-        layout.planes(self.frame.address())
+    /// The frame that it holds.
+    pub fn frame(&self) -> &DeviceFrame {
+        &self.frame
     }
 
     /// `stream` has read it.
@@ -67,78 +55,50 @@ impl Reference {
         stream.record(&self.read)
     }
 
-    /// The blocks of the frame at `frame` that differ. Waits for them, but for nothing that the
-    /// model does.
-    pub fn compare(
-        &mut self,
-        layout: &Layout,
-        frame: Address,
-        mode: Mode,
-    ) -> Result<ChangedMap, Error> {
-        let (width, height) = (self.whole.width, self.whole.height);
+    /// The blocks of `frame` that differ. Waits for the comparison, but not for the model.
+    pub fn compare(&mut self, frame: &DeviceFrame, mode: Mode) -> Result<ChangedMap, Error> {
+        let (width, height) = self.size;
         if !self.filled {
             return Ok(ChangedMap::all(width, height));
         }
         let blocks = ChangedMap::none(width, height);
         let (tolerance, due) = mode.limits(self.frames, blocks.columns(), blocks.rows());
         self.frames += 1;
-        let arguments = Compare { due: due.into(), ..self.arguments(layout, frame, tolerance) };
         let stream = self.device.upload();
-        stream.fill(&self.bits, 0)?;
-        self.launch(Kernel::CompareBlocks, &arguments)?;
-        stream.download(&self.bits, &self.host, self.host.len())?;
-        stream.record(&self.compared)?;
-        self.compared.synchronize()?;
-        // SAFETY: the copy is done.
-        let bytes = unsafe { self.host.bytes() };
-        Ok(ChangedMap::of_words(width, height, bytemuck::cast_slice(bytes)))
+        stream.fill(self.changes.bits(), 0)?;
+        self.device.compare(frame, &self.frame, tolerance, due, &self.changes)?;
+        let bytes = self.host.len();
+        stream.download(self.changes.bits(), &mut self.host, bytes)?;
+        Ok(ChangedMap::of_words(width, height, bytemuck::cast_slice(self.host.bytes()?)))
     }
 
-    /// Takes the blocks that the last comparison found, or all where there was none.
-    pub fn take_changed(&mut self, layout: &Layout, frame: Address) -> Result<(), Error> {
+    /// Copies the blocks that the last comparison found, or all if there was none.
+    pub fn take_changed(&mut self, frame: &DeviceFrame) -> Result<(), Error> {
         if !self.filled {
-            return self.take_all(layout, frame);
+            return self.take_all(frame);
         }
-        self.update(layout, frame)
+        self.update(frame)
     }
 
-    /// Takes every block.
-    pub fn take_all(&mut self, layout: &Layout, frame: Address) -> Result<(), Error> {
-        self.device.upload().fill(&self.bits, u32::MAX)?;
+    /// Copies every block.
+    pub fn take_all(&mut self, frame: &DeviceFrame) -> Result<(), Error> {
+        self.device.upload().fill(self.changes.bits(), u32::MAX)?;
         self.filled = true;
-        self.update(layout, frame)
+        self.update(frame)
     }
 
-    /// Takes the blocks of `map`, after a comparison.
-    pub fn take(&mut self, layout: &Layout, frame: Address, map: &ChangedMap) -> Result<(), Error> {
+    /// Copies the blocks of `map`, after a comparison.
+    pub fn take(&mut self, frame: &DeviceFrame, map: &ChangedMap) -> Result<(), Error> {
         let bytes: &[u8] = bytemuck::cast_slice(map.words());
-        // SAFETY: the copy of the comparison is done, and what was sent before it too.
-        if let Some(host) = unsafe { self.host.bytes_mut() }.get_mut(..bytes.len()) {
+        if let Some(host) = self.host.bytes_mut()?.get_mut(..bytes.len()) {
             host.copy_from_slice(bytes);
         }
-        self.device.upload().upload(&self.host, &self.bits, bytes.len())?;
-        self.update(layout, frame)
+        self.device.upload().upload(&self.host, self.changes.bits(), bytes.len())?;
+        self.update(frame)
     }
 
-    fn update(&self, layout: &Layout, frame: Address) -> Result<(), Error> {
+    fn update(&self, frame: &DeviceFrame) -> Result<(), Error> {
         self.device.upload().wait(&self.read)?;
-        self.launch(Kernel::UpdateReference, &self.arguments(layout, frame, 0))
-    }
-
-    fn arguments(&self, layout: &Layout, frame: Address, tolerance: u8) -> Compare {
-        let words = self.whole.width.div_ceil(8 * u64::BITS);
-        Compare {
-            changed: self.bits.address(),
-            row_words: 2 * words,
-            rects: self.rect.address(),
-            ..Compare::new(&layout.info, &layout.planes(frame), &self.planes(layout), tolerance)
-        }
-    }
-
-    fn launch(&self, kernel: Kernel, arguments: &Compare) -> Result<(), Error> {
-        // SAFETY: frames of this layout, and a bit for each of their blocks.
-        unsafe {
-            self.device.launch(self.device.upload(), kernel, arguments, work(&[self.whole], SPAN))
-        }
+        self.device.update(frame, &self.frame, &self.changes)
     }
 }

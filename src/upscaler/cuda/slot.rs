@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{damage::Damage, layout::Layout, picture::List};
-use crate::cuda::{Buffer, Device, Error, Event, Pinned};
+use super::damage::Damage;
+use crate::{
+    cuda::{Device, DeviceFrame, DeviceList, Error, Event, FrameLayout, Pinned},
+    frame::Rect,
+    kernels::RegionArgs,
+};
 
-/// Bytes that lists have room for to begin with.
-const LIST_BYTES: usize = 4096;
+/// Items that the lists have capacity for at first.
+const LIST_CAPACITY: usize = 128;
 
 /// A frame's memory on both sides of the bus, on its way there and on its way back.
 pub(super) struct Slot {
     pub host_in: Pinned,
-    pub frame_in: Buffer,
-    pub frame_out: Buffer,
+    pub frame_in: Arc<DeviceFrame>,
+    pub frame_out: DeviceFrame,
     pub host_out: Pinned,
-    pub regions: List,
-    pub rects: List,
+    pub regions: DeviceList<RegionArgs>,
+    pub rects: DeviceList<Rect>,
     /// The frame, and the reference with it, may be read.
     pub uploaded: Event,
     /// The output may be read by the host.
@@ -29,15 +33,19 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn new(device: &Arc<Device>, input: &Layout, output: &Layout) -> Result<Self, Error> {
+    fn new(
+        device: &Arc<Device>,
+        input: &Arc<FrameLayout>,
+        output: &Arc<FrameLayout>,
+    ) -> Result<Self, Error> {
         let event = || device.event();
         Ok(Self {
             host_in: Pinned::new(device, input.bytes())?,
-            frame_in: Buffer::new(device, input.bytes())?,
-            frame_out: Buffer::new(device, output.bytes())?,
+            frame_in: Arc::new(DeviceFrame::new(device, input)?),
+            frame_out: DeviceFrame::new(device, output)?,
             host_out: Pinned::new(device, output.bytes())?,
-            regions: List::new(device, LIST_BYTES)?,
-            rects: List::new(device, LIST_BYTES)?,
+            regions: DeviceList::new(device, LIST_CAPACITY)?,
+            rects: DeviceList::new(device, LIST_CAPACITY)?,
             uploaded: event()?,
             downloaded: event()?,
             times: [event()?, event()?, event()?, event()?],
@@ -56,8 +64,8 @@ impl Slots {
     pub fn take(
         &mut self,
         device: &Arc<Device>,
-        input: &Layout,
-        output: &Layout,
+        input: &Arc<FrameLayout>,
+        output: &Arc<FrameLayout>,
     ) -> Result<usize, Error> {
         let index = match self.0.iter().position(|slot| slot.holders == 0) {
             Some(index) => index,

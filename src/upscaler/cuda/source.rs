@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{
-    layout::Layout,
-    picture::{DevicePicture, Tables, as_kernels_do, constant, work},
-};
 use crate::{
-    cuda::{Buffer, Device, Error, Kernel},
-    frame::{BypassKind, Channels, Rect, Unpacker},
-    kernels::{self, Plane, SPAN, Samples, Unpack},
+    cuda::{
+        Device, DeviceFrame, DeviceList, DevicePicture, DeviceResampler, Error, FrameLayout,
+        FramePictures,
+    },
+    frame::{BypassKind, BypassPlanes, Channels, Rect, Unpacker},
+    kernels::Samples,
 };
 
 /// A frame's pictures: what the model is given of it, and what goes beside the model.
@@ -17,10 +16,8 @@ pub(super) struct Source {
     device: Arc<Device>,
     pub main: DevicePicture,
     pub bypass_planes: Vec<(BypassKind, DevicePicture)>,
-    upsampler: Tables,
-    rect: Buffer,
-    whole: Rect,
-    channels: Channels,
+    upsampler: DeviceResampler,
+    whole: DeviceList<Rect>,
     /// Whether they are those of the reference.
     pub current: bool,
 }
@@ -28,50 +25,37 @@ pub(super) struct Source {
 impl Source {
     pub fn new(
         device: &Arc<Device>,
-        layout: &Layout,
+        layout: &FrameLayout,
         unpacker: &Unpacker,
         channels: Channels,
         samples: Samples,
     ) -> Result<Self, Error> {
-        let size = (layout.info.width, layout.info.height);
-        let whole = Rect::of_size(size.0, size.1);
-        let bypass = |it: &crate::frame::BypassPlanes| {
+        let size = (layout.info().width, layout.info().height);
+        let bypass = |it: &BypassPlanes| {
             let size = (it.grid.width(), it.grid.height());
             Ok((it.kind, DevicePicture::new(device, it.channels(), size, Samples::F32)?))
         };
         Ok(Self {
             main: DevicePicture::new(device, channels.count(), size, samples)?,
             bypass_planes: unpacker.bypass_planes().iter().map(bypass).collect::<Result<_, _>>()?,
-            upsampler: Tables::new(device, unpacker.upsampler())?,
-            rect: constant(device, &as_kernels_do(&[whole]))?,
-            whole,
-            channels,
+            upsampler: DeviceResampler::new(device, unpacker.upsampler())?,
+            whole: DeviceList::holding(device, vec![Rect::of_size(size.0, size.1)])?,
             current: false,
             device: device.clone(),
         })
     }
 
-    /// Has the pictures made of the frame whose planes these are, on the compute stream.
-    pub fn unpack(&self, layout: &Layout, planes: &[Plane]) -> Result<(), Error> {
-        let [across, down] = self.upsampler.get();
-        let mut arguments = Unpack {
-            frame: kernels::Frame::new(&layout.info, planes),
-            main: self.main.picture(),
-            across,
-            down,
-            rects: self.rect.address(),
-            channels: self.channels.count() as u32,
-            ..Default::default()
+    /// Queues the unpacking of `frame`, on the compute stream.
+    pub fn unpack(&self, frame: &DeviceFrame) -> Result<(), Error> {
+        let pictures = FramePictures {
+            model: &self.main,
+            chroma: self.bypass_picture(BypassKind::Chroma),
+            alpha: self.bypass_picture(BypassKind::Alpha),
         };
-        for (kind, picture) in &self.bypass_planes {
-            match kind {
-                BypassKind::Chroma => arguments.chroma = picture.picture(),
-                BypassKind::Alpha => arguments.alpha = picture.picture(),
-            }
-        }
-        let kernel = Kernel::Unpack(self.main.samples);
-        let work = work(&[self.whole], SPAN);
-        // SAFETY: a frame of this layout, and pictures as large.
-        unsafe { self.device.launch(self.device.compute(), kernel, &arguments, work) }
+        self.device.unpack(frame, pictures, &self.upsampler, &self.whole.all())
+    }
+
+    fn bypass_picture(&self, kind: BypassKind) -> Option<&DevicePicture> {
+        self.bypass_planes.iter().find(|(of, _)| *of == kind).map(|(_, picture)| picture)
     }
 }

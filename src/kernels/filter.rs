@@ -1,23 +1,24 @@
-//! Tables of coefficients as kernels read them.
+//! Filter coefficients, as the kernels read them.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::Address;
 use crate::frame::{self, Resampler};
 
-/// Coefficients along one direction, to be copied to where kernels can read them.
+/// Filter coefficients along one axis, to be copied to the GPU's memory.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Coefficients {
-    /// Per output its first input sample and the index of its weights.
+pub struct FilterData {
+    /// For each output sample, its first input sample and the index of its weights.
     pub windows: Vec<[u32; 2]>,
-    /// Sets of `taps`.
+    /// Sets of `taps` weights.
     pub weights: Vec<f32>,
-    /// Weights per output.
+    /// Weights of an output sample.
     pub taps: u32,
 }
 
-impl Coefficients {
-    /// Those of a resampler, across and down.
+impl FilterData {
+    /// The coefficients of a resampler, horizontal and vertical.
+    #[must_use]
     pub fn of(resampler: &Resampler) -> [Self; 2] {
         resampler.tables().map(Self::of_table)
     }
@@ -30,16 +31,17 @@ impl Coefficients {
         }
     }
 
-    /// The kernels' argument, once windows and weights lie at these addresses.
-    pub fn table(&self, windows: Address, weights: Address) -> Table {
-        Table { windows, weights, taps: self.taps, outputs: self.windows.len() as u32 }
+    /// The kernels' argument, for copies of the windows and weights at these addresses.
+    #[must_use]
+    pub fn args(&self, windows: Address, weights: Address) -> FilterArgs {
+        FilterArgs { windows, weights, taps: self.taps, outputs: self.windows.len() as u32 }
     }
 }
 
-/// `kernels/resample.h`.
+/// `Filter` of `kernels/resample.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Table {
+pub struct FilterArgs {
     pub windows: Address,
     pub weights: Address,
     pub taps: u32,
