@@ -2,7 +2,7 @@
 
 use gst_video::{VideoFormat, VideoInfo};
 
-use super::sizes::{self, Allowed, Lengths, Ratio, Ratios, Shape, TooLarge};
+use super::sizes::{self, Allowed, Lengths, ONE, Ratio, Ratios, Shape, TooLarge, ratio};
 use crate::frame::{FrameInfo, PixelFormat};
 
 const MAX_SIDE: i32 = FrameInfo::MAX_SIDE as i32;
@@ -106,7 +106,7 @@ pub(super) fn fixate(
     // 1/1 upstream.
     let missing_aspects = match direction {
         gst::PadDirection::Sink => Ratios::any(),
-        _ => Ratios(vec![(Ratio::ONE, Ratio::ONE)]),
+        _ => Ratios(vec![(ONE, ONE)]),
     };
     let allowed = Allowed {
         widths: structure.value("width").map_or_else(|_| Lengths::any(), lengths),
@@ -118,8 +118,8 @@ pub(super) fn fixate(
 
     structure.set("width", to.width as i32);
     structure.set("height", to.height as i32);
-    if structure.has_field("pixel-aspect-ratio") || to.pixel_aspect != Ratio::ONE {
-        let Ratio { numerator, denominator } = to.pixel_aspect;
+    if structure.has_field("pixel-aspect-ratio") || to.pixel_aspect != ONE {
+        let (numerator, denominator) = to.pixel_aspect.into_raw();
         structure
             .set("pixel-aspect-ratio", gst::Fraction::new(numerator as i32, denominator as i32));
     }
@@ -151,13 +151,12 @@ pub(super) fn frame_size(caps: &gst::CapsRef) -> Option<usize> {
 
 fn shape(structure: &gst::StructureRef) -> Option<Shape> {
     let side = |field| structure.get::<i32>(field).ok().and_then(|side| u32::try_from(side).ok());
-    let pixel_aspect =
-        structure.get::<gst::Fraction>("pixel-aspect-ratio").map_or(Ratio::ONE, ratio);
+    let pixel_aspect = structure.get::<gst::Fraction>("pixel-aspect-ratio").map_or(ONE, aspect);
     Some(Shape { width: side("width")?, height: side("height")?, pixel_aspect })
 }
 
-fn ratio(fraction: gst::Fraction) -> Ratio {
-    Ratio::new(fraction.numer().max(1) as u64, fraction.denom().max(1) as u64)
+fn aspect(fraction: gst::Fraction) -> Ratio {
+    ratio(fraction.numer().max(1) as u64, fraction.denom().max(1) as u64)
 }
 
 fn lengths(value: &glib::SendValue) -> Lengths {
@@ -182,9 +181,9 @@ fn lengths(value: &glib::SendValue) -> Lengths {
 fn ratios(value: &glib::SendValue) -> Ratios {
     fn collect(value: &glib::Value, into: &mut Vec<(Ratio, Ratio)>) {
         if let Ok(fraction) = value.get::<gst::Fraction>() {
-            into.push((ratio(fraction), ratio(fraction)));
+            into.push((aspect(fraction), aspect(fraction)));
         } else if let Ok(range) = value.get::<gst::FractionRange>() {
-            into.push((ratio(range.min()), ratio(range.max())));
+            into.push((aspect(range.min()), aspect(range.max())));
         } else if let Ok(list) = value.get::<gst::List>() {
             list.iter().for_each(|value| collect(value, into));
         }

@@ -470,6 +470,7 @@ mod tests {
 
     #[test]
     fn every_specification_has_the_default_of_its_field() {
+        gst::init().unwrap();
         for Property { spec, get, .. } in TABLE.iter() {
             let value = get(&mut Properties::default());
             let order = value.compare(spec.default_value());

@@ -5,68 +5,40 @@
 //! given, the other is chosen to keep the pixel aspect ratio, whereas videoscale keeps the
 //! length of the other side.
 
-use std::cmp::Ordering;
-
 use crate::frame::FrameInfo;
 
 /// A positive fraction in lowest terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ratio {
-    pub numerator: u64,
-    pub denominator: u64,
+pub(super) type Ratio = num_rational::Ratio<u64>;
+
+pub(super) const ONE: Ratio = Ratio::new_raw(1, 1);
+
+/// The fraction with this numerator and denominator. Zeros are replaced by 1.
+pub(super) fn ratio(numerator: u64, denominator: u64) -> Ratio {
+    Ratio::new(numerator.max(1), denominator.max(1))
 }
 
-impl Ratio {
-    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
+fn value(ratio: Ratio) -> f64 {
+    *ratio.numer() as f64 / *ratio.denom() as f64
+}
 
-    /// Zeros are replaced by 1.
-    pub fn new(numerator: u64, denominator: u64) -> Self {
-        let (n, d) = (numerator.max(1), denominator.max(1));
-        let divisor = greatest_common_divisor(n, d);
-        Self { numerator: n / divisor, denominator: d / divisor }
-    }
-
-    pub fn value(self) -> f64 {
-        self.numerator as f64 / self.denominator as f64
-    }
-
-    /// The nearest fraction that a caps field can hold, by continued fractions.
-    fn representable(self) -> Self {
-        const LIMIT: u64 = i32::MAX as u64;
-        let (mut n, mut d) = (self.numerator, self.denominator);
-        let (mut before, mut last) = ((0u64, 1u64), (1u64, 0u64));
-        while d != 0 {
-            let term = n / d;
-            let next = (
-                term.saturating_mul(last.0).saturating_add(before.0),
-                term.saturating_mul(last.1).saturating_add(before.1),
-            );
-            if next.0 > LIMIT || next.1 > LIMIT {
-                break;
-            }
-            (before, last) = (last, next);
-            (n, d) = (d, n % d);
+/// The nearest fraction that a caps field can hold, by continued fractions.
+fn representable(fraction: Ratio) -> Ratio {
+    const LIMIT: u64 = i32::MAX as u64;
+    let (mut n, mut d) = fraction.into_raw();
+    let (mut before, mut last) = ((0u64, 1u64), (1u64, 0u64));
+    while d != 0 {
+        let term = n / d;
+        let next = (
+            term.saturating_mul(last.0).saturating_add(before.0),
+            term.saturating_mul(last.1).saturating_add(before.1),
+        );
+        if next.0 > LIMIT || next.1 > LIMIT {
+            break;
         }
-        if last.1 == 0 { Self::new(LIMIT, 1) } else { Self::new(last.0, last.1) }
+        (before, last) = (last, next);
+        (n, d) = (d, n % d);
     }
-}
-
-impl PartialOrd for Ratio {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ratio {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let left = u128::from(self.numerator) * u128::from(other.denominator);
-        let right = u128::from(other.numerator) * u128::from(self.denominator);
-        left.cmp(&right)
-    }
-}
-
-fn greatest_common_divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    if last.1 == 0 { ratio(LIMIT, 1) } else { ratio(last.0, last.1) }
 }
 
 /// The widths or heights that a peer accepts, as inclusive ranges (minimum, maximum, step).
@@ -111,13 +83,13 @@ pub(super) struct Ratios(pub Vec<(Ratio, Ratio)>);
 impl Ratios {
     pub fn any() -> Self {
         let far = i32::MAX as u64;
-        Self(vec![(Ratio::new(1, far), Ratio::new(far, 1))])
+        Self(vec![(ratio(1, far), ratio(far, 1))])
     }
 
     fn nearest(&self, wanted: Ratio) -> Ratio {
-        let wanted = wanted.representable();
+        let wanted = representable(wanted);
         let in_range = |(low, high): &(Ratio, Ratio)| wanted.max(*low).min((*high).max(*low));
-        let distance = |ratio: &Ratio| (ratio.value() / wanted.value()).ln().abs();
+        let distance = |ratio: &Ratio| (value(*ratio) / value(wanted)).ln().abs();
         self.0
             .iter()
             .map(in_range)
@@ -136,9 +108,9 @@ pub(super) struct Shape {
 
 impl Shape {
     pub fn display_aspect(&self) -> Ratio {
-        Ratio::new(
-            u64::from(self.width) * self.pixel_aspect.numerator,
-            u64::from(self.height) * self.pixel_aspect.denominator,
+        ratio(
+            u64::from(self.width) * self.pixel_aspect.numer(),
+            u64::from(self.height) * self.pixel_aspect.denom(),
         )
     }
 }
@@ -177,16 +149,16 @@ pub(super) fn choose(
     let (widths, heights) = (&allowed.widths, &allowed.heights);
     let display = from.display_aspect();
     let pixel = allowed.pixel_aspects.nearest(from.pixel_aspect);
-    let width_for = |height: u32| rounded(f64::from(height) * display.value() / pixel.value());
-    let height_for = |width: u32| rounded(f64::from(width) * pixel.value() / display.value());
+    let width_for = |height: u32| rounded(f64::from(height) * value(display) / value(pixel));
+    let height_for = |width: u32| rounded(f64::from(width) * value(pixel) / value(display));
     let fits = |width: u32, height: u32| {
         u64::from(width) == width_for(height) || u64::from(height) == height_for(width)
     };
     // Changes the pixel aspect ratio if the size alone does not keep the display aspect ratio.
     let with_aspect = |width: u32, height: u32| {
-        let exact = Ratio::new(
-            display.numerator.saturating_mul(u64::from(height)),
-            display.denominator.saturating_mul(u64::from(width)),
+        let exact = ratio(
+            display.numer().saturating_mul(u64::from(height)),
+            display.denom().saturating_mul(u64::from(width)),
         );
         let pixel_aspect =
             if fits(width, height) { pixel } else { allowed.pixel_aspects.nearest(exact) };
@@ -229,7 +201,7 @@ fn rounded(length: f64) -> u64 {
 }
 
 fn distortion(shape: &Shape, display: Ratio) -> f64 {
-    (shape.display_aspect().value() / display.value()).ln().abs()
+    (value(shape.display_aspect()) / value(display)).ln().abs()
 }
 
 #[cfg(test)]
@@ -239,7 +211,7 @@ mod tests {
     use super::*;
 
     fn shape(width: u32, height: u32, n: u64, d: u64) -> Shape {
-        Shape { width, height, pixel_aspect: Ratio::new(n, d) }
+        Shape { width, height, pixel_aspect: ratio(n, d) }
     }
 
     fn allowed(widths: Lengths, heights: Lengths) -> Allowed {
@@ -281,7 +253,7 @@ mod tests {
     #[test]
     fn square_pixels_widen_the_picture() {
         let mut square = allowed(Lengths::any(), Lengths::any());
-        square.pixel_aspects = Ratios(vec![(Ratio::ONE, Ratio::ONE)]);
+        square.pixel_aspects = Ratios(vec![(ONE, ONE)]);
         check(shape(720, 576, 16, 15), 2.0, &square, shape(1536, 1152, 1, 1));
     }
 
@@ -292,7 +264,7 @@ mod tests {
         let stepped = allowed(Lengths(vec![(16, 1000, 16)]), Lengths(vec![(16, 1000, 16)]));
         let shape = choose(&shape(640, 360, 1, 1), (1280, 720), &stepped).unwrap();
         assert_eq!((shape.width % 16, shape.height % 16), (0, 0));
-        assert!(distortion(&shape, Ratio::new(16, 9)) < 1e-9, "{shape:?}");
+        assert!(distortion(&shape, ratio(16, 9)) < 1e-9, "{shape:?}");
     }
 
     #[test]
@@ -307,9 +279,9 @@ mod tests {
 
     #[test]
     fn a_ratio_that_caps_cannot_hold_is_approximated() {
-        let fine = Ratio::new(u64::MAX, u64::MAX / 3).representable();
-        assert!((fine.value() - 3.0).abs() < 1e-6);
-        assert!(fine.numerator <= i32::MAX as u64 && fine.denominator <= i32::MAX as u64);
+        let fine = representable(ratio(u64::MAX, u64::MAX / 3));
+        assert!((value(fine) - 3.0).abs() < 1e-6);
+        assert!(*fine.numer() <= i32::MAX as u64 && *fine.denom() <= i32::MAX as u64);
     }
 
     fn lengths() -> impl Strategy<Value = Lengths> {

@@ -1,8 +1,5 @@
-//! A stand-in for a model whose picture shows every mistake of place: a blur with a known
-//! receptive field, then nearest-neighbour enlargement.
-
-// Each test uses its share.
-#![allow(dead_code)]
+//! A fake model that makes misplaced regions visible: a blur with a known receptive field, then
+//! nearest-neighbour enlargement.
 
 use gstupscale::{
     engine::{self, Infer},
@@ -10,16 +7,18 @@ use gstupscale::{
     model::ModelInfo,
 };
 
+/// The receptive field beyond a pixel, in input pixels.
 pub const RADIUS: usize = 3;
 
-/// Sums a (2·RADIUS+1)² window, zero outside of the picture, as a convolution would.
+/// Sums a window of (2·RADIUS+1)² pixels, with zeros outside the picture, like a convolution.
 pub struct Blur {
     pub info: ModelInfo,
-    /// Pixels above which a run fails for lack of memory.
+    /// Runs with more pixels fail because of missing memory.
     pub memory: usize,
 }
 
 impl Blur {
+    /// A model that has enough memory for any picture.
     pub fn new(channels: Channels, factor: u32, align: u32) -> Self {
         let info = ModelInfo {
             channels,

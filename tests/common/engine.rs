@@ -1,7 +1,4 @@
-//! Running models on the CPU and comparing pictures, for the tests of readers.
-
-// Each test uses its share.
-#![allow(dead_code)]
+//! Running models on the CPU, and comparing pictures.
 
 use std::path::{Path, PathBuf};
 
@@ -22,10 +19,10 @@ impl Monitor for Quiet {
     }
 }
 
-/// The model of `path` and its picture of `input`, on the CPU in float32.
+/// Opens the model at `path` and runs it on `input`, on the CPU in fp32.
 #[track_caller]
 pub fn run(path: &Path, input: &Image) -> (Model, Image) {
-    let model = Model::open(path.to_str().expect("a path of text")).expect("the model opens");
+    let model = Model::open(path.to_str().expect("a UTF-8 path")).expect("the model opens");
     let options = EngineOptions {
         backend: Backend::Cpu,
         precision: Precision::Fp32,
@@ -39,7 +36,7 @@ pub fn run(path: &Path, input: &Image) -> (Model, Image) {
     (model, output)
 }
 
-/// The picture in a file, R′G′B′ of 0..1.
+/// Reads a picture as R′G′B′ in 0..1.
 pub fn read_png(path: &Path) -> Image {
     let picture = image::open(path).expect("a picture").to_rgb8();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
@@ -51,7 +48,7 @@ pub fn read_png(path: &Path) -> Image {
     image
 }
 
-/// Decibels between two rows of samples of 0..1.
+/// The PSNR in dB of samples in 0..1.
 pub fn psnr<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Item = &'a f32>) -> f64 {
     let squares = a.into_iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
     let (sum, count) = squares.fold((0.0, 0.0), |(sum, count), square| (sum + square, count + 1.0));

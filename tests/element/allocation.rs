@@ -1,4 +1,4 @@
-//! Allocation queries: what upstream is offered, and what is used of downstream's answer.
+//! Allocation queries: what upstream is offered, and what is taken from the answer of downstream.
 
 use gst::{MetaAPI, prelude::*};
 use gst_video::{VideoCropMeta, VideoMeta, VideoOverlayCompositionMeta};

@@ -142,7 +142,7 @@ fn outputs(bench: &mut Bench, values: &[u8]) -> Vec<Vec<u8>> {
     bench.harness.push_event(gst::event::Eos::new());
     let mut outputs = vec![];
     for number in 0..values.len() as u64 {
-        let frame = bench.harness.try_pull().expect("a frame comes out");
+        let frame = bench.harness.try_pull().expect("an output frame");
         assert_eq!(frame.pts(), Some(gst::ClockTime::from_mseconds(number * 100)));
         outputs.push(frame.map_readable().unwrap().to_vec());
     }
@@ -215,7 +215,7 @@ fn when_gpu_memory_runs_out_the_cpu_continues_and_no_frame_is_missing() {
         }
         on_gpu.harness.push_event(gst::event::Eos::new());
         for number in 0..4 {
-            let frame = on_gpu.harness.try_pull().expect("a frame comes out");
+            let frame = on_gpu.harness.try_pull().expect("an output frame");
             assert_eq!(frame.pts(), Some(gst::ClockTime::from_mseconds(number * 100)));
         }
         on_gpu.expect_error(
