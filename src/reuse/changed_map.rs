@@ -1,34 +1,36 @@
-//! Which blocks of a frame changed, a bit for each.
+//! Which blocks of a frame changed, one bit each.
 
 use std::ops::Range;
 
+use super::bits::{self, WORD};
 use crate::frame::Rect;
 
-/// Luma columns and rows of a block. Even, so that a block has whole samples of all planes.
+/// Width and height of a block in luma pixels. It is even, so that a block contains whole samples
+/// of every plane.
 pub const BLOCK: u32 = 8;
 
-const WORD: usize = u64::BITS as usize;
-
-/// A bit per block of 8×8 pixels, from the top left; blocks at the right and bottom border may
-/// be smaller.
+/// One bit for each block of 8×8 pixels, from the top left. Blocks at the right and bottom border
+/// may be smaller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedMap {
     width: u32,
     height: u32,
     words_per_row: usize,
-    /// Rows of `words_per_row`; bits past the last column are 0.
+    /// Rows of `words_per_row` words. Bits after the last column are 0.
     words: Vec<u64>,
 }
 
 impl ChangedMap {
     /// No block of a frame of `width` × `height` pixels.
+    #[must_use]
     pub fn none(width: u32, height: u32) -> Self {
         let words_per_row = (width.div_ceil(BLOCK) as usize).div_ceil(WORD);
         let words = vec![0; words_per_row * height.div_ceil(BLOCK) as usize];
         Self { width, height, words_per_row, words }
     }
 
-    /// Every block.
+    /// Every block of a frame of `width` × `height` pixels.
+    #[must_use]
     pub fn all(width: u32, height: u32) -> Self {
         let mut map = Self::none(width, height);
         for row in 0..map.rows() {
@@ -37,8 +39,9 @@ impl ChangedMap {
         map
     }
 
-    /// Blocks whose bits are set in `words`, which lie as [`words`](Self::words) has them; those
-    /// that are missing are not.
+    /// The blocks whose bits are set in `words`, in the layout of [`words`](Self::words). Missing
+    /// words count as 0; bits outside of the frame are ignored.
+    #[must_use]
     pub fn of_words(width: u32, height: u32, words: &[u64]) -> Self {
         let mut map = Self::all(width, height);
         let words = words.iter().copied().chain(std::iter::repeat(0));
@@ -46,12 +49,8 @@ impl ChangedMap {
         map
     }
 
-    /// Rows of whole words, from the top; columns from the lowest bit of a row's first word on.
-    pub fn words(&self) -> &[u64] {
-        &self.words
-    }
-
-    /// Blocks that hold a pixel of any of `rects`.
+    /// The blocks that contain a pixel of any of `rects`.
+    #[must_use]
     pub fn of_rects(rects: &[Rect], width: u32, height: u32) -> Self {
         let mut map = Self::none(width, height);
         for rect in rects.iter().map(|rect| rect.intersection(&Rect::of_size(width, height))) {
@@ -64,97 +63,103 @@ impl ChangedMap {
         map
     }
 
-    /// The frame's size in pixels.
+    /// The bits: rows from the top, each of whole words; columns from the lowest bit of a row's
+    /// first word.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Width and height of the frame in pixels.
+    #[must_use]
     pub fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
     /// Blocks per row.
+    #[must_use]
     pub fn columns(&self) -> u32 {
         self.width.div_ceil(BLOCK)
     }
 
     /// Rows of blocks.
+    #[must_use]
     pub fn rows(&self) -> u32 {
         self.height.div_ceil(BLOCK)
     }
 
-    /// Whether the frame is a duplicate.
+    /// Whether no block changed.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }
 
-    /// Blocks that changed.
+    /// The number of blocks that changed.
+    #[must_use]
     pub fn count(&self) -> u32 {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
 
     /// Whether a block changed; false outside of the frame.
+    #[must_use]
     pub fn get(&self, column: u32, row: u32) -> bool {
-        let column = column as usize;
-        self.row(row).get(column / WORD).is_some_and(|word| word >> (column % WORD) & 1 == 1)
+        bits::get(self.row(row), column as usize)
     }
 
-    /// Marks a block as changed; nothing outside of the frame.
+    /// Marks a block as changed, if it is inside the frame.
     pub fn mark(&mut self, column: u32, row: u32) {
         self.mark_run(column..column + 1, row);
     }
 
-    /// Marks neighbours in a row, as many as there are.
+    /// Marks neighbouring blocks of a row as changed, those that are inside the frame.
     pub fn mark_run(&mut self, columns: Range<u32>, row: u32) {
         let end = columns.end.min(self.columns()) as usize;
         let start = row as usize * self.words_per_row;
         if let Some(words) = self.words.get_mut(start..start + self.words_per_row) {
-            set_bits(words, columns.start as usize..end);
+            bits::set(words, columns.start as usize..end);
         }
     }
 
-    /// Runs of changed blocks in a row, from the left.
+    /// The runs of changed blocks in a row, from the left.
     pub fn runs(&self, row: u32) -> impl Iterator<Item = Range<u32>> + '_ {
-        let words = self.row(row);
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let start = next_bit(words, at, true)?;
-            let end = next_bit(words, start, false).unwrap_or(words.len() * WORD);
-            at = end;
-            Some(start as u32..end as u32)
-        })
+        let runs = bits::runs(self.row(row), 0, self.columns() as usize);
+        runs.map(|run| run.start as u32..run.end as u32)
     }
 
-    /// The blocks of both, which are of frames of one size.
+    /// The blocks of both maps, which belong to frames of the same size.
+    #[must_use]
     pub fn union(mut self, other: &Self) -> Self {
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
         self
     }
 
-    /// All changed pixels, as few rectangles as runs of the same columns make.
+    /// The pixels of all changed blocks. Runs of the same columns in neighbouring rows make one
+    /// rectangle.
+    #[must_use]
     pub fn rects(&self) -> Vec<Rect> {
         let mut rects: Vec<Rect> = vec![];
-        let mut above = 0;
+        // The first rectangle that can still grow.
+        let mut first = 0;
         for row in 0..self.rows() {
             for run in self.runs(row) {
                 let here = self.pixels(&run, row);
-                let same = |rect: &Rect| {
+                let same = |rect: &&mut Rect| {
                     (rect.x, rect.width, rect.bottom()) == (here.x, here.width, here.y)
                 };
-                match rects.iter().skip(above).position(same) {
-                    Some(index) => rects
-                        .iter_mut()
-                        .skip(above + index)
-                        .take(1)
-                        .for_each(|rect| rect.height += here.height),
+                match rects.iter_mut().skip(first).find(same) {
+                    Some(rect) => rect.height += here.height,
                     None => rects.push(here),
                 }
             }
-            // Those that end above this row can grow no more.
-            while rects.get(above).is_some_and(|rect| rect.bottom() <= row * BLOCK) {
-                above += 1;
+            while rects.get(first).is_some_and(|rect| rect.bottom() <= row * BLOCK) {
+                first += 1;
             }
         }
         rects
     }
 
-    /// The pixels of a run of blocks, cut to the frame.
+    /// The pixels of a run of blocks, within the frame.
+    #[must_use]
     pub fn pixels(&self, columns: &Range<u32>, row: u32) -> Rect {
         let (x, right) = (columns.start * BLOCK, (columns.end * BLOCK).min(self.width));
         let (y, bottom) = (row * BLOCK, ((row + 1) * BLOCK).min(self.height));
@@ -167,37 +172,12 @@ impl ChangedMap {
     }
 }
 
-/// Sets the bits of `range`, counted from the first word's lowest; those past the end are left.
-pub(super) fn set_bits(words: &mut [u64], range: Range<usize>) {
-    let mut at = range.start;
-    while at < range.end {
-        let bits = (WORD - at % WORD).min(range.end - at);
-        if let Some(word) = words.get_mut(at / WORD) {
-            *word |= (u64::MAX >> (WORD - bits)) << (at % WORD);
-        }
-        at += bits;
-    }
-}
-
-/// The first bit at or after `from` that is `value`.
-pub(super) fn next_bit(words: &[u64], from: usize, value: bool) -> Option<usize> {
-    let mut mask = u64::MAX << (from % WORD);
-    for (index, word) in words.iter().enumerate().skip(from / WORD) {
-        let word = if value { *word } else { !*word } & mask;
-        if word != 0 {
-            return Some(index * WORD + word.trailing_zeros() as usize);
-        }
-        mask = u64::MAX;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn runs_go_over_word_boundaries_and_end_at_the_last_block() {
+    fn runs_cross_word_boundaries_and_end_at_the_last_block() {
         let mut map = ChangedMap::none(200 * 8 - 3, 16);
         map.mark_run(60..70, 1);
         map.mark(127, 1);
@@ -209,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn words_go_there_and_back_and_bits_beyond_the_frame_are_dropped() {
+    fn a_map_survives_conversion_to_words_and_bits_outside_of_the_frame_are_ignored() {
         let map = ChangedMap::of_rects(&[Rect::new(7, 15, 900, 9)], 1000, 40);
         assert_eq!(ChangedMap::of_words(1000, 40, map.words()), map);
         let all = ChangedMap::of_words(1000, 40, &[u64::MAX; 99]);
@@ -218,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn rectangles_hold_the_changed_blocks_and_no_others() {
+    fn rectangles_contain_exactly_the_changed_blocks() {
         let mut map = ChangedMap::none(80, 60);
         let marked = [(0, 1), (1, 1), (0, 2), (1, 2), (5, 2), (0, 3), (5, 3), (9, 7)];
         marked.iter().for_each(|&(column, row)| map.mark(column, row));
@@ -233,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn rects_mark_every_block_that_they_touch() {
+    fn rectangles_mark_every_block_that_they_touch() {
         let map = ChangedMap::of_rects(&[Rect::new(7, 15, 2, 1), Rect::new(30, 0, 0, 9)], 33, 17);
         let marked: Vec<_> = (0..3)
             .flat_map(|row| (0..5).map(move |column| (column, row)))

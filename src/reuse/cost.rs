@@ -1,24 +1,26 @@
-//! What computing regions takes.
+//! The time that the model takes for regions.
 
-/// Seconds for one run of the model on a region: `per_call + per_pixel · pixels`, where pixels are
-/// those that the model is given, halo and padding included.
+/// The time of one run of the model: `per_call + per_pixel · pixels` seconds, where `pixels` are
+/// those of the model's input, with halo and padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CostModel {
-    /// Seconds, at least 0.
+    /// Seconds per run, at least 0.
     pub per_call: f64,
-    /// Seconds, above 0.
+    /// Seconds per pixel of the input, above 0.
     pub per_pixel: f64,
-    /// What a whole frame takes of that, above 0: less than 1 where it gets a session of its own.
+    /// The time of a whole frame relative to that of regions with as many pixels, above 0. It is
+    /// less than 1 for engines with a session of their own for whole frames.
     pub whole: f64,
 }
 
 impl CostModel {
-    /// The line nearest to some timed runs, as pixels and seconds, by relative error: two sizes
-    /// far apart are enough. `None` where no run had pixels and took time.
+    /// Fits the model to timed runs, given as pixels and seconds, by least squares of the relative
+    /// error. Two sizes far apart suffice. `None` if no run has pixels and a duration.
+    #[must_use]
     pub fn fit(runs: &[(u64, f64)]) -> Option<Self> {
         let (mut ones, mut x, mut xx, mut count) = (0.0, 0.0, 0.0, 0.0);
         let usable = |&&(pixels, seconds): &&(u64, f64)| pixels > 0 && seconds > 0.0;
-        // Least squares of (per_call + per_pixel·pixels) / seconds − 1.
+        // Minimises the sum of ((per_call + per_pixel·pixels) / seconds − 1)².
         let (mut one, mut all) = (0.0, 0.0);
         for &(pixels, seconds) in runs.iter().filter(usable) {
             let (call, pixel) = (1.0 / seconds, pixels as f64 / seconds);
@@ -33,7 +35,7 @@ impl CostModel {
             return None;
         }
         let determinant = ones * xx - x * x;
-        // Runs of one size alone say nothing about the call.
+        // Runs of a single size do not determine `per_call`.
         if determinant > 1e-9 * ones * xx {
             let per_call = (one * xx - all * x) / determinant;
             let per_pixel = (ones * all - x * one) / determinant;
@@ -44,7 +46,8 @@ impl CostModel {
         Some(Self { per_call: 0.0, per_pixel: all / xx, whole: 1.0 })
     }
 
-    /// Seconds for `calls` runs on regions that are given `pixels` in all.
+    /// Seconds for `calls` runs whose inputs have `pixels` pixels in total.
+    #[must_use]
     pub fn seconds(&self, calls: u64, pixels: u64) -> f64 {
         self.per_call * calls as f64 + self.per_pixel * pixels as f64
     }
@@ -55,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_found_again() {
+    fn fitting_finds_the_line_that_the_runs_lie_on() {
         let truth = CostModel { per_call: 2e-3, per_pixel: 6e-6, whole: 1.0 };
         let runs = [1000, 9000, 57_600].map(|pixels| (pixels, truth.seconds(1, pixels)));
         let fit = CostModel::fit(&runs).unwrap();
@@ -64,8 +67,8 @@ mod tests {
     }
 
     #[test]
-    fn no_cost_comes_out_negative() {
-        // Larger runs took more time per pixel, then less than smaller ones.
+    fn fitted_costs_are_never_negative() {
+        // The larger run took more time per pixel; then it took less time than the smaller one.
         for runs in [[(1000, 1e-3), (10_000, 20e-3)], [(1000, 5e-3), (10_000, 1e-3)]] {
             let fit = CostModel::fit(&runs).unwrap();
             assert!(fit.per_call >= 0.0 && fit.per_pixel > 0.0, "{fit:?}");

@@ -1,32 +1,35 @@
-//! What changed since each place was computed, and which regions to compute again.
+//! What changed since each part of the canvas was computed, and which regions to compute again.
 //!
-//! A [`Reference`] holds the picture that the canvas was computed from, all of it at any time:
-//! the model's answer to the reference *is* the canvas. For each frame:
+//! A [`Reference`] contains the whole picture that the canvas was computed from: the model's output
+//! for the reference *is* the canvas. For each frame:
 //!
-//! 1. [`Reference::compare`] says which blocks of the frame differ from it;
-//! 2. [`Reference::update`] copies those blocks into it;
-//! 3. [`Planner::plan`] names the regions whose picture depends on them, and those are computed
-//!    from [`Reference::frame`], not from the frame that came. Before that, all that
-//!    [`Planner::owned`] names (everything, for [`Plan::Whole`]) may be taken by
-//!    [`Reference::update_rect`] too: it costs nothing and keeps a tolerant picture closer.
+//! 1. [`Reference::changes`] finds the blocks of the frame that differ from the reference.
+//! 2. [`Reference::update`] copies those blocks.
+//! 3. [`Planner::plan`] returns the regions that depend on them. They are computed from
+//!    [`Reference::frame`], not from the frame itself. Before that, [`Reference::update_rect`] may
+//!    also copy everything in [`Planner::owned`], or everything for [`Plan::Whole`]: this costs
+//!    nothing and keeps a tolerant picture closer to the frame.
 //!
-//! With [`Mode::Exact`] the reference then equals the frame, so that the result equals that of
-//! computing everything. With [`Mode::Tolerant`] it is at no place and at no time further from
-//! the frame than the tolerance: slow fades cannot drift, and regions computed at different
-//! times meet without a seam.
+//! With [`Mode::Exact`], the reference then equals the frame, and the result equals that of
+//! computing everything. With [`Mode::Tolerant`], no sample of the reference ever differs from the
+//! frame by more than the tolerance: slow fades cannot drift, and regions that are computed at
+//! different times meet without a seam.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `reference` | the reference picture and the comparison with it |
+//! | `changed_map` | which blocks changed |
+//! | `planner` | from changed blocks to regions |
+//! | `cover` | the cheapest rectangles that cover what has to be computed |
+//! | `cost`, `region` | what a region costs, and what it is |
 
+mod bits;
 mod changed_map;
 mod cost;
 mod cover;
-mod mask;
-mod plane;
 mod planner;
-mod profile;
 mod reference;
-mod refresh;
 mod region;
-mod span;
-mod trade;
 
 pub use changed_map::ChangedMap;
 pub use cost::CostModel;

@@ -1,60 +1,60 @@
-//! From what changed to the regions to compute.
+//! From changed blocks to the regions to compute.
 
 use super::{
-    changed_map::{ChangedMap, set_bits},
+    bits,
+    changed_map::ChangedMap,
     cost::CostModel,
-    cover::cover,
-    mask::Mask,
+    cover::{CellMask, Interval, RegionAxis, cover},
     region::Region,
-    span::{Direction, Span},
 };
 use crate::frame::Rect;
 
-/// How a place of the canvas depends on the input around it.
+/// How a pixel of the canvas depends on the input pixels around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dependence {
-    /// Input pixels around a place that the model looks at.
+    /// The distance up to which the model reads, in input pixels.
     pub halo: u32,
-    /// How many pixels around a changed one differ in what the model is given, before it looks
-    /// at them (interpolated chroma).
+    /// The distance up to which a changed pixel changes the model's input, in pixels: more than 0
+    /// for interpolated chroma.
     pub spread: u32,
-    /// What regions begin at multiples of, and have sides that are multiples of, ≥ 1.
+    /// Regions begin at multiples of this and have sides that are multiples of it, at least 1.
     pub align: u32,
 }
 
-/// The shapes that regions may have.
+/// The sizes that regions may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shapes {
-    /// The sides of what is read are multiples of this where the frame has room, so that an
-    /// engine that keeps memory for each shape sees finitely many; 1: any.
+    /// The sides of the model's input are multiples of this where the frame is large enough, so
+    /// that an engine with memory for each size sees few of them; 1: any size.
     pub grid: u32,
-    /// The least side of what the model is given, ≥ 1.
+    /// The smallest side of the model's input, at least 1.
     pub min_side: u32,
-    /// The greatest width and height, halo not counted; those by which a whole frame is cut too.
+    /// The greatest width and height of a region without its halo. Whole frames are cut by it, too.
     pub largest: (u32, u32),
 }
 
 /// What to compute for a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing: the canvas holds.
+    /// Nothing: the canvas is up to date.
     Nothing,
-    /// These; the rest of the canvas holds.
+    /// These regions; the rest of the canvas is up to date.
     Regions(Vec<Region>),
-    /// Everything, which is cheaper than regions.
+    /// The whole frame, which is cheaper than regions.
     Whole,
 }
 
 /// Plans the frames of one stream.
 #[derive(Clone, Debug)]
 pub struct Planner {
-    x: Direction,
-    y: Direction,
+    x: RegionAxis,
+    y: RegionAxis,
     cost: CostModel,
 }
 
 impl Planner {
-    /// For frames of `width` × `height` pixels.
+    /// A planner for frames of `width` × `height` pixels.
+    #[must_use]
     pub fn new(
         width: u32,
         height: u32,
@@ -64,20 +64,21 @@ impl Planner {
     ) -> Self {
         let Dependence { halo, spread, align } = dependence;
         let Shapes { grid, min_side, largest } = shapes;
-        let direction = |length, largest| {
-            Direction::new(length, halo.saturating_add(spread), halo)
-                .shaped(align, grid, min_side, largest)
+        let axis = |length, max_length| {
+            RegionAxis::new(length, halo.saturating_add(spread), halo)
+                .constrained(align, grid, min_side, max_length)
         };
-        Self { x: direction(width, largest.0), y: direction(height, largest.1), cost }
+        Self { x: axis(width, largest.0), y: axis(height, largest.1), cost }
     }
 
-    /// What to compute when these blocks changed, as cheap as can be found quickly.
+    /// What to compute if these blocks changed: the cheapest plan that a short search finds.
+    #[must_use]
     pub fn plan(&self, changed: &ChangedMap) -> Plan {
         if changed.size() != (self.x.length, self.y.length) {
             return Plan::Whole;
         }
         let mask = self.affected(changed).simplified();
-        // What regions save must be more than rounding.
+        // Regions must save more than a rounding error.
         let limit = self.whole_seconds() * (1.0 - 1e-6);
         match cover(&mask, &self.x, &self.y, self.cost, limit) {
             None => Plan::Whole,
@@ -88,16 +89,18 @@ impl Planner {
         }
     }
 
-    /// The input blocks that nothing outside of `region` depends on; may be empty. They can be
-    /// taken into a [`Reference`](super::Reference) when the region is computed anyway.
+    /// The pixels, in whole blocks, on which nothing outside of `region` depends; may be empty. A
+    /// [`Reference`](super::Reference) can copy them when the region is computed anyway.
+    #[must_use]
     pub fn owned(&self, region: &Region) -> Rect {
         let Rect { x, y, .. } = region.compute;
-        let across = self.x.owned(Span { start: x, end: region.compute.right() });
-        let down = self.y.owned(Span { start: y, end: region.compute.bottom() });
-        Rect::new(across.start, down.start, across.length(), down.length())
+        let x = self.x.owned(Interval { start: x, end: region.compute.right() });
+        let y = self.y.owned(Interval { start: y, end: region.compute.bottom() });
+        rect(x, y)
     }
 
-    /// Seconds that a plan takes.
+    /// The expected duration of a plan in seconds.
+    #[must_use]
     pub fn seconds(&self, plan: &Plan) -> f64 {
         match plan {
             Plan::Nothing => 0.0,
@@ -110,49 +113,53 @@ impl Planner {
     }
 
     fn whole_seconds(&self) -> f64 {
-        let size = |direction: &Direction| direction.size(Span { start: 0, end: direction.length });
+        let size = |axis: &RegionAxis| axis.size(Interval { start: 0, end: axis.length });
         let ((columns, width), (rows, height)) = (size(&self.x), size(&self.y));
         self.cost.whole * self.cost.seconds(columns * rows, width * height)
     }
 
-    /// The places whose picture depends on changed blocks.
-    fn affected(&self, changed: &ChangedMap) -> Mask {
-        let mut mask = Mask::new(self.x.lines.clone(), self.y.lines.clone());
-        let mut bits = mask.blank_row();
+    /// The parts of the canvas that depend on changed blocks.
+    fn affected(&self, changed: &ChangedMap) -> CellMask {
+        let mut mask = CellMask::new(self.x.lines.clone(), self.y.lines.clone());
+        let mut row_bits = mask.blank_row();
         for row in 0..changed.rows() {
-            bits.fill(0);
+            row_bits.fill(0);
+            // Runs that overlap once they are extended are set together.
             let mut pending: Option<(usize, usize)> = None;
             for run in changed.runs(row) {
                 let (from, to) = self.x.affected(run.start, run.end);
                 pending = match pending {
                     Some((start, end)) if from <= end => Some((start, to.max(end))),
                     Some((start, end)) => {
-                        set_bits(&mut bits, start..end);
+                        bits::set(&mut row_bits, start..end);
                         Some((from, to))
                     }
                     None => Some((from, to)),
                 };
             }
             if let Some((start, end)) = pending {
-                set_bits(&mut bits, start..end);
+                bits::set(&mut row_bits, start..end);
                 let (from, to) = self.y.affected(row, row + 1);
-                mask.add(&bits, from, to);
+                mask.add(&row_bits, from, to);
             }
         }
         mask
     }
 
-    /// The regions that compute a rectangle: one, or more where it is too large.
-    fn regions(&self, x: Span, y: Span) -> impl Iterator<Item = Region> {
-        let rect = |x: Span, y: Span| Rect::new(x.start, y.start, x.length(), y.length());
-        self.y.parts(y).flat_map(move |y| {
-            self.x.parts(x).map(move |x| {
+    /// The regions that compute a rectangle: one, or several if it is too large.
+    fn regions(&self, x: Interval, y: Interval) -> impl Iterator<Item = Region> {
+        self.y.split(y).flat_map(move |y| {
+            self.x.split(x).map(move |x| {
                 let read = rect(self.x.read(x), self.y.read(y));
-                let padded = (self.x.given(read.width), self.y.given(read.height));
+                let padded = (self.x.input_length(read.width), self.y.input_length(read.height));
                 Region { compute: rect(x, y), read, padded }
             })
         })
     }
+}
+
+fn rect(x: Interval, y: Interval) -> Rect {
+    Rect::new(x.start, y.start, x.length(), y.length())
 }
 
 #[cfg(test)]
