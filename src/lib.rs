@@ -27,6 +27,7 @@ pub mod frame;
 pub mod kernels;
 pub mod model;
 pub mod onnxruntime;
+#[doc(hidden)]
 pub mod reuse;
 mod split_mix;
 pub mod upscaler;

@@ -12,6 +12,9 @@ const BLOCK: usize = 32;
 /// Standard deviation of the grain at mid-grey and strength 1.
 const SIGMA: f32 = 8.0 / 255.0;
 
+/// Filter along both axes that correlates the noise of neighbouring pixels.
+const SMOOTHING: [f32; 3] = [0.25, 1.0, 0.25];
+
 /// Noise with mean 0 and standard deviation 1, correlated between neighbours.
 static NOISE: LazyLock<Vec<f32>> = LazyLock::new(noise);
 
@@ -21,11 +24,13 @@ fn noise() -> Vec<f32> {
         .map(|i| mix(i as u64).to_le_bytes().into_iter().map(f32::from).sum())
         .collect();
     let at = |x: usize, y: usize| white.get(y % TILE * TILE + x % TILE).copied().unwrap_or(0.0);
-    let tap = [0.25, 1.0, 0.25];
     let mut tile: Vec<f32> = (0..TILE * TILE)
         .map(|i| {
             let (x, y) = (i % TILE + TILE - 1, i / TILE + TILE - 1);
-            (0..9).map(|j| tap[j % 3] * tap[j / 3] * at(x + j % 3, y + j / 3)).sum()
+            let taps = || SMOOTHING.into_iter().enumerate();
+            let around =
+                taps().flat_map(|(dy, b)| taps().map(move |(dx, a)| (a * b, x + dx, y + dy)));
+            around.map(|(weight, x, y)| weight * at(x, y)).sum()
         })
         .collect();
     let count = tile.len() as f32;

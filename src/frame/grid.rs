@@ -7,7 +7,7 @@ use super::Rect;
 pub struct Axis {
     /// Length of the picture in pixels.
     pub pixels: u32,
-    /// log₂ of the number of pixels that share a sample.
+    /// log₂ of the number of pixels that share a sample, 0 or 1.
     pub shift: u8,
     /// Whether a sample lies on the first of its pixels; otherwise it lies at their centre.
     pub cosited: bool,

@@ -163,14 +163,15 @@ impl<'a> FrameMut<'a> {
     /// smaller. `height` is rounded up so that no chroma sample belongs to two bands.
     pub fn split_rows(&mut self, height: u32) -> Vec<Band<'_>> {
         let FrameInfo { format, height: all, .. } = self.info;
-        let height = height.max(1).next_multiple_of(self.info.chroma_step()[1]);
+        let [_, step] = self.info.chroma_step();
+        let height = height.clamp(1, all.max(1)).next_multiple_of(step);
         let mut rest = self.whole();
         let mut bands = Vec::new();
         while rest.rows > height {
             let mut planes = Vec::with_capacity(rest.planes.len());
             for (index, plane) in rest.planes.iter_mut().enumerate() {
                 let rows = format.rows(index, height.min(all));
-                let at = (rows * plane.stride).min(plane.data.len());
+                let at = rows.saturating_mul(plane.stride).min(plane.data.len());
                 let (data, below) = std::mem::take(&mut plane.data).split_at_mut(at);
                 plane.data = below;
                 planes.push(PlaneMut { data, stride: plane.stride });

@@ -1,5 +1,7 @@
 //! Conversion of rows between code values and float.
 
+#![allow(clippy::indexing_slicing, reason = "constant offsets within pixels of a constant size")]
+
 use super::{
     colour::Codes,
     format::{Component, FormatLayout},

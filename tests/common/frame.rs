@@ -1,6 +1,6 @@
-//! Frames in memory, written and read the plain way.
+//! Frames in memory, whose code values are read and written one by one.
 
-// Each test uses its share.
+// Each test binary uses a part of this file.
 #![allow(dead_code)]
 
 use gstupscale::frame::{
@@ -8,6 +8,7 @@ use gstupscale::frame::{
     PixelFormat, PlacedImage, PlaneMut, PlaneRef, Range, Rect, Unpacker,
 };
 
+/// All chroma sitings.
 pub const SITES: [ChromaSite; 4] = [
     ChromaSite::LEFT,
     ChromaSite::CENTER,
@@ -15,6 +16,7 @@ pub const SITES: [ChromaSite; 4] = [
     ChromaSite { cosited_horizontally: false, cosited_vertically: true },
 ];
 
+/// A description with BT.709, limited range and chroma on the left, as most video has it.
 pub fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
     FrameInfo {
         format,
@@ -25,7 +27,7 @@ pub fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
     }
 }
 
-/// A frame that owns its planes. Strides are longer than the rows, the last row has none.
+/// A frame that owns its planes, each with its stride. Every row except the last has padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     pub info: FrameInfo,
@@ -33,6 +35,7 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A frame whose rows have `extra` bytes of padding.
     pub fn new(info: FrameInfo, extra: usize) -> Self {
         let planes = (0..info.format.planes()).map(|plane| {
             let row = info.format.row_bytes(plane, info.width);
@@ -42,7 +45,7 @@ impl Frame {
         Self { info, planes: planes.collect() }
     }
 
-    /// Writes a code value the plain way.
+    /// Writes the code value at (`x`, `y`) of a component.
     pub fn set(&mut self, component: usize, x: usize, y: usize, code: u32) {
         let layout = self.info.format.layout();
         let place = layout.components[component];
@@ -56,6 +59,7 @@ impl Frame {
         }
     }
 
+    /// The code value at (`x`, `y`) of a component.
     pub fn get(&self, component: usize, x: usize, y: usize) -> u32 {
         let layout = self.info.format.layout();
         let place = layout.components[component];
@@ -73,7 +77,7 @@ impl Frame {
         (self.info.width.div_ceil(1 << x) as usize, self.info.height.div_ceil(1 << y) as usize)
     }
 
-    /// Sets every sample by component, column and row.
+    /// Sets every code value to a function of component, column and row.
     pub fn filled(mut self, code: impl Fn(usize, usize, usize) -> u32) -> Self {
         for component in 0..self.info.format.layout().components.len() {
             let (width, height) = self.size(component);
@@ -86,7 +90,7 @@ impl Frame {
         self
     }
 
-    /// Samples all over the range.
+    /// Sets every sample to noise over all code values.
     pub fn noisy(self, seed: u32) -> Self {
         let max = (1 << self.info.format.layout().bits) - 1;
         self.filled(|component, x, y| {
@@ -101,19 +105,21 @@ impl Frame {
         })
     }
 
+    /// The frame to read.
     pub fn read(&self) -> FrameRef<'_> {
         let planes = self.planes.iter();
         let planes = planes.map(|(data, stride)| PlaneRef { data, stride: *stride });
         FrameRef::new(self.info, planes.collect()).unwrap()
     }
 
+    /// The frame to write.
     pub fn write(&mut self) -> FrameMut<'_> {
         let planes = self.planes.iter_mut();
         let planes = planes.map(|(data, stride)| PlaneMut { data, stride: *stride });
         FrameMut::new(self.info, planes.collect()).unwrap()
     }
 
-    /// The same but for bytes that no component uses.
+    /// All code values, without the bytes that no component uses.
     pub fn samples(&self) -> Vec<u32> {
         let mut samples = Vec::new();
         for component in 0..self.info.format.layout().components.len() {
@@ -129,27 +135,33 @@ impl Frame {
 /// The model image and the bypass planes of a whole frame.
 pub fn unpack(frame: &Frame, channels: Channels) -> (Image, Vec<Image>) {
     let unpacker = Unpacker::new(frame.info, channels).unwrap();
-    let mut main = Image::default();
-    unpacker.unpack(&frame.read(), frame.info.grid().rect(), &mut main).unwrap();
+    let mut model_image = Image::default();
+    unpacker.unpack(&frame.read(), frame.info.grid().rect(), &mut model_image).unwrap();
     let bypass_planes = unpacker.bypass_planes().iter().enumerate().map(|(index, bypass)| {
         let mut image = Image::default();
         let rect = bypass.grid.rect();
         unpacker.unpack_bypass(index, &frame.read(), rect, &mut image).unwrap();
         image
     });
-    (main, bypass_planes.collect())
+    (model_image, bypass_planes.collect())
 }
 
-pub fn pack(info: FrameInfo, channels: Channels, main: &Image, bypass_planes: &[Image]) -> Frame {
+/// Packs a whole frame.
+pub fn pack(
+    info: FrameInfo,
+    channels: Channels,
+    model_image: &Image,
+    bypass_planes: &[Image],
+) -> Frame {
     let packer = Packer::new(info, channels).unwrap();
     let mut frame = Frame::new(info, 5);
     let parts: Vec<_> = bypass_planes.iter().map(PlacedImage::whole).collect();
     let rect = info.grid().rect();
-    packer.pack(PlacedImage::whole(main), &parts, rect, &mut frame.write().whole()).unwrap();
+    packer.pack(PlacedImage::whole(model_image), &parts, rect, &mut frame.write().whole()).unwrap();
     frame
 }
 
-/// The part `rect` of a picture.
+/// The part `rect` of an image.
 pub fn cut(image: &Image, rect: Rect) -> Image {
     let mut part = Image::new(image.channels(), rect.width as usize, rect.height as usize);
     part.copy_from(image, rect, 0, 0);

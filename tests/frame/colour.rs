@@ -1,5 +1,5 @@
-//! Colour and layout: what goes through unpack and pack, against values worked out here from
-//! the standards' formulas.
+//! Colour and memory layout: the results of unpacking and packing, compared with values computed
+//! from the standards' formulas.
 
 use crate::common::frame::{Frame, SITES, info, pack, unpack};
 use gstupscale::frame::{
@@ -18,7 +18,7 @@ fn matrices() -> [(Matrix, f64, f64); 5] {
     ]
 }
 
-/// Codes of Y′CbCr to R′G′B′ by H.273's equations, in f64.
+/// Converts code values of Y′CbCr to R′G′B′ by the equations of H.273, in f64.
 fn rgb_of(codes: [u32; 3], bits: u32, range: Range, kr: f64, kb: f64) -> [f64; 3] {
     let [y, cb, cr] = codes.map(f64::from);
     let unit = f64::from(1u32 << (bits - 8));
@@ -35,7 +35,7 @@ fn rgb_of(codes: [u32; 3], bits: u32, range: Range, kr: f64, kb: f64) -> [f64; 3
 }
 
 #[test]
-fn yuv_becomes_the_rgb_of_the_standards_at_every_depth_range_and_matrix() {
+fn yuv_is_converted_to_rgb_as_the_standards_define_for_every_depth_range_and_matrix() {
     use PixelFormat as F;
     for format in [F::Y444, F::Y444_10le, F::Y444_12le, F::Y444_16le] {
         for range in [Range::Limited, Range::Full] {
@@ -43,13 +43,13 @@ fn yuv_becomes_the_rgb_of_the_standards_at_every_depth_range_and_matrix() {
                 let mut info = info(format, 64, 16);
                 info.colorimetry = Colorimetry { matrix, range };
                 let frame = Frame::new(info, 3).noisy(1);
-                let (main, _) = unpack(&frame, Channels::Rgb);
+                let (model_image, _) = unpack(&frame, Channels::Rgb);
                 for y in 0..16 {
                     for x in 0..64 {
                         let codes = [0, 1, 2].map(|component| frame.get(component, x, y));
                         let expected = rgb_of(codes, format.layout().bits, range, kr, kb);
                         for (channel, expected) in expected.into_iter().enumerate() {
-                            let got = f64::from(main.row(channel, y)[x]);
+                            let got = f64::from(model_image.row(channel, y)[x]);
                             assert!((got - expected).abs() < 1e-6, "{format} {matrix:?} {range:?}");
                         }
                     }
@@ -60,7 +60,7 @@ fn yuv_becomes_the_rgb_of_the_standards_at_every_depth_range_and_matrix() {
 }
 
 #[test]
-fn nominal_black_and_white_are_zero_and_one() {
+fn nominal_black_is_zero_and_nominal_white_is_one() {
     let bars = [
         (PixelFormat::Nv12, Range::Limited, 16, 235),
         (PixelFormat::P010_10le, Range::Limited, 64, 940),
@@ -81,16 +81,16 @@ fn nominal_black_and_white_are_zero_and_one() {
             let frame = Frame::new(info, 0)
                 .filled(|component, _, _| if yuv && component > 0 { grey } else { code });
             for channels in [Channels::Rgb, Channels::Luma] {
-                let (main, _) = unpack(&frame, channels);
+                let (model_image, _) = unpack(&frame, channels);
                 let near = |value: &f32| (value - expected).abs() < 1e-6;
-                assert!(main.data().iter().all(near), "{format} {range:?} {main:?}");
+                assert!(model_image.data().iter().all(near), "{format} {range:?} {model_image:?}");
             }
         }
     }
 }
 
 #[test]
-fn every_format_survives_unpacking_and_packing() {
+fn packing_an_unpacked_frame_restores_it_in_every_format() {
     for &format in PixelFormat::ALL {
         for (width, height) in [(1, 1), (1, 7), (5, 3), (34, 10)] {
             for range in [Range::Limited, Range::Full] {
@@ -99,12 +99,12 @@ fn every_format_survives_unpacking_and_packing() {
                     info.colorimetry.range = range;
                     let frame = Frame::new(info, 7).noisy(2);
                     let layout = format.layout();
-                    // What shares chroma between pixels comes through R′G′B′ filtered.
+                    // Conversion to R′G′B′ filters subsampled chroma.
                     if layout.subsampling != [0, 0] && channels == Channels::Rgb {
                         continue;
                     }
-                    let (main, bypass_planes) = unpack(&frame, channels);
-                    let back = pack(info, channels, &main, &bypass_planes);
+                    let (model_image, bypass_planes) = unpack(&frame, channels);
+                    let back = pack(info, channels, &model_image, &bypass_planes);
                     assert_eq!(
                         back.samples(),
                         frame.samples(),
@@ -117,7 +117,7 @@ fn every_format_survives_unpacking_and_packing() {
 }
 
 #[test]
-fn every_code_of_every_depth_survives() {
+fn packing_an_unpacked_frame_restores_every_code_of_every_depth() {
     use PixelFormat as F;
     for format in [F::Y444, F::Y444_10le, F::Y444_12le, F::Y444_16le, F::Gray16le, F::Rgba64le] {
         let bits = format.layout().bits;
@@ -128,12 +128,12 @@ fn every_code_of_every_depth_survives() {
                 info.colorimetry = Colorimetry { matrix, range };
                 let frame = Frame::new(info, 0).filled(|component, x, y| {
                     let code = (y * side as usize + x) as u32;
-                    // Each component in another order, so that mixtures occur.
+                    // Each component has another order, so that their codes are mixed.
                     code.wrapping_mul([1, 3, 5, 7][component]) & ((1 << bits) - 1)
                 });
                 for channels in [Channels::Luma, Channels::Rgb] {
-                    let (main, bypass_planes) = unpack(&frame, channels);
-                    let back = pack(info, channels, &main, &bypass_planes);
+                    let (model_image, bypass_planes) = unpack(&frame, channels);
+                    let back = pack(info, channels, &model_image, &bypass_planes);
                     assert!(back.samples() == frame.samples(), "{format} {matrix:?} {range:?}");
                 }
             }
@@ -154,29 +154,29 @@ fn subsampled_formats_keep_flat_colours_through_rgb() {
                 let top = 1 << format.layout().bits;
                 let frame = Frame::new(info, 4)
                     .filled(|component, _, _| [top / 3, top / 5, top * 3 / 4, top / 2][component]);
-                let (main, bypass_planes) = unpack(&frame, Channels::Rgb);
-                let back = pack(info, Channels::Rgb, &main, &bypass_planes);
+                let (model_image, bypass_planes) = unpack(&frame, Channels::Rgb);
+                let back = pack(info, Channels::Rgb, &model_image, &bypass_planes);
                 assert_eq!(back.samples(), frame.samples(), "{format} {site:?}");
             }
         }
     }
 }
 
-/// Position of a chroma sample among luma's columns or rows.
+/// The position of a chroma sample in luma columns or rows.
 fn site(index: usize, shift: u8, cosited: bool) -> f64 {
     let offset = if cosited { 0.0 } else { (f64::from(1u32 << shift) - 1.0) / 2.0 };
     (index << shift) as f64 + offset
 }
 
 #[test]
-fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
+fn a_chroma_ramp_keeps_its_position_when_unpacked_packed_and_enlarged() {
     for format in [PixelFormat::I420_12le, PixelFormat::I422_12le, PixelFormat::Y444_12le] {
         for chroma_site in SITES {
             let mut info = info(format, 64, 64);
             info.chroma_site = chroma_site;
             info.colorimetry.range = Range::Full;
             let [sx, sy] = format.layout().subsampling;
-            // Cb rises by 24 codes a luma column, Cr by 16 a luma row.
+            // Cb rises by 24 codes per luma column, Cr by 16 per luma row.
             let cb = |x: usize| 500.0 + 24.0 * site(x, sx, chroma_site.cosited_horizontally);
             let cr = |y: usize| 700.0 + 16.0 * site(y, sy, chroma_site.cosited_vertically);
             let frame = Frame::new(info, 0).filled(|component, x, y| match component {
@@ -185,18 +185,19 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
                 _ => cr(y) as u32,
             });
 
-            let (main, bypass_planes) = unpack(&frame, Channels::Rgb);
+            let (model_image, bypass_planes) = unpack(&frame, Channels::Rgb);
             let (luma, blue, red) = (2048.0 / 4095.0, 2.0 * (1.0 - 0.0722), 2.0 * (1.0 - 0.2126));
             for y in 10..50 {
                 for x in 10..50 {
                     let cb = (500.0 + 24.0 * x as f64 - 2048.0) / 4095.0;
                     let cr = (700.0 + 16.0 * y as f64 - 2048.0) / 4095.0;
-                    let got = [2, 0].map(|channel| f64::from(main.row(channel, y)[x]) - luma);
+                    let got =
+                        [2, 0].map(|channel| f64::from(model_image.row(channel, y)[x]) - luma);
                     assert!((got[0] - cb * blue).abs() < 1e-4, "{format} {chroma_site:?}");
                     assert!((got[1] - cr * red).abs() < 1e-4, "{format} {chroma_site:?}");
                 }
             }
-            let back = pack(info, Channels::Rgb, &main, &bypass_planes);
+            let back = pack(info, Channels::Rgb, &model_image, &bypass_planes);
             for y in 10 >> sy..50 >> sy {
                 for x in 10 >> sx..50 >> sx {
                     assert_eq!(back.get(1, x, y), frame.get(1, x, y), "{format} {chroma_site:?}");
@@ -204,7 +205,7 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
                 }
             }
 
-            // As bypass planes of luma, to three times the size.
+            // As bypass planes of a luma model, enlarged three times.
             let large = FrameInfo { width: 192, height: 192, ..info };
             let from = BypassPlanes::of(&info, Channels::Luma)[0];
             let to = BypassPlanes::of(&large, Channels::Luma)[0];
@@ -214,7 +215,7 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
             resampler
                 .resample(PlacedImage::whole(&bypass_planes[0]), to.grid.rect(), &mut enlarged)
                 .unwrap();
-            // Lanczos does not keep straight lines quite straight.
+            // Lanczos reproduces straight lines only approximately.
             let near = |a: f64, b: f64| (a - b).abs() < 0.7 / 4095.0 * 24.0 * 0.5;
             for y in 40 >> sy..150 >> sy {
                 for x in 40 >> sx..150 >> sx {
@@ -232,7 +233,7 @@ fn a_chroma_ramp_stays_where_it_lies_through_unpack_pack_and_enlarging() {
 }
 
 #[test]
-fn rgb_goes_to_luma_models_by_bt601() {
+fn luma_models_get_rgb_frames_as_luma_of_bt601() {
     let frame = Frame::new(
         FrameInfo {
             colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Full },
@@ -241,12 +242,12 @@ fn rgb_goes_to_luma_models_by_bt601() {
         1,
     )
     .noisy(4);
-    let (main, bypass_planes) = unpack(&frame, Channels::Luma);
+    let (model_image, bypass_planes) = unpack(&frame, Channels::Luma);
     for y in 0..20 {
         for x in 0..20 {
             let [r, g, b] = [0, 1, 2].map(|it| f64::from(frame.get(it, x, y)) / 255.0);
             let luma = 0.299 * r + 0.587 * g + 0.114 * b;
-            assert!((f64::from(main.row(0, y)[x]) - luma).abs() < 1e-6);
+            assert!((f64::from(model_image.row(0, y)[x]) - luma).abs() < 1e-6);
             assert!((f64::from(bypass_planes[0].row(0, y)[x]) - (b - luma) / 1.772).abs() < 1e-6);
             assert!((f64::from(bypass_planes[0].row(1, y)[x]) - (r - luma) / 1.402).abs() < 1e-6);
         }
@@ -254,20 +255,20 @@ fn rgb_goes_to_luma_models_by_bt601() {
 }
 
 #[test]
-fn padding_is_opaque_and_values_beyond_the_range_are_clamped() {
+fn padding_bytes_are_0xff_and_values_out_of_range_are_clamped() {
     let packed = |format, values: [f32; 3]| {
         let mut info = info(format, 1, 1);
         info.colorimetry.range = Range::Full;
-        let mut main = Image::new(3, 1, 1);
-        main.data_mut().copy_from_slice(&values);
-        pack(info, Channels::Rgb, &main, &[]).planes[0].0.clone()
+        let mut model_image = Image::new(3, 1, 1);
+        model_image.data_mut().copy_from_slice(&values);
+        pack(info, Channels::Rgb, &model_image, &[]).planes[0].0.clone()
     };
     assert_eq!(packed(PixelFormat::Rgbx, [-1.0, 0.5, 2.0]), [0, 128, 255, 255]);
     assert_eq!(packed(PixelFormat::Xbgr, [f32::NAN, 0.2, 0.4]), [255, 102, 51, 0]);
 }
 
 #[test]
-fn short_planes_are_refused_but_a_short_last_row_is_not() {
+fn a_short_plane_is_an_error_but_missing_padding_after_the_last_row_is_not() {
     let info = info(PixelFormat::Nv12, 5, 3);
     let mut frame = Frame::new(info, 9);
     frame.read();

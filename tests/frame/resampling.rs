@@ -1,4 +1,4 @@
-//! Resampling against plain sums in f64, and regions against the whole picture.
+//! Resampling compared with plain sums in f64, and regions compared with whole pictures.
 
 use crate::common::frame::{Frame, SITES, cut, info, pack, unpack};
 use gstupscale::frame::{
@@ -7,7 +7,7 @@ use gstupscale::frame::{
 use proptest::prelude::*;
 
 #[test]
-fn a_cubic_up_and_down_again_is_near_the_start() {
+fn enlarging_and_reducing_by_a_cubic_nearly_restores_a_smooth_picture() {
     let frame = Frame::new(info(PixelFormat::Gray8, 60, 40), 0)
         .filled(|_, x, y| (128.0 + 100.0 * (x as f64 / 5.0).sin() * (y as f64 / 7.0).cos()) as u32);
     let (source, _) = unpack(&frame, Channels::Luma);
@@ -23,7 +23,8 @@ fn a_cubic_up_and_down_again_is_near_the_start() {
     }
 }
 
-/// Lanczos with three lobes at output `i` of `output`, from samples `from`, border continued.
+/// Output `i` of `output` samples, computed from `from` by Lanczos with three lobes. Beyond the
+/// border, the border sample is repeated.
 fn lanczos(from: &[f64], output: usize, i: usize) -> f64 {
     let ratio = from.len() as f64 / output as f64;
     let center = (i as f64 + 0.5) * ratio - 0.5;
@@ -44,7 +45,7 @@ fn lanczos(from: &[f64], output: usize, i: usize) -> f64 {
 }
 
 #[test]
-fn pictures_are_resampled_by_lanczos_at_pixel_centres() {
+fn pictures_are_resampled_by_lanczos_at_the_positions_of_pixel_centres() {
     for (from, to) in [((20, 14), (40, 56)), ((31, 22), (47, 9)), ((24, 24), (16, 12))] {
         let frame = Frame::new(info(PixelFormat::Gray8, from.0, from.1), 0).noisy(3);
         let (source, _) = unpack(&frame, Channels::Luma);
@@ -73,7 +74,7 @@ fn rect_within(width: u32, height: u32) -> impl Strategy<Value = Rect> {
     })
 }
 
-/// A frame description of any format and site, and a rectangle in it.
+/// A frame description with any format and chroma siting, and a rectangle inside.
 fn any_region() -> impl Strategy<Value = (FrameInfo, Rect)> {
     let formats = proptest::sample::select(PixelFormat::ALL);
     (formats, 0..4usize, 1..70u32, 1..70u32).prop_flat_map(|(format, site, width, height)| {
@@ -87,14 +88,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn unpacking_a_region_gives_what_the_whole_holds_there((info, rect) in any_region()) {
+    fn unpacking_a_region_gives_the_same_bits_as_unpacking_the_whole_frame((info, rect) in any_region()) {
         let frame = Frame::new(info, 2).noisy(5);
         for channels in [Channels::Luma, Channels::Rgb] {
-            let (main, bypass_planes) = unpack(&frame, channels);
+            let (model_image, bypass_planes) = unpack(&frame, channels);
             let unpacker = Unpacker::new(info, channels).unwrap();
             let mut part = Image::default();
             unpacker.unpack(&frame.read(), rect, &mut part).unwrap();
-            prop_assert_eq!(&part, &cut(&main, rect));
+            prop_assert_eq!(&part, &cut(&model_image, rect));
             for (index, bypass) in unpacker.bypass_planes().iter().enumerate() {
                 let rect = bypass.grid.samples(rect);
                 unpacker.unpack_bypass(index, &frame.read(), rect, &mut part).unwrap();
@@ -104,11 +105,11 @@ proptest! {
     }
 
     #[test]
-    fn a_pixel_reaches_no_further_than_unpacking_says((info, rect) in any_region()) {
+    fn unpacking_depends_on_no_pixels_beyond_the_documented_distance((info, rect) in any_region()) {
         let frame = Frame::new(info, 0).noisy(6);
         let unpacker = Unpacker::new(info, Channels::Rgb).unwrap();
         let reach = rect.grown_within(unpacker.reads_beyond(), info.width, info.height);
-        // Everything that no pixel within reach uses is changed.
+        // Change all samples that no pixel within that distance uses.
         let mut other = Frame::new(info, 0).noisy(7);
         for component in 0..info.format.layout().components.len() {
             let [sx, sy] = info.format.layout().subsampling_of(component);
@@ -126,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn resampling_a_region_gives_what_the_whole_holds_there(
+    fn resampling_a_region_gives_the_same_bits_as_resampling_the_whole_picture(
         (from, to, rect) in (1..40u32, 1..40u32, 1..90u32, 1..90u32).prop_flat_map(
             |(w, h, width, height)| rect_within(width, height)
                 .prop_map(move |rect| ((w, h), (width, height), rect))
@@ -142,7 +143,7 @@ proptest! {
         resampler.resample(PlacedImage::new(&piece, needed.x, needed.y), rect, &mut part).unwrap();
         prop_assert_eq!(part, cut(&whole, rect));
 
-        // And what a change there touches is what `dependents` says.
+        // A change there affects nothing outside of `dependents`.
         let touched = Rect::new(needed.x, needed.y, 1, 1);
         let mut changed = source.clone();
         for channel in 0..3 {
@@ -162,19 +163,19 @@ proptest! {
     }
 
     #[test]
-    fn packing_a_region_gives_what_the_whole_holds_there(
+    fn packing_by_regions_gives_the_same_bits_as_packing_the_whole_frame(
         (info, rect) in any_region(), bands in 1..40u32,
     ) {
         for channels in [Channels::Luma, Channels::Rgb] {
-            let (main, bypass_planes) = unpack(&Frame::new(info, 0).noisy(9), channels);
+            let (model_image, bypass_planes) = unpack(&Frame::new(info, 0).noisy(9), channels);
             let packer = Packer::new(info, channels).unwrap();
-            let whole = pack(info, channels, &main, &bypass_planes);
+            let whole = pack(info, channels, &model_image, &bypass_planes);
 
             let mut frame = Frame::new(info, 5);
             let part = |image: &Image, rect: Rect| cut(image, rect);
             for band in &mut frame.write().split_rows(bands) {
                 let all = band.rect();
-                // Left and right of the rectangle's edge.
+                // The parts to the left and to the right of the rectangle's left edge.
                 let left = Rect::new(0, all.y, rect.x, all.height);
                 let right = Rect::new(rect.x, all.y, info.width - rect.x, all.height);
                 for rect in [left, right] {
@@ -182,7 +183,7 @@ proptest! {
                         continue;
                     }
                     let needed = packer.needed(rect);
-                    let main = part(&main, needed);
+                    let model_image = part(&model_image, needed);
                     let pieces: Vec<_> = bypass_planes
                         .iter()
                         .enumerate()
@@ -193,7 +194,7 @@ proptest! {
                         .collect();
                     let parts: Vec<_> =
                         pieces.iter().map(|(image, at)| PlacedImage::new(image, at.x, at.y)).collect();
-                    packer.pack(PlacedImage::new(&main, needed.x, needed.y), &parts, rect, band).unwrap();
+                    packer.pack(PlacedImage::new(&model_image, needed.x, needed.y), &parts, rect, band).unwrap();
                 }
             }
             prop_assert_eq!(&frame, &whole);
@@ -201,17 +202,17 @@ proptest! {
     }
 
     #[test]
-    fn packing_depends_on_no_more_than_it_says((info, rect) in any_region()) {
-        let (main, bypass_planes) = unpack(&Frame::new(info, 0).noisy(9), Channels::Rgb);
+    fn packing_changes_no_pixels_outside_of_the_documented_dependents((info, rect) in any_region()) {
+        let (model_image, bypass_planes) = unpack(&Frame::new(info, 0).noisy(9), Channels::Rgb);
         let packer = Packer::new(info, Channels::Rgb).unwrap();
-        let mut changed = main.clone();
+        let mut changed = model_image.clone();
         for channel in 0..3 {
             for y in rect.y..rect.bottom() {
                 let row = changed.row_mut(channel, y as usize);
                 row[rect.x as usize..rect.right() as usize].fill(0.7);
             }
         }
-        let before = pack(info, Channels::Rgb, &main, &bypass_planes);
+        let before = pack(info, Channels::Rgb, &model_image, &bypass_planes);
         let after = pack(info, Channels::Rgb, &changed, &bypass_planes);
         let dependents = packer.dependents(rect);
         for component in 0..info.format.layout().components.len() {

@@ -1,4 +1,5 @@
-//! Real footage through real models: reused output equals computed output, byte for byte.
+//! Exact reuse on real footage with real models: the output equals the output without reuse, byte
+//! for byte.
 
 use crate::common;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use crate::common::footage::{
 
 const OFF_AND_EXACT: [&str; 2] = ["reuse=off", "reuse=exact"];
 
-/// Compares what comes out with and without reuse, for the very same frames.
+/// Compares the output with reuse and without reuse for the same frames.
 #[track_caller]
 fn reuse_is_exact(clip: &str, elements: &str, count: usize, properties: &str) {
     let Some(data) = common::test_data() else { return };
@@ -40,14 +41,14 @@ fn reuse_is_exact(clip: &str, elements: &str, count: usize, properties: &str) {
 const CPU: &str = "backend=cpu precision=fp32";
 
 #[test]
-fn the_built_in_model_over_every_clip() {
+fn reuse_is_exact_with_the_built_in_model_on_every_clip() {
     for (clip, elements) in CLIPS {
         reuse_is_exact(clip, elements, 6, CPU);
     }
 }
 
 #[test]
-fn an_rgb_model_over_small_footage() {
+fn reuse_is_exact_with_an_rgb_model_on_small_footage() {
     for clip in ["near_static_180p.mp4", "pattern_480p.mkv"] {
         let model = "model=DATA/weights/realesr-animevideov3.onnx";
         reuse_is_exact(clip, SMALL, 12, &format!("{CPU} {model}"));
@@ -55,7 +56,7 @@ fn an_rgb_model_over_small_footage() {
 }
 
 #[test]
-fn a_narrow_rgb_model_at_full_size() {
+fn reuse_is_exact_with_a_narrow_rgb_model_at_full_size() {
     for (clip, elements) in &CLIPS[..3] {
         let model = narrow_model();
         reuse_is_exact(clip, elements, 8, &format!("{CPU} model={}", model.display()));
@@ -92,12 +93,12 @@ fn reuse_is_exact_across_seeks_and_changes_of_caps_and_model() {
     }
     pair.finish(&mut check);
     assert!(compared >= 30, "{compared}");
-    assert!(pair.0[1].pixels_share() < 1.0, "something was reused");
+    assert!(pair.0[1].pixels_share() < 1.0, "nothing was reused");
 }
 
 #[test]
 #[ignore = "takes hours"]
-fn a_narrow_rgb_model_over_the_whole_of_every_clip() {
+fn reuse_is_exact_with_a_narrow_rgb_model_on_every_frame_of_every_clip() {
     for (clip, elements) in wanted_clips() {
         let model = narrow_model();
         reuse_is_exact(
@@ -111,7 +112,7 @@ fn a_narrow_rgb_model_over_the_whole_of_every_clip() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn an_rgb_model_over_forty_small_frames_of_every_clip() {
+fn reuse_is_exact_with_an_rgb_model_on_forty_small_frames_of_every_clip() {
     for (clip, elements) in wanted_clips() {
         for engine in [CPU, "backend=openvino precision=fp32", "backend=openvino precision=bf16"] {
             let model = "model=DATA/weights/realesr-animevideov3.onnx";

@@ -1,4 +1,4 @@
-//! Real models with `reuse=tolerant`: close to what `reuse=off` gives, on every frame.
+//! Tolerant reuse with real models: every frame is close to the output without reuse.
 
 use crate::common;
 use crate::common::footage::{CLIPS, Footage, Pair, SMALL, wanted_clips, wanted_frames};
@@ -7,7 +7,7 @@ use gst_video::VideoInfo;
 const OFF_AND_TOLERANT: [&str; 2] = ["reuse=off", "reuse=tolerant"];
 const CPU: &str = "backend=cpu precision=fp32";
 
-/// Sum of squared differences of luma, and how many samples that were.
+/// The sum of the squared differences of luma, and the number of samples.
 fn squares(info: &VideoInfo, [computed, reused]: [&[u8]; 2]) -> (f64, f64) {
     let (width, height) = (info.width() as usize, info.height() as usize);
     let stride = info.stride()[0] as usize;
@@ -23,7 +23,7 @@ fn decibels((sum, count): (f64, f64)) -> f64 {
     10.0 * (255.0f64.powi(2) * count / sum).log10()
 }
 
-/// Compares what comes out in tolerant mode with what comes out without reuse.
+/// Compares the output of tolerant reuse with the output without reuse.
 #[track_caller]
 fn stays_close(clip: &str, elements: &str, count: usize, properties: &str) {
     let Some(data) = common::test_data() else { return };
@@ -51,7 +51,7 @@ fn stays_close(clip: &str, elements: &str, count: usize, properties: &str) {
 }
 
 #[test]
-fn the_built_in_model_stays_close_over_small_footage() {
+fn tolerant_reuse_stays_close_with_the_built_in_model_on_small_footage() {
     for (clip, elements) in &CLIPS[..3] {
         stays_close(clip, elements, 12, CPU);
     }
@@ -59,7 +59,7 @@ fn the_built_in_model_stays_close_over_small_footage() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn the_built_in_model_stays_close_over_every_clip() {
+fn tolerant_reuse_stays_close_with_the_built_in_model_on_every_clip() {
     for (clip, elements) in wanted_clips() {
         stays_close(clip, elements, wanted_frames(), CPU);
     }
@@ -67,14 +67,14 @@ fn the_built_in_model_stays_close_over_every_clip() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn an_rgb_model_stays_close_over_every_clip() {
+fn tolerant_reuse_stays_close_with_an_rgb_model_on_every_clip() {
     for (clip, elements) in wanted_clips() {
         let model = "model=DATA/weights/realesr-animevideov3.onnx";
         stays_close(clip, &format!("{elements} {SMALL}"), 40, &format!("{CPU} {model}"));
     }
 }
 
-/// Grey frames, each a level lighter than the one before.
+/// Grey frames, each one level lighter than the one before.
 fn fade() -> impl Iterator<Item = gst::Sample> {
     gst::init().unwrap();
     let caps: gst::Caps =
@@ -88,7 +88,7 @@ fn fade() -> impl Iterator<Item = gst::Sample> {
 }
 
 #[test]
-fn a_slow_fade_does_not_stall() {
+fn tolerant_reuse_follows_a_slow_fade() {
     let mut pair = Pair::new(OFF_AND_TOLERANT, CPU);
     let mean_of = |a: &[u8], b: &[u8]| {
         let errors = a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b)));
@@ -96,8 +96,8 @@ fn a_slow_fade_does_not_stall() {
     };
     let mut before: Vec<Vec<u8>> = Vec::new();
     let mut check = |_: &VideoInfo, [computed, reused]: [&[u8]; 2]| {
-        // Two levels of the input apart are two frames: nearly two levels of the output as well,
-        // but for a few samples by the border, which are rounded the other way.
+        // Two levels of the input are two frames, and nearly two levels of the output, except for a
+        // few samples at the border that are rounded the other way.
         let two = before.iter().nth_back(1).map_or(0.0, |before| mean_of(computed, before));
         let mean = mean_of(computed, reused);
         assert!(mean <= two.max(2.0), "frame {} is off by {mean} on average", before.len());
@@ -108,5 +108,5 @@ fn a_slow_fade_does_not_stall() {
     }
     pair.finish(&mut check);
     assert_eq!(before.len(), 96);
-    assert!(pair.0[1].pixels_share() < 0.9, "some frames were within the tolerance");
+    assert!(pair.0[1].pixels_share() < 0.9, "no frame was within the tolerance");
 }

@@ -2,7 +2,7 @@
 
 use num_integer::lcm;
 
-use super::Interval;
+use super::interval::Interval;
 use crate::reuse::changed_map::BLOCK;
 
 /// One axis of a frame and the constraints on regions along it.

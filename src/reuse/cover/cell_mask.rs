@@ -1,6 +1,6 @@
 //! The parts of a frame that have to be computed, as cells between lines at any distance.
 
-use super::Interval;
+use super::interval::Interval;
 use crate::reuse::bits::{self, WORD};
 
 /// One bit for each cell, between neighbouring lines of both axes.

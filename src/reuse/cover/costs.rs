@@ -1,6 +1,6 @@
 //! The costs of rectangles of cells.
 
-use super::{Interval, RegionAxis, cell_mask::CellMask, cells::Cells};
+use super::{axis::RegionAxis, cell_mask::CellMask, cells::Cells, interval::Interval};
 use crate::reuse::cost::CostModel;
 
 /// Computes what regions that compute rectangles of cells cost.

@@ -184,7 +184,7 @@ impl<'a> CutSearch<'a> {
         cells: impl Fn(&Bounds) -> Cells,
         cuts: &mut Vec<Cut>,
     ) {
-        let halves = projection.before().into_iter().zip(projection.from_here());
+        let halves = projection.before().into_iter().zip(projection.at_and_after());
         for ((before, behind), differs) in halves.zip(&projection.differs) {
             if *differs && before.pixels > 0 && behind.pixels > 0 {
                 let (one, other) = (cells(&before), cells(&behind));

@@ -132,7 +132,7 @@ impl Projection {
     }
 
     /// For each column, the bounds of the cells in it and after it.
-    pub fn from_here(&self) -> Vec<Bounds> {
+    pub fn at_and_after(&self) -> Vec<Bounds> {
         let mut bounds = Bounds::EMPTY;
         let all = self.items().rev().map(|(index, extent, pixels)| {
             bounds = bounds.with(index, extent, pixels);

@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use plane::{Contents, Differences, ReferencePlane};
 
-use super::ChangedMap;
+use super::changed_map::ChangedMap;
 use crate::frame::{Error, FrameInfo, FrameRef, PlaneRef, Rect};
 
 /// What counts as unchanged.
