@@ -383,10 +383,12 @@ impl Task {
 
     /// Hands over a model.
     fn deliver(&self, name: &str, loaded: LoadedModel) {
-        if self.conclude(|state| state.latest = Latest::Ready(Box::new(loaded))) {
-            self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
-        } else {
-            self.post_cancelled(name);
+        let ready = Latest::Ready(Box::new(loaded));
+        match self.conclude(|state| std::mem::replace(&mut state.latest, ready)) {
+            Some(_previous) => {
+                self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
+            }
+            None => self.post_cancelled(name),
         }
     }
 
@@ -416,16 +418,15 @@ impl Task {
     }
 
     /// Ends the request with a change of the state and wakes the threads that wait. Does nothing
-    /// and returns `false` if the request has been cancelled.
-    fn conclude(&self, change: impl FnOnce(&mut State)) -> bool {
+    /// and returns `None` if the request has been cancelled.
+    fn conclude<T>(&self, change: impl FnOnce(&mut State) -> T) -> Option<T> {
         let mut state = lock(&self.shared.state);
         if state.loading != Some(self.number) {
-            return false;
+            return None;
         }
-        change(&mut state);
         state.loading = None;
         self.shared.changed.notify_all();
-        true
+        Some(change(&mut state))
     }
 
     fn post(&self, kind: gst::ProgressType, text: &str) {
