@@ -10,6 +10,7 @@
 //! | [`reuse`] | what changed between frames, and which regions to compute again |
 //! | [`backend`] | chooses, builds and tests the engine that runs a model |
 //! | [`onnxruntime`] | ONNX Runtime: its library, sessions on the CPU and the GPU |
+//! | [`native`] | the project's own engine for convolution networks on the processor |
 //! | [`engine`] | the contract of an engine, its options and errors |
 //! | [`model`] | model files: their readers, the graph, its analysis, the ONNX writer |
 //! | [`cuda`] | a GPU: its memory, its streams, launching kernels |
@@ -26,6 +27,7 @@ pub mod engine;
 pub mod frame;
 pub mod kernels;
 pub mod model;
+pub mod native;
 pub mod onnxruntime;
 #[doc(hidden)]
 pub mod reuse;

@@ -1,0 +1,201 @@
+//! Cutting a layer's output into bands of rows that threads write on their own.
+
+use super::{
+    batch::{Samples, Tile},
+    features::Plane,
+    kernels::{LANES, Lanes, TILE, TILE_PIXELS},
+};
+use crate::frame::Image;
+
+/// Rows of a layer's output, and the tiles to compute there.
+pub struct Band<'a> {
+    pub tiles: &'a [Tile],
+    pub target: Target<'a>,
+    /// One word per tile of the band's rows, where changes are followed.
+    pub changed: &'a mut [u16],
+    /// The row of tiles that the band begins with.
+    pub first: usize,
+}
+
+/// Where a layer's samples go.
+pub enum Target<'a> {
+    Planes(PlaneRows<'a>),
+    Picture(PictureRows<'a>),
+}
+
+/// Rows of planes.
+pub struct PlaneRows<'a> {
+    /// One for each vector of channels.
+    planes: Vec<&'a mut [Lanes]>,
+    width: usize,
+    rows: usize,
+}
+
+/// Rows of the output picture.
+pub struct PictureRows<'a> {
+    channels: Vec<&'a mut [f32]>,
+    /// Of the layer.
+    width: usize,
+    rows: usize,
+    shuffle: usize,
+}
+
+/// The rows and columns of a tile that lie inside the picture.
+fn inside(width: usize, rows: usize, y: usize, x: usize) -> [usize; 2] {
+    [rows.saturating_sub(y).min(TILE), width.saturating_sub(x).min(TILE)]
+}
+
+impl PlaneRows<'_> {
+    /// Stores a tile whose first pixel is (y, x) of the band.
+    pub fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
+        let [rows, columns] = inside(self.width, self.rows, y, x);
+        let Some(plane) = self.planes.get_mut(block) else { return };
+        for (row, from) in samples.chunks_exact(TILE).enumerate().take(rows) {
+            let at = (y + row) * self.width + x;
+            if let (Some(to), Some(from)) = (plane.get_mut(at..at + columns), from.get(..columns)) {
+                to.copy_from_slice(from);
+            }
+        }
+    }
+
+    /// Stores the pixels that `differ` from what is there; a bit for each that did.
+    pub fn update(
+        &mut self,
+        block: usize,
+        y: usize,
+        x: usize,
+        samples: &Samples,
+        differ: impl Fn(&Lanes, &Lanes) -> bool,
+    ) -> u16 {
+        let [rows, columns] = inside(self.width, self.rows, y, x);
+        let Some(plane) = self.planes.get_mut(block) else { return 0 };
+        let mut changed = 0;
+        for (row, from) in samples.chunks_exact(TILE).enumerate().take(rows) {
+            let at = (y + row) * self.width + x;
+            let Some(to) = plane.get_mut(at..at + columns) else { continue };
+            for (column, (to, from)) in to.iter_mut().zip(from).enumerate() {
+                if differ(to, from) {
+                    *to = *from;
+                    changed |= 1 << (row * TILE + column);
+                }
+            }
+        }
+        changed
+    }
+}
+
+impl PictureRows<'_> {
+    /// Stores a tile whose first pixel is (y, x) of the band, as cells of the picture.
+    pub fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
+        let [rows, columns] = inside(self.width, self.rows, y, x);
+        let factor = self.shuffle;
+        let (area, stride) = (factor * factor, self.width * factor);
+        for lane in 0..LANES {
+            let channel = block * LANES + lane;
+            let Some(plane) = self.channels.get_mut(channel / area) else { return };
+            let (row, column) = (channel % area / factor, channel % factor);
+            for (index, from) in samples.chunks_exact(TILE).enumerate().take(rows) {
+                let at = ((y + index) * factor + row) * stride + x * factor + column;
+                let to = plane.get_mut(at..).unwrap_or_default();
+                for (to, from) in to.iter_mut().step_by(factor).zip(from).take(columns) {
+                    *to = from.0[lane];
+                }
+            }
+        }
+    }
+}
+
+impl Target<'_> {
+    pub fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
+        match self {
+            Target::Planes(planes) => planes.store(block, y, x, samples),
+            Target::Picture(picture) => picture.store(block, y, x, samples),
+        }
+    }
+}
+
+/// What a layer writes, before it is cut.
+pub enum Whole<'a> {
+    Planes(&'a mut [Plane]),
+    Picture { picture: &'a mut Image, shuffle: usize },
+}
+
+/// Takes `count` elements off the front.
+fn take<'a, T>(from: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let all = std::mem::take(from);
+    let (now, later) = all.split_at_mut(count.min(all.len()));
+    *from = later;
+    now
+}
+
+/// Cuts a layer's output of `size` (rows, columns) into bands of at least `least` of the
+/// `tiles`, which are sorted. `changed` has one word per tile of the picture, or is empty.
+pub fn cut<'a>(
+    whole: Whole<'a>,
+    size: [usize; 2],
+    tiles: &'a [Tile],
+    least: usize,
+    mut changed: &'a mut [u16],
+) -> Vec<Band<'a>> {
+    let [height, width] = size;
+    let across = width.div_ceil(TILE);
+    let (mut planes, mut channels, mut factor): (Vec<&mut [Lanes]>, Vec<&mut [f32]>, usize) =
+        (Vec::new(), Vec::new(), 0);
+    match whole {
+        Whole::Planes(all) => {
+            planes = all.iter_mut().map(|plane| plane.data.as_mut_slice()).collect();
+        }
+        Whole::Picture { picture, shuffle } => {
+            factor = shuffle;
+            let samples = (picture.width() * picture.height()).max(1);
+            channels = picture.data_mut().chunks_exact_mut(samples).collect();
+        }
+    }
+    let mut bands = Vec::new();
+    let (mut rest, mut first) = (tiles, 0);
+    while let Some(start) = rest.first() {
+        let skipped = start.row as usize - first;
+        // To the end of the row in which the band has enough.
+        let enough = rest.get(least.saturating_sub(1)).or(rest.last());
+        let mut last = enough.map_or(start.row, |tile| tile.row);
+        let mut count = rest.partition_point(|tile| tile.row <= last);
+        if rest.len() - count < least / 2 {
+            count = rest.len();
+            last = rest.last().map_or(last, |tile| tile.row);
+        }
+        let (tiles, later) = rest.split_at(count);
+        rest = later;
+        let down = last as usize + 1 - start.row as usize;
+        let y = start.row as usize * TILE;
+        let rows = (down * TILE).min(height.saturating_sub(y));
+        let target = if factor == 0 {
+            let planes = planes.iter_mut().map(|plane| {
+                take(plane, skipped * TILE * width);
+                take(plane, rows * width)
+            });
+            Target::Planes(PlaneRows { planes: planes.collect(), width, rows })
+        } else {
+            let channels = channels.iter_mut().map(|channel| {
+                take(channel, skipped * TILE * width * factor * factor);
+                take(channel, rows * width * factor * factor)
+            });
+            let channels = channels.collect();
+            Target::Picture(PictureRows { channels, width, rows, shuffle: factor })
+        };
+        take(&mut changed, skipped * across);
+        let changed = take(&mut changed, down * across);
+        bands.push(Band { tiles, target, changed, first: start.row as usize });
+        first = last as usize + 1;
+    }
+    bands
+}
+
+/// All tiles of a picture of `size` (rows, columns).
+pub fn all_tiles([height, width]: [usize; 2]) -> Vec<Tile> {
+    let across = width.div_ceil(TILE) as u32;
+    (0..height.div_ceil(TILE) as u32)
+        .flat_map(|row| (0..across).map(move |column| Tile { row, column }))
+        .collect()
+}
+
+const _: () = assert!(TILE_PIXELS == u16::BITS as usize);

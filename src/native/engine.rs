@@ -1,0 +1,245 @@
+//! A model, ready to run.
+
+use std::{env, sync::Arc};
+
+use super::{
+    Error, InstructionSet,
+    bands::{Band, Whole, all_tiles, cut},
+    batch::{Scratch, Work},
+    features::{Plane, Source},
+    incremental::Kept,
+    kernels::{self, Kernels, Lanes, TILE},
+    packed::Packed,
+    plan::{Block, Layer, Plan, Root},
+    pool::Pool,
+};
+use crate::{
+    frame::Image,
+    model::{Model, ModelInfo},
+};
+
+/// How an engine is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Threads that share the work; 0 and 1 are the caller's own. Not used with a `pool`.
+    pub threads: usize,
+    /// Threads that the engine shares with others.
+    pub pool: Option<Arc<rayon::ThreadPool>>,
+    /// The kernels to use; `None`: those that `UPSCALE_NATIVE_ISA` names, else the fastest that
+    /// the processor has.
+    pub instruction_set: Option<InstructionSet>,
+}
+
+/// A model, lowered and packed, and its memory.
+pub struct Engine {
+    info: ModelInfo,
+    pub(super) plan: Arc<Plan>,
+    /// The weights of each layer whose root is a convolution.
+    pub(super) packed: Arc<Vec<Option<Packed>>>,
+    pub(super) kernels: &'static Kernels,
+    pub(super) pool: Pool,
+    /// Memory of planes that are not in use.
+    free: Vec<Vec<Lanes>>,
+    /// For each plane the last layer that reads it.
+    last_reader: Vec<usize>,
+    /// Features from picture to picture.
+    pub(super) kept: Option<Kept>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("kernels", &self.kernels)
+            .field("layers", &self.plan.layers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The size of each layer's features for one picture: rows, columns.
+pub(super) type Sizes = Vec<[usize; 2]>;
+
+impl Engine {
+    /// Opens a model.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] where the engine does not support it, [`Error::UnknownGraph`] where
+    /// the model holds operators that its reader did not know, [`Error::InstructionSet`] for
+    /// kernels that the processor cannot run.
+    pub fn open(model: &Model, options: &Options) -> Result<Self, Error> {
+        let graph = model.graph.as_deref().ok_or(Error::UnknownGraph)?;
+        let plan = Plan::new(graph)?;
+        let kernels = select(options.instruction_set)?;
+        let packed = plan.layers.iter().map(|layer| match &layer.root {
+            Root::Convolution(convolution) => Some(Packed::new(convolution, kernels)),
+            _ => None,
+        });
+        let packed = packed.collect();
+        let mut last_reader = vec![0; plan.planes.len()];
+        for (index, layer) in plan.layers.iter().enumerate() {
+            for block in layer.reads() {
+                if let Block::Plane(plane) = block
+                    && let Some(last) = last_reader.get_mut(plane)
+                {
+                    *last = index;
+                }
+            }
+        }
+        let pool = match &options.pool {
+            Some(pool) => Pool::with(Some(Arc::clone(pool))),
+            None => Pool::new(options.threads)?,
+        };
+        Ok(Self {
+            info: model.info.clone(),
+            plan: Arc::new(plan),
+            packed: Arc::new(packed),
+            kernels,
+            pool,
+            free: Vec::new(),
+            last_reader,
+            kept: None,
+        })
+    }
+
+    /// What is known of the model.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The kernels in use, by their value of `UPSCALE_NATIVE_ISA`.
+    pub fn instruction_set(&self) -> &'static str {
+        self.kernels.name
+    }
+
+    /// Runs the model over one whole picture of the model's channels, its sides multiples of
+    /// [`ModelInfo::align`]. `output` is given the shape of the enlarged picture; its samples
+    /// are not clamped.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::OutOfMemory`].
+    pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+        let sizes = self.sizes(input)?;
+        self.shape(&sizes, output);
+        let mut planes: Vec<Plane> = vec![Plane::default(); self.plan.planes.len()];
+        let result = self.layers(&sizes, &mut planes, input, output);
+        self.free.extend(planes.into_iter().map(|plane| plane.data));
+        self.free.retain(|memory| memory.capacity() > 0);
+        result
+    }
+
+    fn layers(
+        &mut self,
+        sizes: &Sizes,
+        planes: &mut Vec<Plane>,
+        input: &Image,
+        output: &mut Image,
+    ) -> Result<(), Error> {
+        let plan = Arc::clone(&self.plan);
+        for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
+            let mut made = Vec::with_capacity(layer.outputs.len());
+            for _ in &layer.outputs {
+                made.push(Plane::reuse(size, self.free.pop().unwrap_or_default())?);
+            }
+            let tiles = all_tiles(size);
+            let source = Source { planes, input };
+            let work = self.work(index, layer, source);
+            let whole = match index + 1 < plan.layers.len() {
+                true => Whole::Planes(&mut made),
+                false => Whole::Picture { picture: output, shuffle: plan.shuffle },
+            };
+            let bands = cut(whole, size, &tiles, self.least(&work, tiles.len()), &mut []);
+            self.pool.each(bands, |band, scratch| store(&work, band, scratch));
+            for (&plane, made) in layer.outputs.iter().zip(made) {
+                if let Some(to) = planes.get_mut(plane) {
+                    *to = made;
+                }
+            }
+            for (plane, &last) in planes.iter_mut().zip(&self.last_reader) {
+                if last == index && !plane.data.is_empty() {
+                    self.free.push(std::mem::take(plane).data);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn work<'a>(
+        &'a self,
+        index: usize,
+        layer: &'a Layer,
+        source: Source<'a>,
+    ) -> Work<'a> {
+        let packed = self.packed.get(index).and_then(Option::as_ref);
+        Work { layer, packed, kernels: self.kernels, source }
+    }
+
+    /// The least number of tiles of a band: full batches, and several bands for each thread.
+    pub(super) fn least(&self, work: &Work<'_>, tiles: usize) -> usize {
+        let threads = self.pool.threads();
+        let share = if threads > 1 { tiles.div_ceil(threads * 4) } else { tiles };
+        share.max(work.batch_size())
+    }
+
+    /// The size of each layer's features.
+    pub(super) fn sizes(&self, input: &Image) -> Result<Sizes, Error> {
+        let (channels, height, width) = (input.channels(), input.height(), input.width());
+        let wrong = || Error::Shape { channels, width, height, expected: self.plan.channels };
+        if channels != self.plan.channels {
+            return Err(wrong());
+        }
+        let sizes = self.plan.layers.iter().map(|layer| {
+            // A mirrored border needs as many samples.
+            if let Root::Pad { inner, .. } = &layer.root {
+                inner.at([height, width])?;
+            }
+            layer.size.at([height, width])
+        });
+        sizes.collect::<Option<Sizes>>().ok_or_else(wrong)
+    }
+
+    /// Gives the output its shape; whether it had it.
+    pub(super) fn shape(&self, sizes: &Sizes, output: &mut Image) -> bool {
+        let [height, width] = sizes.last().copied().unwrap_or_default();
+        let shuffle = self.plan.shuffle;
+        let shape = (self.plan.outputs, width * shuffle, height * shuffle);
+        let had = shape == (output.channels(), output.width(), output.height());
+        if !had {
+            output.resize(shape.0, shape.1, shape.2);
+        }
+        had
+    }
+}
+
+/// Tiles in batches of equal size.
+pub(super) fn batches(count: usize, most: usize) -> usize {
+    let batches = count.div_ceil(most.max(1)).max(1);
+    // Kernels take six or eight tiles at once.
+    count.div_ceil(batches).next_multiple_of(2).max(1)
+}
+
+fn store(work: &Work<'_>, mut band: Band<'_>, scratch: &mut Scratch) {
+    let size = batches(band.tiles.len(), work.batch_size());
+    for tiles in band.tiles.chunks(size) {
+        work.run(tiles, scratch, &mut |block, tile, samples| {
+            if let Some(tile) = tiles.get(tile) {
+                let y = (tile.row as usize - band.first) * TILE;
+                band.target.store(block, y, tile.column as usize * TILE, samples);
+            }
+        });
+    }
+}
+
+fn select(set: Option<InstructionSet>) -> Result<&'static Kernels, Error> {
+    let tables = kernels::available();
+    let name = match set {
+        Some(set) => set.name().to_owned(),
+        None => env::var("UPSCALE_NATIVE_ISA").unwrap_or_default(),
+    };
+    let found = match name.as_str() {
+        "" => tables.first(),
+        name => tables.iter().find(|table| table.name == name),
+    };
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = tables.iter().map(|table| table.name).collect();
+        Error::InstructionSet { name, available: names.join(", ") }
+    })
+}

@@ -1,0 +1,327 @@
+//! Running only what changed, layer by layer.
+//!
+//! Every layer keeps its features. A tile runs again where its window holds a pixel that
+//! changed; its new features are compared with the old ones, and a pixel whose features are
+//! equal does not count as changed for the layers behind it.
+
+use super::{
+    Error,
+    bands::{Band, Target, Whole, cut},
+    batch::{Reach, Scratch, Tile, Work},
+    engine::{Engine, batches},
+    features::{Plane, Source},
+    kernels::{Lanes, TILE},
+    mask::Mask,
+    plan::{Block, Layer, Plan, Root},
+};
+use crate::frame::{Image, Rect};
+
+/// When features count as changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Tolerance {
+    /// Where any bit differs: the output equals that of a whole run.
+    #[default]
+    Exact,
+    /// Where a channel differs by more than this share of its largest value in the last whole
+    /// run. Features that differ less keep their old value, so that errors do not add up over
+    /// time.
+    Share(f32),
+}
+
+/// What an update did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Update {
+    /// The rectangles of the output picture that were written again.
+    pub changed: Vec<Rect>,
+    /// The share of a whole run's multiplications.
+    pub work: f64,
+}
+
+/// Features from picture to picture.
+pub(super) struct Kept {
+    sizes: Vec<[usize; 2]>,
+    /// The input that the features belong to.
+    input: Image,
+    input_mask: Mask,
+    planes: Vec<Plane>,
+    /// For each layer, which of its pixels changed in this update.
+    masks: Vec<Mask>,
+    /// For each layer and vector of channels, the largest values of the last whole run.
+    ranges: Vec<Vec<Lanes>>,
+    /// Which layer makes each plane.
+    makers: Vec<usize>,
+}
+
+/// Above this share of tiles in each of the first layers, comparing does not pay.
+const NEARLY_ALL: f64 = 0.9;
+
+/// How many convolutions decide that.
+const FIRST_LAYERS: usize = 2;
+
+impl Kept {
+    fn new(plan: &Plan, sizes: &[[usize; 2]], input: &Image) -> Result<Self, Error> {
+        let mut planes = vec![Plane::default(); plan.planes.len()];
+        let mut makers = vec![0; plan.planes.len()];
+        for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
+            for &plane in &layer.outputs {
+                if let (Some(to), Some(maker)) = (planes.get_mut(plane), makers.get_mut(plane)) {
+                    *to = Plane::reuse(size, Vec::new())?;
+                    *maker = index;
+                }
+            }
+        }
+        Ok(Self {
+            sizes: sizes.to_vec(),
+            input: Image::default(),
+            input_mask: Mask::new([input.height(), input.width()]),
+            planes,
+            masks: sizes.iter().map(|&size| Mask::new(size)).collect(),
+            ranges: Vec::new(),
+            makers,
+        })
+    }
+
+    /// The mask that tells of a block's changes, and how many of its pixels, along each axis,
+    /// are one of the block's.
+    fn mask(&self, block: Block) -> Option<(&Mask, usize)> {
+        match block {
+            Block::Input { factor, .. } => Some((&self.input_mask, factor)),
+            Block::Plane(plane) => Some((self.masks.get(*self.makers.get(plane)?)?, 1)),
+        }
+    }
+
+    /// The tiles of a layer that have a changed pixel in their window.
+    fn dirty(&self, work: &Work<'_>, own: &Mask) -> Vec<Tile> {
+        let mut sources: Vec<(&Mask, usize, Reach)> = Vec::new();
+        for (block, reach) in work.reaches() {
+            let Some((mask, factor)) = self.mask(block) else { continue };
+            let known = sources.iter().any(|(other, other_factor, other_reach)| {
+                std::ptr::eq(*other, mask) && (*other_factor, *other_reach) == (factor, reach)
+            });
+            if !known && !mask.is_empty() {
+                sources.push((mask, factor, reach));
+            }
+        }
+        if sources.iter().any(|(mask, ..)| mask.is_full()) {
+            return own.tiles().collect();
+        }
+        let is_dirty = |tile: &Tile| {
+            sources.iter().any(|(mask, factor, reach)| {
+                mask.any(reach.rectangle(*tile).map(|at| at * *factor as i64))
+            })
+        };
+        if sources.is_empty() { Vec::new() } else { own.tiles().filter(is_dirty).collect() }
+    }
+
+    /// The largest values of each channel of each layer.
+    fn measure(&mut self, plan: &Plan) {
+        let range = |plane: &usize| {
+            let mut most = Lanes::default();
+            for pixel in self.planes.get(*plane).map_or(&[][..], |plane| &plane.data) {
+                for (most, value) in most.0.iter_mut().zip(pixel.0) {
+                    *most = if value.abs() > *most { value.abs() } else { *most };
+                }
+            }
+            most
+        };
+        let layer = |layer: &Layer| layer.outputs.iter().map(range).collect();
+        self.ranges = plan.layers.iter().map(layer).collect();
+    }
+}
+
+/// How a band's samples are compared with those that are there.
+enum Compare<'a> {
+    Not,
+    Bits,
+    /// The largest differences that do not count, for each vector of channels.
+    Limits(&'a [Lanes]),
+}
+
+impl Engine {
+    /// Runs the model over `input`, which differs from that of the last update only inside of
+    /// `changed`, and writes what that changes of `output`, which is the picture of the last
+    /// update. Pixels outside of `changed` are not read: they keep the values that they had.
+    ///
+    /// The first update, and one of another size or output, is a whole run.
+    ///
+    /// # Errors
+    /// As [`Engine::run`]; the next update is then a whole run.
+    pub fn update(
+        &mut self,
+        input: &Image,
+        changed: &[Rect],
+        tolerance: Tolerance,
+        output: &mut Image,
+    ) -> Result<Update, Error> {
+        let sizes = self.sizes(input)?;
+        let had = self.shape(&sizes, output);
+        let shape = |image: &Image| (image.channels(), image.width(), image.height());
+        let kept = self
+            .kept
+            .take()
+            .filter(|kept| had && kept.sizes == sizes && shape(&kept.input) == shape(input));
+        let (mut kept, whole) = match kept {
+            Some(kept) => (kept, false),
+            None => (Kept::new(&self.plan, &sizes, input)?, true),
+        };
+        kept.input_mask.fill(whole);
+        if whole {
+            kept.input.clone_from(input);
+        }
+        for rectangle in changed.iter().filter(|_| !whole) {
+            let [x, y, width, height] =
+                [rectangle.x, rectangle.y, rectangle.width, rectangle.height].map(i64::from);
+            kept.input_mask.mark([y, x, y + height, x + width]);
+            kept.input.copy_from(input, *rectangle, rectangle.x as usize, rectangle.y as usize);
+        }
+        let update = self.update_layers(&mut kept, whole, tolerance, output);
+        if whole {
+            kept.measure(&self.plan);
+        }
+        self.kept = Some(kept);
+        Ok(update)
+    }
+
+    /// Forgets the features: the next update is a whole run.
+    pub fn forget(&mut self) {
+        self.kept = None;
+    }
+
+    fn update_layers(
+        &self,
+        kept: &mut Kept,
+        mut whole: bool,
+        tolerance: Tolerance,
+        output: &mut Image,
+    ) -> Update {
+        let (mut done, mut all) = (0.0, 0.0);
+        let mut nearly_all = 0;
+        let mut changed = Vec::new();
+        let mut planes = std::mem::take(&mut kept.planes);
+        let input = std::mem::take(&mut kept.input);
+        for (index, (layer, &size)) in self.plan.layers.iter().zip(&kept.sizes.clone()).enumerate()
+        {
+            let mut made: Vec<Plane> = Vec::with_capacity(layer.outputs.len());
+            for &plane in &layer.outputs {
+                made.push(planes.get_mut(plane).map(std::mem::take).unwrap_or_default());
+            }
+            let mut mask = kept.masks.get_mut(index).map(std::mem::take).unwrap_or_default();
+            let work = self.work(index, layer, Source { planes: &planes, input: &input });
+            let tiles = if whole { mask.tiles().collect() } else { kept.dirty(&work, &mask) };
+            let share = tiles.len() as f64 / mask.count().max(1) as f64;
+            (done, all) = (done + share * cost(layer, size), all + cost(layer, size));
+            if matches!(layer.root, Root::Convolution(_)) && nearly_all < FIRST_LAYERS {
+                nearly_all += 1;
+                if share < NEARLY_ALL {
+                    nearly_all = usize::MAX;
+                }
+            }
+            let limits: Vec<Lanes>;
+            let compare = match tolerance {
+                _ if whole => Compare::Not,
+                Tolerance::Exact => Compare::Bits,
+                Tolerance::Share(share) => {
+                    let ranges = kept.ranges.get(index).map_or(&[][..], Vec::as_slice);
+                    limits = ranges.iter().map(|range| Lanes(range.0.map(|v| v * share))).collect();
+                    Compare::Limits(&limits)
+                }
+            };
+            mask.fill(whole);
+            let least = self.least(&work, tiles.len());
+            let last = index + 1 == self.plan.layers.len();
+            let target = match last {
+                false => Whole::Planes(&mut made),
+                true => Whole::Picture { picture: output, shuffle: self.plan.shuffle },
+            };
+            let bands = cut(target, size, &tiles, least, mask.words_mut());
+            let across = size[1].div_ceil(TILE);
+            self.pool.each(bands, |band, scratch| {
+                refresh(&work, band, across, &compare, scratch);
+            });
+            if last {
+                changed = rectangles(&tiles, size, self.plan.shuffle);
+            }
+            if let Some(to) = kept.masks.get_mut(index) {
+                *to = mask;
+            }
+            for (&plane, made) in layer.outputs.iter().zip(made) {
+                if let Some(to) = planes.get_mut(plane) {
+                    *to = made;
+                }
+            }
+            whole |= nearly_all == FIRST_LAYERS;
+        }
+        (kept.planes, kept.input) = (planes, input);
+        Update { changed, work: if all > 0.0 { done / all } else { 0.0 } }
+    }
+}
+
+fn refresh(
+    work: &Work<'_>,
+    mut band: Band<'_>,
+    across: usize,
+    compare: &Compare<'_>,
+    scratch: &mut Scratch,
+) {
+    let size = batches(band.tiles.len(), work.batch_size());
+    for tiles in band.tiles.chunks(size) {
+        work.run(tiles, scratch, &mut |block, tile, samples| {
+            let Some(tile) = tiles.get(tile) else { return };
+            let (row, column) = (tile.row as usize - band.first, tile.column as usize);
+            let (y, x) = (row * TILE, column * TILE);
+            let changed = match (&mut band.target, compare) {
+                (Target::Planes(planes), Compare::Bits) => {
+                    planes.update(block, y, x, samples, |a, b| {
+                        a.0.map(f32::to_bits) != b.0.map(f32::to_bits)
+                    })
+                }
+                (Target::Planes(planes), Compare::Limits(limits)) => {
+                    let limits = limits.get(block).copied().unwrap_or_default();
+                    planes.update(block, y, x, samples, |a, b| {
+                        let pairs = a.0.iter().zip(&b.0).zip(&limits.0);
+                        // A NaN is a change.
+                        let same = |(a, b, limit): (f32, f32, f32)| (a - b).abs() <= limit;
+                        let same =
+                            pairs.fold(true, |all, ((a, b), limit)| all & same((*a, *b, *limit)));
+                        !same
+                    })
+                }
+                (target, _) => {
+                    target.store(block, y, x, samples);
+                    u16::MAX
+                }
+            };
+            if let Some(word) = band.changed.get_mut(row * across + column) {
+                *word |= changed;
+            }
+        });
+    }
+}
+
+/// Multiplications of a layer, about.
+fn cost(layer: &Layer, [height, width]: [usize; 2]) -> f64 {
+    let pixels = (height * width) as f64;
+    match &layer.root {
+        Root::Convolution(convolution) => pixels * convolution.weights.len() as f64,
+        _ => pixels * layer.blocks as f64,
+    }
+}
+
+/// Tiles, sorted, as rectangles of the output picture.
+fn rectangles(tiles: &[Tile], [height, width]: [usize; 2], shuffle: usize) -> Vec<Rect> {
+    let mut all: Vec<Rect> = Vec::new();
+    let side = (TILE * shuffle) as u32;
+    for tile in tiles {
+        let (x, y) = (tile.column * side, tile.row * side);
+        match all.last_mut() {
+            Some(last) if last.y == y && last.x + last.width == x => last.width += side,
+            _ => all.push(Rect { x, y, width: side, height: side }),
+        }
+    }
+    let [height, width] = [height, width].map(|length| (length * shuffle) as u32);
+    for rectangle in &mut all {
+        rectangle.width = rectangle.width.min(width - rectangle.x);
+        rectangle.height = rectangle.height.min(height - rectangle.y);
+    }
+    all
+}

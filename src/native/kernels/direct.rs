@@ -1,0 +1,127 @@
+//! Direct convolution of stride 1: one multiplication per tap and pair of channels.
+
+// Loops over registers count to a constant and are unrolled.
+#![allow(clippy::needless_range_loop)]
+
+use super::{LANES, Lanes, TILE, TILE_PIXELS, isa::Isa};
+
+/// The size of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taps {
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Taps {
+    /// Rows and columns of the window that a tile of outputs reads.
+    pub const fn window(self) -> [usize; 2] {
+        [TILE + self.height - 1, TILE + self.width - 1]
+    }
+}
+
+/// A convolution of some tiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct<'a> {
+    pub taps: Taps,
+    /// Tile after tile; per tile vector after vector of input channels; each a window as
+    /// [`Taps::window`] says.
+    pub windows: &'a [Lanes],
+    pub tiles: usize,
+    /// Input channels; the lanes beyond the last are not read.
+    pub channels: usize,
+    /// Taps (row after row) × channels × `outputs`.
+    pub weights: &'a [Lanes],
+    /// Vectors of output channels, at most [`super::Kernels::group`].
+    pub outputs: usize,
+    /// One for each vector of output channels.
+    pub bias: &'a [Lanes],
+    /// What negative values are multiplied by.
+    pub slope: &'a [Lanes],
+}
+
+/// `R` pixels of a tile from its `first` on, in `Z` vectors of channels.
+#[inline(always)]
+fn pixels<I: Isa, const R: usize, const Z: usize>(
+    isa: I,
+    job: &Direct<'_>,
+    window: &[Lanes],
+    first: usize,
+) -> [[I::V; Z]; R] {
+    let [height, width] = job.taps.window();
+    let mut sums = [[isa.splat(0.0); Z]; R];
+    for z in 0..Z {
+        let bias = isa.load(&job.bias[z]);
+        for r in 0..R {
+            sums[r][z] = bias;
+        }
+    }
+    let (mut weights, _) = job.weights.as_chunks::<Z>();
+    for row in 0..job.taps.height {
+        for column in 0..job.taps.width {
+            let mut channels = job.channels;
+            let mut at = (first / TILE + row) * width + column;
+            while channels > 0 {
+                let lanes = channels.min(LANES);
+                let mut x = [&window[0]; R];
+                for r in 0..R {
+                    x[r] = &window[at + r / TILE * width + r % TILE];
+                }
+                let (now, later) = weights.split_at(lanes);
+                for (lane, weights) in now.iter().enumerate() {
+                    let mut w = [isa.splat(0.0); Z];
+                    for z in 0..Z {
+                        w[z] = isa.load(&weights[z]);
+                    }
+                    for r in 0..R {
+                        let x = isa.splat(x[r].0[lane % LANES]);
+                        for z in 0..Z {
+                            sums[r][z] = isa.fma(x, w[z], sums[r][z]);
+                        }
+                    }
+                }
+                weights = later;
+                channels -= lanes;
+                at += height * width;
+            }
+        }
+    }
+    for z in 0..Z {
+        let slope = isa.load(&job.slope[z]);
+        for r in 0..R {
+            sums[r][z] = isa.leaky(sums[r][z], slope);
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn tiles<I: Isa, const R: usize, const Z: usize>(
+    isa: I,
+    job: &Direct<'_>,
+    out: &mut [[Lanes; TILE_PIXELS]],
+) {
+    let [height, width] = job.taps.window();
+    let size = height * width * job.channels.div_ceil(LANES);
+    for (tile, window) in job.windows.chunks_exact(size).enumerate().take(job.tiles) {
+        for first in (0..TILE_PIXELS).step_by(R) {
+            let sums = pixels::<I, R, Z>(isa, job, window, first);
+            for z in 0..Z {
+                let out = &mut out[z * job.tiles + tile];
+                for r in 0..R {
+                    isa.store(&mut out[(first + r) % TILE_PIXELS], sums[r][z]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub fn convolve<I: Isa>(isa: I, job: &Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+    match job.outputs {
+        1 => tiles::<I, 4, 1>(isa, job, out),
+        2 => tiles::<I, 8, 2>(isa, job, out),
+        3 => tiles::<I, 8, 3>(isa, job, out),
+        4 => tiles::<I, 4, 4>(isa, job, out),
+        _ => {}
+    }
+}

@@ -1,0 +1,111 @@
+//! The arithmetic, once per instruction set, behind one table of functions.
+//!
+//! Every kernel is written once, generic over [`Isa`]: a vector of sixteen floats, one lane per
+//! output channel. The files `portable`, `avx2` and `avx512` supply the vector and instantiate
+//! the kernels. Each output is a sum in one fixed order with fused multiply-adds, and each
+//! operation of [`Isa`] rounds in the same way everywhere, so every table gives the same bits;
+//! only the number of pixels and channels in registers differs.
+
+mod direct;
+mod isa;
+mod pointwise;
+mod portable;
+mod winograd;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+pub use direct::{Direct, Taps};
+pub use pointwise::Activation;
+pub use winograd::{POSITIONS, weights as winograd_weights};
+
+/// Channels in one vector.
+pub const LANES: usize = 16;
+
+/// Pixels along one side of a tile.
+pub const TILE: usize = 4;
+
+/// Pixels of a tile.
+pub const TILE_PIXELS: usize = TILE * TILE;
+
+/// Sixteen channels of one pixel, or of one weight.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lanes(pub [f32; LANES]);
+
+/// Where the positions of a transformed batch are: position `p` of tile `t` starts at
+/// `p * position + t * tile`, in vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    pub position: usize,
+    pub tile: usize,
+}
+
+/// At each position, `tiles` rows of `inputs` vectors by weights of `inputs * 16` × `outputs`
+/// vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Product<'a> {
+    pub transformed: &'a [Lanes],
+    pub from: Layout,
+    pub weights: &'a [Lanes],
+    pub tiles: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Where the sums go.
+    pub to: Layout,
+}
+
+/// Sums of one vector of channels, from its first on, and what follows them.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums<'a> {
+    pub sums: &'a [Lanes],
+    pub layout: Layout,
+    pub bias: &'a Lanes,
+    /// What negative values are multiplied by.
+    pub slope: &'a Lanes,
+}
+
+/// The functions of one instruction set.
+pub struct Kernels {
+    /// The value of `UPSCALE_NATIVE_ISA` that selects this table.
+    pub name: &'static str,
+    /// The largest number of vectors of output channels that the multiplications take at once.
+    pub group: usize,
+    /// Transforms the 6×6 windows that start at `windows` (indices into `source`, whose rows are
+    /// `stride` apart). Tile `t` is written from `to[t * layout.tile]` on.
+    pub winograd_input:
+        fn(source: &[Lanes], stride: usize, windows: &[usize], to: &mut [Lanes], layout: Layout),
+    /// Multiplies at each of the 36 positions; see [`Product`].
+    pub winograd_multiply: fn(&Product<'_>, sums: &mut [Lanes]),
+    /// Transforms sums back into tiles of sixteen pixels; see [`Sums`].
+    pub winograd_output: fn(&Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
+    /// Convolves directly; see [`Direct`]. Vector `z` of tile `t` goes to `out[z * tiles + t]`.
+    pub direct: fn(&Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
+    pub add: fn(to: &mut [Lanes], from: &[Lanes]),
+    /// `to − from`.
+    pub subtract: fn(to: &mut [Lanes], from: &[Lanes]),
+    pub multiply: fn(to: &mut [Lanes], from: &[Lanes]),
+    /// `to · scale + offset`, rounded once.
+    pub affine: fn(to: &mut [Lanes], scale: &Lanes, offset: &Lanes),
+    pub activate: fn(to: &mut [Lanes], activation: &Activation),
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// All tables that this processor can run, the fastest first. The last is portable.
+pub fn available() -> Vec<&'static Kernels> {
+    let mut tables = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        tables.extend(avx512::kernels());
+        tables.extend(avx2::kernels());
+    }
+    tables.push(&portable::KERNELS);
+    tables
+}

@@ -1,0 +1,66 @@
+//! Sharing a layer's work among threads.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::{Error, batch::Scratch};
+
+/// Threads, and the scratch memory of each.
+pub struct Pool {
+    threads: Option<Arc<rayon::ThreadPool>>,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("threads", &self.threads()).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// A pool of `threads`; 1 is the caller's own.
+    ///
+    /// # Errors
+    /// [`Error::Threads`].
+    pub fn new(threads: usize) -> Result<Self, Error> {
+        let pool = match threads {
+            0 | 1 => None,
+            threads => {
+                let builder = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .thread_name(|index| format!("upscale-native-{index}"));
+                Some(Arc::new(builder.build().map_err(Error::Threads)?))
+            }
+        };
+        Ok(Self::with(pool))
+    }
+
+    /// The threads of a pool that exists; `None` is the caller's own.
+    pub fn with(threads: Option<Arc<rayon::ThreadPool>>) -> Self {
+        Self { threads, scratch: Mutex::default() }
+    }
+
+    pub fn threads(&self) -> usize {
+        self.threads.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
+    /// Does all jobs.
+    pub fn each<J: Send>(&self, jobs: Vec<J>, work: impl Fn(J, &mut Scratch) + Sync) {
+        let one = |job: J| {
+            let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut scratch = lock().pop().unwrap_or_default();
+            work(job, &mut scratch);
+            lock().push(scratch);
+        };
+        match &self.threads {
+            Some(pool) if jobs.len() > 1 => {
+                pool.install(|| jobs.into_par_iter().with_max_len(1).for_each(one));
+            }
+            _ => jobs.into_iter().for_each(one),
+        }
+    }
+}

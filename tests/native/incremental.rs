@@ -1,0 +1,148 @@
+//! An update gives the picture of a whole run.
+
+use gstupscale::{
+    frame::{Image, Rect},
+    model::Model,
+    native::{Engine, Options, Tolerance},
+};
+
+use crate::{
+    bits::bits,
+    common::engine::psnr,
+    graphs::{Numbers, everything, random},
+    pictures::picture,
+};
+
+/// Changes some rectangles of a picture.
+fn change(numbers: &mut Numbers, image: &mut Image) -> Vec<Rect> {
+    let (width, height) = (image.width(), image.height());
+    let count = numbers.between(0, 4);
+    let rectangles: Vec<Rect> = (0..count)
+        .map(|_| {
+            let (x, y) = (numbers.between(0, width), numbers.between(0, height));
+            let right = numbers.between(x, width.min(x + 6)) + 1;
+            let bottom = numbers.between(y, height.min(y + 6)) + 1;
+            Rect::new(x as u32, y as u32, (right - x) as u32, (bottom - y) as u32)
+        })
+        .collect();
+    for rectangle in &rectangles {
+        for channel in 0..image.channels() {
+            for y in rectangle.y..rectangle.y + rectangle.height {
+                let row = image.row_mut(channel, y as usize);
+                let row = row.iter_mut().skip(rectangle.x as usize);
+                for sample in row.take(rectangle.width as usize) {
+                    // Some rectangles hold what they held.
+                    if numbers.between(0, 3) > 0 {
+                        *sample = numbers.fraction() + 0.5;
+                    }
+                }
+            }
+        }
+    }
+    rectangles
+}
+
+#[track_caller]
+fn updates_equal_whole_runs(model: &Model, width: usize, height: usize, options: &Options) {
+    let mut engine = Engine::open(model, options).unwrap();
+    let mut numbers = Numbers::new((width * height) as u32);
+    let mut input = picture(model.info.channels.count(), width, height);
+    let (mut whole, mut output) = (Image::default(), Image::default());
+    let update = engine.update(&input, &[], Tolerance::Exact, &mut output).unwrap();
+    assert_eq!(update.work, 1.0);
+    for turn in 0..5 {
+        let before = output.clone();
+        let changed = change(&mut numbers, &mut input);
+        let update = engine.update(&input, &changed, Tolerance::Exact, &mut output).unwrap();
+        engine.run(&input, &mut whole).unwrap();
+        assert!(bits(&output) == bits(&whole), "turn {turn} of {width}x{height}: {changed:?}");
+        // What changed lies in the rectangles.
+        let mut covered = before;
+        for rectangle in &update.changed {
+            let (x, y) = (rectangle.x as usize, rectangle.y as usize);
+            covered.copy_from(&output, *rectangle, x, y);
+        }
+        assert!(bits(&covered) == bits(&output), "turn {turn} of {width}x{height}");
+        if changed.is_empty() {
+            assert_eq!((update.work, update.changed.len()), (0.0, 0));
+        }
+    }
+}
+
+#[test]
+fn updates_equal_whole_runs_with_every_kind_of_layer() {
+    updates_equal_whole_runs(&everything(), 42, 30, &Options::default());
+    updates_equal_whole_runs(&everything(), 26, 38, &Options { threads: 2, ..Options::default() });
+}
+
+#[test]
+fn updates_equal_whole_runs_of_the_built_in_models() {
+    updates_equal_whole_runs(&Model::open("builtin").unwrap(), 90, 50, &Options::default());
+}
+
+#[test]
+fn updates_equal_whole_runs_of_random_networks_and_sizes() {
+    for seed in 0..6 {
+        let mut numbers = Numbers::new(seed);
+        let (width, height) = (numbers.between(1, 50), numbers.between(1, 40));
+        updates_equal_whole_runs(&random(seed), width, height, &Options::default());
+    }
+}
+
+#[test]
+fn a_small_change_costs_little() {
+    let model = Model::open("builtin").unwrap();
+    let mut engine = Engine::open(&model, &Options::default()).unwrap();
+    let mut input = picture(1, 160, 120);
+    let mut output = Image::default();
+    engine.update(&input, &[], Tolerance::Exact, &mut output).unwrap();
+    input.row_mut(0, 60)[80] += 0.25;
+    let changed = [Rect::new(80, 60, 1, 1)];
+    let update = engine.update(&input, &changed, Tolerance::Exact, &mut output).unwrap();
+    assert!(update.work < 0.05, "{}", update.work);
+}
+
+#[test]
+fn another_size_or_output_is_a_whole_run() {
+    let model = Model::open("builtin").unwrap();
+    let mut engine = Engine::open(&model, &Options::default()).unwrap();
+    let mut output = Image::default();
+    let update = |engine: &mut Engine, input: &Image, output: &mut Image| {
+        engine.update(input, &[], Tolerance::Exact, output).unwrap().work
+    };
+    let (small, large) = (picture(1, 16, 12), picture(1, 24, 12));
+    assert_eq!(update(&mut engine, &small, &mut output), 1.0);
+    assert_eq!(update(&mut engine, &small, &mut output), 0.0);
+    assert_eq!(update(&mut engine, &large, &mut output), 1.0);
+    assert_eq!(update(&mut engine, &large, &mut Image::default()), 1.0);
+    engine.forget();
+    assert_eq!(update(&mut engine, &large, &mut output), 1.0);
+}
+
+#[test]
+fn a_tolerant_update_stays_near_and_does_less() {
+    let model = Model::open("builtin").unwrap();
+    let mut exact = Engine::open(&model, &Options::default()).unwrap();
+    let mut tolerant = Engine::open(&model, &Options::default()).unwrap();
+    let mut input = picture(1, 96, 64);
+    let (mut expected, mut output) = (Image::default(), Image::default());
+    let mut numbers = Numbers::new(3);
+    let mut work = [0.0; 2];
+    let tolerance = Tolerance::Share(1.0 / 256.0);
+    exact.update(&input, &[], Tolerance::Exact, &mut expected).unwrap();
+    tolerant.update(&input, &[], tolerance, &mut output).unwrap();
+    for turn in 0..12 {
+        let changed = [Rect::new(turn * 5, turn * 3, 12, 8)];
+        for y in changed[0].y..changed[0].y + 8 {
+            let row = input.row_mut(0, y as usize);
+            for sample in &mut row[changed[0].x as usize..][..12] {
+                *sample += numbers.fraction() * 0.02;
+            }
+        }
+        work[0] += exact.update(&input, &changed, Tolerance::Exact, &mut expected).unwrap().work;
+        work[1] += tolerant.update(&input, &changed, tolerance, &mut output).unwrap().work;
+        let db = psnr(output.data(), expected.data());
+        assert!(db >= 50.0, "turn {turn}: {db} dB");
+    }
+    assert!(work[1] < work[0] * 0.95, "{work:?}");
+}

@@ -1,0 +1,173 @@
+//! The engine's pictures are those of ONNX Runtime.
+
+use std::path::{Path, PathBuf};
+
+use gstupscale::{
+    backend,
+    engine::{Backend, EngineOptions, Infer, Monitor, Precision},
+    frame::Image,
+    model::Model,
+    native::{Engine, Error, Options},
+};
+
+use crate::common::{
+    engine::{psnr, read_png},
+    test_data,
+};
+
+struct Quiet;
+
+impl Monitor for Quiet {
+    fn progress(&self, _percent: u32, _what: &str) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A picture with edges, texture and flat places.
+pub fn picture(channels: usize, width: usize, height: usize) -> Image {
+    let mut image = Image::new(channels, width, height);
+    let mut state = 1u32;
+    for channel in 0..channels {
+        for y in 0..height {
+            for (x, sample) in image.row_mut(channel, y).iter_mut().enumerate() {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = f32::from((state >> 24) as u8) / 255.0;
+                let edge = if (x / 5 + y / 7 + channel) % 2 == 0 { 0.8 } else { 0.1 };
+                let share = if x * 2 < width { 0.05 } else { 0.5 };
+                *sample = edge * (1.0 - share) + noise * share;
+            }
+        }
+    }
+    image
+}
+
+fn reference(model: &Model, input: &Image) -> Option<Image> {
+    let options = EngineOptions {
+        backend: Backend::Cpu,
+        precision: Precision::Fp32,
+        device_id: 0,
+        threads: 1,
+        cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("native"),
+    };
+    let mut engine = match backend::fastest_on_cpu(model, &options, &Quiet) {
+        Ok(engine) => engine,
+        Err(error @ gstupscale::engine::Error::NoLibrary { .. }) => {
+            eprintln!("skipped: {error}");
+            return None;
+        }
+        Err(error) => panic!("{}: {error}", model.name),
+    };
+    let mut output = Image::default();
+    engine.run(input, &mut output).expect("the model runs");
+    Some(output)
+}
+
+/// The greatest difference in steps of 1/255 and decibels, of pictures clamped to 0..1.
+fn difference(a: &Image, b: &Image) -> (f32, f64) {
+    let clamp = |image: &Image| -> Vec<f32> {
+        image.data().iter().map(|sample| sample.clamp(0.0, 1.0)).collect()
+    };
+    let (a, b) = (clamp(a), clamp(b));
+    let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs() * 255.0).fold(0.0, f32::max);
+    (worst, psnr(&a, &b))
+}
+
+/// Compares the engine with ONNX Runtime; whether the engine supports the model.
+#[track_caller]
+fn check(model: &Model, inputs: &[Image]) -> bool {
+    let mut engine = match Engine::open(model, &Options::default()) {
+        Ok(engine) => engine,
+        Err(Error::Operator { operator, why }) => {
+            eprintln!("{}: {operator} is not supported: {why}", model.name);
+            return false;
+        }
+        Err(error) => panic!("{}: {error}", model.name),
+    };
+    let mut output = Image::default();
+    for input in inputs {
+        let (width, height) = (input.width(), input.height());
+        let Some(expected) = reference(model, input) else { return true };
+        engine.run(input, &mut output).expect("the model runs");
+        let shape = |image: &Image| (image.channels(), image.width(), image.height());
+        assert_eq!(shape(&output), shape(&expected), "{}", model.name);
+        let (worst, db) = difference(&output, &expected);
+        eprintln!("{} at {width}x{height}: {db:.1} dB, {worst:.4} of 255", model.name);
+        assert!(worst <= 1.0, "{} at {width}x{height}: {worst} of 255", model.name);
+        assert!(db >= 85.0, "{} at {width}x{height}: {db} dB", model.name);
+    }
+    true
+}
+
+fn open(path: &Path) -> Model {
+    Model::open(path.to_str().expect("a path of text")).expect("the model opens")
+}
+
+#[test]
+fn built_in_models_give_the_pictures_of_onnx_runtime() {
+    for name in ["builtin", "builtin-quality"] {
+        let model = Model::open(name).unwrap();
+        let channels = model.info.channels.count();
+        let inputs = [picture(channels, 36, 22), picture(channels, 8, 6)];
+        assert!(check(&model, &inputs), "{name}");
+    }
+}
+
+#[test]
+fn checkpoints_of_every_architecture_give_the_pictures_of_onnx_runtime() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoints");
+    for name in [
+        "span_stale_merge",
+        "span_merged",
+        "span_no_norm",
+        "edsr_original_x3",
+        "edsr_original_x4",
+        "edsr_basic_x2",
+        "espcn_tanh",
+        "espcn_relu",
+        "fsrcnn_x2",
+        "fsrcnn_x3",
+    ] {
+        let model = open(&folder.join(format!("{name}.pth")));
+        let input = picture(model.info.channels.count(), 19, 13);
+        assert!(check(&model, &[input]), "{name}");
+    }
+}
+
+// A picture of noise will not do: on it SPAN's output moves by 1.7 of 255 where the input moves
+// by a millionth.
+#[test]
+fn published_models_give_the_pictures_of_onnx_runtime() {
+    let Some(data) = test_data() else { return };
+    for name in [
+        "realesr-animevideov3.onnx",
+        "realesr-animevideov3-x4.param",
+        "realesr-general-x4v3.safetensors",
+        "realesrgan-x4plus-anime.param",
+        "spanx4_ch48.param",
+        "spanx2_ch52.param",
+        "synthetic-rrdb-x1.pth",
+        "synthetic-rrdb-x2.pth",
+        "synthetic-rrdb-x4.pth",
+        "waifu2x-photo-up2x.param",
+        "FSRCNN_x2.pb",
+    ] {
+        let model = open(&data.join("weights").join(name));
+        let colour = read_png(&data.join("images/spandrel_32x32.png"));
+        let mut input = Image::new(model.info.channels.count(), colour.width(), colour.height());
+        for channel in 0..input.channels() {
+            input.channel_mut(channel).copy_from_slice(colour.channel(channel));
+        }
+        assert!(check(&model, &[input]), "{name}");
+    }
+}
+
+#[test]
+fn a_model_with_another_operator_is_refused_by_its_name() {
+    let Some(data) = test_data() else { return };
+    let model = open(&data.join("weights/waifu2x-cunet-up2x.param"));
+    let error = Engine::open(&model, &Options::default()).unwrap_err();
+    let operator = "GlobalAveragePool";
+    assert!(matches!(&error, Error::Operator { operator: own, .. } if own == operator), "{error}");
+}
