@@ -1,4 +1,4 @@
-//! Milliseconds that the stages around the model take at 1280×720, one thread:
+//! The time of the stages around the model at 1280×720 on one thread, in milliseconds:
 //! `cargo bench --bench frame_speed`.
 
 use std::{hint::black_box, time::Instant};
@@ -21,7 +21,7 @@ fn info(format: PixelFormat) -> FrameInfo {
     }
 }
 
-/// Prints the median of some runs.
+/// Prints the median and the shortest time of several runs.
 fn time(what: &str, mut run: impl FnMut()) {
     run();
     let mut times: Vec<_> = (0..15)
@@ -32,7 +32,7 @@ fn time(what: &str, mut run: impl FnMut()) {
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    println!("{what:44} {:7.2} ms (least {:.2})", times[times.len() / 2], times[0]);
+    println!("{what:44} {:7.2} ms (shortest {:.2})", times[times.len() / 2], times[0]);
 }
 
 fn main() {
@@ -60,7 +60,7 @@ fn main() {
         time(&format!("resample 1 channel {from:?} to {to:?}"), || {
             resampler.resample(PlacedImage::whole(&source), resampler.output(), &mut out).unwrap();
         });
-        // As it is done in a stream: band by band.
+        // By bands, as a stream does it.
         time(&format!("resample 1 channel {from:?} to {to:?}, bands"), || {
             for y in (0..to.1).step_by(32) {
                 let rect = Rect::new(0, y, to.0, 32.min(to.1 - y));
@@ -86,16 +86,16 @@ fn frames(format: PixelFormat, channels: Channels) {
     let all = info.grid().rect();
     let unpacker = Unpacker::new(info, channels).unwrap();
     let packer = Packer::new(info, channels).unwrap();
-    let (mut main, mut bypass_planes) = (Image::default(), vec![]);
+    let (mut model_image, mut bypass_planes) = (Image::default(), vec![]);
     {
         let planes = planes.iter().map(|(data, stride)| PlaneRef { data, stride: *stride });
         let frame = FrameRef::new(info, planes.collect()).unwrap();
         time(&format!("unpack {format} to {channels:?}"), || {
-            unpacker.unpack(&frame, all, &mut main).unwrap();
+            unpacker.unpack(&frame, all, &mut model_image).unwrap();
         });
         for (index, bypass) in unpacker.bypass_planes().iter().enumerate() {
             let mut image = Image::default();
-            time(&format!("unpack {format}, {:?} beside {channels:?}", bypass.kind), || {
+            time(&format!("unpack {format}, {:?} bypassing {channels:?}", bypass.kind), || {
                 let rect = bypass.grid.rect();
                 unpacker.unpack_bypass(index, &frame, rect, &mut image).unwrap();
             });
@@ -106,7 +106,7 @@ fn frames(format: PixelFormat, channels: Channels) {
     let mut frame = FrameMut::new(info, planes.collect()).unwrap();
     let parts: Vec<_> = bypass_planes.iter().map(PlacedImage::whole).collect();
     time(&format!("pack {channels:?} to {format}"), || {
-        packer.pack(PlacedImage::whole(&main), &parts, all, &mut frame.whole()).unwrap();
+        packer.pack(PlacedImage::whole(&model_image), &parts, all, &mut frame.whole()).unwrap();
     });
     black_box(&planes_sum(&frame));
 }

@@ -24,11 +24,11 @@ const CLIPS: [&str; 6] = [
     "bbb_720p.mp4",
 ];
 
-/// realesr-animevideov3 over 4:2:0 on two cores.
+/// The dependence and the cost of realesr-animevideov3 with 4:2:0 video on two cores.
 const DEPENDENCE: Dependence = Dependence { halo: 18, spread: 5, align: 1 };
 const COST: CostModel = CostModel { per_call: 1e-3, per_pixel: 6e-6, whole: 1.0 };
 
-/// One mode's way through a clip.
+/// One mode applied to one clip.
 struct Simulation {
     mode: Mode,
     reference: Reference,
@@ -36,7 +36,7 @@ struct Simulation {
     seconds: f64,
     whole_seconds: f64,
     duplicates: u32,
-    /// All comparing and all planning.
+    /// The total time of comparing and of planning.
     times: [Duration; 2],
 }
 
@@ -120,8 +120,8 @@ fn main() {
         pipeline.set_state(gst::State::Null).unwrap();
         for Simulation { mode, seconds, whole_seconds, duplicates, times, .. } in simulations {
             println!(
-                "{clip}: {:.3} of the work in {frames} frames, {duplicates} duplicates; on average \
-                 {:?} to compare, {:?} to plan; {mode:?}",
+                "{clip}, {mode:?}: {:.3} of the work for {frames} frames, {duplicates} duplicates; on \
+                 average {:?} to compare, {:?} to plan",
                 seconds / whole_seconds,
                 times[0] / frames,
                 times[1] / frames

@@ -56,7 +56,8 @@ pub enum Error {
     /// The frame has no bypass planes with this index, or the caller did not pass them.
     #[error("bypass planes {index} are missing")]
     MissingBypassPlanes {
-        /// Index into [`Unpacker::bypass_planes`] or [`Packer::bypass_planes`].
+        /// Index into [`Unpacker::bypass_planes`](super::Unpacker::bypass_planes) or
+        /// [`Packer::bypass_planes`](super::Packer::bypass_planes).
         index: usize,
     },
 }

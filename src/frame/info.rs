@@ -127,3 +127,27 @@ impl FrameInfo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_another_colour_are_of_the_same_kind_but_not_those_of_another_size() {
+        let info = FrameInfo {
+            format: PixelFormat::Nv12,
+            width: 8,
+            height: 4,
+            colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
+            chroma_site: ChromaSite::LEFT,
+        };
+        let colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Full };
+        let other_colour = FrameInfo { colorimetry, chroma_site: ChromaSite::CENTER, ..info };
+        assert_eq!(other_colour.check_same_kind(&info), Ok(()));
+        let wider = FrameInfo { width: 9, ..info };
+        assert_eq!(
+            wider.check_same_kind(&info).unwrap_err().to_string(),
+            "got a 9x4 NV12 frame in a stream of 8x4 NV12 frames"
+        );
+    }
+}

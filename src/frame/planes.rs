@@ -232,3 +232,32 @@ impl Band<'_> {
         row.unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{ChromaSite, Colorimetry, Matrix, PixelFormat, Range};
+
+    #[test]
+    fn bands_of_any_height_contain_every_row_once() {
+        let info = FrameInfo {
+            format: PixelFormat::Nv12,
+            width: 4,
+            height: 7,
+            colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
+            chroma_site: ChromaSite::LEFT,
+        };
+        for (height, expected) in
+            [(0, vec![2, 2, 2, 1]), (3, vec![4, 3]), (7, vec![7]), (u32::MAX, vec![7])]
+        {
+            let (mut luma, mut chroma) = ([0; 4 * 7], [0; 4 * 4]);
+            let planes = vec![
+                PlaneMut { data: &mut luma, stride: 4 },
+                PlaneMut { data: &mut chroma, stride: 4 },
+            ];
+            let mut frame = FrameMut::new(info, planes).unwrap();
+            let rows: Vec<_> = frame.split_rows(height).iter().map(Band::rows).collect();
+            assert_eq!(rows, expected, "{height}");
+        }
+    }
+}

@@ -148,4 +148,12 @@ mod tests {
         assert!(a.intersection(&Rect::new(4, 0, 4, 4)).is_empty());
         assert_eq!(a.intersection(&Rect::new(2, 1, 9, 9)), Rect::new(2, 1, 2, 3));
     }
+
+    #[test]
+    fn edges_beyond_the_range_of_coordinates_saturate() {
+        let rect = Rect::new(u32::MAX - 1, 5, 4, u32::MAX);
+        assert_eq!((rect.right(), rect.bottom()), (u32::MAX, u32::MAX));
+        assert_eq!(rect.grown_within(9, 20, 20), Rect::new(u32::MAX - 10, 0, 0, 20));
+        assert!(rect.intersection(&Rect::of_size(20, 20)).is_empty());
+    }
 }
