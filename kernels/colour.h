@@ -1,9 +1,9 @@
-// The matrices between R′G′B′ and Y′CbCr: src/frame/colour.rs.
+// Conversion between R′G′B′ and Y′CbCr, as in src/frame/colour.rs.
 #pragma once
 
 #include "platform.h"
 
-/// Coefficients both ways. For RGB formats those of BT.601.
+/// Coefficients for both directions. RGB formats use those of BT.601.
 struct Matrix {
     /// K_R, K_G, K_B.
     float luma[3];

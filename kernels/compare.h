@@ -1,49 +1,50 @@
-// How a frame differs from the reference: src/reuse/reference.rs and src/reuse/plane.rs.
+// Comparison of a frame with the reference, as in src/reuse/reference.rs and src/reuse/plane.rs.
 #pragma once
 
 #include "samples.h"
 #include "span.h"
 
-/// Luma columns and rows of a block.
+/// Side of a block in pixels.
 enum : u32 { BLOCK = 8 };
 
 /// One plane of a frame and of the reference.
 struct ComparedPlane {
     const u8 *frame;
     u8 *reference;
-    /// Bytes from row to row, even where samples have two.
+    /// Bytes from row to row.
     u32 frame_stride, reference_stride;
-    /// Samples of a group (a pixel, or a pair of Cb and Cr), and a bit for each of them that
-    /// belongs to a component.
+    /// Samples of a group (a pixel, or a pair of Cb and Cr), and a bit for each sample that
+    /// belongs to a component (padding does not).
     u32 step, used;
-    /// log₂ of the pixel columns and rows that share a group.
+    /// log₂ of the pixel columns and rows per group.
     u32 shift_x, shift_y;
 };
 
-/// What `compare` and `update` work on.
+/// Arguments of `compare` and `update`.
 struct Compare {
     ComparedPlane plane[4];
-    /// A bit per block, `row_words` words per row of blocks, columns from the lowest bit on:
-    /// ChangedMap's words. `compare` sets bits and clears none; `update` reads them.
+    /// A bit per block, `row_words` words per row of blocks, the first column in the lowest bit
+    /// (the words of ChangedMap). `compare` only sets bits; `update` reads them.
     u32 *changed;
     u32 row_words;
     u32 planes;
-    /// Bytes of a sample, 1 or 2, and unused low bits in it.
+    /// Bytes of a sample, 1 or 2, and its unused low bits.
     u32 bytes, low_bits;
-    /// The largest difference of a code that is no change.
+    /// The largest difference between codes that does not count as a change.
     u32 limit;
-    /// Blocks whose limit is 0 all the same.
+    /// Blocks that are compared with a limit of 0.
     Rect due;
     u32 unused;
-    /// The frame, one per layer of the grid.
+    /// The whole frame; one per layer of the grid.
     const Rect *rects;
 };
 
-/// What pixels `x` to `right` (exclusive) of row `y` take up in a plane; `x` begins a block.
+/// The bytes of the pixels `x` to `right` (exclusive) of row `y` in a plane. `x` is the first
+/// column of a block.
 struct Piece {
     const u8 *frame;
     u8 *reference;
-    /// Bytes.
+    /// In bytes.
     u32 length;
 
     HD Piece(const ComparedPlane &plane, u32 bytes, u32 x, u32 right, u32 y) {
@@ -60,7 +61,7 @@ HD inline bool both_aligned(const void *a, const void *b, u32 bits) {
     return is_aligned(a, bits) && is_aligned(b, bits);
 }
 
-/// Whether BYTES bytes at aligned addresses are all the same.
+/// Whether BYTES bytes at two aligned addresses are equal.
 template <int BYTES>
 HD inline bool are_equal(const u8 *a, const u8 *b) {
     u32 left[BYTES / 4], right[BYTES / 4], differing = 0;
@@ -70,14 +71,14 @@ HD inline bool are_equal(const u8 *a, const u8 *b) {
     return differing == 0;
 }
 
-/// Which of the two blocks of a full span differ in a row of a plane, a bit for each.
+/// A bit for each of the two blocks of a span that differs in a row of a plane.
 HD inline u32 changed_of(const Compare &args, const ComparedPlane &plane, const Piece &piece,
                          const u32 (&limit)[2]) {
     const u8 *a = piece.frame, *b = piece.reference;
     const u32 chunk = piece.length % 16 == 0 ? 16 : 8;
     u32 changed = 0;
     for (u32 byte = 0; byte < piece.length; byte += chunk) {
-        const u32 end = least(byte + chunk, piece.length);
+        const u32 end = minimum(byte + chunk, piece.length);
         if (end == byte + chunk && both_aligned(a, b, chunk - 1) &&
             (chunk == 16 ? are_equal<16>(a + byte, b + byte) : are_equal<8>(a + byte, b + byte)))
             continue;
@@ -106,7 +107,7 @@ HD inline void compare(const Compare &args, const Rect &rect, u32 x, u32 y) {
     UNROLL for (u32 p = 0; p < 4; p++) {
         if (p >= args.planes || !begins_row(rect, y, args.plane[p].shift_y))
             continue;
-        const Piece piece(args.plane[p], args.bytes, x, least(x + SPAN, rect.right()), y);
+        const Piece piece(args.plane[p], args.bytes, x, minimum(x + SPAN, rect.right()), y);
         changed |= changed_of(args, args.plane[p], piece, limit);
     }
     if (changed)
@@ -115,7 +116,7 @@ HD inline void compare(const Compare &args, const Rect &rect, u32 x, u32 y) {
 
 HD inline void copy_bytes(const u8 *from, u8 *to, u32 length) {
     for (u32 at = 0; at < length; at += 16) {
-        const u32 end = least(at + 16, length);
+        const u32 end = minimum(at + 16, length);
         if (end == at + 16 && both_aligned(from, to, 15)) {
             u32 words[4];
             load(from + at, words);
@@ -126,21 +127,21 @@ HD inline void copy_bytes(const u8 *from, u8 *to, u32 length) {
     }
 }
 
-/// Takes the changed blocks of a span of row `y` of the frame into the reference.
+/// Copies the changed blocks of a span of row `y` from the frame to the reference.
 HD inline void update(const Compare &args, const Rect &rect, u32 x, u32 y) {
     const u32 column = x / BLOCK;
     const u32 word = args.changed[(u64)(y / BLOCK) * args.row_words + column / 32];
     const u32 changed = word >> column % 32 & 3;
     if (!changed)
         return;
-    // One of the span's two blocks, or both at once.
+    // The first of the span's two blocks, the second, or both.
     const u32 left = changed & 1 ? x : x + BLOCK, end = changed & 2 ? x + SPAN : x + BLOCK;
     if (left >= rect.right())
         return;
     UNROLL for (u32 p = 0; p < 4; p++) {
         if (p >= args.planes || !begins_row(rect, y, args.plane[p].shift_y))
             continue;
-        const Piece piece(args.plane[p], args.bytes, left, least(end, rect.right()), y);
+        const Piece piece(args.plane[p], args.bytes, left, minimum(end, rect.right()), y);
         copy_bytes(piece.frame, piece.reference, piece.length);
     }
 }

@@ -1,31 +1,31 @@
-// Resampling to the asked size, blend and grain: src/upscaler/cpu/finish.rs.
+// Resampling to the output size, blending and grain, as in src/upscaler/cpu/finish.rs.
 #pragma once
 
 #include "grain.h"
 #include "picture.h"
 #include "resample.h"
 
-/// What `finish` works on. Companions go the same way, with a share of 1 and no grain.
+/// Arguments of `finish`. Bypass planes use it too, with a share of 1 and no grain.
 template <class T>
 struct Finish {
-    /// The enlarged picture at the model's own factor; of use for a share above 0.
+    /// The picture enlarged by the model's factor. Read if the share is above 0.
     Picture<T> canvas;
-    /// The unpacked frame; of use for a share below 1.
+    /// The unpacked frame. Read if the share is below 1.
     Picture<T> input;
-    /// The finished picture, in float: no bits of deep formats are lost.
+    /// The finished picture, always in float: 16-bit formats lose nothing.
     Picture<float> out;
     /// Lanczos from the canvas and from the input to the output.
-    Table canvas_across, canvas_down, input_across, input_down;
+    Filter canvas_horizontal, canvas_vertical, input_horizontal, input_vertical;
     Grain grain;
-    /// The output pixels to make; one per layer of the grid.
+    /// The output pixels to compute; one per layer of the grid.
     const Rect *rects;
-    /// Of the canvas over the enlarged input, 0..1.
+    /// Weight of the canvas over the resampled input, 0..1.
     float share;
     /// 1 to 3.
     u32 channels;
 };
 
-/// Output pixels that one thread makes.
+/// Output pixels per thread.
 enum : u32 { FINISHED = 8 };
 
 template <class T, int CHANNELS>
@@ -41,12 +41,12 @@ template <int CHANNELS, class T>
 HD inline void finish_of(const Finish<T> &args, u32 x, u32 y) {
     float picture[CHANNELS][FINISHED];
     if (args.share > 0.0f)
-        resample(PictureSource<T, CHANNELS>{args.canvas}, args.canvas_across, args.canvas_down, x,
-                 y, picture);
+        resample(PictureSource<T, CHANNELS>{args.canvas}, args.canvas_horizontal,
+                 args.canvas_vertical, x, y, picture);
     if (args.share < 1.0f) {
         float lanczos[CHANNELS][FINISHED];
-        resample(PictureSource<T, CHANNELS>{args.input}, args.input_across, args.input_down, x,
-                 y, lanczos);
+        resample(PictureSource<T, CHANNELS>{args.input}, args.input_horizontal,
+                 args.input_vertical, x, y, lanczos);
         UNROLL for (int c = 0; c < CHANNELS; c++)
             UNROLL for (int i = 0; i < FINISHED; i++)
                 picture[c][i] = args.share > 0.0f ? (1.0f - args.share) * lanczos[c][i] +

@@ -1,4 +1,4 @@
-// Frames in memory: src/frame/format.rs and src/frame/info.rs.
+// Frames in memory, as in src/frame/format.rs and src/frame/info.rs.
 #pragma once
 
 #include "colour.h"
@@ -7,13 +7,13 @@
 
 /// One component of a frame.
 struct Component {
-    /// The first byte of its plane; this and the stride are multiples of 16 bytes.
+    /// The first byte of its plane. The address and the stride are multiples of 16.
     u8 *data;
     /// Bytes from row to row.
     u32 stride;
-    /// Samples before the first of this component in a row, and from one to the next.
+    /// Samples before the first of this component in a row, and from one of them to the next.
     u32 offset, step;
-    /// log₂ of the pixel columns and rows that share a sample.
+    /// log₂ of the pixel columns and rows per sample.
     u32 shift_x, shift_y;
     u32 unused;
     Codes codes;
@@ -23,21 +23,21 @@ struct Component {
 
 enum Family : u32 { YUV = 0, RGB = 1, GRAY = 2 };
 
-/// A frame: what its format says, and where it lies.
+/// A frame: its format, and where it lies in memory.
 struct Frame {
-    /// Y′, Cb, Cr or R′, G′, B′ or Y′, then alpha where there is one.
+    /// Y′, Cb, Cr or R′, G′, B′ or Y′, then alpha if the format has it.
     Component component[4];
     Matrix matrix;
     Family family;
     u32 width, height;
-    /// Bytes of a sample, 1 or 2, and unused low bits in it.
+    /// Bytes of a sample, 1 or 2, and its unused low bits.
     u32 bytes, low_bits;
     u32 components;
     u32 unused;
 };
 
-/// Reads the codes of the components FIRST to END (exclusive) of COUNT pixels or chroma samples
-/// from `x` on. They share a plane whose groups have STEP samples of BYTES bytes.
+/// Reads the codes of the components FIRST to END (exclusive) for COUNT pixels or chroma samples
+/// from `x` on. The components share a plane whose groups have STEP samples of BYTES bytes.
 template <int BYTES, int STEP, int FIRST, int END, int COUNT>
 HD inline void read_groups(const Frame &frame, u32 x, u32 y, u32 (&codes)[END - FIRST][COUNT]) {
     u32 words[COUNT * STEP * BYTES / 4];
@@ -48,7 +48,7 @@ HD inline void read_groups(const Frame &frame, u32 x, u32 y, u32 (&codes)[END - 
                 sample_of<BYTES, STEP>(words, i, frame.component[c].offset) >> frame.low_bits;
 }
 
-/// The way back; samples of no component become 0xFF.
+/// Writes what `read_groups` reads. Samples of no component become 0xFF.
 template <int BYTES, int STEP, int FIRST, int END, int COUNT>
 HD inline void write_groups(const Frame &frame, u32 x, u32 y,
                             const u32 (&codes)[END - FIRST][COUNT]) {
@@ -77,7 +77,7 @@ HD inline void codes_of(const Frame &frame, int c, const float (&values)[COUNT],
         codes[i] = code_of(values[i], frame.component[c].codes);
 }
 
-/// Codes of component C, which has its plane for itself.
+/// Codes of component C, which has a plane of its own.
 template <int C, int COUNT>
 HD inline void read_codes(const Frame &frame, u32 x, u32 y, u32 (&codes)[1][COUNT]) {
     if (frame.bytes == 1)
@@ -94,7 +94,7 @@ HD inline void write_codes(const Frame &frame, u32 x, u32 y, const u32 (&codes)[
         write_groups<2, 1, C, C + 1>(frame, x, y, codes);
 }
 
-/// Values of component C, which has its plane for itself.
+/// Values of component C, which has a plane of its own.
 template <int C, int COUNT>
 HD inline void read_plane(const Frame &frame, u32 x, u32 y, float (&values)[COUNT]) {
     u32 codes[1][COUNT];
@@ -109,7 +109,7 @@ HD inline void write_plane(const Frame &frame, u32 x, u32 y, const float (&value
     write_codes<C>(frame, x, y, codes);
 }
 
-/// Cb and Cr on their own grid, in planes of their own or in pairs.
+/// Cb and Cr on the chroma grid, from two planes or from one plane of pairs.
 template <int COUNT>
 HD inline void read_chroma(const Frame &frame, u32 x, u32 y, float (&values)[2][COUNT]) {
     if (frame.component[1].step == 1) {
@@ -142,8 +142,8 @@ HD inline void write_chroma(const Frame &frame, u32 x, u32 y, const float (&valu
         write_groups<2, 2, 1, 3>(frame, x, y, codes);
 }
 
-/// R′, G′, B′ and alpha of an RGB format: three or four bytes or four words to a pixel, or
-/// planes. Without alpha the last row means nothing.
+/// R′, G′, B′ and alpha of an RGB format: three or four bytes or four 16-bit words per pixel, or
+/// planes. The last row is unspecified in formats without alpha.
 HD inline void read_rgba(const Frame &frame, u32 x, u32 y, float (&values)[4][SPAN]) {
     const u32 step = frame.component[0].step;
     if (step == 1) {

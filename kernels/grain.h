@@ -1,20 +1,20 @@
-// Film grain: src/frame/grain.rs.
+// Film grain, as in src/frame/grain.rs.
 #pragma once
 
 #include "span.h"
 
-/// What is laid over a picture.
+/// The grain of a frame.
 struct Grain {
     /// 256 × 256 floats of mean 0 and standard deviation 1.
     const float *noise;
-    /// From the frame's number.
+    /// Derived from the frame's number.
     u64 seed;
     /// Standard deviation at mid-grey; 0 for no grain.
     float strength;
     u32 unused;
 };
 
-/// A well mixed number (the finaliser of SplitMix64).
+/// A pseudo-random number: the finalizer of SplitMix64.
 HD inline u64 mix(u64 value) {
     value += 0x9E3779B97F4A7C15ull;
     value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9ull;
@@ -22,7 +22,7 @@ HD inline u64 mix(u64 value) {
     return value ^ value >> 31;
 }
 
-/// Unweighted grain of COUNT pixels from (`x`, `y`) on, all in one block of 32 × 32.
+/// Unweighted grain of COUNT pixels from (`x`, `y`) on, all in the same block of 32 × 32.
 template <int COUNT>
 HD inline void grain_of(const Grain &grain, u32 x, u32 y, float (&out)[COUNT]) {
     constexpr u32 TILE = 256, BLOCK = 32;
@@ -34,14 +34,14 @@ HD inline void grain_of(const Grain &grain, u32 x, u32 y, float (&out)[COUNT]) {
     UNROLL for (int i = 0; i < COUNT; i++) out[i] = noise[i] * grain.strength;
 }
 
-/// How much grain shows at this luma: 0 at black and white, 1 at mid-grey.
+/// Weight of the grain at this luma: 0 at black and white, 1 at mid-grey.
 HD inline float grain_weight(float luma) {
     luma = luma < 0.0f ? 0.0f : luma;
     luma = luma > 1.0f ? 1.0f : luma;
     return 4.0f * luma * (1.0f - luma);
 }
 
-/// Lays grain on Y′ or R′G′B′.
+/// Adds grain to Y′ or R′G′B′.
 template <int CHANNELS, int COUNT>
 HD inline void add_grain(const Grain &grain, u32 x, u32 y, float (&picture)[CHANNELS][COUNT]) {
     float noise[COUNT];

@@ -1,4 +1,4 @@
-// Memory, 16 bytes at a time.
+// Access to memory, 16 bytes at a time.
 #pragma once
 
 #include "platform.h"
@@ -11,10 +11,10 @@ struct alignas(8) Words2 {
     u32 word[2];
 };
 
-/// Whether all of these bits of an address are 0: 15 where 16 bytes can be read at a time.
+/// Whether these bits of an address are 0. With 15, 16 bytes can be accessed at once.
 HD inline bool is_aligned(const void *at, u32 bits) { return ((u64)at & bits) == 0; }
 
-/// Reads words from an aligned address: fours of them, or a pair.
+/// Reads a multiple of four words, or two, from an aligned address.
 template <int WORDS>
 HD inline void load(const void *from, u32 (&words)[WORDS]) {
     static_assert(WORDS == 2 || WORDS % 4 == 0, "16 bytes at a time, or 8");
@@ -29,7 +29,7 @@ HD inline void load(const void *from, u32 (&words)[WORDS]) {
     }
 }
 
-/// Writes words to an aligned address: fours of them, or a pair.
+/// Writes a multiple of four words, or two, to an aligned address.
 template <int WORDS>
 HD inline void store(void *to, const u32 (&words)[WORDS]) {
     static_assert(WORDS == 2 || WORDS % 4 == 0, "16 bytes at a time, or 8");

@@ -1,57 +1,57 @@
-// Pictures to frames: src/frame/pack.rs.
+// Pictures to frames, as in src/frame/pack.rs.
 #pragma once
 
 #include "frame.h"
 #include "picture.h"
 #include "resample.h"
 
-/// What `pack` works on; pictures are as large as the frame (or its chroma grid).
+/// Arguments of `pack`. Pictures have the size of the frame, or of its chroma grid.
 template <class T>
 struct Pack {
     Frame frame;
     /// R′G′B′ or Y′, nominally 0..1; other values are clamped.
-    Picture<T> main;
-    /// The enlarged companions, or null: Cb and Cr, −0.5..0.5, and alpha, 0..1.
+    Picture<T> model;
+    /// The enlarged bypass planes, or null: Cb and Cr, −0.5..0.5, and alpha, 0..1.
     Picture<float> chroma, alpha;
-    /// From the pixels to the chroma grid, by the cubic of Catmull and Rom: of use for R′G′B′
-    /// to YUV alone.
-    Table across, down;
-    /// The pixels to pack; one per layer of the grid. Chroma samples that they share with
-    /// pixels outside are written too.
+    /// From the pixels to the chroma grid, by the Catmull-Rom cubic. Used only from R′G′B′ to
+    /// subsampled YUV.
+    Filter horizontal, vertical;
+    /// The pixels to pack; one per layer of the grid. Chroma samples that they share with other
+    /// pixels are written too.
     const Rect *rects;
-    /// Of the main picture: 1 or 3.
+    /// Channels of the model picture: 1 or 3.
     u32 channels;
     u32 unused;
 };
 
-/// Chroma of single pixels, for making it coarser.
+/// Chroma of single pixels, the input of its downsampling.
 template <class T>
 struct PixelChroma {
     const Pack<T> &args;
 
     HD void operator()(u32 x, u32 y, float (&values)[2]) const {
-        const Picture<T> &main = args.main;
-        chroma_of(args.frame.matrix, to_float(main.row(0, y)[x]), to_float(main.row(1, y)[x]),
-                  to_float(main.row(2, y)[x]), values[0], values[1]);
+        const Picture<T> &model = args.model;
+        chroma_of(args.frame.matrix, to_float(model.row(0, y)[x]), to_float(model.row(1, y)[x]),
+                  to_float(model.row(2, y)[x]), values[0], values[1]);
     }
 };
 
-/// COUNT chroma samples of the companion.
+/// COUNT chroma samples of the bypass planes.
 template <int COUNT, class T>
-HD inline void pack_companion(const Pack<T> &args, u32 x, u32 y) {
+HD inline void pack_chroma(const Pack<T> &args, u32 x, u32 y) {
     float chroma[2][COUNT];
     read_row(args.chroma.row(0, y) + x, chroma[0]);
     read_row(args.chroma.row(1, y) + x, chroma[1]);
     write_chroma(args.frame, x, y, chroma);
 }
 
-/// Luma, and chroma at every pixel.
+/// Luma and chroma of every pixel.
 template <class T>
 HD inline void read_ycc(const Pack<T> &args, u32 x, u32 y, float (&luma)[SPAN],
                         float (&chroma)[2][SPAN]) {
     const Matrix &matrix = args.frame.matrix;
     float rgb[3][SPAN];
-    UNROLL for (int c = 0; c < 3; c++) read_row(args.main.row(c, y) + x, rgb[c]);
+    UNROLL for (int c = 0; c < 3; c++) read_row(args.model.row(c, y) + x, rgb[c]);
     UNROLL for (int i = 0; i < SPAN; i++) {
         luma[i] = luma_of(matrix, rgb[0][i], rgb[1][i], rgb[2][i]);
         chroma_of(matrix, rgb[0][i], rgb[1][i], rgb[2][i], chroma[0][i], chroma[1][i]);
@@ -71,20 +71,21 @@ HD inline void pack_yuv(const Pack<T> &args, const Rect &rect, u32 x, u32 y) {
     if (args.channels == 3)
         read_ycc(args, x, y, luma, chroma);
     else
-        read_row(args.main.row(0, y) + x, luma);
+        read_row(args.model.row(0, y) + x, luma);
     write_plane<0>(frame, x, y, luma);
     if (!begins_row(rect, y, shift_y))
         return;
     if (args.channels == 1) {
         if (shift_x == 0)
-            pack_companion<SPAN>(args, x, y >> shift_y);
+            pack_chroma<SPAN>(args, x, y >> shift_y);
         else
-            pack_companion<SPAN / 2>(args, x >> 1, y >> shift_y);
+            pack_chroma<SPAN / 2>(args, x >> 1, y >> shift_y);
     } else if (shift_x + shift_y == 0) {
         write_chroma(frame, x, y, chroma);
     } else {
         float coarse[2][SPAN / 2];
-        resample(PixelChroma<T>{args}, args.across, args.down, x >> 1, y >> shift_y, coarse);
+        resample(PixelChroma<T>{args}, args.horizontal, args.vertical, x >> 1, y >> shift_y,
+                 coarse);
         write_chroma(frame, x >> 1, y >> shift_y, coarse);
     }
 }
@@ -93,10 +94,10 @@ template <class T>
 HD inline void pack_rgb(const Pack<T> &args, u32 x, u32 y) {
     float rgba[4][SPAN];
     if (args.channels == 3) {
-        UNROLL for (int c = 0; c < 3; c++) read_row(args.main.row(c, y) + x, rgba[c]);
+        UNROLL for (int c = 0; c < 3; c++) read_row(args.model.row(c, y) + x, rgba[c]);
     } else {
         float luma[SPAN], cb[SPAN], cr[SPAN];
-        read_row(args.main.row(0, y) + x, luma);
+        read_row(args.model.row(0, y) + x, luma);
         read_row(args.chroma.row(0, y) + x, cb);
         read_row(args.chroma.row(1, y) + x, cr);
         UNROLL for (int i = 0; i < SPAN; i++)
@@ -114,7 +115,7 @@ HD inline void pack_gray(const Pack<T> &args, u32 x, u32 y) {
     if (args.channels == 3)
         read_ycc(args, x, y, luma, chroma);
     else
-        read_row(args.main.row(0, y) + x, luma);
+        read_row(args.model.row(0, y) + x, luma);
     write_plane<0>(args.frame, x, y, luma);
 }
 

@@ -1,12 +1,12 @@
-// Planar float pictures: src/frame/image.rs.
+// Planar float pictures, as in src/frame/image.rs.
 #pragma once
 
 #include "memory.h"
 
-/// Channels one after the other, row after row, in float or Half.
+/// Channel after channel, row after row, in float or Half.
 template <class T>
 struct Picture {
-    /// Null where there is no picture.
+    /// Null if there is no picture.
     T *data;
     /// Samples from channel to channel, and from row to row.
     u64 channel_stride;

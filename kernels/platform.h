@@ -1,4 +1,5 @@
-// What differs between the GPU's compiler (NVRTC) and a C++ compiler, which the tests use.
+// The differences between NVRTC, which compiles for the GPU, and a C++ compiler, which the tests
+// use.
 #pragma once
 
 typedef unsigned char u8;
@@ -6,7 +7,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-/// A number of IEEE 754 binary16, for storage alone: all arithmetic is in float.
+/// An IEEE 754 binary16 number. Only storage uses it: all arithmetic is in float.
 struct Half {
     u16 bits;
 };
@@ -25,7 +26,7 @@ HD inline float to_float(Half half) {
     return value;
 }
 
-/// To nearest, halves to even.
+/// Rounds to nearest, ties to even.
 HD inline Half to_half(float value) {
     Half half;
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half.bits) : "f"(value));
@@ -56,11 +57,11 @@ HD inline float to_float(Half half) {
     const u32 sign = (half.bits & 0x8000u) << 16, rest = half.bits & 0x7FFFu;
     if (rest >= 0x7C00u)
         return float_of(sign | 0x7F800000u | (rest & 0x3FFu) << 13);
-    // 2^112 sets the exponent's bias right, for subnormal numbers too.
+    // The factor 2^112 corrects the exponent's bias, also of subnormal numbers.
     return float_of(sign | bits_of(float_of(rest << 13) * float_of(239u << 23)));
 }
 
-/// To nearest, halves to even.
+/// Rounds to nearest, ties to even.
 HD inline Half to_half(float value) {
     const u32 bits = bits_of(value), sign = bits >> 16 & 0x8000u, rest = bits & 0x7FFFFFFFu;
     u32 half;
@@ -85,5 +86,5 @@ HD inline float to_float(float value) { return value; }
 HD inline void assign(float &to, float value) { to = value; }
 HD inline void assign(Half &to, float value) { to = to_half(value); }
 
-HD inline u32 least(u32 a, u32 b) { return a < b ? a : b; }
-HD inline u32 most(u32 a, u32 b) { return a > b ? a : b; }
+HD inline u32 minimum(u32 a, u32 b) { return a < b ? a : b; }
+HD inline u32 maximum(u32 a, u32 b) { return a > b ? a : b; }

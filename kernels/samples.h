@@ -1,4 +1,4 @@
-// Code values to float and back: src/frame/samples.rs.
+// Code values to float and back, as in src/frame/samples.rs.
 #pragma once
 
 #include "memory.h"
@@ -16,8 +16,8 @@ HD inline float value_of(u32 code, const Codes &codes) {
     return ((float)code - codes.zero) * codes.step;
 }
 
-/// The nearest code, clamped to those that there are. The comparisons turn NaN into 0; adding
-/// 2^23 rounds halves to even and leaves the code in the low bits.
+/// The nearest code, clamped to the valid ones. The comparisons turn NaN into 0. Adding 2^23
+/// rounds ties to even and leaves the code in the low bits.
 HD inline u32 code_of(float value, const Codes &codes) {
     float code = value * codes.scale + codes.zero;
     code = code > 0.0f ? code : 0.0f;
@@ -25,16 +25,16 @@ HD inline u32 code_of(float value, const Codes &codes) {
     return bits_of(code + 8388608.0f) & 0xFFFFu;
 }
 
-/// A sample of 1 or 2 bytes, little endian.
+/// A sample of 1 or 2 bytes, little-endian.
 HD inline u32 read_sample(const u8 *row, u32 index, u32 bytes) {
     return bytes == 1 ? row[index] : ((const u16 *)row)[index];
 }
 
-/// Where sample `offset` of group `i` lies in words that hold groups of STEP samples.
+/// The position of sample `offset` of group `i` in words that hold groups of STEP samples.
 template <int BYTES, int STEP>
 struct Place {
     int word;
-    /// Whether a group may reach into the next word.
+    /// Whether a group can extend into the next word.
     bool wide;
     u32 shift;
 
@@ -53,7 +53,7 @@ HD inline u32 sample_of(const u32 (&words)[WORDS], int i, u32 offset) {
     return (u32)(pair >> place.shift) & mask;
 }
 
-/// Sets a sample whose bits are all 1.
+/// Sets a sample whose bits are all 1 so far.
 template <int BYTES, int STEP, int WORDS>
 HD inline void set_sample(u32 (&words)[WORDS], int i, u32 offset, u32 sample) {
     const Place<BYTES, STEP> place(i, offset);

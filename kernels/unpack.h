@@ -1,25 +1,25 @@
-// Frames to pictures: src/frame/unpack.rs.
+// Frames to pictures, as in src/frame/unpack.rs.
 #pragma once
 
 #include "frame.h"
 #include "picture.h"
 #include "resample.h"
 
-/// What `unpack` works on; pictures are as large as the frame (or its chroma grid).
+/// Arguments of `unpack`. Pictures have the size of the frame, or of its chroma grid.
 template <class T>
 struct Unpack {
     Frame frame;
     /// R′G′B′ or Y′, nominally 0..1.
-    Picture<T> main;
-    /// Cb and Cr, −0.5..0.5, and alpha, 0..1: the companions of the main picture, or null.
-    /// In float, since they do not go through the model.
+    Picture<T> model;
+    /// The bypass planes, or null: Cb and Cr, −0.5..0.5, and alpha, 0..1. Always in float, since
+    /// the model does not read them.
     Picture<float> chroma, alpha;
-    /// From the chroma grid to the pixels, by the cubic of Catmull and Rom: of use for
-    /// subsampled YUV to R′G′B′ alone.
-    Table across, down;
+    /// From the chroma grid to the pixels, by the Catmull-Rom cubic. Used only from subsampled
+    /// YUV to R′G′B′.
+    Filter horizontal, vertical;
     /// The pixels to unpack; one per layer of the grid.
     const Rect *rects;
-    /// Of the main picture: 1 or 3.
+    /// Channels of the model picture: 1 or 3.
     u32 channels;
     u32 unused;
 };
@@ -38,7 +38,7 @@ struct ChromaSource {
     }
 };
 
-/// COUNT chroma samples to the companion.
+/// COUNT chroma samples to the bypass planes.
 template <int COUNT>
 HD inline void unpack_chroma(const Frame &frame, const Picture<float> &to, u32 x, u32 y) {
     float chroma[2][COUNT];
@@ -63,14 +63,14 @@ HD inline void unpack_yuv(const Unpack<T> &args, const Rect &rect, u32 x, u32 y)
         if (shift_x + shift_y == 0)
             read_chroma(frame, x, y, chroma);
         else
-            resample(ChromaSource{frame}, args.across, args.down, x, y, chroma);
+            resample(ChromaSource{frame}, args.horizontal, args.vertical, x, y, chroma);
         UNROLL for (int i = 0; i < SPAN; i++)
             rgb_of(frame.matrix, luma[i], chroma[0][i], chroma[1][i], rgb[0][i], rgb[1][i],
                    rgb[2][i]);
-        UNROLL for (int c = 0; c < 3; c++) write_row(args.main.row(c, y) + x, rgb[c]);
+        UNROLL for (int c = 0; c < 3; c++) write_row(args.model.row(c, y) + x, rgb[c]);
         return;
     }
-    write_row(args.main.row(0, y) + x, luma);
+    write_row(args.model.row(0, y) + x, luma);
     if (!args.chroma.data || !begins_row(rect, y, shift_y))
         return;
     if (shift_x == 0)
@@ -85,14 +85,14 @@ HD inline void unpack_rgb(const Unpack<T> &args, u32 x, u32 y) {
     float rgba[4][SPAN];
     read_rgba(args.frame, x, y, rgba);
     if (args.channels == 3) {
-        UNROLL for (int c = 0; c < 3; c++) write_row(args.main.row(c, y) + x, rgba[c]);
+        UNROLL for (int c = 0; c < 3; c++) write_row(args.model.row(c, y) + x, rgba[c]);
     } else {
         float luma[SPAN], cb[SPAN], cr[SPAN];
         UNROLL for (int i = 0; i < SPAN; i++) {
             luma[i] = luma_of(matrix, rgba[0][i], rgba[1][i], rgba[2][i]);
             chroma_of(matrix, rgba[0][i], rgba[1][i], rgba[2][i], cb[i], cr[i]);
         }
-        write_row(args.main.row(0, y) + x, luma);
+        write_row(args.model.row(0, y) + x, luma);
         if (args.chroma.data) {
             write_row(args.chroma.row(0, y) + x, cb);
             write_row(args.chroma.row(1, y) + x, cr);
@@ -106,7 +106,7 @@ template <class T>
 HD inline void unpack_gray(const Unpack<T> &args, u32 x, u32 y) {
     float luma[SPAN];
     read_plane<0>(args.frame, x, y, luma);
-    for (u32 c = 0; c < args.channels; c++) write_row(args.main.row(c, y) + x, luma);
+    for (u32 c = 0; c < args.channels; c++) write_row(args.model.row(c, y) + x, luma);
 }
 
 /// Pixels `x` to `x + SPAN` (exclusive) of row `y` of `rect`.

@@ -1,11 +1,11 @@
-// The kernels of the stages around inference. Each takes one struct by value (described in the
-// header that its arithmetic is in) and keeps no state; none waits for another thread.
+// The kernels of the stages around inference. Each takes one struct by value, which is documented
+// in the header of its arithmetic. Kernels keep no state, and no thread waits for another.
 //
-// Grid: threads along x take the spans of a row (16 pixels; `finish` 8, `gather` and `scatter`
-// 16 bytes), threads along y its rows (fewer than there are do: each goes on with those that
-// are left), layers along z the rectangles or regions. Threads too many do nothing. Rectangles
-// are rounded outwards to whole spans, but for `compare_blocks` and `update_reference`, whose
-// one rectangle is the frame.
+// Grid: threads along x process the spans of a row (16 pixels; `finish` 8 pixels, `gather` and
+// `scatter` 16 bytes), threads along y the rows (there may be fewer threads than rows: each
+// continues with the next row that is left), and layers along z the rectangles or regions. Excess
+// threads do nothing. Rectangles are rounded outwards to whole spans, except for `compare_blocks`
+// and `update_reference`, whose only rectangle is the frame.
 
 #include "compare.h"
 #include "finish.h"
@@ -15,14 +15,14 @@
 
 HD inline u32 column() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
-/// Calls `body(y)` for each row of a rectangle that is this thread's.
+/// Calls `body(y)` for each of this thread's rows of a rectangle.
 template <class Body>
 HD inline void each_row(const Rect &rect, const Body &body) {
     const u32 first = blockIdx.y * blockDim.y + threadIdx.y, step = gridDim.y * blockDim.y;
     for (u32 y = first; y < rect.height; y += step) body(rect.y + y);
 }
 
-/// Calls `body(rect, x, y)` for each span of LENGTH pixels that is this thread's.
+/// Calls `body(rect, x, y)` for each of this thread's spans of LENGTH pixels.
 template <u32 LENGTH, class Body>
 HD inline void each_span(const Rect *rects, const Body &body) {
     const Rect rect = rects[blockIdx.z];
@@ -36,14 +36,14 @@ HD inline void each_run(const Args &args) {
     each_span<LENGTH>(args.rects, [&](const Rect &rect, u32 x, u32 y) { run(args, rect, x, y); });
 }
 
-/// Calls `body(part, y)` for each 16 bytes of a rectangle that are this thread's.
+/// Calls `body(part, y)` for each of this thread's chunks of a rectangle.
 template <class T, class Body>
-HD inline void each_sixteen(const Rect &rect, const Body &body) {
-    constexpr u32 COUNT = Sixteen<T>::COUNT;
+HD inline void each_chunk(const Rect &rect, const Body &body) {
+    constexpr u32 COUNT = Chunk<T>::COUNT;
     const u32 x = (rect.x / COUNT + column()) * COUNT;
     if (x >= rect.right())
         return;
-    const Sixteen<T> part{x, most(rect.x, x) - x, least(rect.right() - x, COUNT)};
+    const Chunk<T> part{x, maximum(rect.x, x) - x, minimum(rect.right() - x, COUNT)};
     each_row(rect, [&](u32 y) { body(part, y); });
 }
 
@@ -51,7 +51,7 @@ template <class T>
 HD inline void gather_item(const Gather<T> &args) {
     const u32 item = blockIdx.z;
     const Region region = args.regions[item];
-    each_sixteen<T>(Rect{0, 0, args.width, args.height}, [&](const Sixteen<T> &part, u32 y) {
+    each_chunk<T>(Rect{0, 0, args.width, args.height}, [&](const Chunk<T> &part, u32 y) {
         gather(args, region, item, part, y);
     });
 }
@@ -62,8 +62,8 @@ HD inline void scatter_item(const Scatter<T> &args) {
     const Region region = args.regions[item];
     const Rect at = region.compute;
     const Rect to{at.x * factor, at.y * factor, at.width * factor, at.height * factor};
-    each_sixteen<T>(
-        to, [&](const Sixteen<T> &part, u32 y) { scatter(args, region, item, part, y); });
+    each_chunk<T>(
+        to, [&](const Chunk<T> &part, u32 y) { scatter(args, region, item, part, y); });
 }
 
 extern "C" {

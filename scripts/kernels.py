@@ -1,10 +1,10 @@
-"""Compiles kernels/upscale.cu to PTX with NVRTC, which needs no GPU and no CUDA toolkit.
+"""Compiles kernels/upscale.cu to PTX with NVRTC. Needs no GPU and no CUDA toolkit.
 
     python3 scripts/kernels.py NVRTC_FOLDER OUTPUT.ptx
 
-NVRTC_FOLDER holds libnvrtc.so.12 and libnvrtc-builtins.so of the pinned wheel; the latter is
-found through LD_LIBRARY_PATH. The first lines of the PTX say what it was made of, which the
-tests check.
+NVRTC_FOLDER contains libnvrtc.so.12 and libnvrtc-builtins.so of the pinned wheel; the latter is
+found through LD_LIBRARY_PATH. The first lines of the PTX record a hash of the sources and the
+compiler's options; the tests check the hash.
 """
 
 import ctypes
@@ -13,18 +13,18 @@ import pathlib
 import sys
 
 KERNELS = pathlib.Path(__file__).resolve().parent.parent / "kernels"
-# No fused multiply-add: the sums are to be those of the CPU stages.
+# Without fused multiply-add, sums round as in the CPU stages.
 OPTIONS = ["--gpu-architecture=compute_75", "--fmad=false", "--std=c++17"]
 
 
 def sources():
-    """Names and contents of the sources, by name."""
+    """Names and contents of the sources, sorted by name."""
     files = [path for path in KERNELS.iterdir() if path.suffix in (".cu", ".h")]
     return [(path.name, path.read_bytes()) for path in sorted(files)]
 
 
 def digest():
-    """One hash of all sources: each one's name, length and contents in turn."""
+    """A hash of the names, lengths and contents of all sources."""
     state = hashlib.sha256()
     for name, text in sources():
         state.update(f"{name} {len(text)}\n".encode())
@@ -33,7 +33,7 @@ def digest():
 
 
 def compile_ptx(folder):
-    """PTX of kernels/upscale.cu, by the NVRTC in `folder`."""
+    """The PTX of kernels/upscale.cu, compiled by the NVRTC in `folder`."""
     nvrtc = ctypes.CDLL(str(folder / "libnvrtc.so.12"))
     program = ctypes.c_void_p()
 

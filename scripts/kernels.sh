@@ -1,9 +1,10 @@
 #!/bin/sh
-# kernels/upscale.ptx from the sources beside it, by the pinned NVRTC: no GPU, no CUDA toolkit.
+# Compiles kernels/upscale.ptx from the sources in the same folder, with the pinned NVRTC. Needs
+# no GPU and no CUDA toolkit.
 #
-#   scripts/kernels.sh           writes it
-#   scripts/kernels.sh check     fails where it is not what the sources give; says so and
-#                                succeeds where the network or the machine gives no NVRTC
+#   scripts/kernels.sh           writes the file
+#   scripts/kernels.sh check     fails if the file differs from what the sources compile to. If
+#                                NVRTC is not available, prints a note and succeeds
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -25,19 +26,19 @@ check)
     case $got in
     0) ;;
     69)
-        say "not checked: NVRTC is not to be had here"
+        say "not checked: NVRTC is not available on this machine"
         exit 0
         ;;
     *) exit "$got" ;;
     esac
     compile build/upscale.ptx
     cmp build/upscale.ptx kernels/upscale.ptx || {
-        say "kernels/upscale.ptx is not what the sources give: run \`make kernels\`"
+        say "kernels/upscale.ptx differs from what the sources compile to; run \`make kernels\`"
         exit 1
     }
     ;;
 *)
-    say "unknown task $1: write or check"
+    say "unknown task $1: expected write or check"
     exit 2
     ;;
 esac

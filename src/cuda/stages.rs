@@ -101,7 +101,7 @@ impl Device {
         let [horizontal, vertical] = upsampler.args();
         let arguments = UnpackArgs {
             frame: frame.args(),
-            main: to.model.args(),
+            model: to.model.args(),
             chroma: to.chroma.map(DevicePicture::args).unwrap_or_default(),
             alpha: to.alpha.map(DevicePicture::args).unwrap_or_default(),
             horizontal,
@@ -142,7 +142,7 @@ impl Device {
         let [horizontal, vertical] = downsampler.args();
         let arguments = PackArgs {
             frame: frame.args(),
-            main: from.model.args(),
+            model: from.model.args(),
             chroma: from.chroma.map(DevicePicture::args).unwrap_or_default(),
             alpha: from.alpha.map(DevicePicture::args).unwrap_or_default(),
             horizontal,

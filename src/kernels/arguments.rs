@@ -27,7 +27,7 @@ pub struct PictureArgs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct UnpackArgs {
     pub frame: FrameArgs,
-    pub main: PictureArgs,
+    pub model: PictureArgs,
     pub chroma: PictureArgs,
     pub alpha: PictureArgs,
     /// Those of [`Unpacker::upsampler`](crate::frame::Unpacker::upsampler).
@@ -44,7 +44,7 @@ pub struct UnpackArgs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct PackArgs {
     pub frame: FrameArgs,
-    pub main: PictureArgs,
+    pub model: PictureArgs,
     pub chroma: PictureArgs,
     pub alpha: PictureArgs,
     /// Those of [`Packer::downsampler`](crate::frame::Packer::downsampler).

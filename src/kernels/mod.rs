@@ -18,6 +18,8 @@
 //! `finish` writes, and bypass_planes, are always f32. All arithmetic is in f32; only storing f16
 //! rounds.
 
+#![allow(missing_docs, reason = "the headers in `kernels/` document the fields")]
+
 mod arguments;
 mod filter;
 mod frame;

@@ -1,4 +1,4 @@
-//! Shared libraries that tests build from C++ and the kernels' sources.
+//! Shared libraries that tests build from C++ and from the kernels' sources.
 
 use std::{
     env, fs,
@@ -11,17 +11,17 @@ use sha2::{Digest, Sha256};
 const FLAGS: [&str; 7] = [
     "-std=c++17",
     "-O2",
-    // What --fmad=false is to NVRTC.
+    // Like --fmad=false of NVRTC.
     "-ffp-contract=off",
-    // Memory is read as words, as the GPU does.
+    // Kernels read memory of other types as words.
     "-fno-strict-aliasing",
     "-Wno-unknown-pragmas",
     "-fPIC",
     "-shared",
 ];
 
-/// Builds `source`, a path in the checkout, once for all tests (which may run in a process
-/// each). `None`, with a word about it, where there is no C++ compiler.
+/// Builds `source`, a path in the checkout, once for all tests, which may run in separate
+/// processes. Prints a note and returns `None` if there is no C++ compiler.
 pub fn build(source: &str, flags: &[&str]) -> Option<PathBuf> {
     let root = super::data::checkout();
     let (kernels, shim, source) =

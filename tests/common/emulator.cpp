@@ -1,8 +1,9 @@
-// A CUDA driver without a GPU: device memory is the host's, kernels run on the processor.
+// An emulated CUDA driver: device memory is host memory, and kernels run on the processor.
 //
-// Work is put off as long as it may be: a stream does nothing before someone waits for it, and
-// then no more than that needs, so a wait that the caller forgot shows as a wrong picture. With
-// a seed, one stream in three runs as soon as it may, or all do at random: that shows the others.
+// Work is done as late as possible: a stream does nothing until the host waits for it, and then
+// only what that wait needs. A missing wait therefore gives a wrong picture. With a seed, one
+// stream in three runs as early as possible, or all run at random, which reveals other missing
+// waits.
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -42,7 +43,7 @@ struct Event {
 
 struct Operation {
     std::function<void()> run;
-    /// Waits until `event` is done `generation` times.
+    /// If set, waits until recording `generation` of `event` is done.
     std::shared_ptr<Event> event;
     u64 generation = 0;
 
@@ -51,7 +52,7 @@ struct Operation {
 
 struct Stream {
     std::deque<Operation> work;
-    /// The how manieth it is.
+    /// Index in the order of creation.
     u64 number;
 };
 
@@ -78,7 +79,7 @@ static std::vector<Function> functions = {
     FUNCTION(finish_f16),     FUNCTION(pack_f32),         FUNCTION(pack_f16),
 };
 
-enum Count : u32 { BUFFERS, PINNED, EVENTS, STREAMS, CONTEXTS, MODULES, FAULTS, UP, DOWN, LAUNCHES, MOST };
+enum Count : u32 { BUFFERS, PINNED, EVENTS, STREAMS, CONTEXTS, MODULES, FAULTS, UP, DOWN, LAUNCHES, COUNTERS };
 
 static const size_t GUARD = 256;
 static std::recursive_mutex mutex;
@@ -88,7 +89,7 @@ static bool lost = false;
 static int lost_status = LAUNCH_FAILED;
 static long long launches_left = -1;
 static u64 random_state = 0, eager = 3, streams_made = 0;
-static u64 counts[MOST];
+static u64 counts[COUNTERS];
 static std::map<u8 *, size_t> memory, pinned;
 static std::set<Stream *> streams;
 static std::map<Event *, std::shared_ptr<Event>> events;
@@ -102,7 +103,7 @@ static void step(Stream *stream);
 
 static void fault() { counts[FAULTS]++; }
 
-/// Runs a stream until this event is done.
+/// Runs the event's stream until this recording of the event is done.
 static void reach(Event *event, u64 generation) {
     while (!lost && event->done < generation) step(event->stream);
 }
@@ -129,7 +130,7 @@ static u64 next_random() {
     return random_state;
 }
 
-/// Lets streams get ahead of what is waited for.
+/// Runs work that nothing waits for yet.
 static void get_ahead() {
     if (random_state == 0 || streams.empty())
         return;
@@ -157,7 +158,7 @@ static int enqueue(void *raw, std::function<void()> run) {
     return SUCCESS;
 }
 
-/// Whether all of this lies in one live allocation.
+/// Whether these bytes lie inside one live allocation.
 static bool is_inside(const std::map<u8 *, size_t> &all, const void *at, size_t bytes) {
     auto place = all.upper_bound((u8 *)at);
     if (place == all.begin())
@@ -182,7 +183,7 @@ static void copy(void *to, const void *from, size_t bytes, bool up) {
     if (!current)                                                                                 \
         return INVALID_CONTEXT;
 
-// What tests turn and read.
+// The interface of the tests.
 
 EXPORT void emulator_reset() {
     Lock lock(mutex);
@@ -198,22 +199,22 @@ EXPORT void emulator_set_seed(u64 seed) {
     random_state = seed;
     eager = seed % 4;
 }
-/// After as many kernels the GPU is gone.
+/// After this many launches every call fails; negative: never.
 EXPORT void emulator_lose_after(long long launches) {
     launches_left = launches;
     lost = launches == 0;
 }
 /// What every function returns once the GPU is lost.
 EXPORT void emulator_set_lost_status(int status) { lost_status = status; }
-EXPORT u64 emulator_count(u32 what) { return what < MOST ? counts[what] : 0; }
+EXPORT u64 emulator_count(u32 what) { return what < COUNTERS ? counts[what] : 0; }
 EXPORT size_t emulator_used() { return used; }
-/// Work of a library on a stream.
+/// Queues work of a library on a stream.
 EXPORT int emulator_enqueue(void *stream, void (*run)(void *), void *data) {
     ENTER_BOUND();
     return enqueue(stream, [=] { run(data); });
 }
 
-// The driver.
+// The driver's functions.
 
 EXPORT int cuDriverGetVersion(int *out) { return *out = version, SUCCESS; }
 EXPORT int cuInit(unsigned) { return devices == 0 ? NO_DEVICE : SUCCESS; }
@@ -289,7 +290,7 @@ EXPORT int cuMemAlloc_v2(u64 *out, size_t bytes) {
 }
 EXPORT int cuMemHostAlloc(void **out, size_t bytes, unsigned flags) {
     ENTER_BOUND();
-    // Write-combined memory is slow to read.
+    // Write-combined memory would be slow to read.
     if (flags != 0)
         fault();
     *out = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -297,7 +298,7 @@ EXPORT int cuMemHostAlloc(void **out, size_t bytes, unsigned flags) {
     return counts[PINNED]++, SUCCESS;
 }
 
-/// Nothing may be freed that work may still be done on.
+/// Freeing memory while work is queued is a fault.
 static void check_idle() {
     for (Stream *stream : streams)
         if (!lost && !stream->work.empty())

@@ -1,4 +1,4 @@
-//! A GPU for machines without: `emulator.cpp` in libcuda's place.
+//! An emulated GPU: `emulator.cpp` in place of libcuda.
 
 // Each test uses its share.
 #![allow(dead_code)]
@@ -12,7 +12,7 @@ use libloading::{Library, Symbol};
 
 use super::cpp;
 
-/// What is counted.
+/// What the emulator counts: live objects, faults, and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Count {
@@ -22,7 +22,8 @@ pub enum Count {
     Streams,
     Contexts,
     Modules,
-    /// Memory freed while in use, copies and fills beyond it, writes past its end, slow memory.
+    /// Memory freed while in use, copies and fills outside of memory, writes past its end,
+    /// write-combined memory.
     Faults,
     /// Bytes.
     Uploaded,
@@ -30,39 +31,40 @@ pub enum Count {
     Launches,
 }
 
-/// The emulated driver, and one test's hold on it.
+/// The emulated driver, used by one test at a time.
 pub struct Emulator {
     library: &'static Library,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Emulator {
-    /// With one GPU and all the memory that one could want. `None` where there is no C++
-    /// compiler.
+    /// Resets the driver to one GPU with 1 TB of memory. `None` if there is no C++ compiler.
     pub fn get() -> Option<Self> {
         static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
         static ALONE: Mutex<()> = Mutex::new(());
-        // A library of this name that is loaded already is found by every `dlopen` of it.
+        // Every later `dlopen` of this name finds the library that is loaded already.
         let library = LIBRARY.get_or_init(|| {
             let flags = ["-Wl,-soname,libcuda.so.1", "-pthread"];
             let path = cpp::build("tests/common/emulator.cpp", &flags)?;
-            // SAFETY: its initialisers fill a table.
+            // SAFETY: its initializers only fill a table.
             Some(unsafe { Library::new(path) }.unwrap())
         });
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let emulator = Self { library: library.as_ref()?, _alone: alone };
+        // SAFETY: takes no arguments.
         emulator.call::<unsafe extern "C" fn()>("reset", |reset| unsafe { reset() });
         Some(emulator)
     }
 
     fn call<F: 'static>(&self, name: &str, call: impl FnOnce(&F)) {
-        // SAFETY: each caller names the type that `emulator.cpp` declares.
+        // SAFETY: each caller uses the type that `emulator.cpp` declares.
         let symbol: Symbol<'_, F> =
             unsafe { self.library.get(format!("emulator_{name}").as_bytes()) }.unwrap();
         call(&symbol);
     }
 
     fn set<T: 'static>(&self, name: &str, value: T) {
+        // SAFETY: the callers pass numbers of the declared types.
         self.call::<unsafe extern "C" fn(T)>(name, |set| unsafe { set(value) });
     }
 
@@ -70,27 +72,27 @@ impl Emulator {
         self.set("set_devices", count);
     }
 
-    /// As the driver has it: 12040 for CUDA 12.4.
+    /// The version of CUDA as the driver encodes it: 12040 for 12.4.
     pub fn set_version(&self, version: i32) {
         self.set("set_version", version);
     }
 
-    /// Ten times major, and minor.
+    /// 10 · major + minor.
     pub fn set_capability(&self, capability: i32) {
         self.set("set_capability", capability);
     }
 
-    /// Bytes in all.
+    /// Total device memory in bytes.
     pub fn set_memory(&self, bytes: usize) {
         self.set("set_memory", bytes);
     }
 
-    /// Another order of what need not be in order; 0 for as late as may be.
+    /// Executes independent work in another order; 0: as late as possible.
     pub fn set_seed(&self, seed: u64) {
         self.set("set_seed", seed);
     }
 
-    /// Nothing works any more after as many kernels.
+    /// Every call fails after this many launches; negative: never.
     pub fn lose_after(&self, launches: i64) {
         self.set("lose_after", launches);
     }
@@ -103,6 +105,7 @@ impl Emulator {
     pub fn count(&self, what: Count) -> u64 {
         let mut count = 0;
         self.call::<unsafe extern "C" fn(u32) -> u64>("count", |get| {
+            // SAFETY: takes a number.
             count = unsafe { get(what as u32) };
         });
         count
@@ -111,11 +114,12 @@ impl Emulator {
     /// Bytes of device memory in use.
     pub fn used(&self) -> usize {
         let mut used = 0;
+        // SAFETY: takes no arguments.
         self.call::<unsafe extern "C" fn() -> usize>("used", |get| used = unsafe { get() });
         used
     }
 
-    /// Nothing is left of anything, and no fault was seen.
+    /// Asserts that no object is left, and that no fault happened.
     #[track_caller]
     pub fn assert_clean(&self) {
         use Count::{Buffers, Contexts, Events, Faults, Modules, Pinned, Streams};
@@ -125,20 +129,20 @@ impl Emulator {
     }
 }
 
-/// Has `work` done on a stream of the emulated GPU.
+/// Queues `work` on a stream of the emulated GPU.
 ///
 /// # Safety
-/// The stream is alive, and so is all that `work` reads and writes until it has run.
+/// The stream is alive, and the memory that `work` uses stays alive until it has run.
 pub unsafe fn enqueue(stream: *mut c_void, work: impl FnOnce() + Send + 'static) {
     type Work = Box<dyn FnOnce() + Send>;
     type Enqueue =
         unsafe extern "C" fn(*mut c_void, extern "C" fn(*mut c_void), *mut c_void) -> i32;
     extern "C" fn run(work: *mut c_void) {
-        // SAFETY: the box that was let go of below, once.
+        // SAFETY: the box that was leaked below; called once.
         let work = unsafe { Box::from_raw(work.cast::<Work>()) };
         work();
     }
-    // SAFETY: the emulator is loaded, since there is a stream of it.
+    // SAFETY: the stream shows that the emulator is loaded.
     unsafe {
         let library = Library::new("libcuda.so.1").unwrap();
         let enqueue: Symbol<'_, Enqueue> = library.get(b"emulator_enqueue").unwrap();

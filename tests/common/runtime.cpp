@@ -1,7 +1,6 @@
-// ONNX Runtime as it is, but for what it says of GPUs: it claims to have been built with CUDA and
-// TensorRT, whose providers then do not load. The library that it stands in front of, where the
-// function that lists providers is in its table, and the table's size come from the compiler's
-// command line.
+// ONNX Runtime, except that it claims to have been built with CUDA and TensorRT, whose providers
+// then do not load. The path of the real library, the offsets of the functions that list and
+// release providers in its table, and the table's size come from the compiler's command line.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -12,7 +12,7 @@ use super::{
     memory::{Frame, Memory, Noise, rects},
 };
 
-/// The frame with a few samples changed by a few steps.
+/// A frame, and the same frame with a few samples changed by a few codes.
 fn slightly_changed(info: FrameInfo, seed: u64) -> [Frame; 2] {
     let (before, mut after) = (Frame::noisy(info, seed), Frame::noisy(info, seed));
     let mut noise = Noise::new(seed + 100);
@@ -35,13 +35,13 @@ fn slightly_changed(info: FrameInfo, seed: u64) -> [Frame; 2] {
                 }
             }
         }
-        // Behind the rows: of no concern.
+        // Padding behind the row, which must not count.
         data[row_bytes] ^= 0xFF;
     }
     [before, after]
 }
 
-/// The bits of a comparison, laid out as a changed map.
+/// A comparison, and its bits in the layout of a changed map.
 struct Comparison<'a> {
     kernels: &'a Kernels,
     args: kernels::CompareArgs,
@@ -110,7 +110,7 @@ fn the_same_blocks_differ_as_on_the_cpu() {
             assert_eq!(exact.map(), expected, "{info:?}");
 
             for number in 1..4 {
-                // Block after block is due with so long a period; this one at this call.
+                // With this period one block after another is due, and this one in this call.
                 let due = (number % expected.columns(), number / expected.columns());
                 let mode = Mode::Tolerant { tolerance: 2, refresh: u32::MAX };
                 let expected = reference.compare(&after.get(), mode).unwrap();
@@ -139,7 +139,7 @@ fn a_frame_of_noise_differs_everywhere_and_an_equal_one_nowhere() {
 }
 
 #[test]
-fn the_reference_takes_the_changed_blocks_and_no_other() {
+fn only_the_changed_blocks_are_copied_to_the_reference() {
     let Some(kernels) = Kernels::get() else { return };
     for &format in PixelFormat::ALL {
         for (width, height) in [(71, 27), (64, 32), (3, 3)] {

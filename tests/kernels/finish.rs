@@ -1,4 +1,4 @@
-//! Resampling, blend and grain.
+//! Resampling, blending and grain.
 
 use gstupscale::{
     frame::{
@@ -14,7 +14,7 @@ use super::{
     memory::{Memory, Storage, Stored, Tables, noise_image, rects},
 };
 
-/// One way from canvas and input to output.
+/// One conversion from canvas and input to output.
 struct Case {
     input: (u32, u32),
     factor: u32,
@@ -29,7 +29,7 @@ impl Case {
         (self.input.0 * self.factor, self.input.1 * self.factor)
     }
 
-    /// As the CPU's stage 5 does it.
+    /// The output of the CPU stages.
     fn on_cpu(&self, canvas: &Image, input: &Image) -> Image {
         let (mut out, mut lanczos) = (Image::default(), Image::default());
         let enlarge = |image: &Image, size, out: &mut Image| {
@@ -90,9 +90,9 @@ impl Case {
 }
 
 #[test]
-fn pictures_are_resampled_blended_and_grained_as_on_the_cpu() {
+fn pictures_are_resampled_and_blended_and_get_grain_as_on_the_cpu() {
     let Some(kernels) = Kernels::get() else { return };
-    // Enlarged, as it is, made smaller, by whole and odd ratios, from and to next to nothing.
+    // Enlarged, unchanged, reduced, by integer and other ratios, from and to tiny sizes.
     let outputs = [(80, 60), (40, 30), (120, 90), (97, 71), (53, 11), (3, 2), (1, 100)];
     for output in outputs {
         for channels in [1, 3] {
@@ -111,7 +111,7 @@ fn pictures_are_resampled_blended_and_grained_as_on_the_cpu() {
 }
 
 #[test]
-fn rectangles_hold_what_the_whole_does() {
+fn rectangles_equal_the_same_pixels_of_the_whole_picture() {
     let Some(kernels) = Kernels::get() else { return };
     let case =
         Case { input: (40, 30), factor: 2, output: (120, 90), channels: 3, blend: 0.5, grain: 0.5 };
@@ -119,7 +119,7 @@ fn rectangles_hold_what_the_whole_does() {
 }
 
 #[test]
-fn companions_of_every_siting_are_enlarged_as_on_the_cpu() {
+fn bypass_planes_with_every_chroma_site_are_enlarged_as_on_the_cpu() {
     let Some(kernels) = Kernels::get() else { return };
     for chroma_site in crate::common::frame::SITES {
         for format in [PixelFormat::A420, PixelFormat::Y42b, PixelFormat::Rgba] {

@@ -1,4 +1,4 @@
-//! The kernels, built by a C++ compiler.
+//! The kernels, compiled by a C++ compiler.
 
 use std::sync::OnceLock;
 
@@ -19,20 +19,20 @@ type Launch = unsafe extern "C" fn(*const u8, u32, Dim, Dim) -> bool;
 pub struct Kernels(Library);
 
 impl Kernels {
-    /// `None`, with a word about it, where there is no C++ compiler.
+    /// Prints a note and returns `None` if there is no C++ compiler.
     pub fn get() -> Option<&'static Self> {
         static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
         KERNELS.get_or_init(build).as_ref()
     }
 
-    /// Runs a kernel for rows of `spans` spans, `rows` of them, in `layers` layers.
+    /// Runs a kernel on `rows` rows of `spans` spans in `layers` layers.
     #[track_caller]
     pub fn launch<A: Pod>(&self, name: &str, args: &A, spans: u32, rows: u32, layers: u32) {
-        // More threads than spans, and fewer than rows: both must be put up with.
+        // More threads than spans and fewer than rows, both of which kernels have to support.
         let block = Dim { x: 4, y: 3, z: 1 };
         let grid = Dim { x: spans.div_ceil(4).max(1), y: rows.div_ceil(7).max(1), z: layers };
         // SAFETY: the shim has a function of this type for every kernel, which checks the size
-        // of the argument; its addresses are those of memory that the caller holds.
+        // of the argument. The addresses in it are those of memory that the caller keeps.
         let ran = unsafe {
             let launch = self.0.get::<Launch>(format!("launch_{name}").as_bytes()).unwrap();
             launch(bytemuck::bytes_of(args).as_ptr(), size_of::<A>() as u32, grid, block)
@@ -41,12 +41,12 @@ impl Kernels {
     }
 
     pub fn half_of(&self, value: f32) -> u16 {
-        // SAFETY: as the shim declares it.
+        // SAFETY: the shim declares a function of this type.
         unsafe { self.0.get::<unsafe extern "C" fn(f32) -> u32>(b"half_of").unwrap()(value) as u16 }
     }
 
     pub fn float_of_half(&self, bits: u16) -> f32 {
-        // SAFETY: as the shim declares it.
+        // SAFETY: the shim declares a function of this type.
         unsafe {
             let convert = self.0.get::<unsafe extern "C" fn(u32) -> f32>(b"float_of_half").unwrap();
             convert(u32::from(bits))
@@ -56,6 +56,6 @@ impl Kernels {
 
 fn build() -> Option<Kernels> {
     let built = super::cpp::build("tests/kernels/shim.cpp", &[])?;
-    // SAFETY: loading it runs nothing.
+    // SAFETY: loading the library runs no code.
     Some(Kernels(unsafe { Library::new(built) }.unwrap()))
 }

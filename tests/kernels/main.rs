@@ -1,5 +1,5 @@
-//! The kernels against the CPU stages: a C++ compiler builds the same sources as NVRTC does,
-//! and both are run on the same frames. Without a C++ compiler these tests are skipped.
+//! The kernels give the same output as the CPU stages. A C++ compiler builds the kernels from the
+//! sources that NVRTC compiles; without one, these tests are skipped.
 
 #[path = "../common/mod.rs"]
 mod common;

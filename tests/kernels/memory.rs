@@ -1,4 +1,4 @@
-//! Memory as a GPU would have it: aligned, rows with room for whole spans.
+//! Memory as the kernels need it: aligned, with rows that have room for whole spans.
 
 use bytemuck::Pod;
 use gstupscale::{
@@ -7,7 +7,7 @@ use gstupscale::{
 };
 use half::f16;
 
-/// Numbers without an order, always the same.
+/// Reproducible pseudo-random numbers.
 pub struct Noise(u64);
 
 impl Noise {
@@ -22,13 +22,13 @@ impl Noise {
         (self.0 >> 32) as u32
     }
 
-    /// From `low` to `high`.
+    /// A number from `low` to `high`.
     pub fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * (self.next() as f32 / u32::MAX as f32)
     }
 }
 
-/// Bytes that begin at a multiple of 16.
+/// Bytes at an address that is a multiple of 16.
 pub struct Memory(Vec<u128>);
 
 impl Memory {
@@ -55,12 +55,12 @@ impl Memory {
     }
 }
 
-/// A list of rectangles where kernels read them.
+/// A list of rectangles in memory.
 pub fn rects(rects: &[Rect]) -> Memory {
     Memory::of(rects)
 }
 
-/// A frame's planes.
+/// A frame with padded rows.
 pub struct Frame {
     pub info: FrameInfo,
     planes: Vec<(Memory, usize)>,
@@ -92,7 +92,7 @@ impl Frame {
         FrameMut::new(self.info, planes.collect()).unwrap()
     }
 
-    /// All bytes of a plane.
+    /// All bytes of a plane, and its stride.
     pub fn bytes_mut(&mut self, plane: usize) -> (&mut [u8], usize) {
         let (data, stride) = &mut self.planes[plane];
         (data.get_mut(), *stride)
@@ -117,9 +117,9 @@ impl Frame {
     }
 }
 
-/// How pictures are stored: float or half.
+/// The type of a picture's samples: float or half.
 pub trait Storage: Pod {
-    /// Of the kernels' names.
+    /// Suffix of the kernels' names.
     const SUFFIX: &str;
     fn store(value: f32) -> Self;
     fn load(self) -> f32;
@@ -149,7 +149,7 @@ impl Storage for f16 {
     }
 }
 
-/// A picture with room for whole spans.
+/// A picture whose rows have room for whole spans.
 pub struct Stored<T> {
     memory: Memory,
     stride: usize,
@@ -158,7 +158,7 @@ pub struct Stored<T> {
 }
 
 impl<T: Storage> Stored<T> {
-    /// Full of what no stage writes.
+    /// Filled with a pattern that no stage writes.
     pub fn new(channels: usize, width: u32, height: u32) -> Self {
         let stride = width.next_multiple_of(SPAN) as usize;
         let height = height as usize;
@@ -193,7 +193,7 @@ impl<T: Storage> Stored<T> {
         self.memory.get::<T>()[(channel * self.height + y) * self.stride + x]
     }
 
-    /// Equality to the bit with what is stored of `image`, at pixels `rect`.
+    /// Asserts that the pixels `rect` equal those of `image` to the bit.
     #[track_caller]
     pub fn assert_holds(&self, image: &Image, rect: Rect, what: &str) {
         for channel in 0..image.channels() {
@@ -212,14 +212,14 @@ impl<T: Storage> Stored<T> {
         }
     }
 
-    /// Whether the sample is still as it was made.
+    /// Whether nothing wrote the sample.
     pub fn is_untouched(&self, channel: usize, x: u32, y: u32) -> bool {
         let sample = self.at(channel, x as usize, y as usize);
         bytemuck::bytes_of(&sample).iter().all(|byte| *byte == 0xA5)
     }
 }
 
-/// A picture of noise, already as exact as its storage.
+/// A picture of noise whose samples `T` represents exactly.
 pub fn noise_image<T: Storage>(
     channels: usize,
     (width, height): (u32, u32),
@@ -232,7 +232,7 @@ pub fn noise_image<T: Storage>(
     image
 }
 
-/// A resampler's coefficients where kernels read them.
+/// A resampler's coefficients in memory.
 pub struct Tables([(FilterData, Memory, Memory); 2]);
 
 impl Tables {
@@ -267,7 +267,7 @@ impl<T: Storage> Stored<T> {
 }
 
 impl Frame {
-    /// The largest difference of a code.
+    /// The largest difference between codes.
     pub fn worst_difference(&self, other: &Self) -> u16 {
         let (format, height) = (self.info.format, self.info.height);
         let layout = format.layout();

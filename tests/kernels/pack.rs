@@ -13,7 +13,7 @@ use super::{
     unpack::kinds,
 };
 
-/// Pictures to pack: over- and undershooting, with numbers that are none.
+/// Pictures to pack, with values outside of the valid range and a NaN.
 struct Pictures {
     main: Image,
     bypass_planes: Vec<Image>,
@@ -48,7 +48,7 @@ fn pack<T: Storage>(
     let list = rects(parts);
     let mut args = kernels::PackArgs {
         frame: kernels::FrameArgs::new(&frame.info, &frame.planes()),
-        main: main.picture(),
+        model: main.picture(),
         horizontal,
         vertical,
         rects: list.address(),
@@ -82,7 +82,7 @@ fn check<T: Storage>(kernels: &Kernels, info: FrameInfo, channels: Channels, par
 }
 
 #[test]
-fn every_format_and_colour_is_packed_as_on_the_cpu() {
+fn every_format_and_colorimetry_is_packed_as_on_the_cpu() {
     let Some(kernels) = Kernels::get() else { return };
     for &format in PixelFormat::ALL {
         for info in kinds(format, 37, 11) {
@@ -108,7 +108,7 @@ fn frames_smaller_than_a_span_are_packed_as_on_the_cpu() {
 }
 
 #[test]
-fn rectangles_are_packed_and_the_rest_of_the_frame_is_left_alone() {
+fn only_the_rectangles_of_a_frame_are_packed() {
     let Some(kernels) = Kernels::get() else { return };
     let parts = [Rect::new(16, 3, 16, 4), Rect::new(48, 9, 23, 2)];
     for &format in PixelFormat::ALL {
@@ -119,7 +119,7 @@ fn rectangles_are_packed_and_the_rest_of_the_frame_is_left_alone() {
 }
 
 #[test]
-fn half_floats_change_codes_of_up_to_ten_bits_by_one_at_most() {
+fn half_floats_change_codes_with_up_to_ten_bits_by_one_at_most() {
     let Some(kernels) = Kernels::get() else { return };
     for format in
         [PixelFormat::Rgb, PixelFormat::Gbr10le, PixelFormat::Nv12, PixelFormat::P010_10le]

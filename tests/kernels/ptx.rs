@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use gstupscale::kernels::PTX;
 use sha2::{Digest, Sha256};
 
-/// Names and contents of the kernels' sources, by name.
+/// Names and contents of the kernels' sources, sorted by name.
 pub fn sources() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -17,9 +17,9 @@ pub fn sources() -> Vec<(String, Vec<u8>)> {
     names.into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
 }
 
-/// The hash that scripts/kernels.py writes into the PTX.
+/// Compares the hash that scripts/kernels.py writes into the PTX.
 #[test]
-fn the_ptx_is_made_of_the_sources_as_they_are() {
+fn the_ptx_is_compiled_from_the_current_sources() {
     let mut hash = Sha256::new();
     for (name, text) in sources() {
         hash.update(format!("{name} {}\n", text.len()));
@@ -27,17 +27,17 @@ fn the_ptx_is_made_of_the_sources_as_they_are() {
     }
     let expected = format!("// sources: {:x}", hash.finalize());
     let first = PTX.lines().next().unwrap();
-    assert!(first == expected, "kernels/upscale.ptx is stale: run `make kernels`");
+    assert!(first == expected, "kernels/upscale.ptx is out of date; run `make kernels`");
 }
 
 #[test]
-fn the_ptx_suits_the_oldest_gpu_and_keeps_products_and_sums_apart() {
+fn the_ptx_is_for_the_oldest_supported_gpu_and_has_no_fused_multiply_add() {
     assert!(PTX.contains("\n.version 8.0\n.target sm_75\n"));
-    assert!(!PTX.contains("fma.rn"), "--fmad=false was left out");
+    assert!(!PTX.contains("fma.rn"), "compiled without --fmad=false");
 }
 
 #[test]
-fn kernels_never_wait_for_each_other() {
+fn no_thread_waits_for_another() {
     for word in ["bar.sync", "barrier", ".shared", ".local"] {
         assert!(!PTX.contains(word), "{word}");
     }

@@ -1,4 +1,4 @@
-//! Regions into a batch and out of it.
+//! Regions to a batch and back.
 
 use gstupscale::{
     frame::{Image, Rect},
@@ -11,7 +11,7 @@ use super::{
     memory::{Memory, Storage, Stored, noise_image},
 };
 
-/// What regions are read and kept: with a halo, at a border, and larger than the picture.
+/// Regions with a halo, at a border, and smaller than the model's smallest input.
 fn regions() -> Vec<kernels::RegionArgs> {
     let region = |compute: Rect, read: Rect| kernels::RegionArgs { compute, read };
     vec![
@@ -22,7 +22,7 @@ fn regions() -> Vec<kernels::RegionArgs> {
     ]
 }
 
-/// Position `at` of a row that goes on mirrored about its last sample.
+/// The sample at position `at` of a row that is repeated by reflection.
 fn mirrored(at: usize, length: usize) -> usize {
     let there_and_back: Vec<usize> = (0..length).chain((1..length.max(1) - 1).rev()).collect();
     there_and_back[at % there_and_back.len()]
@@ -64,7 +64,7 @@ fn gather<T: Storage>(kernels: &Kernels, width: u32, height: u32) {
 }
 
 #[test]
-fn a_batch_holds_regions_continued_by_reflection() {
+fn regions_in_a_batch_are_continued_by_reflection() {
     let Some(kernels) = Kernels::get() else { return };
     for (width, height) in [(24, 16), (33, 17), (64, 40)] {
         gather::<f32>(kernels, width, height);
@@ -108,7 +108,7 @@ fn whole(image: &Image) -> Rect {
 }
 
 #[test]
-fn regions_reach_their_place_on_the_canvas_and_nothing_else_changes() {
+fn regions_are_copied_to_their_places_on_the_canvas_and_nothing_else_changes() {
     let Some(kernels) = Kernels::get() else { return };
     for factor in 1..=4 {
         scatter::<f32>(kernels, factor);

@@ -1,11 +1,11 @@
-//! The half floats of the C++ build, which stand for the GPU's own.
+//! The C++ implementation of half floats, which replaces the GPU's instructions.
 
 use half::f16;
 
 use super::{library::Kernels, memory::Noise};
 
 #[test]
-fn every_half_float_is_read_as_it_is() {
+fn every_half_float_is_read_exactly() {
     let Some(kernels) = Kernels::get() else { return };
     for bits in 0..=u16::MAX {
         let (got, expected) = (kernels.float_of_half(bits), f16::from_bits(bits).to_f32());
@@ -23,7 +23,7 @@ fn floats_are_rounded_to_the_nearest_half_float() {
             "{value:e} is {got} instead of {expected}"
         );
     };
-    // Halves, what lies halfway between them, and the neighbours of both.
+    // Half floats, the midpoints between them, and the neighbours of both.
     for bits in 0..u16::MAX {
         let (low, high) = (f16::from_bits(bits).to_f32(), f16::from_bits(bits + 1).to_f32());
         for value in [low, (low + high) / 2.0] {

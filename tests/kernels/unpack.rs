@@ -17,7 +17,7 @@ use super::{
 pub const MATRICES: [Matrix; 5] =
     [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020, Matrix::Fcc, Matrix::Smpte240m];
 
-/// Every colorimetry and siting that means something to this format.
+/// Every colorimetry and siting that the format distinguishes.
 pub fn kinds(format: PixelFormat, width: u32, height: u32) -> Vec<FrameInfo> {
     let layout = format.layout();
     let matrices = if layout.family == Family::Rgb { &MATRICES[..1] } else { &MATRICES };
@@ -35,7 +35,7 @@ pub fn kinds(format: PixelFormat, width: u32, height: u32) -> Vec<FrameInfo> {
     kinds
 }
 
-/// What the kernel makes of the pixels of `parts`: the main picture and the bypass planes.
+/// The kernel's output: the model picture and the bypass planes.
 struct Unpacked<T> {
     main: Stored<T>,
     bypass_planes: Vec<Stored<f32>>,
@@ -60,7 +60,7 @@ fn unpack<T: Storage>(
     let list: Memory = rects(parts);
     let mut args = kernels::UnpackArgs {
         frame: kernels::FrameArgs::new(&frame.info, &frame.planes()),
-        main: main.picture(),
+        model: main.picture(),
         horizontal,
         vertical,
         rects: list.address(),
@@ -78,7 +78,7 @@ fn unpack<T: Storage>(
     Unpacked { main, bypass_planes }
 }
 
-/// Compares what `unpack` makes of `parts` with what the CPU makes of the whole.
+/// Compares what the kernel unpacks of `parts` with what the CPU unpacks of the whole frame.
 fn check<T: Storage>(kernels: &Kernels, frame: &Frame, channels: Channels, parts: &[Rect]) {
     let unpacked = unpack::<T>(kernels, frame, channels, parts);
     let unpacker = Unpacker::new(frame.info, channels).unwrap();
@@ -102,7 +102,7 @@ fn check<T: Storage>(kernels: &Kernels, frame: &Frame, channels: Channels, parts
 }
 
 #[test]
-fn every_format_and_colour_is_unpacked_as_on_the_cpu() {
+fn every_format_and_colorimetry_is_unpacked_as_on_the_cpu() {
     let Some(kernels) = Kernels::get() else { return };
     for &format in PixelFormat::ALL {
         for (seed, info) in kinds(format, 37, 11).into_iter().enumerate() {
@@ -129,7 +129,7 @@ fn frames_smaller_than_a_span_are_unpacked_as_on_the_cpu() {
 }
 
 #[test]
-fn rectangles_are_unpacked_and_spans_without_are_left_alone() {
+fn only_the_spans_of_the_rectangles_are_unpacked() {
     let Some(kernels) = Kernels::get() else { return };
     let parts = [Rect::new(5, 3, 20, 4), Rect::new(50, 9, 21, 2)];
     for &format in PixelFormat::ALL {
@@ -145,7 +145,7 @@ fn rectangles_are_unpacked_and_spans_without_are_left_alone() {
 }
 
 #[test]
-fn half_floats_are_within_one_step_of_formats_of_up_to_ten_bits() {
+fn half_floats_are_within_one_code_of_formats_with_up_to_ten_bits() {
     let Some(kernels) = Kernels::get() else { return };
     for &format in PixelFormat::ALL {
         let layout = format.layout();
@@ -153,7 +153,7 @@ fn half_floats_are_within_one_step_of_formats_of_up_to_ten_bits() {
         info.colorimetry.range = Range::Full;
         let frame = Frame::noisy(info, 3);
         if layout.bits > 10 || layout.bits == 10 && layout.low_bits == 0 {
-            // Noise is above the highest code there.
+            // These formats store 16 bits, and the noise uses all of them.
             continue;
         }
         let whole = info.grid().rect();
@@ -165,6 +165,6 @@ fn half_floats_are_within_one_step_of_formats_of_up_to_ten_bits() {
         let steps = ((1u32 << layout.bits) - 1) as f32;
         let stored = unpack::<f16>(kernels, &frame, Channels::Luma, &[whole]).main;
         let worst = stored.worst_difference(&exact) * steps;
-        assert!(worst <= 1.0, "{format}: {worst} steps");
+        assert!(worst <= 1.0, "{format}: {worst} codes");
     }
 }
