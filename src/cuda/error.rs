@@ -49,7 +49,7 @@ pub enum Error {
         capability: (u32, u32),
     },
     /// The GPU, or the host for pinned memory, has too little free memory.
-    #[error("the GPU has less than {} MB of free memory", bytes.div_ceil(1 << 20))]
+    #[error("the GPU is out of memory{}", requested(*bytes))]
     OutOfMemory {
         /// Bytes that were asked for; 0 if unknown.
         bytes: usize,
@@ -109,6 +109,10 @@ impl Error {
             other => other,
         }
     }
+}
+
+fn requested(bytes: usize) -> String {
+    if bytes == 0 { String::new() } else { format!(" ({} MB requested)", bytes.div_ceil(1 << 20)) }
 }
 
 /// A status of the driver (`CUresult`), possibly one that this program does not know.

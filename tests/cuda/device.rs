@@ -5,7 +5,7 @@ use gstupscale::cuda::{Buffer, Code, CudaVersion, Device, Error, Pinned, Rows};
 use crate::common::emulator::{Count, Emulator};
 
 #[test]
-fn a_gpu_is_opened_and_nothing_is_left_of_it() {
+fn an_opened_gpu_is_released_completely() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     assert_eq!((device.id(), device.name()), (0, "Emulated GPU"));
@@ -37,7 +37,7 @@ fn a_driver_without_a_gpu_is_a_clean_error() {
 }
 
 #[test]
-fn device_id_chooses_the_gpu_and_one_that_is_not_there_is_named() {
+fn device_id_chooses_the_gpu_and_an_invalid_one_is_an_error_that_names_it() {
     let Some(emulator) = Emulator::get() else { return };
     emulator.set_devices(2);
     assert_eq!(Device::open(1).unwrap().id(), 1);
@@ -50,7 +50,7 @@ fn device_id_chooses_the_gpu_and_one_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_driver_or_a_gpu_too_old_for_the_kernels_is_told() {
+fn a_driver_or_gpu_that_is_too_old_is_an_error() {
     let Some(emulator) = Emulator::get() else { return };
     emulator.set_version(11080);
     let have = CudaVersion(11080);
@@ -62,7 +62,7 @@ fn a_driver_or_a_gpu_too_old_for_the_kernels_is_told() {
 }
 
 #[test]
-fn memory_that_is_not_there_is_an_error_and_what_there_is_stays_usable() {
+fn the_device_stays_usable_after_running_out_of_memory() {
     let Some(emulator) = Emulator::get() else { return };
     emulator.set_memory(1 << 20);
     let device = Device::open(0).unwrap();
@@ -77,7 +77,7 @@ fn memory_that_is_not_there_is_an_error_and_what_there_is_stays_usable() {
 }
 
 #[test]
-fn bytes_come_back_whole_and_by_rows() {
+fn bytes_are_downloaded_whole_and_by_rows() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let (mut there, mut back) =
@@ -147,7 +147,7 @@ fn memory_of_another_device_is_refused() {
 }
 
 #[test]
-fn memory_is_not_freed_while_a_stream_works_on_it() {
+fn memory_is_not_freed_while_a_stream_uses_it() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let host = Pinned::new(&device, 1000).unwrap();
@@ -160,7 +160,7 @@ fn memory_is_not_freed_while_a_stream_works_on_it() {
 }
 
 #[test]
-fn a_lost_gpu_is_an_error_everywhere_and_no_wait_hangs() {
+fn every_call_on_a_lost_gpu_fails_and_no_wait_hangs() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let (host, buffer) = (Pinned::new(&device, 10).unwrap(), Buffer::new(&device, 10).unwrap());

@@ -1,4 +1,4 @@
-//! Memory that runs out, and a GPU that goes away.
+//! The GPU runs out of memory or is lost.
 
 use gstupscale::{
     cuda,
@@ -37,7 +37,7 @@ fn regions_become_smaller_until_the_model_has_memory_for_them() {
     let runs = model.runs.clone();
     let mut stream = Stream::on_gpu(&device, model, input.info, (400, 300));
     assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
-    // What was learnt holds for the frames after it.
+    // Later frames start with the smaller size.
     runs.lock().unwrap().clear();
     let report = stream.push(&input, MODEL_ONLY).1.unwrap();
     let pictures: u32 = runs.lock().unwrap().iter().map(|run| run.0).sum();
@@ -47,7 +47,7 @@ fn regions_become_smaller_until_the_model_has_memory_for_them() {
 }
 
 #[test]
-fn fewer_regions_go_at_once_where_memory_is_short() {
+fn batches_have_fewer_regions_if_memory_is_short() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
@@ -67,13 +67,13 @@ fn fewer_regions_go_at_once_where_memory_is_short() {
 }
 
 #[test]
-fn room_for_regions_is_taken_from_what_the_gpu_has_left() {
+fn batches_fit_into_the_remaining_memory() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
     let mut stream =
         Stream::on_gpu(&device, DeviceBlur::new(&device, Channels::Rgb, 1), input.info, (400, 300));
-    // 200 pixels are no whole spans: the frame is gathered. There is room for a part of it.
+    // 200 pixels are not whole spans, so the frame is gathered; only a part of it fits.
     emulator.set_memory(emulator.used() + 200 * 150 * 3 * 4 * 2);
     assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
     drop((stream, device));
@@ -81,7 +81,7 @@ fn room_for_regions_is_taken_from_what_the_gpu_has_left() {
 }
 
 #[test]
-fn memory_that_never_suffices_is_an_error_that_another_backend_can_answer() {
+fn too_little_memory_for_any_region_is_an_error_that_allows_another_backend() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
@@ -91,7 +91,7 @@ fn memory_that_never_suffices_is_an_error_that_another_backend_can_answer() {
         let error = stream.submit(&input, &MODEL_ONLY).unwrap_err();
         assert!(is_out_of_memory(&error), "{error}");
     }
-    // Not even for the pictures themselves.
+    // Too little memory for the pictures.
     let used = emulator.used();
     for more in [0, 1000, 100_000, 1_000_000] {
         emulator.set_memory(used + more);
@@ -105,7 +105,7 @@ fn memory_that_never_suffices_is_an_error_that_another_backend_can_answer() {
 }
 
 #[test]
-fn too_little_memory_for_the_smallest_region_is_found_out_by_the_gpu_itself() {
+fn too_little_memory_for_the_smallest_region_is_reported_by_the_gpu() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
@@ -119,7 +119,7 @@ fn too_little_memory_for_the_smallest_region_is_found_out_by_the_gpu_itself() {
 }
 
 #[test]
-fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
+fn a_memory_limit_cuts_the_frame_and_does_not_change_the_output() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
@@ -138,7 +138,7 @@ fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
 }
 
 #[test]
-fn a_gpu_lost_at_any_time_is_an_error_and_leaves_nothing_behind() {
+fn a_gpu_lost_at_any_time_is_an_error_and_leaks_nothing() {
     let Some(emulator) = Emulator::get() else { return };
     let small = Frame::new(frame::info(format("I420"), 40, 30), 8).noisy(1);
     for launches in 0.. {
@@ -166,7 +166,7 @@ fn a_gpu_lost_at_any_time_is_an_error_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn frames_of_another_kind_are_refused_and_the_stream_goes_on() {
+fn frames_of_another_size_are_rejected_and_the_stream_continues() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
@@ -178,7 +178,7 @@ fn frames_of_another_kind_are_refused_and_the_stream_goes_on() {
 }
 
 #[test]
-fn the_engine_comes_back_for_the_next_stream() {
+fn the_engine_is_returned_for_the_next_stream() {
     use gstupscale::{engine::AnyEngine, upscaler};
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();

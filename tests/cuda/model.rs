@@ -1,4 +1,4 @@
-//! A stand-in for a model on the emulated GPU: the blur that the CPU's tests use.
+//! A fake model on the emulated GPU: the blur that the CPU tests use.
 
 use std::{
     ffi::c_void,
@@ -16,14 +16,14 @@ use half::f16;
 
 use super::{blur::Blur, emulator};
 
-/// Runs of it: pictures, width, height.
+/// The runs of a model: pictures, width, height.
 pub type Runs = Arc<Mutex<Vec<(u32, u32, u32)>>>;
 
 pub struct DeviceBlur {
     pub blur: Blur,
     pub samples: Samples,
     pub max_batch: u32,
-    /// Pixels of all pictures above which a run fails for lack of memory.
+    /// The most pixels of a batch; a run with more fails with an out-of-memory error.
     pub memory: u64,
     pub runs: Runs,
     pub device: Arc<Device>,
@@ -42,7 +42,7 @@ impl DeviceBlur {
     }
 }
 
-/// Addresses that a closure may take along.
+/// A batch whose addresses can be sent to another thread.
 struct Batch(DeviceBatch, usize, ModelInfo, Samples);
 
 impl InferOnDevice for DeviceBlur {
@@ -78,7 +78,7 @@ impl InferOnDevice for DeviceBlur {
         let work = Batch(*batch, channels, self.blur.info.clone(), self.samples);
         let stream: *mut c_void = self.device.compute().raw();
         self.device.make_current().unwrap();
-        // SAFETY: the upscaler keeps the batch until the stream is past it.
+        // SAFETY: the pipeline keeps the batch until the stream has processed it.
         unsafe { emulator::enqueue(stream, move || enlarge(&work)) };
         Ok(())
     }
@@ -91,7 +91,7 @@ fn enlarge(Batch(batch, channels, info, samples): &Batch) {
     for picture in 0..batch.count as usize {
         let mut input = Image::new(*channels, width, height);
         let mut output = Image::default();
-        // SAFETY: the emulator's memory is the host's, and the batch as large as it says.
+        // SAFETY: the emulator's memory is host memory, and the batch has the size that it states.
         unsafe {
             match samples {
                 Samples::F32 => {

@@ -1,4 +1,4 @@
-//! What comes out of the GPU's road is what comes out of the processor's.
+//! The output on the GPU equals the output on the CPU.
 
 use gstupscale::{
     cuda::Device,
@@ -19,7 +19,7 @@ fn noise(format: PixelFormat, (width, height): (u32, u32)) -> Frame {
     Frame::new(frame::info(format, width, height), 8).noisy(1)
 }
 
-/// Formats of every kind: packed, planar, shared chroma, deep, grey, with alpha.
+/// Formats of every kind: packed, planar, semi-planar, 10-bit, grey, with alpha.
 fn formats() -> impl Iterator<Item = PixelFormat> {
     ["I420", "NV12", "Y42B", "Y444", "RGB", "RGBA", "BGRx", "GRAY8", "A420", "P010_10LE"]
         .into_iter()
@@ -27,7 +27,7 @@ fn formats() -> impl Iterator<Item = PixelFormat> {
 }
 
 #[test]
-fn every_format_is_the_same_as_on_the_processor() {
+fn every_format_equals_the_cpu() {
     let Some(emulator) = Emulator::get() else { return };
     for &format in PixelFormat::ALL {
         for channels in [Channels::Rgb, Channels::Luma] {
@@ -46,7 +46,7 @@ fn every_format_is_the_same_as_on_the_processor() {
 }
 
 #[test]
-fn every_size_blend_and_grain_is_the_same_as_on_the_processor() {
+fn every_size_blend_and_grain_equals_the_cpu() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     for format in formats() {
@@ -72,14 +72,14 @@ fn every_size_blend_and_grain_is_the_same_as_on_the_processor() {
 }
 
 #[test]
-fn regions_of_a_whole_frame_go_in_batches_and_show_nothing() {
+fn tiles_are_processed_in_batches_and_do_not_change_the_output() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = noise(format("NV12"), (128, 96));
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let runs = model.runs.clone();
     let whole = Stream::on_gpu(&device, model, input.info, (256, 192)).push(&input, MODEL_ONLY).0;
-    // As it lies: nothing is gathered, and the canvas is written at once.
+    // Nothing is gathered, and the model writes the canvas itself.
     assert_eq!(*runs.lock().unwrap(), [(1, 128, 96)]);
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let runs = model.runs.clone();

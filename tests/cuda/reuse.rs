@@ -28,7 +28,7 @@ fn change() -> impl Strategy<Value = (usize, Rect, u32)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    // In whatever order the GPU does what need not be in order, and with several in flight.
+    // With any order of independent work, and several frames in flight.
     #[test]
     fn exact_reuse_in_flight_equals_the_processor_without_reuse(
         seed in any::<u64>(),
@@ -36,7 +36,7 @@ proptest! {
         name in prop::sample::select(vec!["I420", "NV12", "Y42B", "RGB", "GRAY8", "P010_10LE", "RGBA"]),
         luma in any::<bool>(),
         size in prop::sample::select(vec![(130u32, 98u32), (131, 97), (64, 64), (33, 101)]),
-        // Per mille of the input's size: the model's own, other factors, smaller.
+        // Per mille of the input's size: the model's factor, other factors, reduction.
         scale in prop::sample::select(vec![2000u32, 3000, 1500, 700]),
         align in prop::sample::select(vec![1u32, 2]),
         steps in prop::collection::vec(
@@ -69,7 +69,7 @@ proptest! {
             }
             let reuse = match reuse {
                 0 => Reuse::Off,
-                // May differ; the exact one after it must not.
+                // May differ; an exact frame after it must not.
                 1 => TOLERANT,
                 _ => Reuse::Exact,
             };
@@ -88,7 +88,7 @@ proptest! {
     }
 }
 
-/// A stream of 640×360 frames whose costs are known, and its last frame.
+/// A stream of 640×360 frames that has measured its costs, and its last frame.
 fn settled(device: &std::sync::Arc<Device>, params: FrameParams) -> (Stream, Frame) {
     let info = frame::info(format("NV12"), 640, 360);
     let model = DeviceBlur::new(device, Channels::Rgb, 1);
@@ -96,14 +96,14 @@ fn settled(device: &std::sync::Arc<Device>, params: FrameParams) -> (Stream, Fra
     let mut input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
     let (_, report) = stream.push(&input, params);
     assert_eq!(report.unwrap().pixels, 640 * 360);
-    // The second slot is filled by the next change.
+    // Another change fills the second slot.
     paint(&mut input, 0, Rect::new(9, 9, 1, 1), 255);
     stream.push(&input, params);
     (stream, input)
 }
 
 #[test]
-fn a_small_change_is_computed_alone_and_little_is_downloaded() {
+fn for_a_small_change_little_is_computed_and_downloaded() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let (mut stream, mut input) = settled(&device, EXACT);
@@ -117,7 +117,7 @@ fn a_small_change_is_computed_alone_and_little_is_downloaded() {
 }
 
 #[test]
-fn a_duplicate_frame_costs_a_comparison_and_can_be_finished_all_the_same() {
+fn a_duplicate_frame_costs_one_comparison_and_can_still_be_finished() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let (mut stream, input) = settled(&device, EXACT);
@@ -133,7 +133,7 @@ fn a_duplicate_frame_costs_a_comparison_and_can_be_finished_all_the_same() {
 }
 
 #[test]
-fn changes_far_apart_go_through_the_model_in_one_batch() {
+fn distant_changes_are_processed_in_one_batch() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let info = frame::info(format("GRAY8"), 640, 360);

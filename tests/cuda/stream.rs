@@ -1,4 +1,4 @@
-//! A stream on the emulated GPU beside the same one on the processor.
+//! The same stream on the emulated GPU and on the CPU.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -28,7 +28,7 @@ pub fn format(name: &str) -> PixelFormat {
     PixelFormat::from_name(name).unwrap()
 }
 
-/// Frames through an upscaler, so many in flight at once, each output kept for the next.
+/// Sends frames through a pipeline with `depth` in flight, and keeps the outputs.
 pub struct Stream {
     upscaler: Box<dyn Pipeline>,
     output: FrameInfo,
@@ -81,7 +81,7 @@ impl Stream {
         self.upscaler.as_mut()
     }
 
-    /// Takes a frame in, and one out where enough are in flight.
+    /// Submits a frame, and takes one out if enough are in flight.
     pub fn submit(&mut self, input: &Frame, params: &FrameParams) -> Result<(), Error> {
         self.upscaler.submit(&input.read(), params)?;
         self.in_flight += 1;
@@ -91,7 +91,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes all out.
+    /// Takes out all frames.
     pub fn drain(&mut self) -> Result<(), Error> {
         while self.in_flight > 0 {
             self.take()?;
@@ -116,7 +116,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The output for `input`, and what it took; nothing where the last one served again.
+    /// The output for `input`, with its report unless the previous output was reused.
     #[track_caller]
     pub fn push(&mut self, input: &Frame, params: FrameParams) -> (Frame, Option<FrameReport>) {
         self.submit(input, &params).unwrap();
@@ -125,7 +125,7 @@ impl Stream {
     }
 }
 
-/// Sets `component` of the pixels of `rect`.
+/// Sets a component of the pixels of `rect`.
 pub fn paint(frame: &mut Frame, component: usize, rect: Rect, code: u32) {
     let [shift_x, shift_y] = frame.info.format.layout().subsampling_of(component);
     let (width, height) = frame.size(component);

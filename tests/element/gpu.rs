@@ -241,7 +241,7 @@ fn a_requested_gpu_without_memory_is_an_error() {
     bench.expect_error(
         gst::MessageType::Error,
         gst::ResourceError::NoSpaceLeft,
-        "the GPU has less than",
+        "the GPU is out of memory",
     );
     bench.element.set_state(gst::State::Null).unwrap();
 }
