@@ -101,6 +101,20 @@ pub(crate) fn build_info() -> Option<&'static str> {
     Library::get().ok().map(|library| library.build)
 }
 
+/// The version of the library in use, for example `1.24.1`.
+///
+/// # Errors
+/// [`Error::NoLibrary`] when no suitable library is found.
+pub fn version() -> Result<&'static str, Error> {
+    Ok(version_of(Library::get()?.build))
+}
+
+/// The version in a description of a build, or all of it if it has none.
+fn version_of(build: &str) -> &str {
+    let branch = build.split("git-branch=").nth(1).unwrap_or(build);
+    branch.split(',').next().unwrap_or(branch).trim_start_matches("rel-")
+}
+
 /// Whether there is a library and it was built without `backend`.
 pub(crate) fn lacks(backend: Backend) -> bool {
     Library::get().is_ok_and(|library| !library.has(backend))
@@ -261,6 +275,13 @@ fn available_providers() -> Result<Vec<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_is_found_in_the_build_description() {
+        let build = "ORT Build Info: git-branch=rel-1.24.1, git-commit-id=1, build type=Release";
+        assert_eq!(version_of(build), "1.24.1");
+        assert_eq!(version_of("something else"), "something else");
+    }
 
     #[test]
     fn the_newest_version_in_a_folder_comes_first_and_links_count_once() {

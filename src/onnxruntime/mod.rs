@@ -11,5 +11,5 @@ mod session;
 
 pub(crate) use engine::OrtEngine;
 pub(crate) use int8::Ranges;
-pub use library::environment;
 pub(crate) use library::{build_info, identity, lacks};
+pub use library::{environment, version};
