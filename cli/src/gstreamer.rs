@@ -1,25 +1,30 @@
-//! GStreamer, with an element `upscale` in it.
+//! Starts GStreamer with this program's own `upscale` element.
 
-/// Why there is none.
+use gst::glib;
+
+/// Why GStreamer did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("GStreamer did not start: {0}")]
-pub struct Error(String);
+pub enum Error {
+    #[error("GStreamer could not be initialised: {0}")]
+    Init(#[from] glib::Error),
+    #[error("the GStreamer element upscale could not be registered: {0}")]
+    Register(#[from] glib::BoolError),
+}
 
-/// Starts GStreamer and makes this program's own `upscale` known to it, in place of an installed
-/// one.
+/// Starts GStreamer and registers this program's own `upscale` in place of an installed plugin.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn start() -> Result<(), Error> {
-    gst::init().map_err(|error| Error(error.to_string()))?;
+    gst::init()?;
     let registry = gst::Registry::get();
     if let Some(plugin) = registry.find_plugin("upscale") {
-        // Our own, from an earlier call; or the installed one, which GStreamer has loaded to look
-        // at it (GST_REGISTRY_FORK=no): a process has room for one.
+        // Loaded by an earlier call, or by GStreamer while it scanned the installed plugins
+        // (GST_REGISTRY_FORK=no). A process cannot load a second plugin of the same name.
         if plugin.is_loaded() {
             return Ok(());
         }
         registry.remove_plugin(&plugin);
     }
-    gstupscale::plugin_register_static().map_err(|error| Error(error.to_string()))
+    Ok(gstupscale::plugin_register_static()?)
 }

@@ -1,24 +1,30 @@
-//! The element `upscale` in this process: buffers in, buffers out, nothing else around it.
+//! Runs the element `upscale` without a pipeline: buffers in, buffers out.
 
 use std::sync::mpsc;
 
-use gst::prelude::*;
+use gst::{glib, prelude::*};
 use gst_video::prelude::*;
 use gstupscale::{engine::EngineOptions, frame::FrameInfo};
 
-use crate::pictures::Frame;
+use crate::frame::{Frame, Plane};
 
-/// Why a frame did not come through.
+/// Why the element could not be set up, or a frame was not processed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("the element upscale could not be run: {0}")]
+    Build(#[from] glib::BoolError),
+    #[error("the element upscale could not be started: {0}")]
+    Start(gst::StateChangeError),
+    #[error("the element upscale refused {0}")]
+    Caps(gst::Caps),
+    #[error("the element upscale refused a frame: {0}")]
+    Flow(gst::FlowError),
+    /// The element's own message.
     #[error("{0}")]
-    Build(#[from] gst::glib::BoolError),
-    /// The element's own words.
-    #[error("{0}")]
-    Element(String),
+    Element(glib::Error),
 }
 
-/// An element that is playing.
+/// A running element.
 pub struct Harness {
     element: gst::Element,
     source: gst::Pad,
@@ -28,19 +34,19 @@ pub struct Harness {
 }
 
 impl Harness {
-    /// `properties` by name, values as in `gst-launch-1.0`.
+    /// Starts the element with these properties, whose values are as in `gst-launch-1.0`.
     ///
     /// # Errors
-    /// See [`Error`]: also a model that cannot be opened.
+    /// See [`Error`]; [`Error::Element`] if the model cannot be opened.
     pub fn new(properties: &[(&str, String)], caps: &gst::Caps) -> Result<Self, Error> {
         let element = gst::ElementFactory::make("upscale").build()?;
         for (name, value) in properties {
             let spec = element
                 .find_property(name)
-                .ok_or_else(|| gst::glib::bool_error!("there is no property {name}"))?;
+                .ok_or_else(|| glib::bool_error!("it has no property {name}"))?;
             let value = match spec.value_type() {
-                gst::glib::Type::STRING => value.to_value(),
-                _ => gst::glib::Value::deserialize_with_pspec(value, &spec)?,
+                glib::Type::STRING => value.to_value(),
+                _ => glib::Value::deserialize_with_pspec(value, &spec)?,
             };
             element.set_property_from_value(name, &value);
         }
@@ -55,12 +61,12 @@ impl Harness {
             })
             .build();
         let pad = |name: &str| {
-            let missing = || gst::glib::bool_error!("the element has no pad {name}");
+            let missing = || glib::bool_error!("it has no pad {name}");
             element.static_pad(name).ok_or_else(missing)
         };
-        let failed = |_| gst::glib::bool_error!("the element's pads cannot be linked");
-        source.link(&pad("sink")?).map_err(failed)?;
-        pad("src")?.link(&sink).map_err(failed)?;
+        let not_linked = |_| glib::bool_error!("its pads cannot be linked");
+        source.link(&pad("sink")?).map_err(not_linked)?;
+        pad("src")?.link(&sink).map_err(not_linked)?;
         let harness = Self { element, source, sink, received, bus };
         harness.start(caps)?;
         Ok(harness)
@@ -70,37 +76,38 @@ impl Harness {
         self.sink.set_active(true)?;
         self.source.set_active(true)?;
         if let Err(error) = self.element.set_state(gst::State::Playing) {
-            return Err(self.failure(error.to_string()));
+            return Err(self.failure(Error::Start(error)));
         }
         self.source.push_event(gst::event::StreamStart::new("harness"));
         if !self.source.push_event(gst::event::Caps::new(caps)) {
-            return Err(self.failure(format!("{caps} was refused")));
+            return Err(self.failure(Error::Caps(caps.clone())));
         }
         let segment = gst::FormattedSegment::<gst::ClockTime>::new();
         self.source.push_event(gst::event::Segment::new(&segment));
         Ok(())
     }
 
-    /// Gives the element its next frame.
+    /// Sends the next frame to the element.
     ///
     /// # Errors
-    /// [`Error::Element`].
+    /// [`Error::Element`] or [`Error::Flow`].
     pub fn push(&self, buffer: gst::Buffer) -> Result<(), Error> {
-        self.source.push(buffer).map(drop).map_err(|error| self.failure(error.to_string()))
+        self.source.push(buffer).map(drop).map_err(|error| self.failure(Error::Flow(error)))
     }
 
-    /// The frames that have come out since the last call.
+    /// The frames received since the last call.
     pub fn take(&self) -> impl Iterator<Item = gst::Buffer> + '_ {
         self.received.try_iter()
     }
 
-    /// Waits until the element holds no frame back, without an end of the stream.
+    /// Waits until the element has put out every frame, without ending the stream.
     pub fn drain(&self) {
+        // The element puts out all frames before a serialized event.
         let marker = gst::Structure::new_empty("drain");
         self.source.push_event(gst::event::CustomDownstream::new(marker));
     }
 
-    /// Ends the stream: what the element holds back comes out.
+    /// Ends the stream, so that the element puts out every frame.
     pub fn finish(&self) {
         self.source.push_event(gst::event::Eos::new());
     }
@@ -110,13 +117,13 @@ impl Harness {
         self.element.property("stats")
     }
 
-    /// What the element said on the bus, or `otherwise`.
-    fn failure(&self, otherwise: String) -> Error {
+    /// The error on the bus, which has the reason, or else `error`.
+    fn failure(&self, error: Error) -> Error {
         let message = self.bus.pop_filtered(&[gst::MessageType::Error]);
-        Error::Element(match message.as_ref().map(|message| message.view()) {
-            Some(gst::MessageView::Error(error)) => error.error().message().to_owned(),
-            _ => otherwise,
-        })
+        match message.as_ref().map(|message| message.view()) {
+            Some(gst::MessageView::Error(error)) => Error::Element(error.error()),
+            _ => error,
+        }
     }
 }
 
@@ -129,7 +136,7 @@ impl Drop for Harness {
     }
 }
 
-/// The element's properties that ask for `model` on an engine of these options.
+/// The element's properties that select `model` and these engine options.
 pub fn properties(model: &str, options: &EngineOptions) -> Vec<(&'static str, String)> {
     let EngineOptions { backend, precision, device_id, threads, cache_dir } = options;
     vec![
@@ -142,20 +149,20 @@ pub fn properties(model: &str, options: &EngineOptions) -> Vec<(&'static str, St
     ]
 }
 
-/// Progressive frames like `frame`, 25 a second.
+/// GStreamer's description of progressive video with such frames, 25 per second.
 ///
 /// # Errors
-/// Where GStreamer does not know such frames.
+/// GStreamer does not support such frames.
 pub fn video(frame: &FrameInfo) -> Result<gst_video::VideoInfo, Error> {
     let format = gst_video::VideoFormat::from_string(frame.format.name());
     let info = gst_video::VideoInfo::builder(format, frame.width, frame.height).fps((25, 1));
     Ok(info.build()?)
 }
 
-/// A buffer with the samples of `frame`, stamped as the one of this number.
+/// A buffer with the samples of `frame` and the timestamp of frame `number`.
 ///
 /// # Errors
-/// Where there is no memory for it.
+/// The memory cannot be allocated or mapped.
 pub fn buffer(
     info: &gst_video::VideoInfo,
     frame: &Frame,
@@ -167,12 +174,13 @@ pub fn buffer(
         buffer.set_pts(interval * u64::from(number));
         buffer.set_duration(interval);
     }
-    let unmapped = |_| gst::glib::bool_error!("the frame's memory cannot be written");
-    let mut mapped = gst_video::VideoFrame::from_buffer_writable(buffer, info).map_err(unmapped)?;
-    for (plane, (bytes, row)) in (0u32..).zip(frame.planes()) {
+    let not_mapped = |_| glib::bool_error!("the buffer cannot be mapped for writing");
+    let mut mapped =
+        gst_video::VideoFrame::from_buffer_writable(buffer, info).map_err(not_mapped)?;
+    for (plane, Plane { data, stride: row }) in (0u32..).zip(frame.planes()) {
         let stride = mapped.plane_stride().get(plane as usize).copied().unwrap_or(0);
         let to = mapped.plane_data_mut(plane)?;
-        for (to, from) in to.chunks_mut(stride.max(1) as usize).zip(bytes.chunks(*row)) {
+        for (to, from) in to.chunks_mut(stride.max(1) as usize).zip(data.chunks(*row)) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
     }

@@ -1,13 +1,13 @@
-//! This machine, and what the user asked for of it.
+//! This machine: its threads, its cache directory, and a description for reports.
 
 use std::{env, fs, path::PathBuf, thread};
 
 use gstupscale::{cuda::Device, engine::Monitor, onnxruntime};
 
-/// Shows nothing and never gives up.
-pub struct Patient;
+/// Ignores the progress of a load and never cancels it.
+pub struct NoMonitor;
 
-impl Monitor for Patient {
+impl Monitor for NoMonitor {
     fn progress(&self, _percent: u32, _what: &str) {}
 
     fn cancelled(&self) -> bool {
@@ -15,53 +15,35 @@ impl Monitor for Patient {
     }
 }
 
-/// `asked`, or all that there are.
-pub fn threads(asked: usize) -> usize {
-    match asked {
+/// `requested` threads; for 0, as many as are available.
+pub fn threads(requested: usize) -> usize {
+    match requested {
         0 => thread::available_parallelism().map_or(1, usize::from),
-        asked => asked,
+        requested => requested,
     }
 }
 
-/// Where the element keeps its cache too.
+/// The default of the element's property `cache-dir`.
 pub fn cache_dir() -> PathBuf {
     dirs::cache_dir().unwrap_or_else(env::temp_dir).join("gst-upscale")
 }
 
-/// `1.24.1` of what ONNX Runtime says of its build.
-fn version(build: &str) -> &str {
-    let branch = build.split("git-branch=").nth(1).unwrap_or(build);
-    branch.split(',').next().unwrap_or(branch).trim_start_matches("rel-")
-}
-
-/// Version, processor, runtime and GPU in one line.
+/// This program's version, the CPU, ONNX Runtime and the GPU in one line.
 pub fn describe(device_id: u32) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let runtime = match onnxruntime::environment() {
-        Ok(_) => format!("ONNX Runtime {}", version(ort::info())),
+    let runtime = match onnxruntime::version() {
+        Ok(version) => format!("ONNX Runtime {version}"),
         Err(error) => error.to_string(),
     };
     let gpu = match Device::open(device_id) {
         Ok(gpu) => format!("{gpu:?}, driver {}", gpu.driver_version()),
-        Err(why) => format!("no GPU: {why}"),
+        Err(error) => format!("no GPU: {error}"),
     };
     format!(
         "gst-upscale {} on {}, {} threads; {runtime}; {gpu}",
         env!("CARGO_PKG_VERSION"),
-        model.unwrap_or("an unknown processor"),
+        model.unwrap_or("an unknown CPU"),
         threads(0)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_runtimes_version_is_found() {
-        let build = "ORT Build Info: git-branch=rel-1.24.1, git-commit-id=1, build type=Release";
-        assert_eq!(version(build), "1.24.1");
-        assert_eq!(version("something else"), "something else");
-    }
 }

@@ -1,5 +1,5 @@
-//! An output that is there whole or not at all: what is written lies beside it until then, under
-//! a name that no other file has, `clip.part.k3X9aQ.mp4` for `clip.mp4`.
+//! An output file that appears only when it is complete. Until then its content is in a file of a
+//! unique name in the same directory, for example `clip.part.k3X9aQ.mp4` for `clip.mp4`.
 
 use std::{
     ffi::OsString,
@@ -11,40 +11,81 @@ use std::{
 
 use tempfile::{NamedTempFile, PersistError};
 
-/// Why an output was not written.
+/// Why an output file cannot be, or was not, written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0} is a folder: name a file, such as {example}", example = .0.join("NAME").display())]
-    Folder(PathBuf),
-    #[error("{path} cannot be written, as there is no folder {folder}: create that first")]
-    NoFolder { path: PathBuf, folder: PathBuf },
+    #[error(
+        "{0} is a directory; name a file, for example {example}",
+        example = .0.join("NAME").display()
+    )]
+    Directory(PathBuf),
+    #[error("{path} cannot be written because there is no directory {directory}; create it first")]
+    NoDirectory { path: PathBuf, directory: PathBuf },
+    #[error("{0} is both input and output; use a different output file")]
+    SameFile(PathBuf),
+    #[error("{0} already exists; use --force to overwrite it")]
+    Exists(PathBuf),
     #[error("{path} could not be written: {why}")]
     Write { path: PathBuf, why: io::ErrorKind },
-    #[error("{path} could not be written ({why}): what was made lies in {kept}")]
+    #[error("{path} could not be written ({why}); the result is in {kept}")]
     Kept { path: PathBuf, why: io::ErrorKind, kept: PathBuf },
 }
 
-/// Whether both are one and the same file, by whatever names.
-pub fn is_same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+/// What to do if the output file exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfExists {
+    Fail,
+    Overwrite,
 }
 
-/// Whether `output` can be a file: before any work is done for it.
+/// The option `--force`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Force {
+    /// Overwrite OUTPUT if it exists.
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Force {
+    /// What the option says about an existing file.
+    pub fn if_exists(self) -> IfExists {
+        if self.force { IfExists::Overwrite } else { IfExists::Fail }
+    }
+}
+
+/// Checks, before any work is done, that `output` can be written and is not `input`.
 ///
 /// # Errors
-/// [`Error::Folder`] or [`Error::NoFolder`].
-pub fn check(output: &Path) -> Result<(), Error> {
-    if output.is_dir() {
-        return Err(Error::Folder(output.into()));
+/// [`Error::Directory`], [`Error::NoDirectory`], [`Error::SameFile`] or [`Error::Exists`].
+pub fn check(input: &Path, output: &Path, if_exists: IfExists) -> Result<(), Error> {
+    if is_same(input, output) {
+        return Err(Error::SameFile(output.into()));
     }
-    let folder = folder(output);
-    if !folder.is_dir() {
-        return Err(Error::NoFolder { path: output.into(), folder: folder.into() });
+    check_location(output)?;
+    // A dangling link exists too.
+    if if_exists == IfExists::Fail && output.symlink_metadata().is_ok() {
+        return Err(Error::Exists(output.into()));
     }
     Ok(())
 }
 
-/// The unfinished file: created by this process, open, and gone when this is dropped.
+/// Whether both paths lead to the same file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn check_location(output: &Path) -> Result<(), Error> {
+    if output.is_dir() {
+        return Err(Error::Directory(output.into()));
+    }
+    let directory = directory(output);
+    if !directory.is_dir() {
+        return Err(Error::NoDirectory { path: output.into(), directory: directory.into() });
+    }
+    Ok(())
+}
+
+/// The unfinished file, created and held open by this process. Dropping it deletes the file.
 #[derive(Debug)]
 pub struct PartFile {
     file: NamedTempFile,
@@ -52,39 +93,39 @@ pub struct PartFile {
 }
 
 impl PartFile {
-    /// Creates it, empty. A file that is there already is neither opened nor followed.
+    /// Creates an empty file. An existing file is never opened, nor a link followed.
     ///
     /// # Errors
-    /// As [`check`], and [`Error::Write`].
+    /// [`Error::Directory`], [`Error::NoDirectory`] or [`Error::Write`].
     pub fn create(output: &Path) -> Result<Self, Error> {
-        check(output)?;
+        check_location(output)?;
         let mut prefix = output.file_stem().unwrap_or_default().to_owned();
         prefix.push(".part.");
-        // As readable as any new file: temporary ones are private.
+        // Temporary files are private by default; this one has the mode of any new file.
         let mode = Permissions::from_mode(0o666);
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).permissions(mode);
         let suffix = suffix(output);
-        // The error's own words name the temporary file.
+        // The error's own message names the temporary file.
         let file = builder
             .suffix(&suffix)
-            .tempfile_in(folder(output))
+            .tempfile_in(directory(output))
             .map_err(|error| Error::Write { path: output.into(), why: error.kind() })?;
         Ok(Self { file, output: output.into() })
     }
 
-    /// Open for writing, at its start.
+    /// The open file, for writing.
     pub fn file(&self) -> &File {
         self.file.as_file()
     }
 
-    /// Gives the file its name; `replace`: where another has it too.
+    /// Renames the file to the output's name.
     ///
     /// # Errors
     /// [`Error::Kept`].
-    pub fn finish(self, replace: bool) -> Result<(), Error> {
+    pub fn finish(self, if_exists: IfExists) -> Result<(), Error> {
         let Self { file, output } = self;
-        let failed = match rename(file, &output, replace) {
+        let failed = match rename(file, &output, if_exists) {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
@@ -93,15 +134,15 @@ impl PartFile {
         Err(Error::Kept { path: output, why, kept })
     }
 
-    /// Leaves what there is as `clip.part.mp4`, or under the name it has where another file has
-    /// that one.
+    /// Keeps the unfinished file as `clip.part.mp4`, or under its unique name if that exists.
+    /// Returns its path.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn keep(self) -> Result<PathBuf, Error> {
         let Self { file, output } = self;
-        let name = name(&output);
-        match rename(file, &name, false) {
+        let name = part_name(&output);
+        match rename(file, &name, IfExists::Fail) {
             Ok(()) => Ok(name),
             Err(failed) => match failed.file.keep() {
                 Ok((_, path)) => Ok(path),
@@ -111,12 +152,12 @@ impl PartFile {
     }
 }
 
-fn rename(file: NamedTempFile, to: &Path, replace: bool) -> Result<(), PersistError> {
-    if replace {
+fn rename(file: NamedTempFile, to: &Path, if_exists: IfExists) -> Result<(), PersistError> {
+    if if_exists == IfExists::Overwrite {
         return file.persist(to).map(drop);
     }
     match file.persist_noclobber(to) {
-        // Some file systems have no such call. They look for another file first.
+        // Some file systems do not support this call. They report an existing file first.
         Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => {
             failed.file.persist(to).map(drop)
         }
@@ -124,12 +165,12 @@ fn rename(file: NamedTempFile, to: &Path, replace: bool) -> Result<(), PersistEr
     }
 }
 
-fn folder(output: &Path) -> &Path {
-    output.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+fn directory(output: &Path) -> &Path {
+    output.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// `clip.mp4` → `clip.part.mp4`: players still know what it is.
-fn name(output: &Path) -> PathBuf {
+/// `clip.mp4` → `clip.part.mp4`. The extension stays, so that players recognise the format.
+fn part_name(output: &Path) -> PathBuf {
     let mut name = output.file_stem().unwrap_or_default().to_owned();
     name.push(".part");
     name.push(suffix(output));
@@ -159,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn the_unfinished_file_lies_beside_the_output_and_keeps_its_extension() {
-        assert_eq!(name(Path::new("a/b.c.mp4")), Path::new("a/b.c.part.mp4"));
-        assert_eq!(name(Path::new("b")), Path::new("b.part"));
+    fn the_unfinished_file_is_next_to_the_output_and_keeps_its_extension() {
+        assert_eq!(part_name(Path::new("a/b.c.mp4")), Path::new("a/b.c.part.mp4"));
+        assert_eq!(part_name(Path::new("b")), Path::new("b.part"));
         let folder = tempfile::tempdir().unwrap();
         let part = PartFile::create(&folder.path().join("b.c.mp4")).unwrap();
         let name = part.file.path().strip_prefix(folder.path()).unwrap().to_str().unwrap();
@@ -169,52 +210,52 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_gone_and_nothing_else() {
+    fn dropping_deletes_the_unfinished_file_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("clip.mp4");
-        fs::write(name(&output), "earlier").unwrap();
+        fs::write(part_name(&output), "earlier").unwrap();
         drop(written(&output, "this"));
-        assert_eq!(fs::read_to_string(name(&output)).unwrap(), "earlier");
+        assert_eq!(fs::read_to_string(part_name(&output)).unwrap(), "earlier");
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]
-    fn what_is_kept_takes_no_other_files_name() {
+    fn keeping_the_unfinished_file_never_overwrites_another() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("clip.mp4");
         let (first, second) = (written(&output, "first"), written(&output, "second"));
         let link = written(&output, "third");
-        assert_eq!(first.keep().unwrap(), name(&output));
+        assert_eq!(first.keep().unwrap(), part_name(&output));
         let other = second.keep().unwrap();
-        assert_eq!(fs::read_to_string(name(&output)).unwrap(), "first");
+        assert_eq!(fs::read_to_string(part_name(&output)).unwrap(), "first");
         assert_eq!(fs::read_to_string(other).unwrap(), "second");
-        fs::rename(name(&output), folder.path().join("input.mp4")).unwrap();
-        symlink("input.mp4", name(&output)).unwrap();
-        assert_ne!(link.keep().unwrap(), name(&output));
-        assert_eq!(fs::read_to_string(name(&output)).unwrap(), "first");
+        fs::rename(part_name(&output), folder.path().join("input.mp4")).unwrap();
+        symlink("input.mp4", part_name(&output)).unwrap();
+        assert_ne!(link.keep().unwrap(), part_name(&output));
+        assert_eq!(fs::read_to_string(part_name(&output)).unwrap(), "first");
     }
 
     #[test]
-    fn an_output_that_came_meanwhile_is_replaced_only_where_asked() {
+    fn an_output_created_in_the_meantime_is_overwritten_only_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("clip.mp4");
         let (first, second) = (written(&output, "first"), written(&output, "second"));
-        written(&output, "other").finish(false).unwrap();
-        let error = first.finish(false).unwrap_err().to_string();
+        written(&output, "other").finish(IfExists::Fail).unwrap();
+        let error = first.finish(IfExists::Fail).unwrap_err().to_string();
         assert!(error.contains("clip.part.mp4"), "{error}");
         assert_eq!(fs::read_to_string(&output).unwrap(), "other");
-        assert_eq!(fs::read_to_string(name(&output)).unwrap(), "first");
-        second.finish(true).unwrap();
+        assert_eq!(fs::read_to_string(part_name(&output)).unwrap(), "first");
+        second.finish(IfExists::Overwrite).unwrap();
         assert_eq!(fs::read_to_string(&output).unwrap(), "second");
     }
 
     #[test]
-    fn an_output_that_can_be_no_file_is_told_by_its_own_name() {
+    fn an_error_names_the_output_and_not_the_unfinished_file() {
         let folder = tempfile::tempdir().unwrap();
         let error = PartFile::create(folder.path()).unwrap_err().to_string();
         assert!(error.contains("name a file"), "{error}");
         let error = PartFile::create(&folder.path().join("no/clip.mp4")).unwrap_err().to_string();
-        assert!(error.contains("no/clip.mp4") && error.contains("create that first"), "{error}");
+        assert!(error.contains("no/clip.mp4") && error.contains("create it first"), "{error}");
         let long = folder.path().join("x".repeat(254));
         let error = PartFile::create(&long).unwrap_err().to_string();
         assert!(!error.contains(".part."), "{error}");

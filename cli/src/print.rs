@@ -1,24 +1,23 @@
-//! What the program says. Whatever reads it may be gone, or the disk full that it goes to.
+//! Output to the terminal that does not panic if nobody reads it or the disk is full.
 
 use std::{
     fmt,
     io::{self, Write as _},
 };
 
-/// Standard output takes no more.
+/// Standard output could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output could not be written: {0}")]
 pub struct Error(#[from] io::Error);
 
 impl Error {
-    /// Whether nobody reads it any more, as after `| head`: no failure, but there is nothing
-    /// more to do.
-    pub fn is_closed(&self) -> bool {
+    /// Whether the reader has closed the pipe, as `| head` does. That is not a failure.
+    pub fn is_broken_pipe(&self) -> bool {
         self.0.kind() == io::ErrorKind::BrokenPipe
     }
 }
 
-/// [`say!`] is shorter.
+/// Implements [`say!`].
 ///
 /// # Errors
 /// See [`Error`].
@@ -26,18 +25,18 @@ pub fn say(line: fmt::Arguments<'_>) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-/// [`warn!`] is shorter.
+/// Implements [`warn!`].
 pub fn warn(line: fmt::Arguments<'_>) {
-    // There is no other place to say that it failed.
+    // If standard error is closed too, there is nowhere left to report it.
     let _ = writeln!(io::stderr(), "gst-upscale: {line}");
 }
 
-/// A line of results, to standard output, as `println!`; gives a `Result`.
+/// Writes a line to standard output, like `println!`, and returns a `Result`.
 macro_rules! say {
     ($($text:tt)*) => { $crate::print::say(format_args!($($text)*)) };
 }
 
-/// A line to standard error, after the program's name.
+/// Writes a line to standard error, after the program's name.
 macro_rules! warn {
     ($($text:tt)*) => { $crate::print::warn(format_args!($($text)*)) };
 }

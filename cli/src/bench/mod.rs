@@ -1,11 +1,12 @@
-//! `gst-upscale bench`: how fast it is here, beside what the machine could do at most.
+//! `gst-upscale bench`: the speed of models on this machine, compared with what its hardware
+//! reaches.
 
 mod ceilings;
-mod contender;
-mod race;
 mod report;
+mod rounds;
+mod workload;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use gstupscale::{
     backend,
@@ -14,146 +15,150 @@ use gstupscale::{
     frame::PixelFormat,
     model::Model,
 };
-
-use crate::machine::{self, Patient};
-use contender::{Element, Session};
 use report::{Report, Row, Stages};
+use workload::{Element, Session};
 
-/// What the command takes.
+use crate::{
+    arguments::{self, EngineArguments, Expected},
+    machine::{self, NoMonitor},
+};
+
+pub use workload::Error;
+
+const EXAMPLES: &str = "\
+Examples:
+  gst-upscale bench
+  gst-upscale bench --models builtin,my-model.onnx --sizes 720p,640x360 --json";
+
+/// Measure frames per second on this machine.
+///
+/// Measures each model at each size in turns: the element, from buffer to buffer without reuse, and
+/// its inference session alone. Also measures memory bandwidth and the speed of large convolutions.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// What runs the models: tensorrt, cuda, openvino or cpu; auto: the fastest.
+    /// Backend: tensorrt, cuda, openvino or cpu; auto: the fastest.
     #[arg(long, default_value = "auto")]
     backend: Backend,
-    /// fp32, fp16, bf16 or int8; auto: the fastest without a visible difference.
+    /// Precision: fp32, fp16, bf16 or int8; auto: the fastest without a visible difference.
     #[arg(long, default_value = "auto")]
     precision: Precision,
-    /// Names of the catalogue, or files, with commas between them.
+    /// Models' names in the catalogue, or files, separated by commas.
     #[arg(long, default_value = "builtin", value_delimiter = ',')]
     models: Vec<String>,
-    /// Sizes of the input with commas between them: 480p, 720p, 1080p, or WIDTHxHEIGHT.
+    /// Input sizes, separated by commas: 480p, 720p, 1080p or WIDTHxHEIGHT.
     #[arg(long, default_value = "480p,720p,1080p", value_delimiter = ',', value_parser = size)]
     sizes: Vec<(u32, u32)>,
-    /// The input's pixel format, by GStreamer's name.
+    /// Pixel format of the input, by its name in GStreamer.
     #[arg(long, default_value = "NV12", value_parser = format)]
     format: PixelFormat,
-    /// Time to measure each model and size for.
+    /// Time to measure each model and size, in seconds.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Which GPU to use, counted from 0.
-    #[arg(long, default_value_t = 0)]
-    device_id: u32,
-    /// Processor threads; 0: all.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// Where measurements and compiled models are kept.
-    #[arg(long)]
-    cache_dir: Option<PathBuf>,
-    /// JSON in place of tables.
+    #[command(flatten)]
+    engine: EngineArguments,
+    /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
 }
 
-fn size(text: &str) -> Result<(u32, u32), String> {
-    let known = [("480p", (854, 480)), ("720p", (1280, 720)), ("1080p", (1920, 1080))];
-    let named = known.into_iter().find(|(name, _)| *name == text).map(|(_, size)| size);
-    let sides = || {
-        let (width, height) = text.split_once('x')?;
-        Some((width.parse().ok()?, height.parse().ok()?))
-    };
-    named
-        .or_else(sides)
-        .filter(|(width, height)| (16..=8192).contains(width) && (16..=8192).contains(height))
-        .ok_or_else(|| "wanted is 480p, 720p, 1080p, or WIDTHxHEIGHT of 16 to 8192".into())
+fn size(text: &str) -> Result<(u32, u32), Expected> {
+    match text {
+        "480p" => Some((854, 480)),
+        "720p" => Some((1280, 720)),
+        "1080p" => Some((1920, 1080)),
+        _ => arguments::size(text),
+    }
+    .filter(|(width, height)| (16..=8192).contains(width) && (16..=8192).contains(height))
+    .ok_or_else(|| Expected("480p, 720p, 1080p or WIDTHxHEIGHT with sides from 16 to 8192".into()))
 }
 
-fn format(name: &str) -> Result<PixelFormat, String> {
-    PixelFormat::from_name(name).ok_or_else(|| {
-        let names: Vec<_> = PixelFormat::ALL.iter().map(|format| format.name()).collect();
-        format!("wanted is one of {}", names.join(", "))
+fn format(name: &str) -> Result<PixelFormat, Expected> {
+    PixelFormat::from_name(name).ok_or_else(|| Expected::one_of(PixelFormat::ALL))
+}
+
+/// Measures every model at every size and prints the results. The exit code is 0 only if all ran.
+///
+/// # Errors
+/// GStreamer does not start, or standard output cannot be written.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
+    crate::gstreamer::start()?;
+    let mut report = Report::new(machine::describe(arguments.engine.device_id));
+    for model in &arguments.models {
+        for &(width, height) in &arguments.sizes {
+            match measure(arguments, model, (width, height)) {
+                Ok(row) => {
+                    if !arguments.json {
+                        warn!("measured {model} at {width}x{height}");
+                    }
+                    report.add(row);
+                }
+                Err(error) => {
+                    warn!("{model} at {width}x{height}: {error}");
+                    report.add_failure();
+                }
+            }
+        }
+    }
+    measure_ceilings(arguments, &mut report);
+    if arguments.json {
+        report.print_json()?
+    } else {
+        report.print()?
+    }
+    Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets the element and its session process the same pictures in turns.
+fn measure(
+    arguments: &Arguments,
+    name: &str,
+    (width, height): (u32, u32),
+) -> Result<Row, crate::Error> {
+    let model = Model::open(name)?;
+    let requested = arguments.engine.options(arguments.backend, arguments.precision);
+    let engine = backend::load(&model, &requested, &NoMonitor)?;
+    let (backend, precision) = (engine.backend, engine.precision);
+    // The element must use the engine that `auto` selected.
+    let options = EngineOptions { backend, precision, ..requested };
+    let flops = 2.0 * model.info.macs_per_pixel * f64::from(width) * f64::from(height);
+    let mut session = Session::new(engine.infer, width, height)?;
+    let mut element = Element::new(name, &options, arguments.format, width, height)?;
+    let before = element.stages();
+    let rates = rounds::measure([&mut session, &mut element], arguments.seconds)?;
+    let [session_rate, element_rate] = rates;
+    Ok(Row {
+        model: name.to_owned(),
+        width,
+        height,
+        format: arguments.format.name(),
+        backend,
+        precision,
+        element: element_rate,
+        session: session_rate,
+        gflops: session_rate * flops / 1e9,
+        stages: Stages::per_frame(&before, &element.stages()),
     })
 }
 
-/// Measures every model at every size and prints tables. Success only where all of them ran.
-///
-/// # Errors
-/// Where GStreamer does not start.
-pub fn bench(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    crate::gstreamer::start()?;
-    let mut report = Report::new(machine::describe(arguments.device_id));
-    for model in &arguments.models {
-        for &size in &arguments.sizes {
-            let row = measure(arguments, model, size);
-            if let Err(error) = &row {
-                warn!("{model} at {}x{}: {error}", size.0, size.1);
-            } else if !arguments.json {
-                warn!("measured {model} at {}x{}", size.0, size.1);
-            }
-            report.add(row.ok());
-        }
-    }
-    report.ceilings.push(ceilings::memory(machine::threads(arguments.threads)));
-    if let Ok(gpu) = Device::open(arguments.device_id) {
+/// Adds the ceilings of the CPU, of the GPU if there is one, and of the engines in the report.
+fn measure_ceilings(arguments: &Arguments, report: &mut Report) {
+    report.ceilings.push(ceilings::memory(arguments.engine.threads()));
+    if let Ok(gpu) = Device::open(arguments.engine.device_id) {
         match ceilings::gpu(&gpu) {
             Ok(rates) => report.ceilings.extend(rates),
             Err(error) => warn!("{error}"),
         }
     }
     for (backend, precision) in report.engines() {
-        let options = options(arguments, backend, precision);
-        for ceiling in ceilings::arithmetic(&options) {
+        let options = arguments.engine.options(backend, precision);
+        for ceiling in ceilings::convolutions(&options) {
             match ceiling {
                 Ok(ceiling) => report.ceilings.push(ceiling),
                 Err(error) => warn!("{backend} {precision}: {error}"),
             }
         }
     }
-    if arguments.json {
-        report.print_json()?
-    } else {
-        report.print()?
-    }
-    Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn options(arguments: &Arguments, backend: Backend, precision: Precision) -> EngineOptions {
-    EngineOptions {
-        backend,
-        precision,
-        device_id: arguments.device_id,
-        threads: machine::threads(arguments.threads),
-        cache_dir: arguments.cache_dir.clone().unwrap_or_else(machine::cache_dir),
-    }
-}
-
-/// Lets the element and the bare session take turns over the same pictures.
-fn measure(
-    arguments: &Arguments,
-    name: &str,
-    (width, height): (u32, u32),
-) -> Result<Row, Box<dyn std::error::Error>> {
-    let model = Model::open(name)?;
-    let asked = options(arguments, arguments.backend, arguments.precision);
-    let engine = backend::load(&model, &asked, &Patient)?;
-    // The element is to take the same, whatever `auto` came to.
-    let options = EngineOptions { backend: engine.backend, precision: engine.precision, ..asked };
-    let flops = 2.0 * model.info.macs_per_pixel * f64::from(width) * f64::from(height);
-    let mut session = Session::new(engine.infer, width, height)?;
-    let mut element = Element::new(name, &options, arguments.format, width, height)?;
-    let before = element.stages();
-    let [bare, through] = race::race([&mut session, &mut element], arguments.seconds)?;
-    Ok(Row {
-        model: name.to_owned(),
-        width,
-        height,
-        format: arguments.format.name(),
-        backend: options.backend.to_string(),
-        precision: options.precision.to_string(),
-        element: through,
-        session: bare,
-        gflops: bare * flops / 1e9,
-        stages: Stages::between(&before, &element.stages()),
-    })
 }
 
 #[cfg(test)]
@@ -161,11 +166,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_names_or_sides() {
+    fn a_size_is_a_name_or_two_sides() {
         assert_eq!(size("720p"), Ok((1280, 720)));
         assert_eq!(size("64x48"), Ok((64, 48)));
-        for wrong in ["", "720", "0x16", "16x", "99999x16"] {
-            assert!(size(wrong).unwrap_err().contains("1080p"), "{wrong}");
+        for text in ["", "720", "0x16", "16x", "99999x16"] {
+            assert!(size(text).unwrap_err().to_string().contains("1080p"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_unknown_format_is_an_error_that_lists_the_known_ones() {
+        assert_eq!(format("NV12"), Ok(PixelFormat::Nv12));
+        assert!(format("nv99").unwrap_err().to_string().contains("one of: "));
     }
 }

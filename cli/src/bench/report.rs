@@ -1,23 +1,23 @@
-//! The tables, and the same as JSON.
+//! The results, as tables or JSON.
 
-use std::io;
+use std::{fmt, io};
 
 use gstupscale::engine::{Backend, Precision};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::print;
 
-/// All that was measured.
+/// All results.
 #[derive(Debug, Serialize)]
 pub struct Report {
     machine: String,
     pub ceilings: Vec<Ceiling>,
     rows: Vec<Row>,
-    /// Models and sizes that did not run.
+    /// The number of models and sizes that did not run.
     failed: u32,
 }
 
-/// The most that the machine gave when it did nothing else.
+/// The highest rate that the machine reached in a simple operation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ceiling {
     pub what: String,
@@ -25,24 +25,27 @@ pub struct Ceiling {
     pub unit: &'static str,
 }
 
-/// A model at a size. Rates are frames per second.
+/// The result for a model at a size in pixels. Rates are in frames per second.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     pub model: String,
     pub width: u32,
     pub height: u32,
     pub format: &'static str,
-    pub backend: String,
-    pub precision: String,
+    #[serde(serialize_with = "as_text")]
+    pub backend: Backend,
+    #[serde(serialize_with = "as_text")]
+    pub precision: Precision,
     /// From buffer to buffer.
     pub element: f64,
+    /// The session alone.
     pub session: f64,
-    /// The session's arithmetic: 10⁹ operations a second, by the model's definition.
+    /// The session's multiplications and additions, in 10⁹ per second.
     pub gflops: f64,
     pub stages: Stages,
 }
 
-/// What the element's stages took. Milliseconds a frame, or as sums.
+/// The time of the element's stages in milliseconds, per frame or summed over `frames`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Stages {
     pub frames: u64,
@@ -53,8 +56,8 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// A frame's, of those between two sums.
-    pub fn between(before: &Self, after: &Self) -> Self {
+    /// The time per frame between two sums.
+    pub fn per_frame(before: &Self, after: &Self) -> Self {
         let frames = after.frames.saturating_sub(before.frames);
         let each = |before: f64, after: f64| (after - before) / frames.max(1) as f64;
         Self {
@@ -67,36 +70,46 @@ impl Stages {
     }
 }
 
+/// Serializes by the name that users know.
+fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
 impl Report {
+    /// An empty report about this machine.
     pub fn new(machine: String) -> Self {
         Self { machine, ceilings: Vec::new(), rows: Vec::new(), failed: 0 }
     }
 
-    /// Adds a row; `None`: one that did not run.
-    pub fn add(&mut self, row: Option<Row>) {
-        self.failed += u32::from(row.is_none());
-        self.rows.extend(row);
+    /// Adds a row.
+    pub fn add(&mut self, row: Row) {
+        self.rows.push(row);
     }
 
-    /// Whether everything ran.
-    pub fn is_whole(&self) -> bool {
+    /// Counts a model and size that did not run.
+    pub fn add_failure(&mut self) {
+        self.failed += 1;
+    }
+
+    /// Whether every model ran at every size.
+    pub fn is_complete(&self) -> bool {
         self.failed == 0
     }
 
-    /// The backends and precisions that were in use, each once.
+    /// The backends and precisions of the rows, each once.
     pub fn engines(&self) -> Vec<(Backend, Precision)> {
         let mut engines = Vec::new();
         for row in &self.rows {
-            let engine = (row.backend.parse::<Backend>(), row.precision.parse::<Precision>());
-            if let (Ok(backend), Ok(precision)) = engine
-                && !engines.contains(&(backend, precision))
-            {
-                engines.push((backend, precision));
+            let engine = (row.backend, row.precision);
+            if !engines.contains(&engine) {
+                engines.push(engine);
             }
         }
         engines
     }
 
+    /// Prints tables.
+    ///
     /// # Errors
     /// See [`print::Error`].
     pub fn print(&self) -> Result<(), print::Error> {
@@ -133,11 +146,13 @@ impl Report {
             )?;
         }
         say!(
-            "\nELEMENT and SESSION: frames per second, medians of turns; SHARE: their ratio. The \
-             stages\nare the element's, in milliseconds a frame; they overlap."
+            "\nELEMENT, SESSION: frames per second, median of the turns. SHARE: ELEMENT / SESSION.\n\
+             COMPARE to FINISH: time of the element's stages in milliseconds per frame; they overlap."
         )
     }
 
+    /// Prints JSON.
+    ///
     /// # Errors
     /// See [`print::Error`].
     pub fn print_json(&self) -> Result<(), print::Error> {
@@ -151,11 +166,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_are_told_by_the_frame() {
+    fn stages_are_averaged_over_the_frames() {
         let before = Stages { frames: 2, infer: 10.0, ..Stages::default() };
         let after = Stages { frames: 6, infer: 30.0, finish: 2.0, ..Stages::default() };
-        let each = Stages::between(&before, &after);
+        let each = Stages::per_frame(&before, &after);
         assert_eq!((each.frames, each.infer, each.finish), (4, 5.0, 0.5));
-        assert_eq!(Stages::between(&after, &after).infer, 0.0);
+        assert_eq!(Stages::per_frame(&after, &after).infer, 0.0);
     }
 }

@@ -1,100 +1,101 @@
-//! `gst-upscale selftest`: whether everything here does what it promises, on this machine.
+//! `gst-upscale selftest`: checks that every backend of this machine gives correct results.
 
+mod accuracy;
+mod cpu_stages;
+mod engine_spec;
 mod gpu_stages;
-mod inference;
 mod memory;
 mod report;
 mod reuse;
-mod stages;
-mod subject;
+mod test_model;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
+use engine_spec::{EngineSpec, Selection, engine_specs};
 use gstupscale::{engine::Backend, model::Model};
-
-use crate::print;
 use report::{Outcome, Report};
-use subject::Subject;
 
-/// What the command takes.
+use crate::{arguments::EngineArguments, print};
+
+pub use memory::Error;
+
+const EXAMPLES: &str = "\
+Examples:
+  gst-upscale selftest
+  gst-upscale selftest --backend cuda --model realesr-animevideov3";
+
+/// Check that every backend of this machine gives correct results.
+///
+/// Compares each backend and precision with the CPU in fp32, output with reuse with output without,
+/// and memory use over many frames. Fails if a check fails or a backend named by --backend is not
+/// available.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// What runs the model: tensorrt, cuda, openvino or cpu; auto: each of them in turn.
+    /// Backend to check: tensorrt, cuda, openvino or cpu; auto: each of them.
     #[arg(long, default_value = "auto")]
     backend: Backend,
-    /// A name of the catalogue, or a file.
+    /// A model's name in the catalogue, or a file.
     #[arg(long, default_value = "builtin")]
     model: String,
-    /// Which GPU to use, counted from 0.
-    #[arg(long, default_value_t = 0)]
-    device_id: u32,
-    /// Processor threads; 0: all.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// Frames over which memory must stay flat.
+    #[command(flatten)]
+    engine: EngineArguments,
+    /// Number of frames over which memory use must not grow.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(20..))]
     frames: u32,
-    /// Where measurements and compiled models are kept.
-    #[arg(long)]
-    cache_dir: Option<PathBuf>,
 }
 
-/// Runs every check and prints a table. Success only where nothing failed, and what was asked
-/// for by name is there.
+/// Runs every check and prints a table. The exit code is 0 only if at least one check passed and
+/// none failed.
 ///
 /// # Errors
-/// Where it cannot begin: GStreamer does not start, or the model cannot be opened.
-pub fn selftest(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
+/// GStreamer does not start, or the model cannot be opened.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
     crate::gstreamer::start()?;
     let model = Model::open(&arguments.model)?;
     let mut report = Report::default();
     say!(
         "{}\nmodel {}, {}x\n",
-        crate::machine::describe(arguments.device_id),
+        crate::machine::describe(arguments.engine.device_id),
         model.name,
         model.info.factor
     )?;
-    stages::check(&mut report)?;
-    let asked = arguments.backend != Backend::Auto;
+    cpu_stages::check(&mut report)?;
+    let selection = Selection::of(arguments.backend);
     if matches!(arguments.backend, Backend::Auto | Backend::Cuda | Backend::TensorRt) {
-        gpu_stages::check(&mut report, arguments.device_id, asked)?;
+        gpu_stages::check(&mut report, arguments.engine.device_id, selection)?;
     }
-    for subject in subject::subjects(arguments) {
-        check(&subject, &model, arguments, asked, &mut report)?;
+    for spec in engine_specs(arguments) {
+        check(&spec, &model, arguments.frames, selection, &mut report)?;
     }
-    report.summary()?;
-    Ok(if report.is_green() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    report.print_summary()?;
+    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All checks of one backend and precision.
+/// Runs all checks of one backend and precision.
 fn check(
-    subject: &Subject,
+    spec: &EngineSpec,
     model: &Model,
-    arguments: &Arguments,
-    asked: bool,
+    frames: u32,
+    selection: Selection,
     report: &mut Report,
 ) -> Result<(), print::Error> {
-    let on = subject.to_string();
-    let mut engine = match subject.load(model) {
+    let on = spec.to_string();
+    let mut engine = match spec.load(model) {
         Ok(engine) => engine,
-        Err(error) => {
-            let absent = subject::is_absence(&error, asked);
-            let outcome = if absent { Outcome::NotAvailable } else { Outcome::Failed };
-            return report.add("engine", &on, outcome(error.to_string()));
-        }
+        Err(error) => return report.add("engine", &on, selection.not_loaded(&error)),
     };
-    if let Some(why) = subject.why_not(&engine) {
-        return report.add("engine", &on, Outcome::NotAvailable(why));
+    if let Some(reason) = spec.mismatch(&engine) {
+        return report.add("engine", &on, Outcome::NotAvailable(reason));
     }
-    let same = inference::check(subject, model, &mut engine.infer);
-    report.add("inference against cpu fp32", &on, same)?;
+    let outcome = accuracy::check(spec, model, &mut engine.infer);
+    report.add("inference agrees with cpu fp32", &on, outcome)?;
     let regions_exact = engine.regions_exact;
-    // Memory that the checks before took must not count.
+    // Its memory must not count in the checks below.
     drop(engine);
     for format in reuse::FORMATS {
         let title = format!("reuse=exact equals off, {format}");
-        report.add(&title, &on, reuse::check(subject, model, format, regions_exact))?;
+        report.add(&title, &on, reuse::check(spec, model, format, regions_exact))?;
     }
-    let frames = arguments.frames;
-    report.add(&format!("memory over {frames} frames"), &on, memory::check(subject, model, frames))
+    report.add(&format!("memory over {frames} frames"), &on, memory::check(spec, model, frames))
 }

@@ -1,26 +1,26 @@
-//! The table, row by row as the checks end.
+//! The table of results, printed row by row.
 
-use std::{error::Error, fmt};
+use std::fmt;
 
-use crate::print;
+use crate::{error::Error, print};
 
-/// How a check ended, and the figure or the reason.
+/// The result of a check, with a figure or a reason.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Passed(String),
     Failed(String),
-    /// There is nothing here that could be checked.
+    /// The check does not apply to this machine or model.
     NotAvailable(String),
 }
 
 impl Outcome {
-    /// `detail` of a check that holds, or does not.
-    pub fn of(holds: bool, detail: String) -> Self {
-        if holds { Self::Passed(detail) } else { Self::Failed(detail) }
+    /// Passed or failed, with `detail`.
+    pub fn new(passed: bool, detail: String) -> Self {
+        if passed { Self::Passed(detail) } else { Self::Failed(detail) }
     }
 
-    /// What a check gave, an error being a failure.
-    pub fn from_result(result: Result<Self, Box<dyn Error>>) -> Self {
+    /// The result of a check; an error is a failure.
+    pub fn from_result(result: Result<Self, Error>) -> Self {
         result.unwrap_or_else(|error| Self::Failed(error.to_string()))
     }
 }
@@ -29,13 +29,13 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed(detail) => write!(f, "passed  {detail}"),
-            Self::Failed(why) => write!(f, "FAILED  {why}"),
-            Self::NotAvailable(why) => write!(f, "not available: {why}"),
+            Self::Failed(reason) => write!(f, "FAILED  {reason}"),
+            Self::NotAvailable(reason) => write!(f, "not available: {reason}"),
         }
     }
 }
 
-/// Counts outcomes.
+/// Prints and counts results.
 #[derive(Debug, Default)]
 pub struct Report {
     passed: u32,
@@ -44,7 +44,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Prints a row: what was checked, and on what.
+    /// Prints a row: the check, what it ran on, and its result.
     ///
     /// # Errors
     /// See [`print::Error`].
@@ -57,15 +57,17 @@ impl Report {
         say!("{check:<38} {on:<14} {outcome}")
     }
 
+    /// Prints how many checks had each result.
+    ///
     /// # Errors
     /// See [`print::Error`].
-    pub fn summary(&self) -> Result<(), print::Error> {
+    pub fn print_summary(&self) -> Result<(), print::Error> {
         let Self { passed, failed, not_available } = self;
         say!("\n{passed} passed, {failed} failed, {not_available} not available")
     }
 
-    /// Whether something was checked, and nothing failed.
-    pub fn is_green(&self) -> bool {
+    /// Whether at least one check passed and none failed.
+    pub fn is_success(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
 }
@@ -75,14 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_available_neither_passes_nor_fails() {
+    fn a_check_that_is_not_available_neither_passes_nor_fails() {
         let mut report = Report::default();
         report.add("a", "cuda", Outcome::NotAvailable("no device".into())).unwrap();
-        assert!(!report.is_green());
-        report.add("a", "cpu", Outcome::of(true, String::new())).unwrap();
-        assert!(report.is_green());
-        report.add("b", "cpu", Outcome::of(false, String::new())).unwrap();
-        assert!(!report.is_green());
+        assert!(!report.is_success());
+        report.add("a", "cpu", Outcome::new(true, String::new())).unwrap();
+        assert!(report.is_success());
+        report.add("b", "cpu", Outcome::new(false, String::new())).unwrap();
+        assert!(!report.is_success());
         assert_eq!((report.passed, report.failed, report.not_available), (1, 1, 1));
     }
 }

@@ -1,56 +1,60 @@
-//! `reuse=exact` gives what `reuse=off` gives, to the bit, through the element.
-
-use std::error::Error;
+//! The element's output with `reuse=exact`, compared with `reuse=off`.
 
 use gstupscale::{frame::PixelFormat, model::Model};
 
-use super::{Outcome, Subject};
+use super::{EngineSpec, Outcome};
 use crate::{
+    error::Error,
+    frame::{self, Frame},
     harness::{self, Harness},
-    pictures::{self, Frame},
+    test_pictures,
 };
 
-/// 8 and 10 bits of video, and R′G′B′.
+/// Video of 8 and 10 bits, and R′G′B′.
 pub const FORMATS: [PixelFormat; 3] = [PixelFormat::Nv12, PixelFormat::P010_10le, PixelFormat::Rgb];
 
-/// Multiply-adds that one check may take, and the frames that it is made over.
-const BUDGET: f64 = 1e12;
+/// The largest number of multiply-adds for one check.
+const MAX_MACS: f64 = 1e12;
+/// Frames per check.
 const FRAMES: u32 = 12;
 
-/// Compares every byte of a clip in which little moves.
+/// Compares every byte of a clip in which little changes.
 pub fn check(
-    subject: &Subject,
+    spec: &EngineSpec,
     model: &Model,
     format: PixelFormat,
     regions_exact: bool,
 ) -> Outcome {
-    Outcome::from_result(compare(subject, model, format, regions_exact))
+    Outcome::from_result(compare(spec, model, format, regions_exact))
 }
 
 fn compare(
-    subject: &Subject,
+    spec: &EngineSpec,
     model: &Model,
     format: PixelFormat,
     regions_exact: bool,
-) -> Result<Outcome, Box<dyn Error>> {
-    let by = match regions_exact {
-        true => "regions proven exact",
-        false => "this engine's regions differ from the whole frame: it computes frames whole",
-    };
+) -> Result<Outcome, Error> {
     let Some((width, height)) = size(model) else {
         return Ok(Outcome::NotAvailable("the model is too slow for this check".into()));
     };
     let clip = clip(format, width, height)?;
-    let off = play(subject, &clip, "off")?;
-    let reused = play(subject, &clip, "exact")?;
+    let off = play(spec, &clip, "off")?;
+    let reused = play(spec, &clip, "exact")?;
     if let Some(frame) = first_difference(&off.frames, &reused.frames) {
         return Ok(Outcome::Failed(format!("frame {frame} of {FRAMES} differs")));
     }
     let share = reused.stats.get::<f64>("pixels-share").unwrap_or(1.0) * 100.0;
-    Ok(Outcome::Passed(format!("{by}; computed {share:.0} % of the pixels of {width}x{height}")))
+    let method = if regions_exact {
+        "changed regions"
+    } else {
+        "whole frames only, because this engine's regions are not exact"
+    };
+    Ok(Outcome::Passed(format!(
+        "{method}; computed {share:.0} % of the pixels at {width}x{height}"
+    )))
 }
 
-/// As large as the budget allows, 320×180 at most.
+/// The largest size within [`MAX_MACS`], up to 320×180 pixels; `None` if the model is too slow.
 fn size(model: &Model) -> Option<(u32, u32)> {
     if let Some(size) = model.info.fixed_size {
         return Some(size);
@@ -59,9 +63,9 @@ fn size(model: &Model) -> Option<(u32, u32)> {
         let pixels = f64::from(width) * f64::from(width * 9 / 16);
         model.info.macs_per_pixel * pixels * f64::from(FRAMES) * 2.0
     };
-    let least = model.info.min_side.max(16);
-    let width = [320, 256, 192, 128, 96].into_iter().find(|&width| cost(width) <= BUDGET)?;
-    Some((width.max(least), (width * 9 / 16).max(least)))
+    let min = model.info.min_side.max(16);
+    let width = [320, 256, 192, 128, 96].into_iter().find(|&width| cost(width) <= MAX_MACS)?;
+    Some((width.max(min), (width * 9 / 16).max(min)))
 }
 
 struct Clip {
@@ -69,31 +73,31 @@ struct Clip {
     frames: Vec<gst::Buffer>,
 }
 
-fn clip(format: PixelFormat, width: u32, height: u32) -> Result<Clip, Box<dyn Error>> {
-    let info = pictures::info(format, width, height);
+fn clip(format: PixelFormat, width: u32, height: u32) -> Result<Clip, Error> {
+    let info = frame::info(format, width, height);
     let video = harness::video(&info)?;
-    let frames = (0..FRAMES).map(|number| -> Result<_, Box<dyn Error>> {
-        // On twos, as animation has it.
-        let picture = pictures::scene(3, width as usize, height as usize, number / 2);
-        Ok(harness::buffer(&video, &Frame::of(info, &picture)?, number)?)
+    let frames = (0..FRAMES).map(|number| -> Result<_, Error> {
+        // Each picture twice, as in animation on twos.
+        let picture = test_pictures::scene(3, width as usize, height as usize, number / 2);
+        Ok(harness::buffer(&video, &Frame::from_picture(info, &picture)?, number)?)
     });
     Ok(Clip { frames: frames.collect::<Result<_, _>>()?, caps: video.to_caps()? })
 }
 
-/// The number of the first frame that differs, or is in one of them alone.
+/// The number of the first frame that differs or is missing in one of the two.
 fn first_difference(a: &[Vec<u8>], b: &[Vec<u8>]) -> Option<usize> {
     let differs = a.iter().zip(b).position(|(a, b)| a != b);
     differs.or_else(|| (a.len() != b.len()).then_some(a.len().min(b.len())))
 }
 
-/// The bytes of every frame that came out, and the element's statistics.
-struct Played {
+/// The bytes of every output frame, and the element's statistics.
+struct Playback {
     frames: Vec<Vec<u8>>,
     stats: gst::Structure,
 }
 
-fn play(subject: &Subject, clip: &Clip, reuse: &str) -> Result<Played, Box<dyn Error>> {
-    let mut properties = subject.properties();
+fn play(spec: &EngineSpec, clip: &Clip, reuse: &str) -> Result<Playback, Error> {
+    let mut properties = spec.properties();
     properties.push(("reuse", reuse.into()));
     let harness = Harness::new(&properties, &clip.caps)?;
     let mut frames = Vec::new();
@@ -107,7 +111,7 @@ fn play(subject: &Subject, clip: &Clip, reuse: &str) -> Result<Played, Box<dyn E
     for buffer in harness.take() {
         frames.push(buffer.map_readable()?.to_vec());
     }
-    Ok(Played { frames, stats: harness.stats() })
+    Ok(Playback { frames, stats: harness.stats() })
 }
 
 #[cfg(test)]
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_that_differs_or_lacks_is_found() {
+    fn a_frame_that_differs_or_is_missing_is_found() {
         let [a, b] = [1, 2].map(|byte| vec![byte; 4]);
         assert_eq!(first_difference(&[a.clone(), b.clone()], &[a.clone(), b.clone()]), None);
         assert_eq!(first_difference(&[a.clone(), b.clone()], &[a.clone(), a.clone()]), Some(1));

@@ -1,10 +1,12 @@
-//! The output file: which muxer its name asks for, and which encoders go with that.
+//! The output's container format and codec: muxer and encoders.
 
-use std::path::Path;
+use std::{fmt, path::Path};
+
+use clap::ValueEnum as _;
 
 use super::Error;
 
-/// How the enlarged video is encoded.
+/// The codec of the enlarged video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Codec {
     H264,
@@ -14,18 +16,18 @@ pub enum Codec {
     Ffv1,
 }
 
-/// A kind of file.
+/// A container format.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Container {
     pub extensions: &'static [&'static str],
     pub muxer: &'static str,
-    /// What it holds, the default first.
+    /// Supported codecs, the default first.
     pub codecs: &'static [Codec],
-    /// Encoders for sound that cannot be copied, the best first.
+    /// Factories to encode sound with if it cannot be copied, in order of preference.
     pub audio_encoders: &'static [&'static str],
 }
 
-/// What avenc_ffv1 takes.
+/// The formats that avenc_ffv1 accepts.
 const FFV1_FORMATS: &str = "I420,Y42B,Y41B,Y444,A420,BGRx,BGRA,GRAY8,GRAY16_LE,I420_10LE,\
      I422_10LE,Y444_10LE,A420_10LE,A422_10LE,A444_10LE,GBR_10LE,GBRA_10LE,I420_12LE,I422_12LE,\
      Y444_12LE,GBR_12LE,GBRA_12LE";
@@ -58,7 +60,7 @@ const CONTAINERS: &[Container] = &[
 ];
 
 impl Container {
-    /// The kind of file that the extension of `path` names.
+    /// The container format of the extension of `path`.
     ///
     /// # Errors
     /// [`Error::Extension`].
@@ -74,34 +76,43 @@ impl Container {
         })
     }
 
-    /// The codec that is asked for, or else the default.
+    /// `requested`, or the default codec.
     ///
     /// # Errors
-    /// [`Error::Codec`] where this kind of file does not hold it.
-    pub fn codec(&self, asked: Option<Codec>) -> Result<Codec, Error> {
-        let codec = asked.or(self.codecs.first().copied()).unwrap_or(Codec::H264);
+    /// [`Error::Codec`] if this format does not support it.
+    pub fn codec(&self, requested: Option<Codec>) -> Result<Codec, Error> {
+        let codec = requested.or(self.codecs.first().copied()).unwrap_or(Codec::H264);
         if self.codecs.contains(&codec) {
             return Ok(codec);
         }
         let extension = self.extensions.first().copied().unwrap_or_default();
-        Err(Error::Codec { codec, extension, known: format!("{:?}", self.codecs) })
+        let known: Vec<_> = self.codecs.iter().map(ToString::to_string).collect();
+        Err(Error::Codec { codec, extension, known: known.join(", ") })
+    }
+}
+
+impl fmt::Display for Codec {
+    /// The name that `--codec` takes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
     }
 }
 
 impl Codec {
-    /// The element that encodes, and what may go into it and comes out of it, in the words of
-    /// `gst-launch-1.0`. `quality` is the codec's own constant quality (0: the best).
-    /// Where x264 is not installed, OpenH264 takes its place.
+    /// The encoder with the formats it accepts and a parser, in the syntax of `gst-launch-1.0`.
+    /// `quality` is on the codec's own scale (0: the best). OpenH264 replaces x264 if that is
+    /// not installed.
     ///
     /// What most players cannot show (4:4:4, and 10 bits in H.264) is converted.
     pub fn description(self, quality: Option<u32>) -> String {
         let quality = quality.unwrap_or(self.default_quality()).min(self.worst_quality());
         match self {
-            Self::H264 if !has("x264enc") && has("openh264enc") => format!(
+            Self::H264 if !is_installed("x264enc") && is_installed("openh264enc") => format!(
                 "video/x-raw,format=I420 ! openh264enc complexity=high rate-control=quality \
                  bitrate=200000000 qp-min={quality} qp-max={quality} ! h264parse"
             ),
-            // Its `bitrate` would bound constant quality too.
+            // Without vbv-buf-capacity=0, `bitrate` limits constant quality too.
             Self::H264 => format!(
                 "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} \
                  vbv-buf-capacity=0 speed-preset=fast ! h264parse"
@@ -110,21 +121,21 @@ impl Codec {
                 "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc speed-preset=fast \
                  option-string=crf={quality} ! h265parse"
             ),
-            // A bit rate of 0 is a low one, and of the frames that it looks ahead at, vp9enc of
-            // GStreamer 1.22 loses some at the end.
+            // A target-bitrate of 0 selects a low one. With lag-in-frames, vp9enc of GStreamer
+            // 1.22 drops frames at the end.
             Self::Vp9 => format!(
                 "video/x-raw,format=(string){{I420,I420_10LE}} ! vp9enc end-usage=cq \
                  cq-level={quality} target-bitrate=200000000 lag-in-frames=0 deadline=1 \
                  cpu-used=2 row-mt=true threads=8"
             ),
-            // Asked for any, videoconvert makes 4:2:0 of R'G'B'.
+            // Without this list, videoconvert turns R'G'B' into 4:2:0.
             Self::Ffv1 => format!("video/x-raw,format=(string){{{FFV1_FORMATS}}} ! avenc_ffv1"),
         }
     }
 
-    /// Sides of the picture are multiples of this: encoders of H.264 and H.265 refuse odd ones
+    /// The width and height must be multiples of this: H.264 and H.265 encoders refuse odd ones
     /// in 4:2:0.
-    pub fn step(self) -> i32 {
+    pub fn alignment(self) -> i32 {
         match self {
             Self::H264 | Self::H265 => 2,
             Self::Vp9 | Self::Ffv1 => 1,
@@ -147,7 +158,7 @@ impl Codec {
     }
 }
 
-fn has(element: &str) -> bool {
+fn is_installed(element: &str) -> bool {
     gst::ElementFactory::find(element).is_some()
 }
 
@@ -156,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_extension_names_the_container_in_either_case() {
+    fn the_extension_selects_the_container_in_upper_and_lower_case() {
         for (name, muxer) in
             [("a.mp4", "mp4mux"), ("b.MKV", "matroskamux"), ("c.d.webm", "webmmux")]
         {
@@ -168,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn a_container_takes_its_own_codecs_only() {
+    fn a_container_accepts_only_its_own_codecs() {
         let webm = Container::of(Path::new("a.webm")).unwrap();
         assert_eq!(webm.codec(None).unwrap(), Codec::Vp9);
         let error = webm.codec(Some(Codec::H264)).unwrap_err();
-        assert!(error.to_string().contains("Vp9"), "{error}");
+        assert!(error.to_string().contains("h264") && error.to_string().contains("vp9"), "{error}");
     }
 
     #[test]
-    fn qualities_stay_on_the_codecs_scale() {
+    fn the_quality_is_limited_to_the_codecs_scale() {
         gst::init().unwrap();
         assert!(Codec::Vp9.description(Some(99)).contains("cq-level=63"));
         assert!(Codec::H265.description(Some(99)).contains("crf=51"));

@@ -1,43 +1,55 @@
-//! `gst-upscale upscale`: a video file made larger, its sound kept.
+//! `gst-upscale upscale`: enlarges a video file and keeps its sound and subtitles.
 
 mod container;
+mod elements;
+mod muxer;
 mod pipeline;
 mod progress;
 mod properties;
+mod run_state;
 mod signals;
 mod streams;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use container::{Codec, Container};
+use gst::glib;
 use pipeline::{Outcome, Pipeline};
 use properties::Properties;
 
 use crate::{
     gstreamer,
-    part_file::{self, PartFile},
+    part_file::{self, Force, PartFile},
 };
 
-/// What the command takes.
+const EXAMPLES: &str = "\
+Examples:
+  gst-upscale upscale old.mkv new.mkv --scale 2
+  gst-upscale upscale old.mp4 new.mkv --height 1080 --model realesr-animevideov3
+  gst-upscale upscale old.avi new.mkv --codec ffv1
+
+After Ctrl-C, the part that is finished is kept as new.part.mkv.";
+
+/// Enlarge a video file. Sound and subtitles are kept.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// The video to enlarge.
     input: PathBuf,
     /// The file to write: .mp4, .m4v, .mov, .mkv or .webm.
     output: PathBuf,
-    /// Write over OUTPUT where it is there already.
-    #[arg(short, long)]
-    force: bool,
-    /// Width of the result in pixels; the height follows.
+    #[command(flatten)]
+    force: Force,
+    /// Width of the output in pixels. The height follows from the aspect ratio.
     #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
     width: Option<i32>,
-    /// Height of the result in pixels; the width follows.
+    /// Height of the output in pixels. The width follows from the aspect ratio.
     #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
     height: Option<i32>,
-    /// How the video is encoded; the default goes by OUTPUT's extension.
+    /// Video codec of the output [default: the usual one for OUTPUT's extension].
     #[arg(long, value_enum)]
     codec: Option<Codec>,
-    /// Constant quality on the codec's own scale, 0 the best (x264 and x265: CRF, VP9: cq-level).
+    /// Constant quality on the codec's own scale; 0 is the best (x264 and x265: CRF, VP9: cq-level).
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=63))]
     quality: Option<u32>,
     #[command(flatten)]
@@ -47,96 +59,88 @@ pub struct Arguments {
 /// Why a video was not enlarged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("there is no file {0}")]
+    #[error("{0} does not exist or is not a regular file")]
     NoInput(PathBuf),
-    #[error("{0} is there already: give --force to write over it")]
-    Exists(PathBuf),
-    #[error("{0} is both input and output: name another output")]
-    SameFile(PathBuf),
-    #[error("{path} ends in none of the extensions known here ({known})")]
+    #[error("the extension of {path} is not supported; expected one of: {known}")]
     Extension { path: PathBuf, known: String },
-    #[error("a .{extension} file does not take {codec:?}: use one of {known}")]
+    #[error("a .{extension} file cannot hold {codec} video; expected one of: {known}")]
     Codec { codec: Codec, extension: &'static str, known: String },
-    #[error("{codec:?} takes even sides only: {pixels} pixels is odd")]
-    Odd { codec: Codec, pixels: i32 },
-    #[error("--{name} {text}: {why}")]
-    Property { name: String, text: String, why: String },
-    #[error("{what}: install the GStreamer plugin that has it")]
-    Missing { what: String },
+    #[error("{codec} video must have an even width and height; {pixels} is odd")]
+    OddSize { codec: Codec, pixels: i32 },
+    #[error("invalid value '{value}' for --{name}: expected {expected}")]
+    PropertyValue { name: String, value: String, expected: String },
+    #[error("the element upscale has no property {0}")]
+    NoProperty(String),
+    #[error("the GStreamer element {0} is not available; install the plugin that contains it")]
+    MissingElement(String),
     #[error("the pipeline could not be built: {0}")]
-    Build(#[from] gst::glib::BoolError),
-    #[error(transparent)]
-    Output(#[from] part_file::Error),
-    /// An element's own words.
-    #[error("{0}")]
-    Stream(String),
-    #[error("Ctrl-C cannot be caught: {0}")]
+    Build(#[from] glib::BoolError),
+    #[error("the pipeline could not be built: {0}")]
+    Parse(glib::Error),
+    #[error("the pipeline could not be started: {0}")]
+    Start(gst::StateChangeError),
+    #[error("{0} has no video")]
+    NoVideo(PathBuf),
+    /// An element's message. `origin` is the element's name, or what it misses.
+    #[error("{message} ({origin})")]
+    Element { message: glib::Error, origin: String },
+    #[error("Ctrl-C cannot be handled: {0}")]
     Signal(std::io::Error),
 }
 
-/// What a shell makes of SIGINT.
+/// The exit status of a process that SIGINT ended, as shells report it.
 const INTERRUPTED: u8 = 130;
 
-/// Enlarges a video. Failure leaves no file; Ctrl-C one that ends where it was pressed, with
-/// `.part` in its name; an input that ends too early all that it had, and an exit code of 1.
+/// Enlarges a video. On failure no file is left. After Ctrl-C, the finished part is kept under a
+/// name with `.part` in it. If the input is truncated, what could be read is written and the exit
+/// code is 1.
 ///
 /// # Errors
-/// See [`Error`].
-pub fn upscale(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let Arguments { input, output, .. } = arguments;
-    check_paths(arguments)?;
+/// See [`Error`] and [`part_file::Error`].
+pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
+    let Arguments { input, output, force, .. } = arguments;
+    if !input.is_file() {
+        return Err(Error::NoInput(input.clone()).into());
+    }
+    part_file::check(input, output, force.if_exists())?;
     let container = Container::of(output)?;
     let codec = container.codec(arguments.codec)?;
     for pixels in [arguments.width, arguments.height].into_iter().flatten() {
-        if pixels % codec.step() != 0 {
-            return Err(Error::Odd { codec, pixels }.into());
+        if pixels % codec.alignment() != 0 {
+            return Err(Error::OddSize { codec, pixels }.into());
         }
     }
     gstreamer::start()?;
     let pipeline = Pipeline::new(input, container, codec, arguments)?;
-    // From here on Ctrl-C is caught: nothing is left behind.
+    // The pipeline catches Ctrl-C from here on, so the unfinished file is always removed or kept
+    // on purpose.
     let part = PartFile::create(output)?;
     match pipeline.run(part.file())? {
         Outcome::Complete(frames) => {
-            part.finish(arguments.force)?;
-            match say!("{}: {frames}", output.display()) {
-                Err(error) if !error.is_closed() => Err(error.into()),
+            part.finish(force.if_exists())?;
+            match say!("wrote {}: {frames}", output.display()) {
+                Err(error) if !error.is_broken_pipe() => Err(error.into()),
                 _ => Ok(ExitCode::SUCCESS),
             }
         }
-        Outcome::Short { frames, end, duration } => {
-            part.finish(arguments.force)?;
-            let (input, output) = (input.display(), output.display());
+        Outcome::Truncated { frames, end, duration } => {
+            part.finish(force.if_exists())?;
             warn!(
-                "{input} says that it lasts {:.1} s, but ends at {:.1} s: it may be cut or damaged; \
-                 what there was lies in {output}: {frames}",
-                duration.as_secs_f64(),
+                "{} ends at {:.1} s, but its header says {:.1} s; it may be truncated or damaged. \
+                 The part that could be read was written to {} ({frames})",
+                input.display(),
                 end.as_secs_f64(),
+                duration.as_secs_f64(),
+                output.display(),
             );
             Ok(ExitCode::FAILURE)
         }
         Outcome::Stopped(frames) => {
             let kept = part.keep()?;
-            // Ctrl-C ends what reads standard output too.
-            warn!("stopped; what was done lies in {}: {frames}", kept.display());
+            // Not to standard output, whose reader Ctrl-C has stopped as well.
+            warn!("Stopped. The finished part is in {} ({frames})", kept.display());
             Ok(ExitCode::from(INTERRUPTED))
         }
         Outcome::Aborted => Ok(ExitCode::from(INTERRUPTED)),
     }
-}
-
-fn check_paths(arguments: &Arguments) -> Result<(), Error> {
-    let Arguments { input, output, force, .. } = arguments;
-    if !input.is_file() {
-        return Err(Error::NoInput(input.clone()));
-    }
-    if part_file::is_same(input, output) {
-        return Err(Error::SameFile(output.clone()));
-    }
-    part_file::check(output)?;
-    // A link that leads nowhere is a file too.
-    if output.symlink_metadata().is_ok() && !force {
-        return Err(Error::Exists(output.clone()));
-    }
-    Ok(())
 }

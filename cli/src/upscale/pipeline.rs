@@ -1,35 +1,39 @@
-//! The pipeline, from file to file, and its run.
+//! The pipeline from the input file to the output file.
 
 use std::{
     fs::File,
     os::fd::AsRawFd as _,
-    path::Path,
-    sync::{Arc, atomic::Ordering},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
+
+use gst::{MessageView, glib, prelude::*};
 
 use super::{
     Arguments, Error,
     container::{Codec, Container},
+    elements::{by_name, decode_bin, make, source_pad},
+    muxer::needs_no_parser,
     progress::{Frames, Progress},
-    signals::{Press, Signals},
-    streams::{Streams, Watch, decoded, make, needs_no_parsing, source},
+    run_state::RunState,
+    signals::{Signals, StopRequest},
+    streams::Streams,
 };
-use gst::{MessageView, prelude::*};
 
 /// How a run ended.
 #[derive(Debug)]
 pub enum Outcome {
     Complete(Frames),
-    /// The input ended long before its own word for that.
-    Short {
+    /// The input ended more than [`MAX_DURATION_ERROR`] before the duration in its header.
+    Truncated {
         frames: Frames,
         end: Duration,
         duration: Duration,
     },
-    /// By Ctrl-C; the file is sound as far as it goes.
+    /// By Ctrl-C. The output is playable up to here.
     Stopped(Frames),
-    /// By Ctrl-C before there was anything to keep, or pressed again.
+    /// By a second Ctrl-C, or before there was a frame to keep.
     Aborted,
 }
 
@@ -40,21 +44,23 @@ pub enum Outcome {
 pub struct Pipeline {
     pipeline: gst::Pipeline,
     sink: gst::Element,
-    watch: Arc<Watch>,
+    state: Arc<RunState>,
     signals: Signals,
+    input: PathBuf,
 }
 
-/// By how much the input's word for its duration may be wrong.
-const MOST_MISSING: Duration = Duration::from_secs(1);
+/// The largest error of the duration in a file's header that is ignored.
+const MAX_DURATION_ERROR: Duration = Duration::from_secs(1);
 
-/// Compressed data held back for one stream while another has none, in bytes.
+/// Compressed data queued for one stream while another has none, in bytes.
 const QUEUE_BYTES: u32 = 1 << 28;
 
 impl Pipeline {
-    /// From now on Ctrl-C waits for [`Pipeline::run`].
+    /// Builds the pipeline and catches Ctrl-C, which [`Pipeline::run`] then handles.
     ///
     /// # Errors
-    /// See [`Error`]: what is not installed, or a property's value.
+    /// An element is not installed, a property's value is invalid, or the elements cannot be
+    /// linked.
     pub fn new(
         input: &Path,
         container: &'static Container,
@@ -62,14 +68,14 @@ impl Pipeline {
         arguments: &Arguments,
     ) -> Result<Self, Error> {
         let pipeline = gst::Pipeline::new();
-        let watch = Arc::new(Watch::default());
+        let state = Arc::new(RunState::default());
         let file = make("filesrc")?;
         file.set_property("location", input);
         let parser = make("parsebin")?;
         let queue = make("multiqueue")?;
         queue.set_property("max-size-bytes", QUEUE_BYTES);
         queue.set_property("max-size-time", 0u64);
-        let video = video(codec, arguments, &watch)?;
+        let video = video_bin(codec, arguments, &state)?;
         let muxer = make(container.muxer)?;
         let sink = make("fdsink")?;
         pipeline.add_many([&file, &parser, &queue, &video, &muxer, &sink])?;
@@ -83,96 +89,91 @@ impl Pipeline {
             video,
             muxer,
             audio_encoders: container.audio_encoders,
-            watch: watch.clone(),
+            state: state.clone(),
         };
-        // The rest is parsed until there is a decoder.
+        // Other streams are parsed.
         parser.connect("autoplug-continue", false, |values| {
             let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-            Some((!caps.is_some_and(|caps| needs_no_parsing(&caps))).to_value())
+            Some((!caps.is_some_and(|caps| needs_no_parser(&caps))).to_value())
         });
         parser.connect_pad_added(move |parser, pad| {
-            if let Err(error) = streams.join(pad) {
+            if let Err(error) = streams.connect(pad) {
                 gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
             }
         });
-        Ok(Self { pipeline, sink, watch, signals: Signals::catch().map_err(Error::Signal)? })
+        let signals = Signals::catch().map_err(Error::Signal)?;
+        Ok(Self { pipeline, sink, state, signals, input: input.into() })
     }
 
-    /// Runs to the end, or until Ctrl-C, and writes into `output`.
+    /// Runs to the end, or until Ctrl-C, and writes to `output`.
     ///
     /// # Errors
-    /// [`Error::Stream`] with what an element has to say.
+    /// [`Error::Element`] with an element's message, [`Error::NoVideo`] or [`Error::Start`].
     pub fn run(self, output: &File) -> Result<Outcome, Error> {
-        // Not by its name: that could have become another file's.
+        // Not by its name, which another process could have given to another file.
         self.sink.set_property("fd", output.as_raw_fd());
-        let bus = self.pipeline.bus().ok_or_else(|| Error::Stream("it has no bus".into()))?;
-        // Failure is on the bus, with its reason.
+        let no_bus = || glib::bool_error!("the pipeline has no bus");
+        let bus = self.pipeline.bus().ok_or_else(no_bus)?;
+        // An error usually arrives on the bus too, with its reason.
         let started = self.pipeline.set_state(gst::State::Playing);
         let mut progress = Progress::new();
-        let mut missing = None;
+        let mut missing_plugin = None;
         loop {
-            let frames = self.watch.frames.load(Ordering::Relaxed);
-            if let Some(press) = self.signals.take() {
-                let again = self.watch.stop.swap(true, Ordering::Relaxed);
-                // The second time, or with nothing to finish, at once.
-                if frames == 0 || (again && press == Press::Key) {
+            let frames = self.state.frames();
+            if let Some(request) = self.signals.take() {
+                let repeated = self.state.stop();
+                if frames == 0 || (repeated && request == StopRequest::Interrupt) {
                     progress.finish();
                     return Ok(Outcome::Aborted);
                 }
             }
-            progress.update(frames, self.position(), self.duration());
+            progress.update(frames, self.state.position(), self.state.duration());
             let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(100)) else {
-                if let Err(error) = &started {
-                    return Err(Error::Stream(error.to_string()));
+                if let Err(error) = started {
+                    progress.finish();
+                    return Err(Error::Start(error));
                 }
                 continue;
             };
             match message.view() {
-                MessageView::Eos(_) => {
-                    // Those since the last look.
-                    let frames = self.watch.frames.load(Ordering::Relaxed);
-                    progress.update(frames, self.position(), self.duration());
-                    let frames = progress.finish();
-                    let stopped = self.watch.stop.load(Ordering::Relaxed);
-                    let end = Duration::from_nanos(self.watch.end.load(Ordering::Relaxed));
-                    return Ok(match self.duration() {
-                        _ if stopped => Outcome::Stopped(frames),
-                        Some(duration) if end + MOST_MISSING < duration => {
-                            Outcome::Short { frames, end, duration }
-                        }
-                        _ => Outcome::Complete(frames),
-                    });
-                }
+                MessageView::Eos(_) => return Ok(self.finish(&mut progress)),
                 MessageView::Error(error) => {
                     progress.finish();
-                    return Err(Error::Stream(told(message.src(), &error.error(), missing)));
+                    let origin = missing_plugin.unwrap_or_else(|| name(message.src()));
+                    return Err(Error::Element { message: error.error(), origin });
                 }
                 MessageView::Warning(warning) => {
-                    progress.warn(&told(message.src(), &warning.error(), None));
+                    progress.warn(&format!("{} ({})", warning.error(), name(message.src())));
                 }
                 MessageView::StreamCollection(found)
                     if !may_have_video(&found.stream_collection()) =>
                 {
                     progress.finish();
-                    return Err(Error::Stream("it has no video".into()));
+                    return Err(Error::NoVideo(self.input.clone()));
                 }
-                MessageView::Progress(step) => progress.say(step.get().2),
+                MessageView::Progress(step) => progress.show_step(step.get().2),
                 MessageView::Element(element) => {
-                    let told = element.structure().filter(|told| told.name() == "missing-plugin");
-                    missing = told.and_then(|told| told.get("name").ok()).or(missing);
+                    // Posted before the error that it causes.
+                    let missing = element.structure().filter(|it| it.name() == "missing-plugin");
+                    let plugin = missing.and_then(|missing| missing.get("name").ok());
+                    missing_plugin = plugin.or(missing_plugin);
                 }
                 _ => {}
             }
         }
     }
 
-    fn position(&self) -> Duration {
-        Duration::from_nanos(self.watch.position.load(Ordering::Relaxed))
-    }
-
-    fn duration(&self) -> Option<Duration> {
-        let duration = self.watch.source.get()?.query_duration::<gst::ClockTime>()?;
-        Some(duration.into())
+    /// The outcome at the end of the stream.
+    fn finish(&self, progress: &mut Progress) -> Outcome {
+        progress.update(self.state.frames(), self.state.position(), self.state.duration());
+        let (frames, end) = (progress.finish(), self.state.end());
+        match self.state.duration() {
+            _ if self.state.is_stopped() => Outcome::Stopped(frames),
+            Some(duration) if end + MAX_DURATION_ERROR < duration => {
+                Outcome::Truncated { frames, end, duration }
+            }
+            _ => Outcome::Complete(frames),
+        }
     }
 }
 
@@ -182,66 +183,63 @@ impl Drop for Pipeline {
     }
 }
 
-/// From encoded to encoded video.
-fn video(codec: Codec, arguments: &Arguments, watch: &Arc<Watch>) -> Result<gst::Element, Error> {
-    let size = |pixels: Option<i32>| match pixels {
+/// A bin that decodes, enlarges and encodes video.
+fn video_bin(
+    codec: Codec,
+    arguments: &Arguments,
+    state: &Arc<RunState>,
+) -> Result<gst::Element, Error> {
+    let side = |pixels: Option<i32>| match pixels {
         Some(pixels) => pixels.to_string(),
-        None => format!("[{0},32766,{0}]", codec.step()),
+        None => format!("[{0},32766,{0}]", codec.alignment()),
     };
-    let size = format!("width={},height={}", size(arguments.width), size(arguments.height));
-    // Decoding, enlarging and encoding each on a thread of their own.
+    let size = format!("width={},height={}", side(arguments.width), side(arguments.height));
+    // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let description = format!(
         "deinterlace ! videoconvert ! videoflip video-direction=auto ! videoconvert ! {queue} \
          ! upscale name=upscale ! video/x-raw,{size} \
          ! {queue} ! videoscale method=lanczos add-borders=true ! videoconvert \
-         ! capsfilter name=held ! {}",
+         ! capsfilter name=first-size ! {}",
         codec.description(arguments.quality)
     );
-    let bin = decoded(&description)?;
-    let upscale =
-        bin.by_name("upscale").ok_or_else(|| Error::Missing { what: "upscale".into() })?;
+    let bin = decode_bin(&description)?;
+    let upscale = by_name(&bin, "upscale")?;
     arguments.properties.apply(&upscale)?;
-    watch.frames_of(&source(&upscale)?);
-    let held = bin.by_name("held").ok_or_else(|| Error::Missing { what: "capsfilter".into() })?;
-    hold_size(&held)?;
+    state.count_frames(&source_pad(&upscale)?);
+    keep_size(&by_name(&bin, "first-size")?)?;
     Ok(bin.upcast())
 }
 
-/// Has `filter` let through the first frame's size and pixel aspect alone: broadcasts change
-/// theirs, which Matroska has no place for.
-fn hold_size(filter: &gst::Element) -> Result<(), Error> {
+/// Restricts `filter` to the size and pixel aspect ratio of the first frame. Broadcasts change
+/// theirs, which Matroska cannot store.
+fn keep_size(filter: &gst::Element) -> Result<(), Error> {
     let weak = filter.downgrade();
-    // Before it, the caps may change: a file's turn is a tag.
-    source(filter)?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
-        let mut held = gst::Caps::new_empty_simple("video/x-raw");
+    // The caps may change until the first frame: a file's orientation arrives as a tag.
+    source_pad(filter)?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        let mut kept = gst::Caps::new_empty_simple("video/x-raw");
         if let (Some(first), Some(filter)) = (pad.current_caps(), weak.upgrade())
             && let (Some(first), Some(media)) =
-                (first.structure(0), held.make_mut().structure_mut(0))
+                (first.structure(0), kept.make_mut().structure_mut(0))
         {
             for field in ["width", "height", "pixel-aspect-ratio"] {
                 if let Ok(value) = first.value(field) {
                     media.set_value(field, value.clone());
                 }
             }
-            filter.set_property("caps", held);
+            filter.set_property("caps", kept);
         }
         gst::PadProbeReturn::Remove
     });
     Ok(())
 }
 
-/// Whether any stream is, or may be, video.
+/// Whether a stream is, or may be, video.
 fn may_have_video(streams: &gst::StreamCollection) -> bool {
     let others = gst::StreamType::AUDIO | gst::StreamType::TEXT;
     streams.is_empty() || streams.iter().any(|stream| !others.intersects(stream.stream_type()))
 }
 
-/// An element's message in one line.
-fn told(from: Option<&gst::Object>, error: &gst::glib::Error, missing: Option<String>) -> String {
-    let from = from.map(|from| from.name().to_string()).unwrap_or_default();
-    match missing {
-        Some(missing) => format!("{error} ({missing})"),
-        None => format!("{error} ({from})"),
-    }
+fn name(object: Option<&gst::Object>) -> String {
+    object.map(|object| object.name().to_string()).unwrap_or_default()
 }

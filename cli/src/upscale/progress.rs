@@ -7,27 +7,27 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How many frames, and how fast.
+/// The number of frames and the time they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Frames {
     pub count: u64,
-    /// Since the first of them came out.
+    /// Time since the first frame.
     pub time: Duration,
 }
 
 impl fmt::Display for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} frames", self.count)?;
-        // The first frame starts the clock.
+        // The time starts with the first frame, which therefore does not count.
         let counted = self.count.saturating_sub(1);
         if counted > 0 && self.time > Duration::ZERO {
-            write!(f, ", {:.2} a second", counted as f64 / self.time.as_secs_f64())?;
+            write!(f, ", {:.2} frames/s", counted as f64 / self.time.as_secs_f64())?;
         }
         Ok(())
     }
 }
 
-/// Shown on a terminal; elsewhere silent.
+/// Shown if standard error is a terminal.
 pub struct Progress {
     bar: ProgressBar,
     first: Option<Instant>,
@@ -43,18 +43,19 @@ impl Progress {
         Self { bar, first: None, frames: Frames::default() }
     }
 
-    /// What goes on before the first frame.
-    pub fn say(&self, what: &str) {
+    /// Shows a step of the start. Ignored after the first frame.
+    pub fn show_step(&self, step: &str) {
         if self.first.is_none() {
-            self.bar.set_message(what.to_owned());
+            self.bar.set_message(step.to_owned());
         }
     }
 
-    /// A line above the bar.
-    pub fn warn(&self, what: &str) {
-        self.bar.suspend(|| warn!("{what}"));
+    /// Prints a warning above the bar.
+    pub fn warn(&self, text: &str) {
+        self.bar.suspend(|| warn!("{text}"));
     }
 
+    /// Shows the number of frames and the position in the input.
     pub fn update(&mut self, count: u64, position: Duration, duration: Option<Duration>) {
         if count == 0 {
             self.bar.tick();
@@ -63,7 +64,7 @@ impl Progress {
         let first = *self.first.get_or_insert_with(|| {
             if duration.is_some()
                 && let Ok(style) = ProgressStyle::with_template(
-                    "{wide_bar} {percent}% {msg}, {elapsed} gone, {eta} to go",
+                    "{wide_bar} {percent}% {msg}, elapsed {elapsed}, remaining {eta}",
                 )
             {
                 self.bar.set_style(style);
@@ -80,7 +81,7 @@ impl Progress {
         self.bar.tick();
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) -> Frames {
         self.bar.finish_and_clear();
         self.frames
@@ -89,4 +90,17 @@ impl Progress {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_does_not_count_the_frame_that_starts_the_time() {
+        let frames = |count, seconds| Frames { count, time: Duration::from_secs(seconds) };
+        assert_eq!(frames(11, 4).to_string(), "11 frames, 2.50 frames/s");
+        assert_eq!(frames(1, 4).to_string(), "1 frames");
+        assert_eq!(frames(0, 0).to_string(), "0 frames");
+    }
 }

@@ -1,4 +1,4 @@
-//! The element's properties as options: each that can be written becomes `--NAME VALUE`.
+//! The element's writable properties as options `--NAME VALUE`.
 
 use std::ops::RangeInclusive;
 
@@ -8,41 +8,48 @@ use gst::{glib, prelude::*};
 use super::Error;
 use crate::gstreamer;
 
-/// The properties that were given, by name.
+/// Names and values of the given properties.
 #[derive(Debug, Default)]
 pub struct Properties(Vec<(String, String)>);
 
 impl Properties {
-    /// Sets them on the element.
+    /// Sets the properties of the element.
     ///
     /// # Errors
-    /// [`Error::Property`] where a value is none of that property's.
+    /// [`Error::PropertyValue`] or [`Error::NoProperty`].
     pub fn apply(&self, element: &gst::Element) -> Result<(), Error> {
         for (name, text) in &self.0 {
-            let wrong =
-                |why: String| Error::Property { name: name.clone(), text: text.clone(), why };
-            let spec = element.find_property(name).ok_or_else(|| wrong("it is unknown".into()))?;
-            let value = match spec.value_type() {
-                // GStreamer's notation would take quotes and backslashes for its own.
-                glib::Type::STRING => Ok(text.to_value()),
-                _ => glib::Value::deserialize_with_pspec(text, &spec),
+            let missing = || Error::NoProperty(name.clone());
+            let spec = element.find_property(name).ok_or_else(missing)?;
+            let invalid = || Error::PropertyValue {
+                name: name.clone(),
+                value: text.clone(),
+                expected: expected(&spec),
             };
-            let value = value.map_err(|_| wrong(format!("wanted is {}", kind(&spec))))?;
-            let number = value.transform::<f64>().ok().and_then(|number| number.get::<f64>().ok());
-            if let (Some(range), Some(number)) = (range(&spec), number)
-                && !range.contains(&number)
-            {
-                return Err(wrong(format!("wanted is {}", kind(&spec))));
-            }
-            element.set_property_from_value(name, &value);
+            element.set_property_from_value(name, &parse(text, &spec).ok_or_else(invalid)?);
         }
         Ok(())
     }
 }
 
+/// The value in GStreamer's notation; `None` if it is invalid or out of range.
+fn parse(text: &str, spec: &glib::ParamSpec) -> Option<glib::Value> {
+    // GStreamer's notation would interpret quotes and backslashes.
+    if spec.value_type() == glib::Type::STRING {
+        return Some(text.to_value());
+    }
+    let value = glib::Value::deserialize_with_pspec(text, spec).ok()?;
+    let number = value.transform::<f64>().ok().and_then(|number| number.get::<f64>().ok());
+    let in_range = match (range(spec), number) {
+        (Some(range), Some(number)) => range.contains(&number),
+        _ => true,
+    };
+    in_range.then_some(value)
+}
+
 impl clap::Args for Properties {
     fn augment_args(command: Command) -> Command {
-        // GStreamer starts only when this command is asked for: the others go without.
+        // Deferred, so that the other subcommands do not start GStreamer.
         command.defer(|command| {
             let mut command = command.next_help_heading("Properties of the element");
             for spec in specs() {
@@ -73,9 +80,9 @@ impl clap::FromArgMatches for Properties {
     }
 }
 
-/// The element's own properties that can be written.
+/// The element's own writable properties.
 fn specs() -> Vec<glib::ParamSpec> {
-    // What goes wrong here is told when the command runs.
+    // If GStreamer does not start, running the command reports why.
     let kind = gstreamer::start()
         .ok()
         .and_then(|()| Some(gst::ElementFactory::find("upscale")?.load().ok()?.element_type()));
@@ -89,8 +96,8 @@ fn specs() -> Vec<glib::ParamSpec> {
 
 fn option(spec: &glib::ParamSpec) -> Arg {
     let mut help = spec.blurb().unwrap_or_default().to_owned();
-    if spec.is::<glib::ParamSpecEnum>() {
-        help = format!("{help}: {}", kind(spec));
+    if let Some(names) = enum_names(spec) {
+        help = format!("{help} [possible values: {names}]");
     }
     if let Ok(default) = spec.default_value().serialize() {
         help = format!("{help} [default: {default}]");
@@ -100,24 +107,29 @@ fn option(spec: &glib::ParamSpec) -> Arg {
         _ if spec.is::<glib::ParamSpecEnum>() => "NAME",
         _ => "NUMBER",
     };
-    // Negative numbers are values, not options.
+    // A negative number is a value, not an option.
     Arg::new(spec.name()).long(spec.name()).value_name(value).help(help).allow_hyphen_values(true)
 }
 
-/// What kind of value a property takes, for messages.
-fn kind(spec: &glib::ParamSpec) -> String {
-    if let Some(spec) = spec.downcast_ref::<glib::ParamSpecEnum>() {
-        let class = spec.enum_class();
-        let names: Vec<_> = class.values().iter().map(|value| value.nick()).collect();
-        return format!("one of {}", names.join(", "));
+/// Describes the values that a property accepts.
+fn expected(spec: &glib::ParamSpec) -> String {
+    if let Some(names) = enum_names(spec) {
+        return format!("one of: {names}");
     }
     match range(spec) {
         Some(range) => format!("a number from {} to {}", range.start(), range.end()),
-        None => format!("a {}", spec.value_type()),
+        None => format!("a value of type {}", spec.value_type()),
     }
 }
 
-/// The numbers that a property takes; `None` for other kinds.
+/// The names of an enumeration's values, separated by commas.
+fn enum_names(spec: &glib::ParamSpec) -> Option<String> {
+    let class = spec.downcast_ref::<glib::ParamSpecEnum>()?.enum_class();
+    let names: Vec<_> = class.values().iter().map(|value| value.nick()).collect();
+    Some(names.join(", "))
+}
+
+/// The range of a numeric property.
 fn range(spec: &glib::ParamSpec) -> Option<RangeInclusive<f64>> {
     if let Some(spec) = spec.downcast_ref::<glib::ParamSpecDouble>() {
         Some(spec.minimum()..=spec.maximum())
@@ -143,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_property_that_can_be_written_is_an_option() {
+    fn every_writable_property_is_an_option() {
         let command = <Properties as clap::Args>::augment_args(Command::new("upscale"));
         let line = ["upscale", "--model", "a,b.pth", "--halo", "-1", "--backend", "cpu"];
         let matches = command.try_get_matches_from(line).unwrap();
@@ -155,25 +167,25 @@ mod tests {
     }
 
     #[test]
-    fn values_reach_the_element() {
+    fn values_are_set_on_the_element() {
         assert_eq!(given("scale", "3").unwrap().property::<f64>("scale"), 3.0);
         assert_eq!(given("halo", "-1").unwrap().property::<i32>("halo"), -1);
-        // What gst-launch-1.0 would take for more than a text.
+        // gst-launch-1.0 would parse these.
         for name in ["a b (c).pth", "x,y=3.onnx", "\"quoted\"", "é.pth"] {
             assert_eq!(given("model", name).unwrap().property::<String>("model"), name);
         }
     }
 
     #[test]
-    fn wrong_values_are_told_with_what_is_wanted() {
-        for (name, text, wanted) in [
+    fn an_invalid_value_is_an_error_that_lists_the_valid_ones() {
+        for (name, text, expected) in [
             ("scale", "99", "from 0 to 16"),
             ("scale", "big", "from 0 to 16"),
-            ("backend", "abacus", "one of auto"),
+            ("backend", "abacus", "one of: auto"),
             ("halo", "-2", "from -1"),
         ] {
             let error = given(name, text).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C, and the other ways to ask a program to end.
+//! Ctrl-C and other signals that ask the program to stop.
 
 use std::{
     fs, io,
@@ -13,31 +13,31 @@ use signal_hook::{
     flag,
 };
 
-/// What asked to end.
+/// What asked the program to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Press {
-    /// Somebody, by Ctrl-C or `kill`.
-    Key,
-    /// The terminal, which has gone. Its shell often says so again.
+pub enum StopRequest {
+    /// Ctrl-C or `kill`.
+    Interrupt,
+    /// The terminal was closed. Its shell often sends the signal a second time.
     Hangup,
 }
 
-/// Signals that no longer end the program: it has to look for them.
+/// Catches signals, which then set a flag instead of ending the program.
 #[derive(Debug)]
 pub struct Signals {
-    key: Arc<AtomicBool>,
+    interrupt: Arc<AtomicBool>,
     hangup: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Catches SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP.
+    /// Catches SIGINT, SIGTERM and, unless it is ignored (`nohup`), SIGHUP.
     ///
     /// # Errors
-    /// Where the system refuses that.
+    /// A handler cannot be installed.
     pub fn catch() -> io::Result<Self> {
-        let signals = Self { key: Arc::default(), hangup: Arc::default() };
-        flag::register(SIGINT, signals.key.clone())?;
-        flag::register(SIGTERM, signals.key.clone())?;
+        let signals = Self { interrupt: Arc::default(), hangup: Arc::default() };
+        flag::register(SIGINT, signals.interrupt.clone())?;
+        flag::register(SIGTERM, signals.interrupt.clone())?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         if !ignores(&status, SIGHUP) {
             flag::register(SIGHUP, signals.hangup.clone())?;
@@ -45,11 +45,11 @@ impl Signals {
         Ok(signals)
     }
 
-    /// What has come since the last call.
-    pub fn take(&self) -> Option<Press> {
-        let came = |flag: &AtomicBool| flag.swap(false, Ordering::Relaxed);
-        let (key, hangup) = (came(&self.key), came(&self.hangup));
-        if key { Some(Press::Key) } else { hangup.then_some(Press::Hangup) }
+    /// The request that has arrived since the last call.
+    pub fn take(&self) -> Option<StopRequest> {
+        let received = |flag: &AtomicBool| flag.swap(false, Ordering::Relaxed);
+        let (interrupt, hangup) = (received(&self.interrupt), received(&self.hangup));
+        if interrupt { Some(StopRequest::Interrupt) } else { hangup.then_some(StopRequest::Hangup) }
     }
 }
 
@@ -65,19 +65,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_is_taken_once_and_a_key_counts_for_more_than_a_hangup() {
+    fn a_signal_is_reported_once_and_an_interrupt_before_a_hangup() {
         let signals = Signals::catch().unwrap();
         assert_eq!(signals.take(), None);
         signal_hook::low_level::raise(SIGTERM).unwrap();
         signals.hangup.store(true, Ordering::Relaxed);
-        assert_eq!(signals.take(), Some(Press::Key));
+        assert_eq!(signals.take(), Some(StopRequest::Interrupt));
         assert_eq!(signals.take(), None);
         signals.hangup.store(true, Ordering::Relaxed);
-        assert_eq!(signals.take(), Some(Press::Hangup));
+        assert_eq!(signals.take(), Some(StopRequest::Hangup));
     }
 
     #[test]
-    fn an_ignored_signal_is_known_by_its_bit() {
+    fn an_ignored_signal_is_recognised_by_its_bit() {
         let status = "Name:\tgst\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
         assert!(ignores(status, SIGHUP) && ignores(status, 13));
         assert!(!ignores(status, SIGINT) && !ignores("", SIGHUP));

@@ -1,15 +1,17 @@
-//! The command `gst-upscale bench`.
+//! `gst-upscale bench`.
 
-use std::process::{Command, Output};
+use std::process::Output;
+
+use crate::program::program;
 
 fn bench(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+    let mut command = program();
     command.args(["bench", "--cache-dir", env!("CARGO_TARGET_TMPDIR"), "--seconds", "0.1"]);
     command.args(["--backend", "cpu", "--precision", "fp32"]).args(arguments).output().unwrap()
 }
 
 #[test]
-fn every_model_and_size_has_its_row_of_figures() {
+fn every_model_and_size_has_a_row_with_rates() {
     let done = bench(&["--models", "builtin,builtin", "--sizes", "64x48,96x64", "--json"]);
     let errors = String::from_utf8_lossy(&done.stderr);
     if errors.contains("ONNX Runtime was not found") {
@@ -33,7 +35,7 @@ fn every_model_and_size_has_its_row_of_figures() {
 }
 
 #[test]
-fn a_model_that_does_not_run_is_told_and_leaves_the_others_theirs() {
+fn a_model_that_cannot_be_opened_does_not_stop_the_others() {
     let done = bench(&["--models", "/nowhere/model.onnx,builtin", "--sizes", "64x48", "--json"]);
     assert_eq!(done.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&done.stderr).contains("/nowhere/model.onnx"));

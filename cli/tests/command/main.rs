@@ -1,4 +1,4 @@
-//! The command `gst-upscale`, run as a process.
+//! Runs the command `gst-upscale` as a child process.
 
 #[path = "../../../tests/common/cpp.rs"]
 mod cpp;
@@ -9,5 +9,11 @@ mod data;
 mod pipeline;
 
 mod bench;
+mod media;
+mod models;
+mod output_files;
+mod program;
 mod selftest;
+mod signals;
+mod standard_output;
 mod upscale;

@@ -1,27 +1,24 @@
-//! The command `gst-upscale selftest`.
+//! `gst-upscale selftest`.
 
-use std::{
-    fs,
-    process::{Command, Output},
-};
+use std::{fs, process::Output};
 
-use crate::cpp;
+use crate::{cpp, program::program};
 
 fn selftest(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+    let mut command = program();
     command.args(["selftest", "--frames", "20", "--cache-dir", env!("CARGO_TARGET_TMPDIR")]);
     command.args(arguments).output().unwrap()
 }
 
-/// The rows and the summary.
-fn said(output: &Output) -> String {
+/// The table and the summary.
+fn table(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
-fn all_is_green_on_the_processor() {
+fn every_check_passes_on_the_cpu() {
     let done = selftest(&["--backend", "cpu"]);
-    let text = said(&done);
+    let text = table(&done);
     if text.contains("ONNX Runtime was not found") {
         eprintln!("skipped: {text}");
         return;
@@ -35,34 +32,34 @@ fn all_is_green_on_the_processor() {
 }
 
 #[test]
-fn a_runtime_that_is_asked_for_by_name_and_is_not_there_is_no_success() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+fn a_named_backend_that_is_not_available_is_a_failure() {
+    let mut command = program();
     command.env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so");
     let done = command.args(["selftest", "--backend", "cpu"]).output().unwrap();
-    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
-    assert!(said(&done).contains("FAILED  ONNX Runtime was not found"), "{}", said(&done));
+    assert_eq!(done.status.code(), Some(1), "{}", table(&done));
+    assert!(table(&done).contains("FAILED  ONNX Runtime was not found"), "{}", table(&done));
 }
 
 #[test]
-fn a_model_that_is_not_there_is_told() {
+fn a_missing_model_is_an_error() {
     let done = selftest(&["--model", "/nowhere/model.onnx"]);
     assert_eq!(done.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&done.stderr).contains("/nowhere/model.onnx"));
 }
 
 #[test]
-fn the_stages_of_an_emulated_gpu_pass_and_its_missing_provider_is_named() {
+fn the_stages_pass_on_an_emulated_gpu_whose_missing_provider_is_reported() {
     let flags = ["-Wl,-soname,libcuda.so", "-pthread"];
     let Some(driver) = cpp::build("tests/common/emulator.cpp", &flags) else { return };
     let folder = tempfile::tempdir().unwrap();
     fs::copy(driver, folder.path().join("libcuda.so")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gst-upscale"));
+    let mut command = program();
     command.args(["selftest", "--backend", "cuda", "--cache-dir", env!("CARGO_TARGET_TMPDIR")]);
     let done = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
-    let text = said(&done);
+    let text = table(&done);
     assert!(text.contains("Emulated GPU"), "{text}");
-    let row = text.lines().find(|line| line.starts_with("stages equal")).expect(&text);
-    assert!(row.contains("passed  240 cases, at most 0 codes apart"), "{row}");
+    let row = text.lines().find(|line| line.starts_with("stages: GPU")).expect(&text);
+    assert!(row.contains("passed  240 cases, largest difference 0"), "{row}");
     let row = text.lines().find(|line| line.contains("cuda fp16")).expect(&text);
     assert!(row.contains("FAILED") && row.contains("cuda"), "{row}");
     assert_eq!(done.status.code(), Some(1), "{text}");

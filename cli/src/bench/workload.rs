@@ -1,6 +1,6 @@
-//! What takes part: the bare session, and the element around it.
+//! The workloads: a session alone, and the element around it.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use gstupscale::{
     cuda::{self, Buffer, Device, Event},
@@ -8,16 +8,24 @@ use gstupscale::{
     frame::{Image, PixelFormat},
 };
 
-use super::{race::Contender, report::Stages};
+use super::{report::Stages, rounds::Workload};
 use crate::{
+    frame::{self, Frame},
     harness::{self, Harness},
-    pictures::{self, Frame},
+    test_pictures,
 };
 
-/// Frames that are sent round and round.
+/// The number of different frames, which are repeated.
 const FRAMES: u32 = 8;
 
-/// A session alone: its pictures are where and as it wants them before the clock starts.
+/// Why a workload cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there are no frames to process")]
+    NoFrames,
+}
+
+/// A session alone. Its picture is in its memory and format before the measurement starts.
 pub enum Session {
     Host {
         engine: Box<dyn Infer>,
@@ -27,19 +35,20 @@ pub enum Session {
     Device {
         engine: Box<dyn InferOnDevice>,
         batch: DeviceBatch,
-        /// What `batch` points to.
+        /// The memory that `batch` points to.
         _buffers: [Buffer; 2],
         device: Arc<Device>,
-        /// The ends of the last run and of the one before it.
+        /// The ends of the last run and of the run before it.
         ends: [Event; 2],
     },
 }
 
 impl Session {
-    /// For pictures of this size in pixels, or the next larger one that the model takes.
+    /// A session for pictures of this size in pixels, or the next larger size that the model
+    /// accepts.
     ///
     /// # Errors
-    /// Where the GPU has no memory for them.
+    /// The GPU is out of memory.
     pub fn new(engine: AnyEngine, width: u32, height: u32) -> Result<Self, cuda::Error> {
         let info = engine.info();
         let side = |side: u32| side.max(info.min_side).next_multiple_of(info.align.max(1));
@@ -47,7 +56,7 @@ impl Session {
         let (channels, factor) = (info.channels.count(), info.factor as usize);
         match engine {
             AnyEngine::Host(engine) => {
-                let picture = pictures::pan(channels, width as usize, height as usize, 0);
+                let picture = test_pictures::pan(channels, width as usize, height as usize, 0);
                 Ok(Self::Host { engine, picture, output: Image::default() })
             }
             AnyEngine::Device(engine, device) => {
@@ -65,15 +74,15 @@ impl Session {
     }
 }
 
-impl Contender for Session {
-    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+impl Workload for Session {
+    fn step(&mut self) -> Result<(), crate::Error> {
         match self {
             Self::Host { engine, picture, output } => Ok(engine.run(picture, output)?),
             Self::Device { engine, batch, device, ends, .. } => {
                 engine.run(batch)?;
-                let [last, before] = &*ends;
-                // Two at work: enough that the GPU never waits for the host.
-                device.compute().record(before)?;
+                let [last, previous] = &*ends;
+                // Two runs in progress are enough that the GPU never waits for the host.
+                device.compute().record(previous)?;
                 last.synchronize()?;
                 ends.swap(0, 1);
                 Ok(())
@@ -83,13 +92,13 @@ impl Contender for Session {
 
     fn drain(&mut self) {
         if let Self::Device { device, .. } = self {
-            // An error shows at the next step.
+            // The next step reports an error.
             let _ = device.compute().synchronize();
         }
     }
 }
 
-/// The element, from buffer to buffer, without reuse.
+/// The element without reuse, from buffer to buffer.
 pub struct Element {
     harness: Harness,
     frames: Vec<gst::Buffer>,
@@ -97,20 +106,22 @@ pub struct Element {
 }
 
 impl Element {
+    /// An element for frames of this format and size in pixels.
+    ///
     /// # Errors
-    /// What the element says.
+    /// See [`harness::Error`].
     pub fn new(
         model: &str,
         options: &EngineOptions,
         format: PixelFormat,
         width: u32,
         height: u32,
-    ) -> Result<Self, Box<dyn Error>> {
-        let info = pictures::info(format, width, height);
+    ) -> Result<Self, crate::Error> {
+        let info = frame::info(format, width, height);
         let video = harness::video(&info)?;
-        let frames = (0..FRAMES).map(|number| -> Result<_, Box<dyn Error>> {
-            let picture = pictures::pan(3, width as usize, height as usize, number);
-            Ok(harness::buffer(&video, &Frame::of(info, &picture)?, number)?)
+        let frames = (0..FRAMES).map(|number| -> Result<_, crate::Error> {
+            let picture = test_pictures::pan(3, width as usize, height as usize, number);
+            Ok(harness::buffer(&video, &Frame::from_picture(info, &picture)?, number)?)
         });
         let frames = frames.collect::<Result<_, _>>()?;
         let mut properties = harness::properties(model, options);
@@ -118,7 +129,7 @@ impl Element {
         Ok(Self { harness: Harness::new(&properties, &video.to_caps()?)?, frames, next: 0 })
     }
 
-    /// Sums over all frames that have come out.
+    /// The time per stage, summed over all output frames.
     pub fn stages(&self) -> Stages {
         let stats = self.harness.stats();
         let time = |name: &str| {
@@ -134,11 +145,11 @@ impl Element {
     }
 }
 
-impl Contender for Element {
-    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+impl Workload for Element {
+    fn step(&mut self) -> Result<(), crate::Error> {
         let frame = self.frames.get(self.next % self.frames.len().max(1)).cloned();
         self.next += 1;
-        self.harness.push(frame.ok_or("there are no frames")?)?;
+        self.harness.push(frame.ok_or(Error::NoFrames)?)?;
         self.harness.take().for_each(drop);
         Ok(())
     }

@@ -1,0 +1,70 @@
+//! `models fetch`: downloads models of the catalogue.
+
+use gstupscale::model::catalogue;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::download::{self, Download};
+
+const EXAMPLES: &str = "\
+Example:
+  gst-upscale models fetch realesr-animevideov3
+
+An interrupted download resumes when the command is run again.";
+
+/// Download models by name into the user's data directory.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// Names from `gst-upscale models list`.
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+/// Why a model was not downloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("unknown model {name}; expected one of: {known}")]
+    Unknown { name: String, known: String },
+    #[error("the data directory is unknown; set HOME or XDG_DATA_HOME")]
+    NoDataDirectory,
+    #[error(transparent)]
+    Download(#[from] download::Error),
+}
+
+/// # Errors
+/// See [`Error`]; also if standard output cannot be written.
+pub fn run(arguments: &Arguments) -> Result<(), crate::Error> {
+    arguments.names.iter().try_for_each(|name| fetch(name))
+}
+
+/// Downloads one model and shows the progress. An installed model is left as it is.
+fn fetch(name: &str) -> Result<(), crate::Error> {
+    let unknown = || Error::Unknown { name: name.into(), known: catalogue::names() };
+    let entry = catalogue::find(name).ok_or_else(unknown)?;
+    let (Some(url), Some(sha256)) = (&entry.url, &entry.sha256) else {
+        say!("{} is built in", entry.name)?;
+        return Ok(());
+    };
+    let path = entry.path().ok_or(Error::NoDataDirectory)?;
+    if path.is_file() {
+        say!("{} is already installed: {}", entry.name, path.display())?;
+        return Ok(());
+    }
+    let bar = ProgressBar::new(entry.size.unwrap_or(0));
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
+    {
+        bar.set_style(style);
+    }
+    bar.set_message(entry.name.clone());
+    let mut progress = |done, total| {
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+    };
+    let download = Download { url, sha256, size: entry.size };
+    download.to(&path, &mut progress).map_err(Error::from)?;
+    bar.finish_and_clear();
+    say!("downloaded {}: {}", entry.name, path.display())?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Which streams a muxer takes as they are, and what the others need.
+
+use gst::prelude::*;
+
+/// The muxer's template for a pad that takes streams of these caps.
+pub fn pad_template(muxer: &gst::Element, caps: &gst::Caps) -> Option<gst::PadTemplate> {
+    let mut caps = caps.clone();
+    // These describe the framing, which the codec's parser changes.
+    for media in caps.make_mut().iter_mut() {
+        media.remove_fields(["stream-format", "framed", "parsed", "alignment"]);
+    }
+    muxer.pad_template_list().into_iter().find(|template| {
+        template.direction() == gst::PadDirection::Sink && template.caps().can_intersect(&caps)
+    })
+}
+
+/// Whether a stream is to be taken from the demuxer as it is: subtitles, whose style a parser
+/// would drop, and sound in whole frames, which `parsebin` drops if no decoder is installed.
+pub fn needs_no_parser(caps: &gst::Caps) -> bool {
+    let is_set = |media: &gst::StructureRef, field: &str| media.get(field) == Ok(true);
+    caps.iter().any(|media| {
+        let name = media.name().as_str();
+        name.starts_with("application/x-subtitle")
+            || ["application/x-ass", "application/x-ssa"].contains(&name)
+            || (name.starts_with("audio/") && (is_set(media, "framed") || is_set(media, "parsed")))
+    })
+}
+
+/// Whether the sound is AAC, the only codec here whose framing differs between containers.
+pub fn is_aac(caps: &gst::Caps) -> bool {
+    let versions = gst::List::new([2, 4]);
+    let aac = gst::Caps::builder("audio/mpeg").field("mpegversion", versions).build();
+    caps.can_intersect(&aac)
+}
+
+/// The caps of what the encoder `factory` puts out.
+pub fn encoder_caps(factory: &gst::ElementFactory) -> gst::Caps {
+    let templates = factory.static_pad_templates().into_iter();
+    let mut sources = templates.filter(|pad| pad.direction() == gst::PadDirection::Src);
+    sources.next().map_or_else(gst::Caps::new_any, |pad| pad.caps())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps(text: &str) -> gst::Caps {
+        gst::init().unwrap();
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn whole_frames_of_sound_and_styled_subtitles_need_no_parser() {
+        for text in ["audio/mpeg,framed=true", "audio/x-ac3,parsed=true", "application/x-ass"] {
+            assert!(needs_no_parser(&caps(text)), "{text}");
+        }
+        for text in ["audio/mpeg,framed=false", "audio/x-ac3", "video/x-h264,parsed=true"] {
+            assert!(!needs_no_parser(&caps(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_muxer_takes_a_codec_in_any_framing() {
+        let h264 = caps("video/x-h264,stream-format=byte-stream,alignment=nal,width=64,height=64");
+        let muxer = gst::ElementFactory::make("matroskamux").build().unwrap();
+        assert!(pad_template(&muxer, &h264).is_some_and(|pad| pad.name().starts_with("video")));
+        assert!(pad_template(&muxer, &caps("application/x-unknown")).is_none());
+    }
+
+    #[test]
+    fn mp3_is_not_aac() {
+        assert!(is_aac(&caps("audio/mpeg,mpegversion=4")));
+        assert!(!is_aac(&caps("audio/mpeg,mpegversion=1")));
+    }
+}
