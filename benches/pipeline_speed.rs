@@ -1,4 +1,5 @@
-//! Frames per second by `pipeline-depth`, interleaved: `cargo bench --bench pipeline_speed`.
+//! Frames per second for each `pipeline-depth`, measured in turns:
+//! `cargo bench --bench pipeline_speed`.
 
 use std::{
     sync::{Arc, Mutex},
@@ -10,20 +11,21 @@ use gst::prelude::*;
 const DEPTHS: [u32; 3] = [0, 1, 2];
 const ROUNDS: usize = 5;
 
-/// Frames per second between the first and the last frame that come out.
-fn speed(size: (u32, u32), frames: u32, properties: &str, behind: &str) -> f64 {
+/// Frames per second between the first and the last output frame. `rest` are the elements
+/// between `upscale` and the sink.
+fn speed(size: (u32, u32), frames: u32, properties: &str, rest: &str) -> f64 {
     let (width, height) = size;
     let pipeline = gst::parse::launch(&format!(
         "videotestsrc pattern=smpte horizontal-speed=3 num-buffers={frames} \
          ! video/x-raw,format=I420,width={width},height={height} \
-         ! upscale name=upscale reuse=off {properties} ! {behind} fakesink sync=false",
+         ! upscale name=upscale reuse=off {properties} ! {rest} fakesink sync=false",
     ));
     let pipeline: gst::Pipeline = pipeline.unwrap().downcast().unwrap();
     let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
     let pad = pipeline.by_name("upscale").unwrap().static_pad("src").unwrap();
-    let noted = times.clone();
+    let times_of_probe = times.clone();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        noted.lock().unwrap().push(Instant::now());
+        times_of_probe.lock().unwrap().push(Instant::now());
         gst::PadProbeReturn::Ok
     });
     pipeline.set_state(gst::State::Playing).unwrap();
@@ -33,7 +35,7 @@ fn speed(size: (u32, u32), frames: u32, properties: &str, behind: &str) -> f64 {
     let ended = Instant::now();
     pipeline.set_state(gst::State::Null).unwrap();
     let times = times.lock().unwrap();
-    // From the second on: the first waits for the model and sets up its shapes.
+    // From the second frame on: the first one waits for the model.
     f64::from(frames - 2) / (ended - times[1]).as_secs_f64()
 }
 
@@ -42,22 +44,22 @@ fn main() {
     gstupscale::plugin_register_static().unwrap();
     let x264 = "x264enc speed-preset=ultrafast !";
     for (size, frames) in [((640, 360), 40), ((1280, 720), 14)] {
-        for (what, behind) in [("raw", ""), ("encoded", x264)] {
-            let mut found = [const { Vec::new() }; DEPTHS.len()];
+        for (output, rest) in [("raw", ""), ("encoded", x264)] {
+            let mut speeds = [const { Vec::new() }; DEPTHS.len()];
             for _ in 0..ROUNDS {
-                for (depth, found) in DEPTHS.into_iter().zip(&mut found) {
+                for (depth, speeds) in DEPTHS.into_iter().zip(&mut speeds) {
                     let properties = format!("pipeline-depth={depth}");
-                    found.push(speed(size, frames, &properties, behind));
+                    speeds.push(speed(size, frames, &properties, rest));
                 }
             }
-            let medians = found.map(|mut speeds| {
+            let medians = speeds.map(|mut speeds| {
                 speeds.sort_by(f64::total_cmp);
                 speeds[ROUNDS / 2]
             });
             for (depth, speed) in DEPTHS.into_iter().zip(medians) {
                 let gain = speed / medians[0];
                 println!(
-                    "{size:?} {what}, depth {depth}: {speed:.2} frames/s, {gain:.3} of depth 0"
+                    "{size:?} {output}, depth {depth}: {speed:.2} frames/s, {gain:.3} of depth 0"
                 );
             }
         }

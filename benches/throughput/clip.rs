@@ -1,11 +1,11 @@
-//! Frames that the benchmark makes for itself, and real ones.
+//! Generated and real frames.
 
 use std::path::Path;
 
 use gst::prelude::*;
 use gst_video::VideoFrameExt as _;
 
-/// Frames of one caps, in memory.
+/// Frames in memory, all with the same caps.
 pub struct Clip {
     pub caps: gst::Caps,
     pub frames: Vec<gst::Buffer>,
@@ -14,9 +14,9 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// `count` decoded frames of a file, some way in; `elements` stand behind the decoder.
+    /// `count` decoded frames from the middle of a file. `elements` follow the decoder.
     pub fn read(file: &Path, elements: &str, count: u32) -> Self {
-        // Titles and fades are over by then, in all of the clips used.
+        // After the titles and fades of all clips used.
         const FIRST: usize = 72;
         let description = format!(
             "filesrc location={} ! decodebin ! video/x-raw {elements} ! appsink name=sink \
@@ -39,7 +39,7 @@ impl Clip {
         Self { caps, frames, width: info.width(), height: info.height() }
     }
 
-    /// Smooth shapes and hard edges that move a pixel in each frame: nothing can be reused.
+    /// Smooth shapes and hard edges that move by a pixel per frame: nothing can be reused.
     pub fn pan(width: u32, height: u32, count: u32) -> Self {
         Self::draw(width, height, count, |x, y, frame| {
             let (x, y) = (x + frame, y);
@@ -49,12 +49,12 @@ impl Clip {
         })
     }
 
-    /// The same frame again and again.
+    /// The same frame repeated.
     pub fn still(width: u32, height: u32, count: u32) -> Self {
         Self::draw(width, height, count, |x, y, _| page(x, y))
     }
 
-    /// A page on which a letter appears in each frame, where a cursor stands.
+    /// A page of text on which each frame adds a letter at a cursor.
     pub fn typing(width: u32, height: u32, count: u32) -> Self {
         Self::draw(width, height, count, move |x, y, frame| {
             let (line, left) = (height / 2, width / 4);
@@ -70,7 +70,7 @@ impl Clip {
         })
     }
 
-    /// Shapes that move in every second frame, over a background that stands.
+    /// A shape that moves in every second frame over a still background.
     pub fn twos(width: u32, height: u32, count: u32) -> Self {
         Self::draw(width, height, count, move |x, y, frame| {
             let centre = i64::from(width / 4 + frame / 2 * 6);
@@ -83,7 +83,7 @@ impl Clip {
         })
     }
 
-    /// Frames by a function of column, row and number of the frame.
+    /// Frames by a function of the column, the row and the frame number.
     pub fn draw(
         width: u32,
         height: u32,
@@ -109,7 +109,7 @@ impl Clip {
         Self { caps, frames: frames.collect(), width, height }
     }
 
-    /// The frames as R′G′B′ of 8 bits a sample, row after row without padding.
+    /// The frames as R′G′B′ with 8 bits per sample, without padding between rows.
     pub fn pictures(&self) -> impl Iterator<Item = Vec<u8>> {
         let Self { caps, frames, width, height } = self;
         let frames = frames.clone();
@@ -131,12 +131,12 @@ impl Clip {
         let mut caps = self.caps.copy();
         caps.make_mut().set("format", format);
         if format == "RGB" {
-            let of_luma = ["colorimetry", "chroma-site"];
-            caps.make_mut().structure_mut(0).expect("caps").remove_fields(of_luma);
+            let luma_only = ["colorimetry", "chroma-site"];
+            caps.make_mut().structure_mut(0).expect("caps").remove_fields(luma_only);
         }
         harness.set_caps(self.caps, caps.clone());
         let frames = self.frames.into_iter().zip(0..).map(|(frame, number)| {
-            let out = harness.push_and_pull(frame).expect("videoconvert gives a frame");
+            let out = harness.push_and_pull(frame).expect("a converted frame");
             stamped(out.copy_deep().expect("memory"), number)
         });
         let frames = frames.collect();
@@ -152,7 +152,7 @@ fn stamped(mut buffer: gst::Buffer, number: u32) -> gst::Buffer {
     buffer
 }
 
-/// Lines of letters on a light ground.
+/// Lines of letters on a light background.
 fn page(x: u32, y: u32) -> [u8; 3] {
     match (y / 16) % 2 {
         0 if x > 24 => letter(x, y, x / 9 * 7 + y / 16),
@@ -160,7 +160,7 @@ fn page(x: u32, y: u32) -> [u8; 3] {
     }
 }
 
-/// Something of a letter's size and detail.
+/// A shape with the size and detail of a letter.
 fn letter(x: u32, y: u32, which: u32) -> [u8; 3] {
     let ink = (x % 9).wrapping_mul(which | 1) ^ (y % 16).wrapping_mul(which % 5 + 1);
     if x % 9 < 7 && y % 16 > 3 && ink.is_multiple_of(3) { [40, 44, 60] } else { [236, 238, 240] }

@@ -1,45 +1,47 @@
-//! `make bench`: the element against what it is measured by, interleaved in one run.
+//! `make bench`: the speed of the element, of sessions alone and of other runtimes, measured in
+//! turns.
 //!
-//! `UPSCALE_BENCH` may name the tables wanted, separated by commas: `session`, `builtin`, `reuse`
-//! (all clips) or words of a clip's title. `UPSCALE_BENCH_TURNS=2` gives a quick look.
+//! `UPSCALE_BENCH` selects tables, separated by commas: `session`, `builtin`, `reuse` (all clips) or
+//! words of a clip's title. `UPSCALE_BENCH_TURNS=2` gives a quick look.
 
 mod clip;
-mod contender;
 mod peer;
 mod report;
+mod workload;
 
 use std::path::PathBuf;
 
 use clip::Clip;
-use contender::{Contender, Element, Session};
 use peer::Peer;
-use report::{Entry, Role, Rules, race};
+use report::{Average, Entry, Role, Rules, measure};
+use workload::{Element, Session, Workload};
 
 fn main() {
     gst::init().expect("GStreamer");
     gstupscale::plugin_register_static().expect("the plugin registers");
     println!("{}\n", report::machine());
-    if wants(&["session"]) {
+    if is_selected(&["session"]) {
         session();
     }
-    if wants(&["builtin"]) {
+    if is_selected(&["builtin"]) {
         builtin();
     }
     reuse();
 }
 
-/// Whether one of these is among what `UPSCALE_BENCH` names.
-fn wants(titles: &[&str]) -> bool {
-    let wanted = std::env::var("UPSCALE_BENCH").unwrap_or_default();
-    let mut wanted = wanted.split(',').filter(|word| !word.is_empty()).peekable();
-    wanted.peek().is_none() || wanted.any(|word| titles.iter().any(|title| title.contains(word)))
+/// Whether `UPSCALE_BENCH` selects one of these titles.
+fn is_selected(titles: &[&str]) -> bool {
+    let selected = std::env::var("UPSCALE_BENCH").unwrap_or_default();
+    let mut selected = selected.split(',').filter(|word| !word.is_empty()).peekable();
+    selected.peek().is_none()
+        || selected.any(|word| titles.iter().any(|title| title.contains(word)))
 }
 
-/// A file that the tests use, where it is at hand.
+/// The path of a file of the test data; `None` if it does not exist.
 fn data(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !path.exists() {
-        println!("({name} is not at hand: its rows are left out)\n");
+        println!("({name} does not exist: its rows are skipped)\n");
         return None;
     }
     Some(path)
@@ -49,20 +51,20 @@ fn weights(name: &str) -> Option<String> {
     Some(data(&format!("weights/{name}"))?.to_str()?.to_owned())
 }
 
-/// Who takes part over one clip.
-struct Field<'a> {
+/// The workloads of one clip.
+struct Table<'a> {
     clip: &'a Clip,
     entries: Vec<Entry>,
 }
 
-impl<'a> Field<'a> {
+impl<'a> Table<'a> {
     fn new(clip: &'a Clip) -> Self {
         Self { clip, entries: Vec::new() }
     }
 
-    fn add(&mut self, name: &str, role: Role, contender: impl Contender + 'static) {
-        let (name, contender) = (name.to_owned(), Box::new(contender));
-        self.entries.push(Entry { name, role, contender });
+    fn add(&mut self, name: &str, role: Role, workload: impl Workload + 'static) {
+        let (name, workload) = (name.to_owned(), Box::new(workload));
+        self.entries.push(Entry { name, role, workload });
     }
 
     fn element(&mut self, name: &str, role: Role, properties: &str) {
@@ -70,7 +72,7 @@ impl<'a> Field<'a> {
     }
 
     /// The element on `engine` with reuse off, exact and tolerant.
-    fn ways_of_reuse(&mut self, name: &str, engine: &str) {
+    fn reuse_modes(&mut self, name: &str, engine: &str) {
         for (reuse, role) in [("off", Role::Off), ("exact", Role::Reuse), ("tolerant", Role::Reuse)]
         {
             self.element(&format!("{name}, {reuse}"), role, &format!("{engine} reuse={reuse}"));
@@ -79,16 +81,16 @@ impl<'a> Field<'a> {
 
     fn peer(&mut self, runtime: &str, precision: &str, weights_file: &str) {
         let name = format!("{runtime} {precision}");
-        let role = if runtime == "pytorch" { Role::Beside } else { Role::Peer };
+        let role = if runtime == "pytorch" { Role::Other } else { Role::Peer };
         let Some(model) = weights(weights_file) else { return };
         match Peer::new(runtime, precision, &model, self.clip) {
             Ok(peer) => self.add(&name, role, peer),
-            Err(why) => println!("({name} is left out: {why})\n"),
+            Err(error) => println!("({name} is skipped: {error})\n"),
         }
     }
 
-    fn race(mut self, title: &str, rules: Rules) {
-        race(title, &mut self.entries, rules);
+    fn measure(mut self, title: &str, rules: Rules) {
+        measure(title, &mut self.entries, rules);
     }
 }
 
@@ -96,94 +98,94 @@ const ONNX: &str = "realesr-animevideov3.onnx";
 const NCNN: &str = "realesr-animevideov3-x4.param";
 const PYTORCH: &str = "realesr-animevideov3.pth";
 
-/// What the element costs over a bare session on the same frames, and other runtimes.
+/// The element, sessions alone and other runtimes on the same frames.
 fn session() {
     let Some(model) = weights(ONNX) else { return };
-    let rules = Rules { turns: 12, frames: 2, alike: true };
+    let rules = Rules { turns: 12, frames: 2, average: Average::Median };
     let clip = Clip::pan(320, 180, rules.all_frames());
-    let mut field = Field::new(&clip);
-    field.add("bare session, cpu fp32", Role::Bare, Session::new(&model, None, &clip));
+    let mut table = Table::new(&clip);
+    table.add("bare session, cpu fp32", Role::Bare, Session::new(&model, None, &clip));
     for precision in ["f32", "bf16"] {
         let name = format!("bare session, openvino {precision}");
-        field.add(&name, Role::Peer, Session::new(&model, Some(precision), &clip));
+        table.add(&name, Role::Peer, Session::new(&model, Some(precision), &clip));
     }
     for (runtime, model) in [("openvino", ONNX), ("ncnn", NCNN), ("pytorch", PYTORCH)] {
-        field.peer(runtime, "fp32", model);
-        field.peer(runtime, "bf16", model);
+        table.peer(runtime, "fp32", model);
+        table.peer(runtime, "bf16", model);
     }
     for engine in
         ["cpu precision=fp32", "openvino precision=fp32", "openvino precision=bf16", "auto"]
     {
         let properties = format!("model={model} reuse=off backend={engine}");
         let name = format!("element, {}", engine.replace("precision=", ""));
-        field.element(&name, Role::Beside, &properties);
+        table.element(&name, Role::Other, &properties);
     }
-    field.race("animevideov3, a pan, 320x180 RGB, reuse off", rules);
+    table.measure("animevideov3, a pan, 320x180 RGB, reuse off", rules);
 }
 
-/// The built-in model at full speed, beside a classic scaler.
+/// The built-in model at full speed, and a conventional scaler.
 fn builtin() {
-    let rules = Rules { turns: 50, frames: 2, alike: true };
+    let rules = Rules { turns: 50, frames: 2, average: Average::Median };
     let clip = Clip::pan(640, 360, 24).in_format("I420");
-    let mut field = Field::new(&clip);
+    let mut table = Table::new(&clip);
     for engine in ["cpu precision=fp32", "openvino precision=bf16", "auto"] {
         let name = format!("element, {}", engine.replace("precision=", ""));
-        field.element(&name, Role::Beside, &format!("backend={engine} reuse=off"));
+        table.element(&name, Role::Other, &format!("backend={engine} reuse=off"));
     }
-    field.add("videoscale method=lanczos", Role::Beside, Element::lanczos(2, &clip));
-    field.race("builtin, 640x360 I420 to 1280x720, reuse off", rules);
+    table.add("videoscale method=lanczos", Role::Other, Element::lanczos(2, &clip));
+    table.measure("builtin, 640x360 I420 to 1280x720, reuse off", rules);
 }
 
-/// What reuse gives on content of several kinds, against computing every frame whole.
+/// Reuse on several kinds of content, compared with computing every frame whole.
 fn reuse() {
     let Some(model) = weights(ONNX) else { return };
     for (title, source, (turns, frames)) in CONTENT {
-        if !wants(&["reuse", title]) {
+        if !is_selected(&["reuse", title]) {
             continue;
         }
-        let rules = Rules { turns, frames, alike: false };
+        let rules = Rules { turns, frames, average: Average::Mean };
         let clip = match source {
-            Made(make) => make(rules.all_frames()),
+            Generated(make) => make(rules.all_frames()),
             File(name, elements) => match data(&format!("video/{name}")) {
                 Some(file) => Clip::read(&file, elements, rules.all_frames()),
                 None => continue,
             },
         };
         let pixels = clip.width * clip.height;
-        let mut field = Field::new(&clip);
-        field.add("bare session, cpu fp32", Role::Bare, Session::new(&model, None, &clip));
-        field.peer("openvino", "bf16", ONNX);
-        // Time and memory allow all on small frames alone.
+        let mut table = Table::new(&clip);
+        table.add("bare session, cpu fp32", Role::Bare, Session::new(&model, None, &clip));
+        table.peer("openvino", "bf16", ONNX);
+        // Larger frames take too much time and memory for all of these.
         if pixels <= 1 << 19 {
-            field.peer("ncnn", "bf16", NCNN);
+            table.peer("ncnn", "bf16", NCNN);
             let engine = format!("model={model} backend=cpu precision=fp32");
-            field.ways_of_reuse("cpu fp32", &engine);
+            table.reuse_modes("cpu fp32", &engine);
         }
         if pixels <= 1 << 16 {
             let engine = format!("model={model} backend=openvino precision=fp32");
-            field.ways_of_reuse("openvino fp32", &engine);
+            table.reuse_modes("openvino fp32", &engine);
         }
         let engine = format!("model={model} backend=openvino precision=bf16");
-        field.ways_of_reuse("openvino bf16", &engine);
+        table.reuse_modes("openvino bf16", &engine);
         let (width, height) = (clip.width, clip.height);
-        field.race(&format!("animevideov3, {title}, {width}x{height}"), rules);
+        table.measure(&format!("animevideov3, {title}, {width}x{height}"), rules);
     }
 }
 
 /// Where the frames of a clip come from.
 enum Source {
-    Made(fn(u32) -> Clip),
-    /// A file at hand, and the elements to stand behind its decoder.
+    Generated(fn(u32) -> Clip),
+    /// A file of the test data, and the elements after its decoder.
     File(&'static str, &'static str),
 }
-use Source::{File, Made};
+use Source::{File, Generated};
 
-/// Title, frames, and turns of so many frames.
+/// Title, frames, turns and frames per turn.
 const CONTENT: [(&str, Source, (usize, usize)); 11] = [
-    ("a duplicate frame", Made(|count| Clip::still(640, 360, count)), (4, 4)),
-    ("a user interface with typing", Made(|count| Clip::typing(1280, 720, count)), (3, 4)),
-    ("drawn animation on twos", Made(|count| Clip::twos(320, 180, count)), (6, 4)),
-    ("a pan", Made(|count| Clip::pan(320, 180, count)), (6, 4)),
+    ("a duplicate frame", Generated(|count| Clip::still(640, 360, count)), (4, 4)),
+    ("a user interface with typing", Generated(|count| Clip::typing(1280, 720, count)), (3, 4)),
+    ("drawn animation on twos", Generated(|count| Clip::twos(320, 180, count)), (6, 4)),
+    ("a pan", Generated(|count| Clip::pan(320, 180, count)), (6, 4)),
     ("a desk that hardly moves", File("near_static_180p.mp4", ""), (6, 4)),
     ("a talking head", File("carphone_qcif.mp4", ""), (6, 4)),
     ("a test pattern", File("pattern_480p.mkv", ""), (3, 3)),

@@ -1,4 +1,4 @@
-//! Other runtimes, in processes of their own: see `peers.py`.
+//! Other runtimes, each in a child process; see `peers.py`.
 
 use std::{
     env,
@@ -10,12 +10,25 @@ use std::{
 
 use crate::{
     clip::Clip,
-    contender::{Contender, threads},
+    workload::{Workload, threads},
 };
 
+/// Why a runtime is not available.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("it is not installed")]
+    NotInstalled,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The runtime's own message.
+    #[error("{0}")]
+    Runtime(String),
+}
+
+/// A runtime in a child process.
 pub struct Peer {
     process: Child,
-    orders: Option<ChildStdin>,
+    requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
@@ -23,9 +36,9 @@ impl Peer {
     /// `runtime` is `ncnn`, `openvino` or `pytorch`, `precision` `fp32` or `bf16`.
     ///
     /// # Errors
-    /// A sentence, where this runtime cannot take part.
-    pub fn new(runtime: &str, precision: &str, model: &str, clip: &Clip) -> Result<Self, String> {
-        let python = python(runtime).ok_or("it is not installed")?;
+    /// See [`Error`].
+    pub fn new(runtime: &str, precision: &str, model: &str, clip: &Clip) -> Result<Self, Error> {
+        let python = python(runtime).ok_or(Error::NotInstalled)?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/throughput/peers.py");
         let mut process = Command::new(python)
             .arg(script)
@@ -33,25 +46,26 @@ impl Peer {
             .args([threads(), clip.width as usize, clip.height as usize].map(|n| n.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let orders = process.stdin.take();
-        let answers = BufReader::new(process.stdout.take().ok_or("it has no output")?);
-        let mut peer = Self { process, orders, answers };
-        peer.send_frames(clip).map_err(|error| error.to_string())?;
-        match peer.answer().map_err(|error| error.to_string())?.as_str() {
+            .spawn()?;
+        let requests = process.stdin.take();
+        let answers = BufReader::new(
+            process.stdout.take().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?,
+        );
+        let mut peer = Self { process, requests, answers };
+        peer.send_frames(clip)?;
+        match peer.answer()?.as_str() {
             "ready" => Ok(peer),
-            why => Err(why.to_owned()),
+            message => Err(Error::Runtime(message.to_owned())),
         }
     }
 
     fn send_frames(&mut self, clip: &Clip) -> io::Result<()> {
-        let orders = self.orders.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        writeln!(orders, "{}", clip.frames.len())?;
+        let requests = self.requests.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(requests, "{}", clip.frames.len())?;
         for picture in clip.pictures() {
-            orders.write_all(&picture)?;
+            requests.write_all(&picture)?;
         }
-        orders.flush()
+        requests.flush()
     }
 
     fn answer(&mut self) -> io::Result<String> {
@@ -61,25 +75,25 @@ impl Peer {
     }
 }
 
-impl Contender for Peer {
+impl Workload for Peer {
     fn turn(&mut self, count: usize) -> Duration {
-        let orders = self.orders.as_mut().expect("it is running");
-        writeln!(orders, "{count}").and_then(|()| orders.flush()).expect("it is running");
-        let answer = self.answer().expect("it is running");
+        let requests = self.requests.as_mut().expect("the process runs");
+        writeln!(requests, "{count}").and_then(|()| requests.flush()).expect("the process runs");
+        let answer = self.answer().expect("the process runs");
         Duration::from_nanos(answer.parse().expect("nanoseconds"))
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It ends where its orders do.
-        self.orders = None;
+        // It ends when its input is closed.
+        self.requests = None;
         let _ = self.process.wait();
     }
 }
 
-/// The Python that has this runtime. PyTorch is large and nothing installs it for this alone:
-/// `UPSCALE_BENCH_PYTORCH` may name a Python that has it, and that of `make quality` does.
+/// A Python interpreter that has this runtime. PyTorch is too large to install for this alone:
+/// `UPSCALE_BENCH_PYTORCH` may name an interpreter, otherwise that of `make quality` is used.
 fn python(runtime: &str) -> Option<PathBuf> {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
     let python = match (runtime, env::var_os("UPSCALE_BENCH_PYTORCH")) {

@@ -1,11 +1,11 @@
-"""Other runtimes, each in a process of its own, taking turns as the benchmark tells them to.
+"""Runs a model in another runtime, in turns that the benchmark requests.
 
     peers.py RUNTIME PRECISION MODEL THREADS WIDTH HEIGHT
 
-On standard input comes first a line with the number of frames, and then their bytes, R'G'B' of 8
-bits each. The answer is a line "ready", or a line that says why there is none. From then on every
-line read is how many frames are to be run, and every line written the nanoseconds that they took:
-inference alone, on pictures that are floats already.
+Standard input starts with a line with the number of frames, followed by their bytes: R'G'B' with 8
+bits per sample. The answer is a line "ready" or an error message. After that, each input line is a
+number of frames to run, and each output line the time that they took in nanoseconds: inference
+only, on pictures that were converted to floats before.
 """
 
 import importlib
@@ -95,7 +95,7 @@ def main():
         data = np.frombuffer(sys.stdin.buffer.read(width * height * 3), np.uint8)
         picture = data.reshape(1, height, width, 3).transpose(0, 3, 1, 2)
         pictures.append(np.ascontiguousarray(picture, np.float32) / np.float32(255))
-    # Libraries may write to standard output: the answers have it for themselves.
+    # Libraries may write to standard output, which is for the answers only.
     answers, sys.stdout = sys.stdout, sys.stderr
     try:
         build = {"ncnn": ncnn, "openvino": openvino, "pytorch": pytorch}[runtime]

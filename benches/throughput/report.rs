@@ -1,75 +1,86 @@
-//! Races and their tables.
+//! Measures workloads in turns and prints tables.
 
 use std::{env, fs, time::Duration};
 
-use crate::contender::{Contender, threads};
+use crate::workload::{Workload, threads};
 
-/// Frames that nobody's time counts: the first ones wait for the model, measure costs, and show
-/// which shape comes to stay.
+/// Frames before the measurement: they load the model, measure the costs of reuse and let the
+/// session settle on a fixed shape.
 pub const WARM_UP: usize = 8;
 
-/// What a row is in the comparison.
+/// The role of a row in the comparison.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Role {
-    /// The element with reuse off: what the reuse rows behind it are compared with.
+    /// The element without reuse, with which the following reuse rows are compared.
     Off,
     /// The element with reuse.
     Reuse,
-    /// ONNX Runtime as it comes, which all are compared with.
+    /// ONNX Runtime alone, with which all are compared.
     Bare,
-    /// What users would take instead: all are compared with the fastest of these, and `Bare`.
+    /// Another runtime. All are compared with the fastest of these and of `Bare`.
     Peer,
-    /// Listed only.
-    Beside,
+    /// Only listed.
+    Other,
 }
 
 pub struct Entry {
     pub name: String,
     pub role: Role,
-    pub contender: Box<dyn Contender>,
+    pub workload: Box<dyn Workload>,
 }
 
-/// How many frames a turn has, how many turns a race, and what is told of them.
+/// Which average of the turns is reported.
+#[derive(Clone, Copy)]
+pub enum Average {
+    /// For frames that are all the same amount of work: ignores noise.
+    Median,
+    /// For frames that differ.
+    Mean,
+}
+
+/// How to measure the workloads of a table.
 #[derive(Clone, Copy)]
 pub struct Rules {
     pub turns: usize,
+    /// Frames per turn.
     pub frames: usize,
-    /// Whether each frame is as much work as the next: then the median turn counts, and noise
-    /// is left out. Else it is the mean.
-    pub alike: bool,
+    pub average: Average,
 }
 
 impl Rules {
-    /// As many frames as a clip should have.
+    /// The number of frames that a clip needs.
     pub fn all_frames(self) -> u32 {
         (WARM_UP + self.turns() * self.frames) as u32
     }
 
-    /// `UPSCALE_BENCH_TURNS` bounds it, for a quick look.
+    /// `UPSCALE_BENCH_TURNS` limits it, for a quick look.
     fn turns(self) -> usize {
-        let bound = env::var("UPSCALE_BENCH_TURNS").ok().and_then(|text| text.parse().ok());
-        self.turns.min(bound.unwrap_or(usize::MAX)).max(1)
+        let limit = env::var("UPSCALE_BENCH_TURNS").ok().and_then(|text| text.parse().ok());
+        self.turns.min(limit.unwrap_or(usize::MAX)).max(1)
     }
 }
 
-/// Lets all take the same frames, in turns, so that noise of the machine falls on all alike, and
-/// prints a table.
-pub fn race(title: &str, entries: &mut [Entry], rules: Rules) {
+/// Lets all workloads process the same frames in turns, so that other load on the machine affects
+/// all of them alike, and prints a table.
+pub fn measure(title: &str, entries: &mut [Entry], rules: Rules) {
     let turns = rules.turns();
     let mut times = vec![Vec::with_capacity(turns); entries.len()];
     for entry in entries.iter_mut() {
-        entry.contender.turn(WARM_UP);
+        entry.workload.turn(WARM_UP);
     }
     for _ in 0..turns {
         for (entry, times) in entries.iter_mut().zip(&mut times) {
-            times.push(entry.contender.turn(rules.frames));
+            times.push(entry.workload.turn(rules.frames));
         }
     }
     let times: Vec<f64> = times
         .iter_mut()
         .map(|times| {
-            let took = if rules.alike { median(times) } else { mean(times) };
-            took.as_secs_f64() * 1e3 / rules.frames as f64
+            let time = match rules.average {
+                Average::Median => median(times),
+                Average::Mean => mean(times),
+            };
+            time.as_secs_f64() * 1e3 / rules.frames as f64
         })
         .collect();
     print_table(title, entries, &times);
@@ -86,7 +97,7 @@ fn print_table(title: &str, entries: &[Entry], times: &[f64]) {
     let bare = fastest(&[Role::Bare]).map(|(_, time)| time);
     let peer = fastest(&[Role::Bare, Role::Peer]);
     println!("### {title}\n");
-    println!("| | ms a frame | frames a second | × bare session | × fastest peer | × reuse off |");
+    println!("| | ms per frame | frames/s | × bare session | × fastest peer | × reuse off |");
     println!("|---|---|---|---|---|---|");
     let mut off = None;
     for (Entry { name, role, .. }, &time) in rows() {
@@ -106,9 +117,9 @@ fn print_table(title: &str, entries: &[Entry], times: &[f64]) {
     if let Some((name, _)) = peer {
         println!("- fastest peer: {name}");
     }
-    for Entry { name, contender, .. } in entries {
-        if let Some(remark) = contender.remark() {
-            println!("- {name}: {remark}");
+    for Entry { name, workload, .. } in entries {
+        if let Some(note) = workload.note() {
+            println!("- {name}: {note}");
         }
     }
     println!();
@@ -123,14 +134,14 @@ fn mean(times: &mut [Duration]) -> Duration {
     times.iter().sum::<Duration>() / times.len().max(1) as u32
 }
 
-/// The processor, how many threads there are, and what else is going on.
+/// The CPU, the number of threads and the load of the machine.
 pub fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
         "Machine: {}, {} threads; load {} at the start",
-        model.unwrap_or("unknown processor"),
+        model.unwrap_or("unknown CPU"),
         threads(),
         load.split(' ').next().unwrap_or_default()
     )

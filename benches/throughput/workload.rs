@@ -1,4 +1,4 @@
-//! What takes part in a race.
+//! The workloads that take turns: sessions and elements.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,23 @@ use ort::{
 
 use crate::clip::Clip;
 
-/// Takes frame after frame.
-pub trait Contender {
-    /// Takes the next `count` frames and says how long that took.
+/// Processes frame after frame.
+pub trait Workload {
+    /// Processes the next `count` frames and returns the time that took.
     fn turn(&mut self, count: usize) -> Duration;
-    /// Anything worth a line below the table.
-    fn remark(&self) -> Option<String> {
+
+    /// A note for below the table.
+    fn note(&self) -> Option<String> {
         None
     }
 }
 
-/// How many threads everyone gets.
+/// The number of CPU threads of each workload.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// ONNX Runtime with nothing around it: pictures are floats before the clock starts.
+/// ONNX Runtime alone. The pictures are converted to floats before the measurement.
 pub struct Session {
     session: OrtSession,
     pictures: Vec<Vec<f32>>,
@@ -36,9 +37,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// With the CPU provider, or with OpenVINO's at the precision `openvino` (`f32`, `bf16`).
+    /// A session on the CPU provider, or on OpenVINO's in the precision `openvino` (`f32`, `bf16`).
     pub fn new(model: &str, openvino: Option<&str>, clip: &Clip) -> Self {
-        let environment = gstupscale::onnxruntime::environment().expect("ONNX Runtime is found");
+        let environment = gstupscale::onnxruntime::environment().expect("ONNX Runtime");
         let provider = openvino.map(|precision| {
             let config = format!(r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{precision}"}}}}"#);
             let provider = ep::OpenVINO::default().with_device_type("CPU").with_num_streams(1);
@@ -50,7 +51,7 @@ impl Session {
                 let mut builder = builder
                     .with_execution_providers(Vec::from_iter(provider))?
                     .with_intra_threads(threads())?
-                    // Else its threads spin on into the next contender's turn.
+                    // Otherwise its threads keep spinning during the next workload's turn.
                     .with_config_entry("session.force_spinning_stop", "1")?;
                 builder.commit_from_file(model)
             })
@@ -64,7 +65,7 @@ impl Session {
     }
 }
 
-impl Contender for Session {
+impl Workload for Session {
     fn turn(&mut self, count: usize) -> Duration {
         let start = Instant::now();
         for _ in 0..count {
@@ -86,7 +87,7 @@ pub struct Element {
 }
 
 impl Element {
-    /// `upscale` with `properties` as in `gst-launch-1.0`.
+    /// `upscale` with `properties` in the syntax of `gst-launch-1.0`.
     pub fn upscale(properties: &str, clip: &Clip) -> Self {
         let element = gst::ElementFactory::make("upscale").build().expect("upscale");
         for property in properties.split_whitespace() {
@@ -96,7 +97,7 @@ impl Element {
         Self::new(element, None, clip)
     }
 
-    /// GStreamer's own scaler, as a yardstick.
+    /// GStreamer's own scaler, for comparison.
     pub fn lanczos(factor: u32, clip: &Clip) -> Self {
         let element = gst::ElementFactory::make("videoscale").build().expect("videoscale");
         element.set_property_from_str("method", "lanczos");
@@ -117,24 +118,24 @@ impl Element {
     }
 }
 
-impl Contender for Element {
+impl Workload for Element {
     fn turn(&mut self, count: usize) -> Duration {
         let start = Instant::now();
         for _ in 0..count {
             let frame = self.frames[self.next % self.frames.len()].clone();
             self.next += 1;
-            self.harness.push(frame).expect("the frame is taken");
+            self.harness.push(frame).expect("the frame is accepted");
         }
-        // The last ones may be on their way still: a serialized event waits for them.
+        // The last frames may still be in progress; a serialized event waits for them.
         let event = gst::event::CustomDownstream::new(gst::Structure::new_empty("end-of-turn"));
         self.harness.push_event(event);
         let out = std::iter::from_fn(|| self.harness.try_pull()).count();
-        let took = start.elapsed();
-        assert_eq!(out, count, "as many frames come out as went in");
-        took
+        let time = start.elapsed();
+        assert_eq!(out, count, "every frame is put out");
+        time
     }
 
-    fn remark(&self) -> Option<String> {
+    fn note(&self) -> Option<String> {
         self.element.find_property("stats")?;
         let stats: gst::Structure = self.element.property("stats");
         let frames = stats.get::<u64>("frames-out").ok()?.max(1);
@@ -146,7 +147,7 @@ impl Contender for Element {
         let stages = ["compare", "unpack", "infer", "finish"].map(stage).join(", ");
         let share = stats.get::<f64>("pixels-share").unwrap_or(1.0);
         Some(format!(
-            "{} {}, {:.1} % of the pixels computed; a frame: {stages}",
+            "{} {}, {:.1} % of the pixels computed; per frame: {stages}",
             text("backend"),
             text("precision"),
             share * 100.0,
