@@ -28,7 +28,11 @@ pub mod frame;
 pub mod kernels;
 pub mod model;
 pub mod native;
+#[cfg(feature = "onnxruntime")]
 pub mod onnxruntime;
+#[cfg(not(feature = "onnxruntime"))]
+#[path = "onnxruntime/absent.rs"]
+mod onnxruntime;
 #[doc(hidden)]
 pub mod reuse;
 mod split_mix;

@@ -2,18 +2,7 @@
 
 use std::{env, fs, path::PathBuf, thread};
 
-use gstupscale::{cuda::Device, engine::Monitor, onnxruntime};
-
-/// Ignores the progress of a load and never cancels it.
-pub struct NoMonitor;
-
-impl Monitor for NoMonitor {
-    fn progress(&self, _percent: u32, _what: &str) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
+use gstupscale::{cuda::Device, onnxruntime};
 
 /// `requested` threads; for 0, as many as are available.
 pub fn threads(requested: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use super::processor::Processor;
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, Precision},
+    engine::{Backend, Candidate, EngineOptions, Error, Precision, PrecisionError},
     onnxruntime,
 };
 
@@ -10,29 +10,24 @@ use crate::{
 /// what the library and the processor support.
 ///
 /// # Errors
-/// [`Error::Unavailable`] or [`Error::Precision`] when there are none.
+/// [`Error::NotOnCpu`] or [`Error::Precision`] when there are none.
 pub(super) fn candidates(options: &EngineOptions) -> Result<Vec<Candidate>, Error> {
-    use {Backend as B, Precision as P};
+    use {Backend as B, Precision as P, PrecisionError as Reason};
     let EngineOptions { backend, precision, .. } = *options;
-    let cannot = |why: &str| Err(Error::Precision { backend, precision, why: why.into() });
+    let unavailable = |reason| Err(Error::Precision { backend, precision, reason });
     let wanted: &[(B, P)] = match (backend, precision) {
-        (B::TensorRt | B::Cuda, _) => {
-            let reasons = "only the processor is asked here".into();
-            return Err(Error::Unavailable { backend, reasons });
-        }
+        (B::TensorRt | B::Cuda, _) => return Err(Error::NotOnCpu(backend)),
         (B::Auto, P::Auto) => &[(B::Cpu, P::Fp32), (B::OpenVino, P::Fp32), (B::OpenVino, P::Bf16)],
         (B::Auto, P::Fp32) => &[(B::Cpu, P::Fp32), (B::OpenVino, P::Fp32)],
         (B::Cpu, P::Auto | P::Fp32) => &[(B::Cpu, P::Fp32)],
         (B::OpenVino, P::Auto) => &[(B::OpenVino, P::Fp32), (B::OpenVino, P::Bf16)],
         (B::OpenVino, P::Fp32) => &[(B::OpenVino, P::Fp32)],
         (B::Auto | B::OpenVino, P::Bf16) if Processor::get().bf16 => &[(B::OpenVino, P::Bf16)],
-        (B::Auto | B::OpenVino, P::Bf16) => {
-            return cannot("this processor does not compute in bf16: use precision=auto");
-        }
-        (B::Cpu, P::Bf16) => return cannot("openvino does it: use backend=openvino"),
-        (_, P::Fp16) => return cannot("it needs a GPU: use precision=auto"),
+        (B::Auto | B::OpenVino, P::Bf16) => return unavailable(Reason::NoBf16),
+        (B::Cpu, P::Bf16) => return unavailable(Reason::OtherBackend(B::OpenVino)),
+        (_, P::Fp16) => return unavailable(Reason::NeedsGpu { tried: Vec::new() }),
         (B::Auto | B::Cpu, P::Int8) => &[(B::Cpu, P::Int8)],
-        (B::OpenVino, P::Int8) => return cannot("the cpu does it: use backend=cpu"),
+        (B::OpenVino, P::Int8) => return unavailable(Reason::OtherBackend(B::Cpu)),
     };
     let mut candidates: Vec<_> =
         wanted.iter().map(|&(backend, precision)| Candidate { backend, precision }).collect();
@@ -74,7 +69,7 @@ mod tests {
     fn the_backends_of_the_gpu_have_no_candidates_on_the_cpu() {
         for backend in [Backend::TensorRt, Backend::Cuda] {
             let error = allowed(backend, Precision::Auto).unwrap_err();
-            assert!(matches!(error, Error::Unavailable { backend: named, .. } if named == backend));
+            assert!(matches!(error, Error::NotOnCpu(named) if named == backend));
         }
     }
 }

@@ -1,171 +1,149 @@
-//! Which backends are tried, in which order, and what is said of those that cannot be had.
+//! The order in which backends are tried, and what the user is told about those that fail.
 //!
-//! TensorRT, CUDA, then what the processor has. That a library was compiled with a provider says
-//! nothing of this machine: each counts only once its session has run.
-
-use std::fmt;
+//! TensorRT comes first, then CUDA, then the CPU. A library that was compiled with a provider may
+//! still miss what the provider needs at run time, so a backend counts only after its session has
+//! run.
 
 use crate::{
     cuda,
-    engine::{Backend, Candidate, Error, Precision},
+    engine::{Backend, Candidate, Error, Fallback, Precision, PrecisionError, list},
 };
 
-/// What engines are made by: the GPU's driver and ONNX Runtime. Tests have others.
+/// What builds engines: the GPU's driver and ONNX Runtime, or a table in tests.
 pub(super) trait Providers {
     type Engine;
 
-    /// Opens the GPU; asked before anything is tried on it.
+    /// Opens the GPU. Called before anything is tried on it.
     fn open_gpu(&mut self) -> Result<(), cuda::Error>;
 
-    /// Builds the engine and proves it by a run over real shapes.
+    /// Builds the engine and tests it by a run.
     fn on_gpu(&mut self, candidate: Candidate) -> Result<Self::Engine, Error>;
 
-    /// The best engine on the processor.
-    fn on_host(&mut self) -> Result<Self::Engine, Error>;
-}
-
-/// A backend that would have come first, and why it is not in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    pub backend: Backend,
-    pub why: String,
-}
-
-impl fmt::Display for Fallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.backend, self.why)
-    }
+    /// Builds the best engine on the CPU.
+    fn on_cpu(&mut self) -> Result<Self::Engine, Error>;
 }
 
 /// The engine that works.
 #[derive(Debug)]
 pub(super) struct Chosen<E> {
     pub engine: E,
+    /// The backends that were tried before.
     pub fallbacks: Vec<Fallback>,
-    /// What the user must know: a GPU that is there and not in use as it could be.
+    /// Set when a GPU exists but is not used as it could be.
     pub warning: Option<String>,
 }
 
 /// The first engine that works of those that `backend` and `precision` allow. `Auto` ends with
-/// the processor's, `TensorRt` with CUDA.
+/// the CPU, `TensorRt` with CUDA.
 ///
 /// # Errors
-/// [`Error::Unavailable`] or [`Error::Precision`] where none does, naming what is missing for
-/// each; [`Error::Cancelled`]; what the processor's engine gives.
+/// [`Error::Unavailable`] or [`Error::Precision`] with all that was tried; [`Error::Cancelled`];
+/// the errors of the engine on the CPU.
 pub(super) fn load<P: Providers>(
     backend: Backend,
     precision: Precision,
     providers: &mut P,
 ) -> Result<Chosen<P::Engine>, Error> {
-    let steps = steps(backend, precision)?;
+    let candidates = gpu_candidates(backend, precision)?;
     let mut tried = Tried::default();
-    match if steps.is_empty() { Ok(()) } else { providers.open_gpu() } {
+    match if candidates.is_empty() { Ok(()) } else { providers.open_gpu() } {
         Ok(()) => {
-            for step in &steps {
-                match providers.on_gpu(*step) {
+            for candidate in &candidates {
+                match providers.on_gpu(*candidate) {
                     Ok(engine) => {
-                        let warning = tried.warning_on_gpu(backend, *step);
+                        let warning = tried.warning_on_gpu(backend, *candidate);
                         return Ok(Chosen { engine, fallbacks: tried.fallbacks, warning });
                     }
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
-                    Err(error) => tried.failed(step.backend, &error),
+                    Err(error) => tried.failed(candidate.backend, &error),
                 }
             }
         }
-        Err(why) => {
-            tried.no_gpu = why.is_absence();
-            steps.iter().for_each(|step| tried.push(step.backend, why.to_string()));
+        Err(error) => {
+            tried.no_gpu = error.is_absence();
+            for candidate in &candidates {
+                tried.push(candidate.backend, error.to_string());
+            }
         }
     }
-    let on_host = !matches!(backend, Backend::TensorRt | Backend::Cuda);
-    if on_host && precision != Precision::Fp16 {
-        let engine = providers.on_host()?;
-        let warning = tried.warning_on_host();
+    let on_cpu = !matches!(backend, Backend::TensorRt | Backend::Cuda);
+    if on_cpu && precision != Precision::Fp16 {
+        let engine = providers.on_cpu()?;
+        let warning = tried.warning_on_cpu();
         return Ok(Chosen { engine, fallbacks: tried.fallbacks, warning });
     }
-    let reasons = tried.reasons();
+    let tried = tried.fallbacks;
     Err(match backend {
-        Backend::TensorRt | Backend::Cuda => Error::Unavailable { backend, reasons },
-        _ => {
-            let tried = if reasons.is_empty() { reasons } else { format!(" ({reasons})") };
-            let why = format!("it needs a GPU{tried}: use precision=auto");
-            Error::Precision { backend, precision, why }
-        }
+        Backend::TensorRt | Backend::Cuda => Error::Unavailable { backend, tried },
+        _ => Error::Precision { backend, precision, reason: PrecisionError::NeedsGpu { tried } },
     })
 }
 
-/// What is tried on the GPU, in order.
-fn steps(backend: Backend, precision: Precision) -> Result<Vec<Candidate>, Error> {
+/// What to try on the GPU, in order.
+fn gpu_candidates(backend: Backend, precision: Precision) -> Result<Vec<Candidate>, Error> {
     use {Backend as B, Precision as P};
-    let step = |backend, precision| Candidate { backend, precision };
-    // TensorRT has no fp32 without TF32: it is not taken where nobody asked.
+    let candidate = |backend, precision| Candidate { backend, precision };
+    // TensorRT has no fp32 without TF32, so an automatic choice never takes its fp32.
     let tensorrt = match precision {
-        P::Auto | P::Fp16 => vec![step(B::TensorRt, P::Fp16)],
-        _ => vec![step(B::TensorRt, precision)],
+        P::Auto | P::Fp16 => vec![candidate(B::TensorRt, P::Fp16)],
+        _ => vec![candidate(B::TensorRt, precision)],
     };
     let cuda = match precision {
-        P::Auto => vec![step(B::Cuda, P::Fp16), step(B::Cuda, P::Fp32)],
-        _ => vec![step(B::Cuda, precision)],
+        P::Auto => vec![candidate(B::Cuda, P::Fp16), candidate(B::Cuda, P::Fp32)],
+        _ => vec![candidate(B::Cuda, precision)],
     };
     Ok(match (backend, precision) {
         (B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int8) => Vec::new(),
         (B::TensorRt | B::Cuda, P::Bf16 | P::Int8) => {
-            let why = "a GPU does fp16 and fp32: use precision=auto".into();
-            return Err(Error::Precision { backend, precision, why });
+            let reason = PrecisionError::NotOnGpu;
+            return Err(Error::Precision { backend, precision, reason });
         }
         (B::Auto | B::TensorRt, _) => [tensorrt, cuda].concat(),
         (B::Cuda, _) => cuda,
     })
 }
 
-/// What has not worked so far.
+/// The backends that failed so far.
 #[derive(Default)]
 struct Tried {
     fallbacks: Vec<Fallback>,
-    /// There is no driver, or no GPU: nothing to be told of.
+    /// There is no driver or no GPU, which needs no warning.
     no_gpu: bool,
-    /// Something is there that should have worked.
+    /// A backend is installed and failed.
     broken: bool,
 }
 
 impl Tried {
     fn failed(&mut self, backend: Backend, error: &Error) {
-        self.broken |= !is_not_installed(error) && !matches!(error, Error::Precision { .. });
+        self.broken |= !matches!(
+            error,
+            Error::NotBuilt { .. }
+                | Error::NoProvider { .. }
+                | Error::NotInstalled { .. }
+                | Error::Precision { .. }
+        );
         self.push(backend, error.to_string());
     }
 
-    /// What two precisions have in common is said once.
-    fn push(&mut self, backend: Backend, why: String) {
-        let fallback = Fallback { backend, why };
+    /// Two precisions of a backend that fail for the same reason are listed once.
+    fn push(&mut self, backend: Backend, reason: String) {
+        let fallback = Fallback { backend, reason };
         if !self.fallbacks.contains(&fallback) {
             self.fallbacks.push(fallback);
         }
     }
 
-    fn reasons(&self) -> String {
-        let reasons: Vec<String> = self.fallbacks.iter().map(Fallback::to_string).collect();
-        reasons.join("; ")
+    fn warning_on_gpu(&self, requested: Backend, used: Candidate) -> Option<String> {
+        let other = requested != Backend::Auto && requested != used.backend;
+        (self.broken || other)
+            .then(|| format!("the model runs on {} ({})", used.backend, list(&self.fallbacks)))
     }
 
-    fn warning_on_gpu(&self, asked: Backend, step: Candidate) -> Option<String> {
-        let other = asked != Backend::Auto && asked != step.backend;
-        let what = format!("the model runs on {} ({})", step.backend, self.reasons());
-        (self.broken || other).then_some(what)
-    }
-
-    fn warning_on_host(&self) -> Option<String> {
-        let told = self.no_gpu || self.fallbacks.is_empty();
-        let reasons = self.reasons();
-        (!told).then(|| format!("the GPU is not used, the model runs on the processor ({reasons})"))
-    }
-}
-
-/// Whether a library is simply not there, as TensorRT is on most machines.
-fn is_not_installed(error: &Error) -> bool {
-    match error {
-        Error::NoProvider { .. } => true,
-        Error::Runtime { why, .. } => why.contains("cannot open shared object file"),
-        _ => false,
+    fn warning_on_cpu(&self) -> Option<String> {
+        let silent = self.no_gpu || self.fallbacks.is_empty();
+        (!silent).then(|| {
+            format!("the GPU is not used; the model runs on the CPU ({})", list(&self.fallbacks))
+        })
     }
 }
 
@@ -175,11 +153,12 @@ mod tests {
 
     use super::*;
 
-    /// Providers that answer as they are told to, in this order.
+    /// Providers that give these results in order.
     struct Table {
         gpu: Result<(), cuda::Error>,
-        answers: VecDeque<Result<(), Error>>,
-        asked: Vec<String>,
+        results: VecDeque<Result<(), Error>>,
+        /// What was built or tried.
+        calls: Vec<String>,
     }
 
     impl Providers for Table {
@@ -190,28 +169,26 @@ mod tests {
         }
 
         fn on_gpu(&mut self, candidate: Candidate) -> Result<String, Error> {
-            let name = format!("{} {}", candidate.backend, candidate.precision);
-            self.asked.push(name.clone());
-            self.answers.pop_front().expect("an answer").map(|()| name)
+            self.calls.push(candidate.to_string());
+            self.results.pop_front().expect("a result").map(|()| candidate.to_string())
         }
 
-        fn on_host(&mut self) -> Result<String, Error> {
-            self.asked.push("host".into());
-            Ok("host".into())
+        fn on_cpu(&mut self) -> Result<String, Error> {
+            self.calls.push("cpu".into());
+            Ok("cpu".into())
         }
     }
 
-    fn table(gpu: Result<(), cuda::Error>, answers: Vec<Result<(), Error>>) -> Table {
-        Table { gpu, answers: answers.into(), asked: Vec::new() }
+    fn table(gpu: Result<(), cuda::Error>, results: Vec<Result<(), Error>>) -> Table {
+        Table { gpu, results: results.into(), calls: Vec::new() }
     }
 
-    fn runtime(task: &'static str, why: &str) -> Result<(), Error> {
-        Err(Error::Runtime { task, why: why.into() })
+    fn runtime(task: &'static str, message: &str) -> Result<(), Error> {
+        Err(Error::Failed { task, message: message.into() })
     }
 
     fn not_installed(library: &str) -> Result<(), Error> {
-        let why = format!("{library}: cannot open shared object file: No such file or directory");
-        runtime("load the model", &why)
+        Err(Error::NotInstalled { message: format!("{library}: cannot open shared object file") })
     }
 
     fn texts<E>(chosen: &Chosen<E>) -> Vec<String> {
@@ -219,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn tensorrt_comes_first_and_nothing_is_said_when_it_works() {
+    fn tensorrt_comes_first_and_works_without_a_message() {
         let mut table = table(Ok(()), vec![Ok(())]);
         let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
         assert_eq!(chosen.engine, "tensorrt fp16");
@@ -227,27 +204,27 @@ mod tests {
     }
 
     #[test]
-    fn without_a_driver_or_a_gpu_the_processor_does_it_and_no_one_is_warned() {
+    fn without_a_driver_or_a_gpu_the_cpu_is_used_without_a_warning() {
         for absence in [cuda::Error::NoDriver, cuda::Error::NoDevice] {
             let mut table = table(Err(absence.clone()), vec![]);
             let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
-            assert_eq!((chosen.engine.as_str(), &chosen.warning), ("host", &None));
+            assert_eq!((chosen.engine.as_str(), &chosen.warning), ("cpu", &None));
             let expected = [format!("tensorrt: {absence}"), format!("cuda: {absence}")];
             assert_eq!(texts(&chosen), expected);
         }
     }
 
     #[test]
-    fn a_gpu_that_cannot_be_used_is_one_warning() {
+    fn a_gpu_that_cannot_be_opened_is_a_warning() {
         let error = cuda::Error::NoSuchDevice { id: 3, count: 1 };
         let mut table = table(Err(error), vec![]);
         let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
         let warning = chosen.warning.unwrap();
-        assert!(warning.contains("GPU 3") && warning.contains("processor"), "{warning}");
+        assert!(warning.contains("GPU 3") && warning.contains("on the CPU"), "{warning}");
     }
 
     #[test]
-    fn tensorrt_that_is_not_installed_is_kept_in_mind_and_no_warning() {
+    fn tensorrt_that_is_not_installed_is_a_fallback_without_a_warning() {
         let mut table = table(Ok(()), vec![not_installed("libnvinfer.so.10"), Ok(())]);
         let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
         assert_eq!((chosen.engine.as_str(), &chosen.warning), ("cuda fp16", &None));
@@ -256,50 +233,51 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_fail_steps_down_and_a_working_gpu_with_a_broken_provider_is_one_warning() {
-        let ways = [
+    fn an_installed_backend_that_fails_is_a_warning_and_the_next_is_used() {
+        let failures = [
             runtime("load the model", "the engine could not be built"),
             runtime("run the model", "CUDNN_STATUS_EXECUTION_FAILED"),
             Err(Error::OutOfMemory),
         ];
-        for way in ways {
-            let why = way.as_ref().unwrap_err().to_string();
-            let mut table = table(Ok(()), vec![way, Ok(())]);
+        for failure in failures {
+            let text = failure.as_ref().unwrap_err().to_string();
+            let mut table = table(Ok(()), vec![failure, Ok(())]);
             let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
             assert_eq!(chosen.engine, "cuda fp16");
             let warning = chosen.warning.unwrap();
-            assert!(warning.contains(&why) && warning.contains("runs on cuda"), "{warning}");
+            assert!(warning.contains(&text) && warning.contains("runs on cuda"), "{warning}");
         }
     }
 
     #[test]
-    fn providers_that_all_fail_leave_the_processor_one_warning_and_each_reason_once() {
-        let answers = vec![
+    fn when_all_backends_of_the_gpu_fail_one_warning_lists_each_reason_once() {
+        let results = vec![
             not_installed("libnvinfer.so.10"),
             not_installed("libcudnn.so.9"),
             not_installed("libcudnn.so.9"),
         ];
-        let mut table = table(Ok(()), answers);
+        let mut table = table(Ok(()), results);
         let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
-        assert_eq!(table.asked, ["tensorrt fp16", "cuda fp16", "cuda fp32", "host"]);
+        assert_eq!(table.calls, ["tensorrt fp16", "cuda fp16", "cuda fp32", "cpu"]);
         assert_eq!(chosen.fallbacks.len(), 2);
         let warning = chosen.warning.unwrap();
         assert!(warning.contains("libnvinfer.so.10") && warning.contains("libcudnn.so.9"));
     }
 
     #[test]
-    fn fp16_that_would_show_gives_way_to_fp32_without_a_warning() {
-        let precision = || {
+    fn fp16_with_a_visible_difference_is_replaced_by_fp32_without_a_warning() {
+        let inexact = || {
             let (backend, precision) = (Backend::Cuda, Precision::Fp16);
-            Err(Error::Precision { backend, precision, why: "it keeps 41 dB".into() })
+            let reason = PrecisionError::Inexact { psnr_db: 41.0, largest: 0.1 };
+            Err(Error::Precision { backend, precision, reason })
         };
-        let mut table = table(Ok(()), vec![precision(), precision(), Ok(())]);
+        let mut table = table(Ok(()), vec![inexact(), inexact(), Ok(())]);
         let chosen = load(Backend::Auto, Precision::Auto, &mut table).unwrap();
         assert_eq!((chosen.engine.as_str(), &chosen.warning), ("cuda fp32", &None));
     }
 
     #[test]
-    fn a_backend_that_was_asked_for_is_told_of_when_another_serves() {
+    fn another_backend_than_the_requested_one_is_a_warning() {
         let mut both = table(Ok(()), vec![not_installed("libnvinfer.so.10"), Ok(())]);
         let chosen = load(Backend::TensorRt, Precision::Auto, &mut both).unwrap();
         assert_eq!(chosen.engine, "cuda fp16");
@@ -307,47 +285,48 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_was_asked_for_and_cannot_be_had_is_an_error_that_names_what_is_missing() {
+    fn a_requested_gpu_that_is_not_available_is_an_error_that_names_what_is_missing() {
         for backend in [Backend::TensorRt, Backend::Cuda] {
             let mut absent = table(Err(cuda::Error::NoDriver), vec![]);
             let error = load(backend, Precision::Auto, &mut absent).unwrap_err();
-            let said = error.to_string();
-            assert!(matches!(error, Error::Unavailable { .. }) && said.contains("libcuda.so.1"));
-            assert!(!absent.asked.contains(&"host".into()));
+            let text = error.to_string();
+            assert!(matches!(error, Error::Unavailable { .. }) && text.contains("libcuda.so.1"));
+            assert!(!absent.calls.contains(&"cpu".into()));
         }
         let mut broken =
             table(Ok(()), vec![not_installed("libcudnn.so.9"), Err(Error::OutOfMemory)]);
-        let said = load(Backend::Cuda, Precision::Auto, &mut broken).unwrap_err().to_string();
-        assert!(said.contains("libcudnn.so.9") && said.contains("memory ran out"), "{said}");
+        let text = load(Backend::Cuda, Precision::Auto, &mut broken).unwrap_err().to_string();
+        assert!(text.contains("libcudnn.so.9") && text.contains("out of memory"), "{text}");
     }
 
     #[test]
-    fn a_stated_precision_is_never_another() {
+    fn a_requested_precision_is_never_replaced() {
         let mut nothing = table(Err(cuda::Error::NoDriver), vec![]);
         let error = load(Backend::Auto, Precision::Fp16, &mut nothing).unwrap_err();
-        let said = error.to_string();
+        let text = error.to_string();
         assert!(
-            matches!(error, Error::Precision { .. }) && said.contains("libcuda.so.1"),
-            "{said}"
+            matches!(error, Error::Precision { .. }) && text.contains("libcuda.so.1"),
+            "{text}"
         );
-        assert_eq!(steps(Backend::Auto, Precision::Int8).unwrap(), []);
-        assert!(steps(Backend::Cuda, Precision::Int8).is_err());
+        assert_eq!(gpu_candidates(Backend::Auto, Precision::Int8).unwrap(), []);
+        assert!(gpu_candidates(Backend::Cuda, Precision::Int8).is_err());
         for precision in [Precision::Fp32, Precision::Fp16] {
-            let steps = steps(Backend::TensorRt, precision).unwrap();
-            assert!(steps.iter().all(|step| step.precision == precision) && steps.len() == 2);
+            let candidates = gpu_candidates(Backend::TensorRt, precision).unwrap();
+            assert!(candidates.iter().all(|candidate| candidate.precision == precision));
+            assert_eq!(candidates.len(), 2);
         }
     }
 
     #[test]
-    fn a_load_that_is_given_up_tries_nothing_more() {
+    fn a_cancelled_load_tries_nothing_more() {
         let mut table = table(Ok(()), vec![Err(Error::Cancelled)]);
         let result = load(Backend::Auto, Precision::Auto, &mut table);
         assert!(matches!(result, Err(Error::Cancelled)));
-        assert_eq!(table.asked.len(), 1);
+        assert_eq!(table.calls.len(), 1);
     }
 
     #[test]
-    fn the_processors_backends_do_not_ask_for_a_gpu() {
+    fn the_backends_of_the_cpu_do_not_open_the_gpu() {
         let mut table = table(Err(cuda::Error::NoSuchDevice { id: 9, count: 1 }), vec![]);
         for backend in [Backend::OpenVino, Backend::Cpu] {
             let chosen = load(backend, Precision::Auto, &mut table).unwrap();

@@ -22,7 +22,7 @@ impl CpuEngine {
     /// Builds and warms up the engine of `candidate`, in a precision other than int8.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] for a backend of the GPU, and the errors of the backend.
+    /// [`Error::NotOnCpu`] for a backend of the GPU, and the errors of the backend.
     pub(super) fn build(
         model: &Model,
         candidate: Candidate,
@@ -33,8 +33,7 @@ impl CpuEngine {
                 Ok(Self::new(OrtEngine::build(model, candidate, options)?, candidate))
             }
             backend @ (Backend::Auto | Backend::TensorRt | Backend::Cuda) => {
-                let reasons = "only the processor is asked here".into();
-                Err(Error::Unavailable { backend, reasons })
+                Err(Error::NotOnCpu(backend))
             }
         }
     }

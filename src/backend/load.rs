@@ -15,8 +15,8 @@ use super::{
 use crate::{
     cuda::{self, Device},
     engine::{
-        AnyEngine, Backend, Candidate, EngineOptions, Error, InferOnDevice, Interruptible, Monitor,
-        OnHost, Precision, Progress, measured,
+        AnyEngine, Backend, Candidate, EngineOptions, Error, Fallback, InferOnDevice,
+        Interruptible, Monitor, OnHost, Precision, PrecisionError, Progress, measured,
     },
     model::Model,
     onnxruntime::gpu,
@@ -38,7 +38,8 @@ pub struct Loaded {
     pub tolerant_halo: Option<u32>,
     /// A message for the user, for instance why a requested precision is not in use.
     pub note: Option<String>,
-    /// The backends that were tried before this one, and why each is not in use.
+    /// The backends that were tried before this one, each with the reason why it is not in use
+    /// (a [`Fallback`] as text).
     pub fallbacks: Vec<String>,
 }
 
@@ -47,6 +48,30 @@ pub struct Loaded {
 ///
 /// TensorRT is tried first, then CUDA, then the CPU ([`fastest_on_cpu`]). Measurements and
 /// compiled engines are stored in [`EngineOptions::cache_dir`].
+///
+/// ```no_run
+/// use gstupscale::{
+///     backend,
+///     engine::{Backend, EngineOptions, Precision, Silent},
+///     frame::Image,
+///     model::Model,
+/// };
+///
+/// let model = Model::open("builtin")?;
+/// let options = EngineOptions {
+///     backend: Backend::Auto,
+///     precision: Precision::Auto,
+///     device_id: 0,
+///     threads: 4,
+///     cache_dir: std::env::temp_dir(),
+/// };
+/// let mut loaded = backend::load(&model, &options, &Silent)?;
+/// let picture = Image::new(model.info.channels.count(), 64, 48);
+/// let mut enlarged = Image::default();
+/// loaded.infer.run(&picture, &mut enlarged)?;
+/// println!("{}x{} on {}", enlarged.width(), enlarged.height(), loaded.backend);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// See [`Error`]. With [`Backend::Auto`] a backend that does not work is skipped; a GPU that was
@@ -58,14 +83,14 @@ pub fn load(
 ) -> Result<Loaded, Error> {
     let progress = Progress::new(monitor);
     progress.step(0, "loading ONNX Runtime")?;
-    let mut here = ThisMachine { model, options, progress: &progress, device: None };
+    let mut machine = ThisMachine { model, options, progress: &progress, device: None };
     let Chosen { engine, fallbacks, warning } =
-        chain::load(options.backend, options.precision, &mut here)?;
+        chain::load(options.backend, options.precision, &mut machine)?;
     let notes: Vec<String> = engine.note.into_iter().chain(warning).collect();
     progress.step(100, "ready")?;
     Ok(Loaded {
         note: (!notes.is_empty()).then(|| notes.join("; ")),
-        fallbacks: fallbacks.iter().map(ToString::to_string).collect(),
+        fallbacks: fallbacks.iter().map(Fallback::to_string).collect(),
         ..engine
     })
 }
@@ -81,7 +106,7 @@ pub fn load_on_cpu(
 ) -> Result<Loaded, Error> {
     let progress = Progress::new(monitor);
     progress.step(0, "loading ONNX Runtime")?;
-    ThisMachine { model, options, progress: &progress, device: None }.on_host()
+    ThisMachine { model, options, progress: &progress, device: None }.on_cpu()
 }
 
 /// Builds the engine of `model` on the CPU without the measurements of [`load_on_cpu`].
@@ -131,8 +156,8 @@ impl ThisMachine<'_> {
         candidate: Candidate,
         device: &Arc<Device>,
     ) -> Result<(), Error> {
-        let asked = self.options.precision == candidate.precision;
-        let choice = if asked { Choice::Explicit } else { Choice::Automatic };
+        let requested = self.options.precision == candidate.precision;
+        let choice = if requested { Choice::Explicit } else { Choice::Automatic };
         let limits = proof::limits(candidate.precision, choice);
         let folder = self.options.cache_dir.join("gpu");
         let key = format!("{} on {}", engine.identity(), self.options.device_id);
@@ -150,11 +175,8 @@ impl ThisMachine<'_> {
         }
         let Difference { psnr_db, largest } = difference;
         let Candidate { backend, precision } = candidate;
-        let why = format!(
-            "its output differs from fp32 (PSNR {psnr_db:.1} dB, largest error {:.1}/255)",
-            largest * 255.0
-        );
-        Err(Error::Precision { backend, precision, why })
+        let reason = PrecisionError::Inexact { psnr_db, largest };
+        Err(Error::Precision { backend, precision, reason })
     }
 
     /// Whether regions equal the whole picture. `false` when there is no memory to measure it.
@@ -167,7 +189,7 @@ impl ThisMachine<'_> {
         let mut engine = OnHost::new(engine, device);
         let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
         match regions_are_exact(&mut engine, halo, &self.options.cache_dir) {
-            Err(Error::OutOfMemory) => Ok(false),
+            Err(error) if error.smaller_may_succeed() => Ok(false),
             exact => exact,
         }
     }
@@ -185,11 +207,11 @@ impl Providers for ThisMachine<'_> {
         let Some(device) = &self.device else { return Err(cuda::Error::NoDevice.into()) };
         let mut engine = gpu::build(self.model, candidate, device, self.options, self.progress)?;
         self.progress.step(85, "comparing with the CPU")?;
-        self.prove(&mut engine, candidate, device)?;
+        self.prove(&mut *engine, candidate, device)?;
         self.progress.step(90, "testing whether regions equal the whole picture")?;
-        let regions_exact = self.regions_are_exact(&mut engine, device)?;
+        let regions_exact = self.regions_are_exact(&mut *engine, device)?;
         Ok(Loaded {
-            infer: AnyEngine::Device(Box::new(engine), device.clone()),
+            infer: AnyEngine::Device(engine, device.clone()),
             backend: candidate.backend,
             precision: candidate.precision,
             regions_exact,
@@ -199,7 +221,7 @@ impl Providers for ThisMachine<'_> {
         })
     }
 
-    fn on_host(&mut self) -> Result<Loaded, Error> {
+    fn on_cpu(&mut self) -> Result<Loaded, Error> {
         // Frees its streams and buffers.
         self.device = None;
         let mut engine = build_on_cpu(self.model, self.options, self.progress)?;

@@ -1,23 +1,23 @@
-//! The processor at hand: what measurements are filed under, and whether it computes in bf16.
+//! The processor of this machine: its identity for stored measurements, and its bf16 support.
 
 use std::{fs, sync::LazyLock};
 
 use sha2::{Digest as _, Sha256};
 
+/// The processor of this machine.
 pub(super) struct Processor {
-    /// Tells processors apart that may differ in speed or in results.
+    /// Differs between processors that may differ in speed or in results.
     pub identity: String,
-    /// Whether bf16 is arithmetic here and not an emulation.
+    /// Whether it has bf16 instructions, so that bf16 is not emulated.
     pub bf16: bool,
 }
 
 impl Processor {
-    /// The one that this runs on.
     pub fn get() -> &'static Self {
-        static CPU: LazyLock<Processor> = LazyLock::new(|| {
+        static PROCESSOR: LazyLock<Processor> = LazyLock::new(|| {
             Processor::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
         });
-        &CPU
+        &PROCESSOR
     }
 
     /// Reads Linux's `/proc/cpuinfo`.
@@ -31,7 +31,7 @@ impl Processor {
         };
         let model = field(&["model name", "CPU part"]);
         let flags = field(&["flags", "Features"]);
-        // Virtual machines give processors of many kinds one name.
+        // Virtual machines give different processors the same name.
         let kind: String =
             Sha256::digest(flags).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let bf16 = flags.split(' ').any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16"));
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bf16_is_read_from_the_flags() {
+    fn bf16_support_is_read_from_the_flags() {
         let with = Processor::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f avx512_bf16\n");
         let without = Processor::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f\n");
         assert!(with.bf16 && !without.bf16);

@@ -67,7 +67,7 @@ pub(super) fn fastest(
     }
     progress.step(70, "measuring which is fastest")?;
     drop_inexact(&mut engines);
-    let times = measure(&mut engines, &model.info, progress)?;
+    let times = measure(&mut engines, &model.info, &mut failure, progress)?;
     let timings = Timings::new(now(), times).combined_with(stored);
     let fastest = engines.iter().position(|engine| Some(engine.candidate()) == timings.fastest());
     match fastest {
@@ -75,10 +75,10 @@ pub(super) fn fastest(
             measured::write(&folder, &key, &timings);
             Ok(engines.swap_remove(index))
         }
-        None => Err(failure.unwrap_or_else(|| {
-            let reasons = "no candidate ran".into();
-            Error::Unavailable { backend: options.backend, reasons }
-        })),
+        None => {
+            Err(failure
+                .unwrap_or(Error::Unavailable { backend: options.backend, tried: Vec::new() }))
+        }
     }
 }
 
@@ -90,7 +90,8 @@ fn now() -> u64 {
 fn key(model: &Model, candidates: &[Candidate], options: &EngineOptions) -> String {
     let candidates: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
     let (candidates, threads) = (candidates.join(", "), options.threads);
-    let (cpu, runtime) = (&Processor::get().identity, onnxruntime::build_info().unwrap_or("none"));
+    let (cpu, runtime) =
+        (&Processor::get().identity, onnxruntime::build_info().unwrap_or("absent"));
     format!("{} {candidates}; {threads} threads on {cpu}; ONNX Runtime {runtime}", model.digest)
 }
 
@@ -111,10 +112,12 @@ fn drop_inexact(engines: &mut Vec<CpuEngine>) {
 }
 
 /// The shortest time of each engine over one region. The engines take turns, so that other work on
-/// the machine affects all of them. An engine that fails is left out.
+/// the machine affects all of them. An engine that fails is left out; the first error becomes
+/// `failure`.
 fn measure(
     engines: &mut [CpuEngine],
     info: &ModelInfo,
+    failure: &mut Option<Error>,
     progress: &Progress<'_>,
 ) -> Result<Vec<(Candidate, Duration)>, Error> {
     let (width, height) = probe_size(info, measured_side(info));
@@ -130,10 +133,13 @@ fn measure(
         progress.step(75 + 20 * round / ROUNDS, "measuring which is fastest")?;
         for (engine, shortest) in engines.iter_mut().zip(&mut shortest) {
             let start = Instant::now();
-            let done = engine.run(&input, &mut output).is_ok();
-            // The first round allocates buffers and compiles kernels.
-            if done && round > 0 {
-                *shortest = start.elapsed().min(*shortest);
+            match engine.run(&input, &mut output) {
+                // The first round allocates buffers and compiles kernels.
+                Ok(()) if round > 0 => *shortest = start.elapsed().min(*shortest),
+                Ok(()) => {}
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
             }
         }
     }

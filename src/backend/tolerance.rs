@@ -1,30 +1,30 @@
-//! How short a halo may be where a difference that no one sees is allowed.
+//! The smallest halo whose difference from the whole picture is invisible.
 
 use std::path::Path;
 
 use crate::{
-    engine::{Error, Infer, distance, measured, test_picture},
+    engine::{Error, Infer, distance, measured, test_picture::scene},
     frame::{Image, Rect},
 };
 
-/// The largest difference from the whole picture's samples.
-const MOST: f32 = 1.0 / 255.0;
+/// Largest difference of a sample of 0..1 from the whole picture.
+const MAX_DIFFERENCE: f32 = 1.0 / 255.0;
 /// Multiply-adds that the search may take: some seconds on a small machine.
-const BUDGET: f64 = 2e11;
-/// Input pixels along the regions that are tried.
+const MAX_MACS: f64 = 2e11;
+/// Sides of the regions that are tried, in input pixels.
 const SIDE: u32 = 16;
-/// Places that regions are tried at, along each side of the picture.
+/// Regions along each side of the picture.
 const PLACES: u32 = 3;
 
-/// The least halo, up to the exact one, at which regions differ from the whole picture by no
-/// more than 1/255 in any sample, at several places of a probe picture. `None` where finding it
-/// would take minutes.
+/// Finds the smallest halo, up to the `exact` one, with which regions differ from the whole
+/// picture by at most 1/255 in any sample, at several places of a test picture. In input pixels;
+/// `None` when the search would take minutes.
 ///
-/// The answer is kept in `cache_dir` for this engine's identity, so only the first call takes
+/// The result is stored in `cache_dir` under the engine's identity, so only the first call takes
 /// time.
 ///
 /// # Errors
-/// What the engine's runs give.
+/// The errors of the engine's runs.
 pub fn tolerant_halo(
     engine: &mut dyn Infer,
     exact: u32,
@@ -32,12 +32,12 @@ pub fn tolerant_halo(
 ) -> Result<Option<u32>, Error> {
     let folder = cache_dir.join("halos");
     let key = format!("exact {exact}: {}", engine.identity());
-    let keep = !engine.identity().is_empty();
-    if let Some(halo) = measured::read(&folder, &key).filter(|_| keep) {
+    let store = !engine.identity().is_empty();
+    if let Some(halo) = measured::read(&folder, &key).filter(|_| store) {
         return Ok(halo);
     }
     let halo = search(engine, exact)?;
-    if keep {
+    if store {
         measured::write(&folder, &key, halo);
     }
     Ok(halo)
@@ -48,64 +48,70 @@ fn search(engine: &mut dyn Infer, exact: u32) -> Result<Option<u32>, Error> {
     if info.fixed_size.is_some() {
         return Ok(None);
     }
-    // Room for the exact halo around every place.
+    // Fits the exact halo around every region.
     let side = (2 * exact + PLACES * SIDE).max(info.min_side).next_multiple_of(info.align.max(1));
     let trials = f64::from(PLACES * PLACES) * f64::from(exact.max(1)).log2().ceil();
-    let read = f64::from(2 * exact + SIDE).powi(2) * trials + f64::from(side).powi(2);
-    if read * info.macs_per_pixel.max(1.0) > BUDGET {
+    let pixels = f64::from(2 * exact + SIDE).powi(2) * trials + f64::from(side).powi(2);
+    if pixels * info.macs_per_pixel.max(1.0) > MAX_MACS {
         return Ok(None);
     }
-    let probe = test_picture::scene(info.channels.count(), side as usize, side as usize, 3);
+    let picture = scene(info.channels.count(), side as usize, side as usize, 3);
     let mut whole = Image::default();
-    engine.run(&probe, &mut whole)?;
-    // The difference shrinks as the halo grows: `short` is too short, `enough` is not.
+    engine.run(&picture, &mut whole)?;
+    // Bisection: the difference decreases with the halo. `short` is too short, `enough` is not.
     let (mut short, mut enough) = (None, exact);
     while enough > short.map_or(0, |short: u32| short + 1) {
         let halo = short.map_or(0, |short| short + 1).midpoint(enough - 1);
-        match differs(engine, &probe, &whole, halo)? {
-            true => short = Some(halo),
-            false => enough = halo,
+        if is_visible(engine, &picture, &whole, halo)? {
+            short = Some(halo);
+        } else {
+            enough = halo;
         }
     }
     Ok(Some(enough))
 }
 
-/// Whether regions with `halo` show, at any place.
-fn differs(engine: &mut dyn Infer, probe: &Image, whole: &Image, halo: u32) -> Result<bool, Error> {
-    let side = probe.width() as u32;
+/// Whether regions with `halo` differ visibly from the whole picture at any place.
+fn is_visible(
+    engine: &mut dyn Infer,
+    picture: &Image,
+    whole: &Image,
+    halo: u32,
+) -> Result<bool, Error> {
+    let side = picture.width() as u32;
     let step = (side - SIDE) / (PLACES - 1);
     for place in 0..PLACES * PLACES {
-        let wanted = Rect::new(place % PLACES * step, place / PLACES * step, SIDE, SIDE);
-        if difference(engine, probe, whole, wanted, halo)? > MOST {
+        let region = Rect::new(place % PLACES * step, place / PLACES * step, SIDE, SIDE);
+        if difference(engine, picture, whole, region, halo)? > MAX_DIFFERENCE {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The largest difference of `wanted`, run with its halo alone, from its place in `whole`.
+/// The largest difference between `region`, run with its halo only, and the same part of `whole`.
 fn difference(
     engine: &mut dyn Infer,
-    probe: &Image,
+    picture: &Image,
     whole: &Image,
-    wanted: Rect,
+    region: Rect,
     halo: u32,
 ) -> Result<f32, Error> {
-    let (side, info) = (probe.width() as u32, engine.info());
-    let (channels, factor) = (probe.channels(), info.factor);
-    let wanted = wanted.aligned_within(info.align, side, side);
-    let outer = wanted.grown_within(halo, side, side).aligned_within(info.align, side, side);
+    let (side, info) = (picture.width() as u32, engine.info());
+    let (channels, factor) = (picture.channels(), info.factor);
+    let region = region.aligned_within(info.align, side, side);
+    let outer = region.grown_within(halo, side, side).aligned_within(info.align, side, side);
     let mut input = Image::new(channels, outer.width as usize, outer.height as usize);
-    input.copy_from(probe, outer, 0, 0);
+    input.copy_from(picture, outer, 0, 0);
     let mut output = Image::default();
     engine.run(&input, &mut output)?;
-    let large = wanted.scaled(factor);
-    let crop = |picture: &Image, from: Rect| {
+    let large = region.scaled(factor);
+    let crop = |image: &Image, from: Rect| {
         let mut crop = Image::new(channels, large.width as usize, large.height as usize);
-        crop.copy_from(picture, from, 0, 0);
+        crop.copy_from(image, from, 0, 0);
         crop
     };
-    let inside = Rect { x: wanted.x - outer.x, y: wanted.y - outer.y, ..wanted };
+    let inside = Rect { x: region.x - outer.x, y: region.y - outer.y, ..region };
     let (_, largest) = distance(&crop(&output, inside.scaled(factor)), &crop(whole, large));
     Ok(largest)
 }
@@ -115,7 +121,7 @@ mod tests {
     use super::*;
     use crate::{frame::Channels, model::ModelInfo};
 
-    /// Sums up a window whose weights fall off, zero outside of the picture.
+    /// A horizontal window whose weights decrease from its centre; zero outside the picture.
     struct Glow {
         info: ModelInfo,
         identity: &'static str,
@@ -171,22 +177,22 @@ mod tests {
     }
 
     #[test]
-    fn the_halo_found_is_the_least_that_does_not_show() {
+    fn the_halo_found_is_the_smallest_without_a_visible_difference() {
         for align in [1, 2] {
             let mut model = Glow::new(align);
             let halo = search(&mut model, RADIUS as u32).unwrap().unwrap();
             assert!(halo > 0 && halo < RADIUS as u32, "{halo}");
             let side = (2 * RADIUS as u32 + PLACES * SIDE).next_multiple_of(align);
-            let probe = test_picture::scene(1, side as usize, side as usize, 3);
+            let picture = scene(1, side as usize, side as usize, 3);
             let mut whole = Image::default();
-            model.run(&probe, &mut whole).unwrap();
-            assert!(!differs(&mut model, &probe, &whole, halo).unwrap());
-            assert!(differs(&mut model, &probe, &whole, halo - 1).unwrap());
+            model.run(&picture, &mut whole).unwrap();
+            assert!(!is_visible(&mut model, &picture, &whole, halo).unwrap());
+            assert!(is_visible(&mut model, &picture, &whole, halo - 1).unwrap());
         }
     }
 
     #[test]
-    fn the_halo_found_is_kept() {
+    fn the_halo_found_is_stored() {
         let folder = tempfile::tempdir().unwrap();
         let named = || Glow { identity: "glow", ..Glow::new(1) };
         let found = tolerant_halo(&mut named(), RADIUS as u32, folder.path()).unwrap();
@@ -196,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_of_minutes_is_not_begun() {
+    fn a_search_that_would_take_minutes_is_not_started() {
         let mut model = Glow::new(1);
         model.info.macs_per_pixel = 1e7;
         assert_eq!(search(&mut model, 350).unwrap(), None);

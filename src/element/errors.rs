@@ -74,9 +74,11 @@ impl Failure {
                 match error {
                     engine::Error::NoLibrary { .. } => Library(LibraryError::Init),
                     engine::Error::Unavailable { .. }
+                    | engine::Error::NotOnCpu(_)
+                    | engine::Error::NotBuilt { .. }
                     | engine::Error::NoProvider { .. }
                     | engine::Error::Precision { .. } => Library(LibraryError::Settings),
-                    engine::Error::OutOfMemory => Resource(ResourceError::NoSpaceLeft),
+                    error if error.smaller_may_succeed() => Resource(ResourceError::NoSpaceLeft),
                     engine::Error::Gpu(_) => Resource(ResourceError::Failed),
                     _ => Library(LibraryError::Failed),
                 }

@@ -26,7 +26,7 @@ impl Infer for Placeholder {
     }
 
     fn run(&mut self, _input: &Image, _output: &mut Image) -> Result<(), Error> {
-        let why = "the model is still being loaded".into();
-        Err(Error::Runtime { task: "run the model", why })
+        let message = "the model is still being loaded".into();
+        Err(Error::Failed { task: "run the model", message })
     }
 }

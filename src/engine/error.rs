@@ -1,34 +1,126 @@
 //! Errors of loading and running an engine.
 
-use super::options::{Backend, Precision};
-use crate::cuda;
+use std::{fmt, io, path::PathBuf};
 
-/// Why inference failed. The text says what to do.
+use super::options::{Backend, Precision};
+use crate::{cuda, model};
+
+/// Why an engine could not be loaded or run. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// ONNX Runtime's shared library was not found, or none that was found has the right version.
     #[error(
-        "ONNX Runtime was not found; looked at {searched}: set ORT_DYLIB_PATH to libonnxruntime.so"
+        "ONNX Runtime was not found (searched: {searched}); set ORT_DYLIB_PATH to libonnxruntime.so"
     )]
-    NoLibrary { searched: String },
-    #[error("backend {backend} cannot be had ({reasons}): use backend=auto")]
-    Unavailable { backend: Backend, reasons: String },
-    #[error("backend {backend} cannot do precision {precision}: {why}")]
-    Precision { backend: Backend, precision: Precision, why: String },
+    NoLibrary {
+        /// The places that were searched, and why the libraries there do not fit.
+        searched: String,
+    },
+    /// The requested backend does not work on this machine.
+    #[error("backend {backend} is not available{}; use backend=auto", in_parentheses(.tried))]
+    Unavailable {
+        /// The requested backend.
+        backend: Backend,
+        /// What was tried for it.
+        tried: Vec<Fallback>,
+    },
+    /// An engine on the CPU was requested with a backend of the GPU.
+    #[error("backend {0} does not run on the CPU; use backend=auto")]
+    NotOnCpu(Backend),
+    /// The backend does not support the requested precision for this model on this machine.
+    #[error("backend {backend} does not support precision {precision}: {reason}")]
+    Precision {
+        /// The requested backend.
+        backend: Backend,
+        /// The requested precision.
+        precision: Precision,
+        /// Why.
+        reason: PrecisionError,
+    },
+    /// This program was built without the backend.
     #[error(
-        "backend {backend} is not in the ONNX Runtime in use ({library}): use backend=cpu, or set ORT_DYLIB_PATH to a build that has it"
+        "this build does not include backend {backend}; use another backend, or build with the \
+         feature {feature}"
     )]
-    NoProvider { backend: Backend, library: String },
-    #[error("the model cannot take a picture of {channels} channels and {width}x{height}: {why}")]
-    Shape { channels: usize, width: u64, height: u64, why: String },
-    #[error("memory ran out while running the model")]
+    NotBuilt {
+        /// The requested backend.
+        backend: Backend,
+        /// The Cargo feature that includes it.
+        feature: &'static str,
+    },
+    /// The library in use was built without the backend.
+    #[error(
+        "backend {backend} is not in the ONNX Runtime in use ({}); use backend=cpu, or set \
+         ORT_DYLIB_PATH to a build that contains it", library.display()
+    )]
+    NoProvider {
+        /// The requested backend.
+        backend: Backend,
+        /// The library in use.
+        library: PathBuf,
+    },
+    /// A shared library that the backend needs is not installed.
+    #[error("a shared library is not installed: {message}")]
+    NotInstalled {
+        /// ONNX Runtime's message, which names the library.
+        message: String,
+    },
+    /// The model does not accept pictures of this size.
+    #[error(
+        "the model does not accept a picture of {width}x{height} with {channels} channels: {reason}"
+    )]
+    Shape {
+        /// Channels of the picture.
+        channels: usize,
+        /// Width of the picture in pixels.
+        width: u64,
+        /// Height of the picture in pixels.
+        height: u64,
+        /// Why.
+        reason: ShapeError,
+    },
+    /// There is not enough memory for this run. Smaller pictures may still succeed.
+    #[error("out of memory while running the model")]
     OutOfMemory,
+    /// The picture is larger than any that the engine was compiled for. Smaller pictures succeed.
+    #[error("a picture of {width}x{height} is larger than the engine was compiled for")]
+    LargerThanProfile {
+        /// Width of the picture in pixels.
+        width: u32,
+        /// Height of the picture in pixels.
+        height: u32,
+    },
+    /// The GPU or its driver failed.
     #[error(transparent)]
     Gpu(cuda::Error),
+    /// The load was cancelled by its [`Monitor`](super::Monitor).
     #[error("loading was cancelled")]
     Cancelled,
-    #[error("ONNX Runtime could not {task}: {why}")]
-    Runtime { task: &'static str, why: String },
+    /// Compiled models cannot be stored.
+    #[error("cannot write to {}: {source}; check cache-dir", path.display())]
+    Cache {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Any other failure of an engine.
+    #[error("failed to {task}: {message}")]
+    Failed {
+        /// What failed, as the end of "failed to …".
+        task: &'static str,
+        /// The message of ONNX Runtime or of the engine.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Whether the same engine may succeed with fewer or smaller pictures.
+    #[must_use]
+    pub fn smaller_may_succeed(&self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::LargerThanProfile { .. })
+    }
 }
 
 impl From<cuda::Error> for Error {
@@ -38,4 +130,94 @@ impl From<cuda::Error> for Error {
             error => Self::Gpu(error),
         }
     }
+}
+
+/// Why a precision is not available.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrecisionError {
+    /// The processor would emulate bf16.
+    #[error("this processor has no bf16 arithmetic; use precision=auto")]
+    NoBf16,
+    /// Another backend supports it.
+    #[error("use backend={0}")]
+    OtherBackend(Backend),
+    /// Only a GPU supports it, and none can be used.
+    #[error("it needs a GPU{}; use precision=auto", in_parentheses(.tried))]
+    NeedsGpu {
+        /// What was tried on the GPU.
+        tried: Vec<Fallback>,
+    },
+    /// No backend of the GPU supports it.
+    #[error("a GPU supports fp16 and fp32; use precision=auto")]
+    NotOnGpu,
+    /// TensorRT would compute with TF32, whose significand has 11 bits.
+    #[error("TensorRT would use TF32; use backend=cuda")]
+    Tf32,
+    /// The model was not read into a graph, so it cannot be rewritten.
+    #[error("the graph of this model is not known; use precision=auto")]
+    NoGraph,
+    /// The model cannot be written in this precision.
+    #[error(transparent)]
+    Model(model::Error),
+    /// No convolution of the model is large enough to be faster in int8.
+    #[error("this model has no convolutions that int8 makes faster; use precision=auto")]
+    NoInt8Convolutions,
+    /// The model's samples are not finite numbers.
+    #[error("the value ranges could not be measured; use precision=auto")]
+    NoRanges,
+    /// The output differs too much from fp32 on the CPU.
+    #[error(
+        "its output differs from fp32 (PSNR {psnr_db:.1} dB, largest error {:.1}/255)",
+        largest * 255.0
+    )]
+    Inexact {
+        /// Peak signal-to-noise ratio in decibels.
+        psnr_db: f64,
+        /// Largest difference of two samples of 0..1.
+        largest: f32,
+    },
+}
+
+/// Why a model does not accept a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// The model has this number of channels.
+    #[error("it needs {0} channels")]
+    Channels(usize),
+    /// The model accepts pictures of one size only: width and height in pixels.
+    #[error("it needs {0}x{1}")]
+    FixedSize(u32, u32),
+    /// Both sides must be at least this number of pixels.
+    #[error("both sides must be at least {0}")]
+    TooSmall(u32),
+    /// Both sides must be multiples of this number of pixels.
+    #[error("both sides must be multiples of {0}")]
+    Unaligned(u32),
+}
+
+/// A backend that was tried and is not in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The backend.
+    pub backend: Backend,
+    /// Why it is not in use: the text of the [`Error`].
+    pub reason: String,
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.backend, self.reason)
+    }
+}
+
+/// The fallbacks in one line.
+pub(crate) fn list(fallbacks: &[Fallback]) -> String {
+    let texts: Vec<String> = fallbacks.iter().map(Fallback::to_string).collect();
+    texts.join("; ")
+}
+
+fn in_parentheses(fallbacks: &[Fallback]) -> String {
+    if fallbacks.is_empty() { String::new() } else { format!(" ({})", list(fallbacks)) }
 }

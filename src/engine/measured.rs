@@ -1,7 +1,7 @@
-//! Answers that took a measurement to get, kept from one run of the program to the next.
+//! Results of measurements, stored between runs of the program.
 //!
-//! Each is a small JSON file named after its key. Nothing here is needed: a file that cannot be
-//! read, or is of another key, is as good as none, and what cannot be written is measured again.
+//! Each result is a small JSON file named after its key. A file that cannot be read or has another
+//! key is ignored, and a result that cannot be written is measured again.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -20,14 +20,14 @@ fn file_name(key: &str) -> String {
     name + ".json"
 }
 
-/// What was kept under `key`, if it is there and whole.
+/// The value stored under `key`; `None` if it is missing or damaged.
 pub(crate) fn read<T: DeserializeOwned>(folder: &Path, key: &str) -> Option<T> {
     let text = fs::read(folder.join(file_name(key))).ok()?;
     let entry: Entry<T> = serde_json::from_slice(&text).ok()?;
     (entry.key == key).then_some(entry.value)
 }
 
-/// Keeps `value` under `key`, all or nothing: another process may be reading.
+/// Stores `value` under `key`, atomically because another process may read it.
 pub(crate) fn write<T: Serialize>(folder: &Path, key: &str, value: T) {
     let entry = Entry { key: key.to_owned(), value };
     let _ = fs::create_dir_all(folder).and_then(|()| {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kept_answer_comes_back_and_a_damaged_one_is_rewritten() {
+    fn a_stored_result_is_read_back_and_a_damaged_one_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("not/there/yet");
         assert_eq!(read::<u32>(&folder, "key"), None);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_no_error() {
+    fn a_directory_that_cannot_be_written_is_not_an_error() {
         write(Path::new("/dev/null/cache"), "key", 1);
         assert_eq!(read::<u32>(Path::new("/dev/null/cache"), "key"), None);
     }

@@ -15,11 +15,12 @@ pub(crate) mod test_picture;
 
 pub use any::AnyEngine;
 pub use device::{DeviceBatch, InferOnDevice, Samples};
-pub use error::Error;
+pub(crate) use error::list;
+pub use error::{Error, Fallback, PrecisionError, ShapeError};
 pub use infer::Infer;
 pub(crate) use on_host::OnHost;
 pub(crate) use options::Candidate;
 pub use options::{Backend, EngineOptions, Precision, UnknownName};
-pub use progress::Monitor;
 pub(crate) use progress::{Interruptible, Progress};
+pub use progress::{Monitor, Silent};
 pub use test_picture::distance;

@@ -1,4 +1,4 @@
-//! Running an engine of the GPU over a picture in system memory: what proofs are made by.
+//! Runs an engine of the GPU over pictures in system memory, for tests and measurements.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     model::ModelInfo,
 };
 
-/// Uploads, runs, waits, downloads: slow, and the same picture.
+/// Uploads a picture, runs the engine, waits, and downloads the result. Slow.
 pub(crate) struct OnHost<'a> {
     engine: &'a mut dyn InferOnDevice,
     device: &'a Arc<Device>,
@@ -26,25 +26,6 @@ impl<'a> OnHost<'a> {
     pub fn new(engine: &'a mut dyn InferOnDevice, device: &'a Arc<Device>) -> Self {
         Self { engine, device, runs: 0 }
     }
-
-    /// Runs over pictures of this size with nothing in them, as many at once as there may be.
-    ///
-    /// # Errors
-    /// As [`Infer::run`].
-    pub fn warm_up(&mut self, count: u32, width: u32, height: u32) -> Result<(), Error> {
-        let factor = self.info().factor;
-        let samples = |width: u32, height: u32| {
-            count as usize * self.info().channels.count() * width as usize * height as usize
-        };
-        let bytes = |width, height| samples(width, height) * self.engine.samples().size();
-        let from = Buffer::new(self.device, bytes(width, height))?;
-        let to = Buffer::new(self.device, bytes(width * factor, height * factor))?;
-        let stream = self.device.compute();
-        stream.fill(&from, 0)?;
-        let (input, output) = (from.address(), to.address());
-        self.engine.run(&DeviceBatch { input, output, count, width, height })?;
-        Ok(stream.synchronize()?)
-    }
 }
 
 impl Infer for OnHost<'_> {
@@ -52,8 +33,8 @@ impl Infer for OnHost<'_> {
         self.engine.info()
     }
 
-    /// As the last picture of a batch, of one more each time: a GPU's libraries choose
-    /// algorithms by shape, and batches are what regions come in.
+    /// Runs the picture as the last of a batch. Each run uses a batch of another size, because the
+    /// GPU's libraries choose algorithms by shape, and regions run in batches.
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
         let factor = self.info().factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);
@@ -61,11 +42,11 @@ impl Infer for OnHost<'_> {
         self.runs = self.runs.wrapping_add(1);
 
         let (samples, copies) = (self.engine.samples(), count as usize);
-        let [of_input, of_output] =
+        let [input_bytes, output_bytes] =
             [input.data(), output.data()].map(|samples_of| samples_of.len() * samples.size());
-        let from = Buffer::new(self.device, of_input * copies)?;
-        let to = Buffer::new(self.device, of_output * copies)?;
-        let mut staging = Pinned::new(self.device, of_input.max(of_output) * copies)?;
+        let from = Buffer::new(self.device, input_bytes * copies)?;
+        let to = Buffer::new(self.device, output_bytes * copies)?;
+        let mut staging = Pinned::new(self.device, input_bytes.max(output_bytes) * copies)?;
         let stream = self.device.compute();
 
         let bytes: Vec<u8> = match samples {
@@ -75,12 +56,13 @@ impl Infer for OnHost<'_> {
                 halves.collect::<Vec<_>>().into_flattened()
             }
         };
-        let room = staging.bytes_mut()?;
-        for (to, from) in room.chunks_mut(of_input.max(1)).zip(std::iter::repeat_n(&bytes, copies))
+        let copied = staging.bytes_mut()?;
+        for (to, from) in
+            copied.chunks_mut(input_bytes.max(1)).zip(std::iter::repeat_n(&bytes, copies))
         {
             to.copy_from_slice(from.get(..to.len()).unwrap_or_default());
         }
-        stream.upload(&staging, &from, of_input * copies)?;
+        stream.upload(&staging, &from, input_bytes * copies)?;
         let batch = DeviceBatch {
             input: from.address(),
             output: to.address(),
@@ -89,9 +71,10 @@ impl Infer for OnHost<'_> {
             height: input.height() as u32,
         };
         self.engine.run(&batch)?;
-        stream.download(&to, &mut staging, of_output * copies)?;
+        stream.download(&to, &mut staging, output_bytes * copies)?;
         let bytes = staging.bytes()?;
-        let last = bytes.get(of_output * (copies - 1)..of_output * copies).unwrap_or_default();
+        let last =
+            bytes.get(output_bytes * (copies - 1)..output_bytes * copies).unwrap_or_default();
         match samples {
             Samples::F32 => {
                 for (to, word) in output.data_mut().iter_mut().zip(last.as_chunks().0) {

@@ -14,6 +14,18 @@ pub trait Monitor: Send + Sync {
     fn cancelled(&self) -> bool;
 }
 
+/// A [`Monitor`] that reports nothing and never cancels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Monitor for Silent {
+    fn progress(&self, _percent: u32, _what: &str) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
 /// Progress of one load. The percentage never decreases, although several backends may be tried.
 pub(crate) struct Progress<'a> {
     monitor: &'a dyn Monitor,

@@ -1,4 +1,4 @@
-//! Pictures to probe models with, the same on every machine.
+//! Test pictures for models, the same on every machine.
 
 use crate::{frame::Image, model::ModelInfo, split_mix::SplitMix64};
 
@@ -9,7 +9,7 @@ pub(crate) fn probe_size(info: &ModelInfo, side: u32) -> (usize, usize) {
     (width as usize, height as usize)
 }
 
-/// White noise: what no filter can hide anything in.
+/// White noise: no filter can hide a difference in it.
 pub(crate) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> Image {
     let mut random = SplitMix64(seed);
     let mut image = Image::new(channels, width, height);
@@ -17,8 +17,8 @@ pub(crate) fn noise(channels: usize, width: usize, height: usize, seed: u64) -> 
     image
 }
 
-/// What pictures are made of: soft shading, sharp outlines at all angles, fine texture, and a
-/// little sensor noise, in 8-bit steps.
+/// A synthetic scene: soft shading, sharp outlines at all angles, fine texture, and a little sensor
+/// noise, in 8-bit steps.
 pub(crate) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> Image {
     let mut random = SplitMix64(seed);
     let extent = width.max(height).max(1) as f32;
@@ -53,8 +53,9 @@ pub(crate) fn scene(channels: usize, width: usize, height: usize, seed: u64) -> 
     image
 }
 
-/// How far two pictures of one shape lie apart, both clamped to 0..1: the PSNR in decibels
-/// (infinite when they are equal, NaN when a sample is) and the largest difference.
+/// The difference of two pictures of the same shape, both clamped to 0..1: the PSNR in decibels
+/// (infinite when they are equal, NaN when a sample is NaN) and the largest difference of a sample.
+#[must_use]
 pub fn distance(a: &Image, b: &Image) -> (f64, f32) {
     let (mut squares, mut largest) = (0.0, 0.0f32);
     for (a, b) in a.data().iter().zip(b.data()) {
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scene_has_shades_and_edges_and_is_always_the_same() {
+    fn a_scene_is_reproducible_and_has_shading_and_edges() {
         let picture = scene(3, 64, 48, 1);
         assert_eq!(picture, scene(3, 64, 48, 1));
         assert!(picture.data().iter().all(|sample| (0.0..=1.0).contains(sample)));

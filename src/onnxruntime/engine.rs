@@ -25,8 +25,8 @@ impl OrtEngine {
     /// Builds and warms up the session of `candidate`.
     ///
     /// # Errors
-    /// [`Error::NoLibrary`], [`Error::NoProvider`], [`Error::OutOfMemory`] or
-    /// [`Error::Runtime`].
+    /// [`Error::NotBuilt`], [`Error::NoLibrary`], [`Error::NoProvider`], [`Error::OutOfMemory`] or
+    /// [`Error::Failed`].
     pub fn build(
         model: &Model,
         candidate: Candidate,

@@ -1,7 +1,7 @@
-//! A session for the one shape that comes again and again.
+//! A session for the shape of whole frames.
 //!
-//! OpenVINO runs a model whose sides are fixed a few percent faster than one that takes any: it
-//! lays out memory once, and writes the output where it is wanted instead of copying it there.
+//! OpenVINO runs a model with fixed sides a few percent faster than one with variable sides: it
+//! plans memory once, and writes the output in place instead of copying it.
 
 use super::session::Session;
 use crate::{
@@ -10,70 +10,69 @@ use crate::{
     model::{Model, ModelInfo, onnx::Layout},
 };
 
-/// Time of a run as a share of what it takes in a session for any shape: realesr-animevideov3 in
-/// bf16 at 320×180 (docs/BENCHMARKS.md).
+/// Time of a run relative to a session for any shape (docs/BENCHMARKS.md).
 pub(super) const SHARE: f64 = 0.96;
-/// Runs of the largest shape, that of whole frames, after which it gets a session of its own: by
-/// then a video plays.
+/// Runs of the largest shape, which is that of whole frames, before its session is built.
 const RUNS: u32 = 4;
-/// Runs of other shapes in a row after which the next may have it. The change takes as long as a
-/// run, and what it brings is a few percent of one.
+/// Runs of other shapes in a row before another shape may replace it. Building a session takes as
+/// long as a run, and saves a few percent of each later run.
 const IDLE_RUNS: u32 = 64;
-/// Bytes of a model beyond which none does. It holds the weights once more, and the more a pixel
-/// takes, the less there is to gain.
-const MOST_BYTES: usize = 16 << 20;
+/// No session is built for a larger model, in bytes: it holds the weights once more, and the more
+/// time a pixel takes, the smaller is the gain.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Width and height.
 type Shape = (usize, usize);
 
-/// Watches which shapes a model is run at, and serves the one that stays.
+/// Observes the shapes that a model runs at, and runs the most frequent large one.
 pub(super) struct FixedShapeSession {
     model: Model,
     candidate: Candidate,
     options: EngineOptions,
-    /// What has or will have the session, and its runs up to then.
+    /// The shape that has or will have the session.
     largest: Shape,
+    /// Runs of that shape until the session is built.
     runs: u32,
-    /// Runs since the last of that shape.
+    /// Runs since the last one of that shape.
     idle: u32,
-    fitted: Option<(Shape, Session)>,
-    /// A fitted session could not be had, failed, or answered by other samples.
-    given_up: bool,
+    session: Option<(Shape, Session)>,
+    /// A session could not be built, failed, or computed other samples.
+    failed: bool,
 }
 
 impl FixedShapeSession {
-    /// `None` where it would not pay.
+    /// `None` for a model that does not become faster.
     pub fn new(model: &Model, candidate: Candidate, options: &EngineOptions) -> Option<Self> {
-        let pays = model.info.fixed_size.is_none()
+        let faster = model.info.fixed_size.is_none()
             && model.external.is_none()
-            && model.onnx.len() <= MOST_BYTES;
-        pays.then(|| Self {
+            && model.onnx.len() <= MAX_BYTES;
+        faster.then(|| Self {
             model: model.clone(),
             candidate,
             options: options.clone(),
             largest: (0, 0),
             runs: 0,
             idle: 0,
-            fitted: None,
-            given_up: false,
+            session: None,
+            failed: false,
         })
     }
 
-    /// Enlarges `input` into `output` if it has the shape that is served; whether that was so.
+    /// Enlarges `input` into `output` if there is a session for its shape. Returns whether it did.
     pub fn run(&mut self, input: &Image, output: &mut Image) -> bool {
-        let Some((shape, session)) = &mut self.fitted else { return false };
+        let Some((shape, session)) = &mut self.session else { return false };
         if *shape != shape_of(input) {
             return false;
         }
         self.idle = 0;
         let done = session.run(input, output).is_ok();
         if !done {
-            (self.fitted, self.given_up) = (None, true);
+            (self.session, self.failed) = (None, true);
         }
         done
     }
 
-    /// Is told of what the session for any shape made of `input`.
+    /// Counts a run of the session for any shape, which enlarged `input` into `output`.
     pub fn observe(&mut self, input: &Image, output: &Image) {
         let shape = shape_of(input);
         let area = |(width, height): Shape| width * height;
@@ -84,26 +83,26 @@ impl FixedShapeSession {
         } else {
             self.idle += 1;
         }
-        if self.runs != RUNS || shape != self.largest || self.given_up {
+        if self.runs != RUNS || shape != self.largest || self.failed {
             return;
         }
-        // Not two at a time.
-        self.fitted = None;
-        self.fitted = self.session_for(shape, input, output).map(|session| (shape, session));
-        self.given_up = self.fitted.is_none();
+        // Frees the old session before the new one is built.
+        self.session = None;
+        self.session = self.session_for(shape, input, output).map(|session| (shape, session));
+        self.failed = self.session.is_none();
     }
 
-    /// The session of `shape`, if it makes `output` of `input` to the bit: what is reused comes
-    /// from either.
+    /// The session of `shape`, if its output for `input` equals `output` to the bit: frames that
+    /// reuse earlier results mix the output of both sessions.
     fn session_for(&self, shape: Shape, input: &Image, output: &Image) -> Option<Session> {
         let size = u32::try_from(shape.0).ok().zip(u32::try_from(shape.1).ok());
         let onnx = self.model.onnx_at(Layout { batch: Some(1), size, ..Layout::default() }).ok()?;
         let info = ModelInfo { fixed_size: size, ..self.model.info.clone() };
         let model = Model { onnx, info, ..self.model.clone() };
         let mut session = Session::build(&model, self.candidate, &self.options).ok()?;
-        let mut answer = Image::default();
-        session.run(input, &mut answer).ok()?;
-        bits(&answer).eq(bits(output)).then_some(session)
+        let mut actual = Image::default();
+        session.run(input, &mut actual).ok()?;
+        bits(&actual).eq(bits(output)).then_some(session)
     }
 }
 
@@ -125,7 +124,7 @@ mod tests {
     const CANDIDATE: Candidate =
         Candidate { backend: Backend::OpenVino, precision: Precision::Fp32 };
 
-    /// The built-in model with a session for any shape, and what watches it.
+    /// The built-in model's session for any shape, and the one for a fixed shape.
     fn sessions() -> (Session, FixedShapeSession) {
         let bytes = include_bytes!("../../models/builtin.onnx").as_slice();
         let model =
@@ -137,62 +136,62 @@ mod tests {
         (free, FixedShapeSession::new(&model, CANDIDATE, &options).unwrap())
     }
 
-    /// Runs like an engine; whether the fitted session served.
-    fn run(free: &mut Session, fitted: &mut FixedShapeSession, input: &Image) -> (bool, Image) {
+    /// Runs like an engine. Returns whether the session for a fixed shape ran.
+    fn run(free: &mut Session, fixed: &mut FixedShapeSession, input: &Image) -> (bool, Image) {
         let mut output = Image::default();
-        let served = fitted.run(input, &mut output);
-        if !served {
+        let done = fixed.run(input, &mut output);
+        if !done {
             free.run(input, &mut output).unwrap();
-            fitted.observe(input, &output);
+            fixed.observe(input, &output);
         }
-        (served, output)
+        (done, output)
     }
 
     #[test]
-    fn a_shape_that_stays_is_served_by_its_own_session_with_the_same_samples() {
-        let (mut free, mut fitted) = sessions();
+    fn a_repeated_shape_gets_a_session_that_computes_the_same_samples() {
+        let (mut free, mut fixed) = sessions();
         for number in 0..RUNS + 4 {
             let input = test_picture::noise(1, 50, 38, number.into());
-            let (served, output) = run(&mut free, &mut fitted, &input);
+            let (fixed_ran, output) = run(&mut free, &mut fixed, &input);
             let mut expected = Image::default();
             free.run(&input, &mut expected).unwrap();
-            assert_eq!((served, output), (number >= RUNS, expected), "run {number}");
+            assert_eq!((fixed_ran, output), (number >= RUNS, expected), "run {number}");
         }
         let region = test_picture::noise(1, 32, 38, 1);
-        assert!(!run(&mut free, &mut fitted, &region).0);
-        assert!(run(&mut free, &mut fitted, &test_picture::noise(1, 50, 38, 2)).0);
-        // A region whose shape stays, while the whole is not wanted any more.
+        assert!(!run(&mut free, &mut fixed, &region).0);
+        assert!(run(&mut free, &mut fixed, &test_picture::noise(1, 50, 38, 2)).0);
+        // The region is repeated, and the whole picture no longer runs.
         for _ in 0..IDLE_RUNS + RUNS {
-            assert!(!run(&mut free, &mut fitted, &region).0);
+            assert!(!run(&mut free, &mut fixed, &region).0);
         }
-        assert!(run(&mut free, &mut fitted, &region).0);
-        assert!(!run(&mut free, &mut fitted, &test_picture::noise(1, 50, 38, 2)).0);
+        assert!(run(&mut free, &mut fixed, &region).0);
+        assert!(!run(&mut free, &mut fixed, &test_picture::noise(1, 50, 38, 2)).0);
     }
 
     #[test]
-    fn regions_in_between_do_not_keep_the_whole_from_its_session() {
-        let (mut free, mut fitted) = sessions();
+    fn regions_in_between_do_not_prevent_the_session_of_whole_pictures() {
+        let (mut free, mut fixed) = sessions();
         let whole = test_picture::noise(1, 50, 38, 1);
         for number in 0..RUNS as usize {
-            assert!(!run(&mut free, &mut fitted, &whole).0);
+            assert!(!run(&mut free, &mut fixed, &whole).0);
             for width in [16 + 2 * number, 24 + 2 * number] {
-                assert!(!run(&mut free, &mut fitted, &test_picture::noise(1, width, 38, 1)).0);
+                assert!(!run(&mut free, &mut fixed, &test_picture::noise(1, width, 38, 1)).0);
             }
         }
-        assert!(run(&mut free, &mut fitted, &whole).0);
+        assert!(run(&mut free, &mut fixed, &whole).0);
     }
 
     #[test]
-    fn a_session_that_answers_by_other_samples_is_never_used() {
-        let (mut free, mut fitted) = sessions();
+    fn a_session_that_computes_other_samples_is_never_used() {
+        let (mut free, mut fixed) = sessions();
         let input = test_picture::noise(1, 50, 38, 1);
         let mut output = Image::default();
         for _ in 0..2 * RUNS {
             free.run(&input, &mut output).unwrap();
             output.data_mut()[7] += 1e-7;
-            assert!(!fitted.run(&input, &mut Image::default()));
-            fitted.observe(&input, &output);
+            assert!(!fixed.run(&input, &mut Image::default()));
+            fixed.observe(&input, &output);
         }
-        assert!(fitted.given_up);
+        assert!(fixed.failed);
     }
 }

@@ -3,7 +3,7 @@
 use super::{engine::OrtEngine, quantization, session::Session};
 use crate::{
     engine::{
-        Backend, Candidate, EngineOptions, Error, Precision,
+        Backend, Candidate, EngineOptions, Error, Precision, PrecisionError,
         test_picture::{probe_size, scene},
     },
     model::{
@@ -29,15 +29,15 @@ pub(crate) fn check(model: &Model) -> Result<(), Error> {
     graph(model).map(drop)
 }
 
-fn cannot(why: &str) -> Error {
+fn unavailable(reason: PrecisionError) -> Error {
     let Candidate { backend, precision } = INT8;
-    Error::Precision { backend, precision, why: format!("{why}: use precision=auto") }
+    Error::Precision { backend, precision, reason }
 }
 
 fn graph(model: &Model) -> Result<&Graph, Error> {
-    let graph = model.graph.as_deref().ok_or_else(|| cannot("this model's graph is not known"))?;
+    let graph = model.graph.as_deref().ok_or_else(|| unavailable(PrecisionError::NoGraph))?;
     if quantization::values_to_measure(graph).is_empty() {
-        return Err(cannot("this model has no convolutions that gain from it"));
+        return Err(unavailable(PrecisionError::NoInt8Convolutions));
     }
     Ok(graph)
 }
@@ -78,12 +78,14 @@ pub(crate) fn build(
     options: &EngineOptions,
 ) -> Result<OrtEngine, Error> {
     let quantized = quantization::quantize(graph(model)?, ranges)
-        .ok_or_else(|| cannot("the value ranges could not be measured"))?;
+        .ok_or_else(|| unavailable(PrecisionError::NoRanges))?;
     let quantized = Model { onnx: written(&quantized)?, external: None, ..model.clone() };
     OrtEngine::build(&quantized, INT8, options)
 }
 
 fn written(graph: &Graph) -> Result<bytes::Bytes, Error> {
-    write(graph, Layout::default())
-        .map_err(|why| Error::Runtime { task: "take the model in int8", why })
+    write(graph, Layout::default()).map_err(|error| Error::Failed {
+        task: "write the model in int8",
+        message: error.to_string(),
+    })
 }

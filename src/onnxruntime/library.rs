@@ -1,7 +1,7 @@
-//! ONNX Runtime's shared library: where it is looked for, and its one environment.
+//! ONNX Runtime's shared library: where it is searched for, and its environment.
 //!
-//! One library serves the whole process. It is chosen before the first session, and its
-//! environment lives as long as the process does (ONNX Runtime allows no second one).
+//! The whole process uses one library. It is chosen before the first session, and its environment
+//! lives as long as the process (ONNX Runtime allows only one).
 
 use std::{
     env,
@@ -25,18 +25,18 @@ use crate::{
 /// The library in use.
 pub(super) struct Library {
     pub environment: Environment,
-    /// What the library says of its build: version, commit, flags.
+    /// The library's build information: version, commit, flags.
     pub build: &'static str,
-    /// Where it was loaded from: a path, or a bare name that the system's loader resolved.
+    /// Where it was loaded from: a path, or a name that the dynamic linker resolved.
     pub path: PathBuf,
     providers: Vec<String>,
 }
 
 impl Library {
-    /// The process's library; the first call looks for it and loads it.
+    /// The process's library. The first call searches for it and loads it.
     ///
     /// # Errors
-    /// [`Error::NoLibrary`] where there is none that fits; a later call looks again.
+    /// [`Error::NoLibrary`] when no suitable library is found; the next call searches again.
     pub fn get() -> Result<&'static Self, Error> {
         static LIBRARY: OnceLock<Library> = OnceLock::new();
         static LOADING: Mutex<()> = Mutex::new(());
@@ -58,8 +58,8 @@ impl Library {
             }
             let _ = write!(searched, "{place}");
             for path in place.libraries() {
-                // No `ort::Error` may be made before a library is loaded (it would load one, or
-                // panic); `init_from` has an error type of its own.
+                // Creating an `ort::Error` before a library is loaded would load one, or panic;
+                // `init_from` has another error type.
                 match ort::init_from(&path) {
                     Ok(builder) => return Self::with_environment(builder, path),
                     Err(why) if !matches!(place, Place::Name(_)) => {
@@ -80,12 +80,32 @@ impl Library {
             .with_name("upscale")
             .with_telemetry(false)
             .build()
-            .map_err(|error| runtime_error("set itself up", &error))?;
+            .map_err(|error| runtime_error("initialize ONNX Runtime", &error))?;
         Ok(Self { environment, build: ort::info(), path, providers: available_providers()? })
     }
 
-    /// Whether the library was built with what `backend` needs.
-    pub fn has(&self, backend: Backend) -> bool {
+    /// The process's library, for a session on `backend`.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`], [`Error::NoLibrary`] or [`Error::NoProvider`].
+    pub fn with(backend: Backend) -> Result<&'static Self, Error> {
+        let (built, feature) = match backend {
+            Backend::Auto | Backend::Cpu => (true, "onnxruntime"),
+            Backend::OpenVino => (cfg!(feature = "openvino"), "openvino"),
+            Backend::Cuda | Backend::TensorRt => (cfg!(feature = "cuda"), "cuda"),
+        };
+        if !built {
+            return Err(Error::NotBuilt { backend, feature });
+        }
+        let library = Self::get()?;
+        if !library.has(backend) {
+            return Err(Error::NoProvider { backend, library: library.path.clone() });
+        }
+        Ok(library)
+    }
+
+    /// Whether the library was built with the provider of `backend`.
+    fn has(&self, backend: Backend) -> bool {
         let name = match backend {
             Backend::Auto | Backend::Cpu => return true,
             Backend::OpenVino => "OpenVINOExecutionProvider",
@@ -96,9 +116,12 @@ impl Library {
     }
 }
 
-/// What the library says of its build: version, commit, flags. `None` without a library.
-pub(crate) fn build_info() -> Option<&'static str> {
-    Library::get().ok().map(|library| library.build)
+/// The library's build information: version, commit, flags. The first call loads the library.
+///
+/// # Errors
+/// [`Error::NoLibrary`] when no suitable library is found.
+pub(crate) fn build_info() -> Result<&'static str, Error> {
+    Ok(Library::get()?.build)
 }
 
 /// The version of the library in use, for example `1.24.1`.
@@ -115,9 +138,9 @@ fn version_of(build: &str) -> &str {
     branch.split(',').next().unwrap_or(branch).trim_start_matches("rel-")
 }
 
-/// Whether there is a library and it was built without `backend`.
+/// Whether this program or the library was built without `backend`.
 pub(crate) fn lacks(backend: Backend) -> bool {
-    Library::get().is_ok_and(|library| !library.has(backend))
+    matches!(Library::with(backend), Err(Error::NotBuilt { .. } | Error::NoProvider { .. }))
 }
 
 /// What tells sessions of `candidate` apart: model, backend, precision and build of the library.
@@ -125,7 +148,7 @@ pub(crate) fn lacks(backend: Backend) -> bool {
 /// # Errors
 /// [`Error::NoLibrary`].
 pub(crate) fn identity(model: &Model, candidate: Candidate) -> Result<String, Error> {
-    Ok(format!("{} {candidate}, {}", model.digest, Library::get()?.build))
+    Ok(format!("{} {candidate}, {}", model.digest, build_info()?))
 }
 
 /// The process's ONNX Runtime environment, for sessions that are not built here. A process can
@@ -137,14 +160,14 @@ pub fn environment() -> Result<Environment, Error> {
     Ok(Library::get()?.environment.clone())
 }
 
-/// One place to look at.
+/// A place to search.
 #[derive(Debug, PartialEq)]
 enum Place {
     /// A library that the user named.
     File(PathBuf),
-    /// A folder that may hold one.
+    /// A directory that may contain one.
     Folder(PathBuf),
-    /// A name that the system's loader knows the path of.
+    /// A name for the dynamic linker to resolve.
     Name(&'static str),
 }
 
@@ -159,7 +182,7 @@ impl std::fmt::Display for Place {
 }
 
 impl Place {
-    /// What to try to load here, best first.
+    /// The files or names to load, best first.
     fn libraries(&self) -> Vec<PathBuf> {
         match self {
             Self::File(path) => vec![path.clone()],
@@ -169,17 +192,17 @@ impl Place {
     }
 }
 
-/// Where to look, in order. A library that the user names is the only one asked.
+/// The places to search, in order. A library that the user names is the only one.
 fn places() -> Vec<Place> {
     if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
-        // Made absolute: `ort` takes a relative path as relative to the executable.
+        // `ort` would resolve a relative path from the executable's directory.
         let path = std::path::absolute(&path).unwrap_or_else(|_| path.into());
         return vec![Place::File(path)];
     }
-    let beside = own_file().and_then(|file| Some(file.parent()?.to_path_buf()));
+    let own_folder = own_file().and_then(|file| Some(file.parent()?.to_path_buf()));
     let mut folders = Vec::new();
-    folders.extend(beside.clone());
-    folders.extend(beside.as_deref().and_then(set_up_folder_of));
+    folders.extend(own_folder.clone());
+    folders.extend(own_folder.as_deref().and_then(setup_folder_of));
     folders.extend(option_env!("UPSCALE_SETUP_DIR").map(PathBuf::from));
     folders.dedup();
     let system = [
@@ -197,13 +220,13 @@ fn places() -> Vec<Place> {
         .collect()
 }
 
-/// `build/onnxruntime` beside the target folder that `folder` is in, as in a checkout.
-fn set_up_folder_of(folder: &Path) -> Option<PathBuf> {
+/// `build/onnxruntime` next to the target directory that `folder` is in, as in a checkout.
+fn setup_folder_of(folder: &Path) -> Option<PathBuf> {
     let target = folder.ancestors().find(|path| path.file_name() == Some(OsStr::new("target")))?;
     Some(target.parent()?.join("build/onnxruntime"))
 }
 
-/// The files `libonnxruntime.so*` of a folder, newest version first.
+/// The files `libonnxruntime.so*` of a directory, newest version first.
 fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found: Vec<(Vec<u32>, PathBuf)> = entries
@@ -216,7 +239,7 @@ fn libraries_in(folder: &Path) -> Vec<PathBuf> {
         })
         .collect();
     found.sort_by(|(a, _), (b, _)| b.cmp(a));
-    // Links to one file are tried once.
+    // Several links to one file count once.
     let mut seen = Vec::new();
     found.retain(|(_, path)| match fs::canonicalize(path) {
         Ok(file) if !seen.contains(&file) => {
@@ -228,7 +251,7 @@ fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The file that this code was loaded from: the plugin, or a program that links the crate.
+/// The file that contains this code: the plugin, or a program that links the crate.
 fn own_file() -> Option<PathBuf> {
     let mut info = libc::Dl_info {
         dli_fname: ptr::null(),
@@ -236,34 +259,34 @@ fn own_file() -> Option<PathBuf> {
         dli_sname: ptr::null(),
         dli_saddr: ptr::null_mut(),
     };
-    // SAFETY: `own_file` is an address in this object, and `info` a place to write to.
+    // SAFETY: `own_file` is an address in this object, and `info` is valid for writes.
     let found = unsafe { libc::dladdr(own_file as *const libc::c_void, &mut info) };
     if found == 0 || info.dli_fname.is_null() {
         return None;
     }
-    // SAFETY: `dladdr` gave a NUL-terminated name that lives as long as the object is loaded.
+    // SAFETY: `dladdr` returned a NUL-terminated name that is valid while the object is loaded.
     let name = unsafe { CStr::from_ptr(info.dli_fname) };
     fs::canonicalize(OsStr::from_bytes(name.to_bytes())).ok()
 }
 
-/// The providers that the library was compiled with.
+/// The execution providers that the library was built with.
 fn available_providers() -> Result<Vec<String>, Error> {
     let mut names: *mut *mut c_char = ptr::null_mut();
     let mut count = 0;
-    // SAFETY: both out pointers are valid; the library fills them or gives an error.
+    // SAFETY: both out pointers are valid; the library sets them or returns an error.
     unsafe {
         let status = (ort::api().GetAvailableProviders)(&mut names, &mut count);
         ort::Error::result_from_status(status)
     }
-    .map_err(|error| runtime_error("list its providers", &error))?;
+    .map_err(|error| runtime_error("list the execution providers of ONNX Runtime", &error))?;
     let mut providers = Vec::new();
     if !names.is_null() {
         for index in 0..usize::try_from(count).unwrap_or(0) {
-            // SAFETY: the library promises `count` NUL-terminated names at `names`.
+            // SAFETY: the library returned `count` NUL-terminated names at `names`.
             let name = unsafe { CStr::from_ptr(*names.add(index)) };
             providers.push(name.to_string_lossy().into_owned());
         }
-        // SAFETY: releases what was given, once. An error would mean a leak, no more.
+        // SAFETY: releases the names once. An error would only mean a leak.
         unsafe {
             let status = (ort::api().ReleaseAvailableProviders)(names, count);
             let _ = ort::Error::result_from_status(status);
@@ -284,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_in_a_folder_comes_first_and_links_count_once() {
+    fn the_newest_version_in_a_directory_comes_first_and_links_count_once() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for name in ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.24.1", "libonnxruntime_x.so"] {
@@ -297,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn the_set_up_folder_lies_beside_the_target_folder() {
-        let folder = set_up_folder_of(Path::new("/a/target/x86_64-unknown-linux-gnu/release/deps"));
+    fn the_setup_directory_is_next_to_the_target_directory() {
+        let folder = setup_folder_of(Path::new("/a/target/x86_64-unknown-linux-gnu/release/deps"));
         assert_eq!(folder, Some("/a/build/onnxruntime".into()));
-        assert_eq!(set_up_folder_of(Path::new("/usr/lib/gstreamer-1.0")), None);
+        assert_eq!(setup_folder_of(Path::new("/usr/lib/gstreamer-1.0")), None);
     }
 
     #[test]
-    fn our_own_file_is_found() {
+    fn the_file_that_contains_this_code_is_found() {
         assert!(own_file().unwrap().is_file());
     }
 }

@@ -1,19 +1,23 @@
-//! What ONNX Runtime's error messages mean. There are no error codes for these conditions.
+//! Reads ONNX Runtime's error messages. It has no error codes for what is recognised here.
 
 use crate::engine::Error;
 
-/// What an error of ONNX Runtime means here.
+/// The error that ONNX Runtime gave when it was to do `task`.
 pub(super) fn runtime_error<R>(task: &'static str, error: &ort::Error<R>) -> Error {
-    let why = error.message().trim();
-    if is_out_of_memory(why) {
+    let message = error.message().trim();
+    if is_out_of_memory(message) {
         return Error::OutOfMemory;
     }
-    Error::Runtime { task, why: without_place(why).to_owned() }
+    let message = without_location(message).to_owned();
+    if is_not_installed(&message) {
+        return Error::NotInstalled { message };
+    }
+    Error::Failed { task, message }
 }
 
-/// What a message of ONNX Runtime says, less where in its sources and under what code.
-fn without_place(message: &str) -> &str {
-    // NVIDIA's libraries are quoted with the call, the host and the line behind.
+/// Removes source locations and error codes from a message.
+fn without_location(message: &str) -> &str {
+    // Messages of NVIDIA's libraries are followed by the call, the host name and the line.
     let quoted = ["CUDA failure ", "CUDNN failure ", "CUBLAS failure "]
         .iter()
         .find_map(|library| message.get(message.find(library)?..));
@@ -25,9 +29,9 @@ fn without_place(message: &str) -> &str {
     parts.nth(2).unwrap_or(message)
 }
 
-/// There is no error code for it: the arena, `new`, oneDNN and `strerror` each say it in words.
+/// The phrases of ONNX Runtime's arena, C++'s `new`, oneDNN, `strerror` and NVIDIA's libraries.
 fn is_out_of_memory(message: &str) -> bool {
-    const SAYINGS: [&str; 8] = [
+    const PHRASES: [&str; 8] = [
         "failed to allocate memory",
         "could not allocate",
         "cannot allocate memory",
@@ -38,7 +42,12 @@ fn is_out_of_memory(message: &str) -> bool {
         "alloc_failed",
     ];
     let message = message.to_lowercase();
-    SAYINGS.iter().any(|saying| message.contains(saying))
+    PHRASES.iter().any(|phrase| message.contains(phrase))
+}
+
+/// The phrase of glibc's `dlopen` for a library that does not exist.
+fn is_not_installed(message: &str) -> bool {
+    message.contains("cannot open shared object file")
 }
 
 #[cfg(test)]
@@ -46,25 +55,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_told_without_its_place_in_the_sources() {
+    fn source_locations_are_removed_from_messages() {
         let message = "/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:2043 \
              onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : \
              FAIL : Failed to load library a.so with error: b.so : gone";
         let expected = "Failed to load library a.so with error: b.so : gone";
-        assert_eq!(without_place(message), expected);
+        assert_eq!(without_location(message), expected);
         let message = "/onnxruntime_src/cuda_call.cc:154 onnxruntime::CudaCall(int) CUDA failure 35: \
              CUDA driver version is insufficient for CUDA runtime version ; GPU=-1 ; hostname=a ; \
              file=cuda.cc ; line=70 ; expr=cudaGetDeviceCount(&num_devices);";
         let expected =
             "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version";
-        assert_eq!(without_place(message), expected);
+        assert_eq!(without_location(message), expected);
         for message in ["", "Invalid rank", "[ONNXRuntimeError] : odd"] {
-            assert_eq!(without_place(message), message);
+            assert_eq!(without_location(message), message);
         }
     }
 
     #[test]
-    fn running_out_of_memory_is_told_from_other_errors() {
+    fn running_out_of_memory_differs_from_other_errors() {
         for message in [
             "Non-zero status code returned while running Conv node. Name:'' Status Message: \
              bfc_arena.cc:359 AllocateRawInternal Failed to allocate memory for requested buffer \
@@ -75,5 +84,17 @@ mod tests {
             assert!(is_out_of_memory(message), "{message}");
         }
         assert!(!is_out_of_memory("Invalid rank for input: x Got: 3 Expected: 4"));
+    }
+
+    #[test]
+    fn a_library_that_is_not_installed_differs_from_one_that_fails_to_load() {
+        assert!(is_not_installed(
+            "Failed to load library libonnxruntime_providers_tensorrt.so with error: \
+             libnvinfer.so.10: cannot open shared object file: No such file or directory"
+        ));
+        assert!(!is_not_installed(
+            "Failed to load library libonnxruntime_providers_cuda.so with error: \
+             undefined symbol: cudnnCreate"
+        ));
     }
 }

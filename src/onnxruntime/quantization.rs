@@ -1,4 +1,4 @@
-//! Rewriting a graph so that its convolutions are computed in 8-bit integers.
+//! Rewrites a graph so that its convolutions are computed in 8-bit integers.
 //!
 //! The form is ONNX Runtime's "QDQ": a quantize–dequantize pair on each convolution's input and
 //! output, and dequantized integer weights, which the runtime fuses into `QLinearConv`
@@ -14,10 +14,10 @@ const UINT8: Element = Element::Other(2);
 const INT8: Element = Element::Other(3);
 const INT32: Element = Element::Other(6);
 
-/// Below this the integer kernels gain nothing.
-const LEAST_CHANNELS: u64 = 8;
+/// With fewer channels the integer kernels are not faster.
+const MIN_CHANNELS: u64 = 8;
 
-/// The convolutions that are worth it, by their place among the nodes.
+/// The convolutions to quantize, in the order of the nodes.
 fn targets(graph: &Graph) -> impl Iterator<Item = &Node> {
     graph.nodes.iter().filter(|node| is_target(graph, node))
 }
@@ -31,10 +31,10 @@ fn is_target(graph: &Graph, node: &Node) -> bool {
     node.op == "Conv"
         && node.int("group").unwrap_or(1) == 1
         && bias_is_known
-        && matches!(weight.dims[..], [out, inputs, _, _] if out.min(inputs) >= LEAST_CHANNELS)
+        && matches!(weight.dims[..], [out, inputs, _, _] if out.min(inputs) >= MIN_CHANNELS)
 }
 
-/// The values whose ranges [`quantize`] wants, each once: what goes into and comes out of the
+/// The values whose ranges [`quantize`] needs, each once: the inputs and outputs of the
 /// convolutions.
 pub(super) fn values_to_measure(graph: &Graph) -> Vec<&str> {
     let mut values = Vec::new();
@@ -46,8 +46,8 @@ pub(super) fn values_to_measure(graph: &Graph) -> Vec<&str> {
     values
 }
 
-/// `graph` with an output of 1×2n×1×1 instead of its own: the least sample of each of the n
-/// [`values_to_measure`], then the greatest of each.
+/// `graph` with its output replaced by one of 1×2n×1×1: the smallest sample of each of the n
+/// [`values_to_measure`], then the largest of each.
 pub(super) fn range_graph(graph: &Graph) -> Graph {
     let mut ranges = graph.clone();
     let values = values_to_measure(graph);
@@ -62,7 +62,7 @@ pub(super) fn range_graph(graph: &Graph) -> Graph {
     ranges
 }
 
-/// How samples become bytes: `byte = round(sample / scale) + zero`.
+/// Maps samples to bytes: `byte = round(sample / scale) + zero`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Scale {
     scale: f32,
@@ -70,26 +70,26 @@ struct Scale {
 }
 
 impl Scale {
-    /// For samples from `low` to `high`. Zero is always met exactly: it is what pads.
-    fn of_range(low: f32, high: f32) -> Self {
+    /// For samples from `low` to `high`. Zero is always represented exactly, as padding needs it.
+    fn for_range(low: f32, high: f32) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         let scale = ((high - low) / 255.0).max(1e-8);
         Self { scale, zero: (-low / scale).round().clamp(0.0, 255.0) as u8 }
     }
 }
 
-/// Writes a quantized graph beside the one that it is made from.
+/// Builds a quantized graph from another one.
 struct Quantizer<'a> {
     from: &'a Graph,
     to: Graph,
     scales: BTreeMap<&'a str, Scale>,
-    /// Values that have been through quantization already.
-    done: BTreeMap<&'a str, String>,
+    /// The names of values after quantization and dequantization.
+    quantized: BTreeMap<&'a str, String>,
 }
 
-/// `graph` with its larger convolutions in 8-bit integers; `ranges` are the least and greatest
-/// samples of [`values_to_measure`], in that order. `None` where there is nothing to quantize or
-/// a range is missing or is no number.
+/// `graph` with its larger convolutions in 8-bit integers; `ranges` are the smallest and the
+/// largest sample of each of [`values_to_measure`], in that order. `None` when there is nothing to
+/// quantize, or when a range is missing or not finite.
 pub(super) fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Option<Graph> {
     let values = values_to_measure(graph);
     let finite = ranges.iter().all(|(low, high)| low.is_finite() && high.is_finite());
@@ -97,12 +97,12 @@ pub(super) fn quantize(graph: &Graph, ranges: &[(f32, f32)]) -> Option<Graph> {
         return None;
     }
     let scales = values.into_iter().zip(ranges);
-    let scales = scales.map(|(value, &(low, high))| (value, Scale::of_range(low, high)));
+    let scales = scales.map(|(value, &(low, high))| (value, Scale::for_range(low, high)));
     let mut quantizer = Quantizer {
         from: graph,
         to: Graph { nodes: Vec::new(), ..graph.clone() },
         scales: scales.collect(),
-        done: BTreeMap::new(),
+        quantized: BTreeMap::new(),
     };
     for node in &graph.nodes {
         if is_target(graph, node) {
@@ -118,12 +118,12 @@ impl<'a> Quantizer<'a> {
     fn convolution(&mut self, node: &'a Node) -> Option<()> {
         let (x, output) = (node.input(0)?, node.outputs.first()?);
         let scale = *self.scales.get(x)?;
-        let input = match self.done.get(x) {
-            Some(done) => done.clone(),
+        let input = match self.quantized.get(x) {
+            Some(quantized) => quantized.clone(),
             None => {
-                let there = self.there_and_back(x, scale, None);
-                self.done.insert(x, there.clone());
-                there
+                let quantized = self.quantize_dequantize(x, scale, None);
+                self.quantized.insert(x, quantized.clone());
+                quantized
             }
         };
         let weight = self.from.constants.get(node.input(1)?)?;
@@ -136,14 +136,14 @@ impl<'a> Quantizer<'a> {
         let raw = self.to.fresh_name(&format!("{output}:raw"));
         self.to.nodes.push(Node { inputs, outputs: vec![raw.clone()], ..node.clone() });
         let scale = *self.scales.get(output.as_str())?;
-        self.there_and_back(&raw, scale, Some(output));
-        // What reads this value next reads bytes already, and needs no second rounding.
-        self.done.insert(output, output.clone());
+        self.quantize_dequantize(&raw, scale, Some(output));
+        // The next convolution that reads this value needs no second rounding.
+        self.quantized.insert(output, output.clone());
         Some(())
     }
 
-    /// A quantize–dequantize pair; its result is called `output`, or gets a name of its own.
-    fn there_and_back(&mut self, value: &str, scale: Scale, output: Option<&str>) -> String {
+    /// Adds a quantize–dequantize pair whose result is named `output`, or gets a new name.
+    fn quantize_dequantize(&mut self, value: &str, scale: Scale, output: Option<&str>) -> String {
         let factor = self.to.constant("scale", Tensor::from_f32(&[], &[scale.scale]));
         let zero = Tensor { element: UINT8, dims: vec![], data: vec![scale.zero].into() };
         let zero = self.to.constant("zero", zero);
@@ -166,8 +166,8 @@ impl<'a> Quantizer<'a> {
         let mut scales = Vec::with_capacity(channels);
         let mut data = Vec::with_capacity(samples.len());
         for channel in samples.chunks(size) {
-            let most = channel.iter().fold(0.0f32, |most, sample| most.max(sample.abs()));
-            let scale = (most / 127.0).max(1e-12);
+            let max = channel.iter().fold(0.0f32, |max, sample| max.max(sample.abs()));
+            let scale = (max / 127.0).max(1e-12);
             scales.push(scale);
             let round = |sample: &f32| (sample / scale).round().clamp(-127.0, 127.0) as i8;
             data.extend(channel.iter().map(|sample| round(sample).cast_unsigned()));
@@ -180,7 +180,7 @@ impl<'a> Quantizer<'a> {
         Some((self.dequantized(&name, &scales, Some(&zeros)), scales))
     }
 
-    /// Biases as integers, in the unit of the products that they are added to.
+    /// Biases as integers, in the unit of the products to which they are added.
     fn bias(&mut self, bias: &[f32], input: Scale, weight_scales: &[f32]) -> String {
         let scales: Vec<f32> = weight_scales.iter().map(|scale| scale * input.scale).collect();
         let integers = bias.iter().zip(&scales).map(|(bias, scale)| (bias / scale).round() as i32);
@@ -219,9 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_met_exactly_and_the_range_is_covered() {
+    fn zero_is_represented_exactly_and_the_range_is_covered() {
         for (low, high) in [(-1.0, 3.0), (0.5, 2.0), (-2.0, -1.0), (0.0, 0.0)] {
-            let Scale { scale, zero } = Scale::of_range(low, high);
+            let Scale { scale, zero } = Scale::for_range(low, high);
             let back = |byte: u8| (f32::from(byte) - f32::from(zero)) * scale;
             assert_eq!(back(zero), 0.0);
             assert!(back(0) <= low + scale && back(255) >= high - scale, "{low} {high}");
@@ -229,10 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_wanted_of_large_convolutions_alone() {
+    fn only_large_convolutions_need_ranges() {
         let graph = network();
         let values = values_to_measure(&graph);
-        // Into and out of the first two; the activation's result is what the second takes.
+        // The inputs and outputs of the first two convolutions.
         assert_eq!(values.len(), 4);
         assert!(values.contains(&graph.input.as_str()) && !values.contains(&graph.output.as_str()));
         let last = range_graph(&graph);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn each_large_convolution_takes_and_gives_bytes() {
+    fn each_large_convolution_reads_and_writes_bytes() {
         let graph = network();
         let quantized = quantize(&graph, &[(-1.0, 1.0); 4]).unwrap();
         let count = |op: &str| quantized.nodes.iter().filter(|node| node.op == op).count();
@@ -248,7 +248,7 @@ mod tests {
         // Two activations each, and weights and biases that are integers already.
         assert_eq!((count("QuantizeLinear"), count("DequantizeLinear")), (4, 8));
         assert_eq!(quantized.output, graph.output);
-        // Every value is made before it is read.
+        // Every value is computed before it is read.
         let mut known: Vec<&str> = quantized.constants.keys().map(String::as_str).collect();
         known.push(&quantized.input);
         for node in &quantized.nodes {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_that_are_missing_or_no_numbers_are_refused() {
+    fn missing_and_infinite_ranges_are_rejected() {
         let graph = network();
         assert_eq!(quantize(&graph, &[(-1.0, 1.0); 3]), None);
         assert_eq!(quantize(&graph, &[(f32::NAN, 1.0); 4]), None);

@@ -15,17 +15,17 @@ use ort::{
 
 use super::{library::Library, messages::runtime_error};
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, Precision},
+    engine::{Backend, Candidate, EngineOptions, Error, Precision, ShapeError},
     frame::Image,
     model::{Model, ModelInfo},
 };
 
-/// What OpenVINO keeps of code made for layers at a shape, for all shapes together; the oldest goes
-/// first. It would keep 5,000: at 1280×720, whose regions come in 880 shapes, 570 MB for `builtin`,
-/// where this is 110. Code that comes back is made within milliseconds.
-const PREPARED_LAYERS: u32 = 512;
+/// Entries of OpenVINO's cache of code that is compiled for a layer at a shape. Its default of
+/// 5,000 takes hundreds of megabytes with the many shapes of regions; code is compiled again
+/// within milliseconds.
+const MAX_COMPILED_LAYERS: u32 = 512;
 
-/// A session with the names and the shape rules that a run needs.
+/// A session on the CPU with the names and the shape rules that a run needs.
 pub(super) struct Session {
     session: OrtSession,
     input: CString,
@@ -35,20 +35,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Builds the session. It has not run yet: a backend may still fail at its first run.
+    /// Builds the session. A backend may still fail at the first run.
     ///
     /// # Errors
-    /// [`Error::NoProvider`], [`Error::OutOfMemory`] or [`Error::Runtime`].
+    /// [`Error::NotBuilt`], [`Error::NoLibrary`], [`Error::NoProvider`], [`Error::OutOfMemory`] or [`Error::Failed`].
     pub fn build(
         model: &Model,
         candidate: Candidate,
         options: &EngineOptions,
     ) -> Result<Self, Error> {
-        let library = Library::get()?;
-        if !library.has(candidate.backend) {
-            let library = library.path.display().to_string();
-            return Err(Error::NoProvider { backend: candidate.backend, library });
-        }
+        let library = Library::with(candidate.backend)?;
         let session = builder(library, model, candidate, options)
             .and_then(|mut builder| builder.commit_from_memory(&model.onnx))
             .map_err(|error| runtime_error("load the model", &error))?;
@@ -56,10 +52,10 @@ impl Session {
         Ok(Self { session, input, output, memory: MemoryInfo::default(), info: model.info.clone() })
     }
 
-    /// All samples of the output for `input`, whatever its shape.
+    /// All samples of the output for `input`, whatever the output's shape.
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// See [`Session::run`].
     pub fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
         check(&self.info, input)?;
         let mut run = || -> ort::Result<Vec<f32>> {
@@ -73,12 +69,12 @@ impl Session {
         run().map_err(|error| runtime_error("run the model", &error))
     }
 
-    /// Enlarges `input` into `output`, which is given its shape here. Neither is copied: the
-    /// runtime reads and writes the pictures' own samples.
+    /// Enlarges `input` into `output`, which is resized. The runtime reads and writes the samples
+    /// of the pictures without a copy.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a picture that the model does not take, [`Error::OutOfMemory`], or
-    /// [`Error::Runtime`].
+    /// [`Error::Shape`] for a picture that the model does not accept, [`Error::OutOfMemory`], or
+    /// [`Error::Failed`].
     pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
         check(&self.info, input)?;
         let factor = self.info.factor as usize;
@@ -97,13 +93,14 @@ impl Session {
                 Shape::new(to_shape),
             )?
         };
-        // `ort` offers a caller's own output memory only through `IoBinding`, whose borrowed
-        // inputs hang; the plain call takes both.
+        // `ort` supports the caller's output memory only through `IoBinding`, whose runs with
+        // borrowed inputs do not return. The C function accepts both.
         let (inputs, outputs) = ([self.input.as_ptr()], [self.output.as_ptr()]);
         let (from, mut to) = ([from.ptr()], [to.ptr().cast_mut()]);
-        // SAFETY: one name and one value each way, all alive until the call returns; `&mut self`
-        // keeps runs of a session apart. The runtime refuses an output of another shape than the
-        // one given, so it writes inside of `output`, and it leaves a given output in its place.
+        // SAFETY: one name and one value for the input and for the output, all alive until the
+        // call returns; `&mut self` excludes concurrent runs. The runtime fails when the output
+        // has another shape than the given one, so it writes only inside of `output`, and it does
+        // not replace a given output.
         unsafe {
             let status = (ort::api().Run)(
                 self.session.ptr().cast_mut(),
@@ -123,14 +120,14 @@ impl Session {
 /// The names of a session's input and output.
 ///
 /// # Errors
-/// [`Error::Runtime`] where one is missing.
+/// [`Error::Failed`] when one is missing.
 pub(super) fn names(session: &OrtSession) -> Result<(CString, CString), Error> {
     let name = |outlets: &[ort::value::Outlet]| {
         outlets.first().and_then(|outlet| CString::new(outlet.name()).ok())
     };
     name(session.inputs()).zip(name(session.outputs())).ok_or_else(|| {
-        let why = "it has no input or no output".into();
-        Error::Runtime { task: "load the model", why }
+        let message = "it has no input or no output".into();
+        Error::Failed { task: "load the model", message }
     })
 }
 
@@ -143,28 +140,31 @@ fn check(info: &ModelInfo, input: &Image) -> Result<(), Error> {
     check_shape(info, input.channels(), input.width() as u64, input.height() as u64)
 }
 
+/// Checks the number of channels, and width and height in pixels.
+///
 /// # Errors
-/// [`Error::Shape`] for a picture that the model does not take.
+/// [`Error::Shape`] for a picture that the model does not accept.
 pub(super) fn check_shape(
     info: &ModelInfo,
     channels: usize,
     width: u64,
     height: u64,
 ) -> Result<(), Error> {
-    let why = if channels != info.channels.count() {
-        format!("it takes {} channels", info.channels.count())
+    let (min_side, align) = (info.min_side.max(1), info.align.max(1));
+    let reason = if channels != info.channels.count() {
+        ShapeError::Channels(info.channels.count())
     } else if let Some((w, h)) =
         info.fixed_size.filter(|&(w, h)| (u64::from(w), u64::from(h)) != (width, height))
     {
-        format!("it takes pictures of {w}x{h} alone")
-    } else if width.min(height) < u64::from(info.min_side.max(1)) {
-        format!("its sides must be at least {}", info.min_side.max(1))
-    } else if width % u64::from(info.align.max(1)) + height % u64::from(info.align.max(1)) != 0 {
-        format!("its sides must be multiples of {}", info.align)
+        ShapeError::FixedSize(w, h)
+    } else if width.min(height) < u64::from(min_side) {
+        ShapeError::TooSmall(min_side)
+    } else if !width.is_multiple_of(align.into()) || !height.is_multiple_of(align.into()) {
+        ShapeError::Unaligned(align)
     } else {
         return Ok(());
     };
-    Err(Error::Shape { channels, width, height, why })
+    Err(Error::Shape { channels, width, height, reason })
 }
 
 fn builder(
@@ -179,11 +179,11 @@ fn builder(
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
-        // Threads that wait for each other spin, which is faster, but only while a run lasts.
+        // Waiting threads spin, which is faster, but only during a run.
         .with_intra_op_spinning(true)?
         .with_config_entry("session.force_spinning_stop", "1")?
         .with_inter_op_spinning(false)?
-        // A memory pattern is kept for each shape ever seen, and regions have many.
+        // One memory pattern would be stored for every shape, and regions have many shapes.
         .with_memory_pattern(false)?;
     if let Some(folder) = &model.external {
         let folder = folder.to_string_lossy();
@@ -193,7 +193,7 @@ fn builder(
     Ok(builder)
 }
 
-/// The provider of `candidate`, with the CPU provider behind it for what it leaves over.
+/// The provider of `candidate`, then the CPU provider for operators that it does not support.
 fn providers(candidate: Candidate, options: &EngineOptions) -> Vec<ExecutionProviderDispatch> {
     let cpu = ep::CPU::default().with_arena_allocator(true).build().error_on_failure();
     match candidate.backend {
@@ -205,10 +205,10 @@ fn providers(candidate: Candidate, options: &EngineOptions) -> Vec<ExecutionProv
 /// The OpenVINO provider on the CPU. Its options are at
 /// <https://onnxruntime.ai/docs/execution-providers/OpenVINO-ExecutionProvider.html>.
 fn openvino(precision: Precision, options: &EngineOptions) -> ExecutionProviderDispatch {
-    // OpenVINO would take bf16 by itself where the CPU has it: the precision is always stated.
+    // By default OpenVINO uses bf16 on a processor that supports it.
     let hint = if precision == Precision::Bf16 { "bf16" } else { "f32" };
     let config = format!(
-        r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{hint}","CPU_RUNTIME_CACHE_CAPACITY":"{PREPARED_LAYERS}"}}}}"#
+        r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{hint}","CPU_RUNTIME_CACHE_CAPACITY":"{MAX_COMPILED_LAYERS}"}}}}"#
     );
     ep::OpenVINO::default()
         .with_device_type("CPU")

@@ -1,6 +1,7 @@
-//! What the element does, and says, where a GPU or what runs models on it is missing or broken.
+//! What the element does and reports when a GPU, or the libraries that run models on it, are missing
+//! or broken.
 //!
-//! The driver is emulated; ONNX Runtime is the one that was set up.
+//! The driver is emulated. ONNX Runtime is the real one.
 
 use crate::common::cpp;
 use std::{
@@ -14,7 +15,7 @@ use gst::prelude::*;
 
 use crate::common::emulator::Emulator;
 
-/// What the bus heard, and what the element says of itself at the end.
+/// The messages on the bus, and the element's statistics at the end.
 #[derive(Debug, Default)]
 struct Outcome {
     errors: Vec<(glib::Error, String)>,
@@ -24,7 +25,7 @@ struct Outcome {
     frames: u64,
 }
 
-/// Plays two frames through `upscale` with these properties; `None`, saying so, without ONNX
+/// Plays two frames through `upscale` with these properties. `None`, with a message, without ONNX
 /// Runtime.
 fn play(properties: &str) -> Option<Outcome> {
     gst::init().unwrap();
@@ -72,69 +73,69 @@ fn play(properties: &str) -> Option<Outcome> {
     Some(outcome)
 }
 
-/// The processor has done it.
+/// The frames were processed on the CPU.
 #[track_caller]
-fn check_processor(outcome: &Outcome) {
+fn check_cpu(outcome: &Outcome) {
     assert_eq!((outcome.errors.len(), outcome.frames), (0, 2), "{outcome:?}");
     assert!(["cpu", "openvino"].contains(&outcome.backend.as_str()), "{outcome:?}");
     let [tensorrt, cuda] = &outcome.fallbacks[..] else { panic!("{outcome:?}") };
     assert!(tensorrt.starts_with("tensorrt: ") && cuda.starts_with("cuda: "), "{outcome:?}");
 }
 
-/// The one error names the backend and says this.
+/// There is one error, which names the backend and contains `text`.
 #[track_caller]
-fn check_refused(outcome: &Outcome, backend: &str, text: &str) {
-    let [(error, said)] = &outcome.errors[..] else { panic!("{outcome:?}") };
-    assert_eq!(error.kind(), Some(gst::LibraryError::Settings), "{said}");
-    assert!(said.contains(&format!("backend {backend} cannot be had")), "{said}");
-    assert!(said.contains(text) && said.contains("use backend=auto"), "{said}");
+fn check_unavailable(outcome: &Outcome, backend: &str, text: &str) {
+    let [(error, message)] = &outcome.errors[..] else { panic!("{outcome:?}") };
+    assert_eq!(error.kind(), Some(gst::LibraryError::Settings), "{message}");
+    assert!(message.contains(&format!("backend {backend} is not available")), "{message}");
+    assert!(message.contains(text) && message.contains("use backend=auto"), "{message}");
     assert!(outcome.warnings.is_empty(), "{outcome:?}");
 }
 
 #[test]
-fn with_a_driver_and_no_gpu_the_processor_does_it_and_no_one_is_warned() {
+fn with_a_driver_and_no_gpu_the_cpu_is_used_without_a_warning() {
     let Some(emulator) = Emulator::get() else { return };
     emulator.set_devices(0);
     let Some(outcome) = play("") else { return };
-    check_processor(&outcome);
-    assert!(outcome.fallbacks[1].contains("finds no GPU"), "{outcome:?}");
+    check_cpu(&outcome);
+    assert!(outcome.fallbacks[1].contains("found no GPU"), "{outcome:?}");
     assert!(outcome.warnings.is_empty(), "{outcome:?}");
     emulator.assert_clean();
 }
 
 #[test]
-fn a_gpu_that_was_asked_for_and_is_not_there_is_an_error_that_says_so() {
+fn a_requested_gpu_that_does_not_exist_is_an_error_that_says_so() {
     let Some(emulator) = Emulator::get() else { return };
     emulator.set_devices(0);
     for backend in ["cuda", "tensorrt"] {
         let Some(outcome) = play(&format!("backend={backend}")) else { return };
-        check_refused(&outcome, backend, "finds no GPU");
+        check_unavailable(&outcome, backend, "found no GPU");
     }
 }
 
 #[test]
-fn a_gpu_that_the_library_was_not_built_for_is_one_warning() {
+fn a_gpu_that_the_library_does_not_support_is_one_warning() {
     let Some(emulator) = Emulator::get() else { return };
     let Some(outcome) = play("") else { return };
     if outcome.backend == "cuda" || outcome.backend == "tensorrt" {
         panic!("the emulator runs no model: {outcome:?}");
     }
-    check_processor(&outcome);
+    check_cpu(&outcome);
     let [warning] = &outcome.warnings[..] else { panic!("{outcome:?}") };
     assert!(warning.contains("the GPU is not used"), "{warning}");
     emulator.assert_clean();
 }
 
 #[test]
-fn a_device_id_that_is_not_there_is_one_warning_with_the_number_of_gpus() {
+fn an_unknown_device_id_is_one_warning_with_the_number_of_gpus() {
     let Some(_emulator) = Emulator::get() else { return };
     let Some(outcome) = play("device-id=3") else { return };
-    check_processor(&outcome);
+    check_cpu(&outcome);
     let [warning] = &outcome.warnings[..] else { panic!("{outcome:?}") };
-    assert!(warning.contains("no GPU 3") && warning.contains("device-id"), "{warning}");
+    assert!(warning.contains("GPU 3 does not exist") && warning.contains("device-id"), "{warning}");
 }
 
-/// ONNX Runtime behind a front that claims to have GPU providers.
+/// ONNX Runtime behind a wrapper that claims to have the providers of the GPU.
 fn broken_runtime() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/onnxruntime");
     let real = folder.join("libonnxruntime.so.1").canonicalize();
@@ -154,35 +155,35 @@ fn broken_runtime() -> Option<PathBuf> {
 }
 
 #[test]
-fn providers_that_do_not_load_are_one_warning_and_an_error_for_who_asked_for_them() {
+fn providers_that_do_not_load_are_one_warning_or_an_error_when_requested() {
     let Some(runtime) = broken_runtime() else { return };
-    // A library is chosen once per process.
+    // A process chooses its library once.
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "fallbacks::child_with_broken_providers", "--ignored", "--nocapture"])
         .env("ORT_DYLIB_PATH", runtime)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    eprintln!("{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    eprintln!("{message}");
     assert!(output.status.success());
 }
 
 #[test]
-#[ignore = "run by providers_that_do_not_load_are_one_warning_and_an_error_for_who_asked_for_them"]
+#[ignore = "run by providers_that_do_not_load_are_one_warning_or_an_error_when_requested"]
 fn child_with_broken_providers() {
     let Some(emulator) = Emulator::get() else { return };
     let outcome = play("").unwrap();
     eprintln!("{outcome:#?}");
-    check_processor(&outcome);
+    check_cpu(&outcome);
     let [warning] = &outcome.warnings[..] else { panic!("{outcome:?}") };
-    assert!(warning.contains("ONNX Runtime could not load the model"), "{warning}");
+    assert!(warning.contains("failed to load the model"), "{warning}");
 
     let outcome = play("backend=cuda").unwrap();
     eprintln!("{outcome:#?}");
-    check_refused(&outcome, "cuda", "cuda: ONNX Runtime could not load the model");
+    check_unavailable(&outcome, "cuda", "cuda: failed to load the model");
 
     let outcome = play("backend=tensorrt precision=auto").unwrap();
     eprintln!("{outcome:#?}");
-    check_refused(&outcome, "tensorrt", "tensorrt: ONNX Runtime could not load the model");
+    check_unavailable(&outcome, "tensorrt", "tensorrt: failed to load the model");
     emulator.assert_clean();
 }

@@ -4,8 +4,8 @@ use gst::prelude::*;
 use gstupscale::cuda::{Device, Error};
 
 #[test]
-fn without_a_driver_there_is_an_error_and_no_panic() {
-    // Where there is one, this is another machine's test.
+fn without_a_driver_opening_a_gpu_is_an_error() {
+    // A machine with a driver has no device of this number.
     match Device::open(u32::MAX) {
         Err(Error::NoDriver) => {}
         Err(Error::NoDevice | Error::NoSuchDevice { .. } | Error::DriverTooOld { .. }) => {}
@@ -13,7 +13,7 @@ fn without_a_driver_there_is_an_error_and_no_panic() {
     }
 }
 
-/// The texts of errors and warnings, and the statistics, of two frames through `upscale`.
+/// Plays two frames through `upscale`. Returns the errors, the warnings and the statistics.
 fn play(properties: &str) -> (Vec<String>, Vec<String>, gst::Structure) {
     gst::init().unwrap();
     let _ = gstupscale::plugin_register_static();
@@ -54,7 +54,7 @@ fn has_no_driver() -> bool {
 }
 
 #[test]
-fn without_a_driver_the_processor_does_it_and_no_one_is_warned() {
+fn without_a_driver_the_cpu_is_used_without_a_warning() {
     if !has_no_driver() {
         return;
     }
@@ -72,7 +72,7 @@ fn without_a_driver_the_processor_does_it_and_no_one_is_warned() {
 }
 
 #[test]
-fn a_gpu_that_was_asked_for_without_a_driver_is_an_error_that_names_it() {
+fn a_requested_gpu_without_a_driver_is_an_error_that_names_the_driver() {
     if !has_no_driver() {
         return;
     }
@@ -83,7 +83,7 @@ fn a_gpu_that_was_asked_for_without_a_driver_is_an_error_that_names_it() {
             eprintln!("skipped: {error}");
             return;
         }
-        assert!(error.contains(&format!("backend {backend} cannot be had")), "{error}");
+        assert!(error.contains(&format!("backend {backend} is not available")), "{error}");
         assert!(error.contains("libcuda.so.1") && error.contains("use backend=auto"), "{error}");
         assert!(warnings.is_empty(), "{warnings:?}");
     }

@@ -1,5 +1,4 @@
-//! Models run through ONNX Runtime give the pictures that they gave elsewhere, and what cannot
-//! be done is told.
+//! Models that run through ONNX Runtime give the expected pictures, and failures are errors.
 
 use crate::common;
 use std::{
@@ -11,24 +10,14 @@ use std::{
 
 use gstupscale::{
     backend::{self, CpuEngine, regions_are_exact},
-    engine::{Backend, EngineOptions, Error, Infer, Monitor, Precision},
+    engine::{Backend, EngineOptions, Error, Infer, Monitor, Precision, Silent},
     frame::{Channels, Image},
     model::{Model, ModelInfo},
 };
 
-struct Quiet;
+struct CancelledLoad;
 
-impl Monitor for Quiet {
-    fn progress(&self, _percent: u32, _what: &str) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
-
-struct GivenUp;
-
-impl Monitor for GivenUp {
+impl Monitor for CancelledLoad {
     fn progress(&self, _percent: u32, _what: &str) {}
 
     fn cancelled(&self) -> bool {
@@ -41,7 +30,7 @@ fn options(backend: Backend, precision: Precision) -> EngineOptions {
     EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir }
 }
 
-/// realesr-animevideov3, four times, R′G′B′.
+/// realesr-animevideov3, factor 4, R′G′B′.
 fn animevideo(data: &Path) -> Model {
     let onnx = std::fs::read(data.join("weights/realesr-animevideov3.onnx")).unwrap();
     Model {
@@ -93,7 +82,7 @@ fn difference(output: &Image, expected: &Image) -> (i32, f64) {
 fn animevideov3_on_the_cpu_gives_the_expected_pictures() {
     let Some(data) = common::test_data() else { return };
     let options = options(Backend::Cpu, Precision::Fp32);
-    let mut engine = backend::fastest_on_cpu(&animevideo(&data), &options, &Quiet).unwrap();
+    let mut engine = backend::fastest_on_cpu(&animevideo(&data), &options, &Silent).unwrap();
     let mut output = Image::default();
     for name in ["comic_lq", "spandrel_16x16", "baboon_lq"] {
         engine.run(&read_png(&data.join(format!("images/{name}.png"))), &mut output).unwrap();
@@ -106,10 +95,10 @@ fn animevideov3_on_the_cpu_gives_the_expected_pictures() {
 }
 
 #[test]
-fn a_second_run_gives_the_same_picture_whatever_ran_between() {
+fn a_second_run_gives_the_same_picture_whatever_ran_in_between() {
     let Some(data) = common::test_data() else { return };
     let options = options(Backend::Cpu, Precision::Auto);
-    let mut engine = backend::fastest_on_cpu(&animevideo(&data), &options, &Quiet).unwrap();
+    let mut engine = backend::fastest_on_cpu(&animevideo(&data), &options, &Silent).unwrap();
     assert_eq!((engine.backend(), engine.precision()), (Backend::Cpu, Precision::Fp32));
     let input = read_png(&data.join("images/spandrel_32x32.png"));
     let (mut first, mut odd, mut second) = Default::default();
@@ -121,12 +110,12 @@ fn a_second_run_gives_the_same_picture_whatever_ran_between() {
 }
 
 #[test]
-fn a_picture_that_the_model_cannot_take_is_an_error() {
+fn a_picture_that_the_model_does_not_accept_is_an_error() {
     let Some(data) = common::test_data() else { return };
     let mut model = animevideo(&data);
     model.info.align = 2;
     let mut engine =
-        backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet).unwrap();
+        backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Silent).unwrap();
     let mut output = Image::default();
     for input in [Image::new(1, 8, 8), Image::new(3, 7, 8), Image::new(3, 0, 8)] {
         let result = engine.run(&input, &mut output);
@@ -139,28 +128,28 @@ fn a_factor_that_the_graph_does_not_have_is_an_error() {
     let Some(data) = common::test_data() else { return };
     let mut model = animevideo(&data);
     model.info.factor = 2;
-    let result = backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
-    assert!(matches!(result, Err(Error::Runtime { .. })), "{:?}", result.err());
+    let result = backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Silent);
+    assert!(matches!(result, Err(Error::Failed { .. })), "{:?}", result.err());
 }
 
 #[test]
-fn bytes_that_are_no_model_are_an_error() {
+fn bytes_that_are_not_a_model_are_an_error() {
     let Some(data) = common::test_data() else { return };
     let mut model = animevideo(&data);
     model.onnx = model.onnx.slice(..model.onnx.len() / 2);
-    let result = backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Quiet);
-    assert!(matches!(result, Err(Error::Runtime { .. })), "{:?}", result.err());
+    let result = backend::fastest_on_cpu(&model, &options(Backend::Cpu, Precision::Fp32), &Silent);
+    assert!(matches!(result, Err(Error::Failed { .. })), "{:?}", result.err());
 }
 
 #[test]
-fn what_no_backend_does_is_refused_by_name() {
+fn a_precision_that_no_backend_supports_is_an_error() {
     let Some(data) = common::test_data() else { return };
     let model = animevideo(&data);
     let load =
-        |backend, precision| backend::fastest_on_cpu(&model, &options(backend, precision), &Quiet);
+        |backend, precision| backend::fastest_on_cpu(&model, &options(backend, precision), &Silent);
     for backend in [Backend::TensorRt, Backend::Cuda] {
         let error = load(backend, Precision::Auto).err();
-        assert!(matches!(error, Some(Error::Unavailable { backend: b, .. }) if b == backend));
+        assert!(matches!(error, Some(Error::NotOnCpu(named)) if named == backend));
     }
     for (backend, precision) in [
         (Backend::Cpu, Precision::Fp16),
@@ -173,16 +162,16 @@ fn what_no_backend_does_is_refused_by_name() {
 }
 
 #[test]
-fn a_load_that_is_given_up_ends_early() {
+fn a_cancelled_load_ends_early() {
     let Some(data) = common::test_data() else { return };
     let options = options(Backend::Cpu, Precision::Auto);
-    let result = backend::fastest_on_cpu(&animevideo(&data), &options, &GivenUp);
+    let result = backend::fastest_on_cpu(&animevideo(&data), &options, &CancelledLoad);
     assert!(matches!(result, Err(Error::Cancelled)));
 }
 
-/// `None`, saying so, where the library at hand has no such provider or the CPU no such arithmetic.
-fn load_if_there(model: &Model, backend: Backend, precision: Precision) -> Option<CpuEngine> {
-    match backend::fastest_on_cpu(model, &options(backend, precision), &Quiet) {
+/// `None`, with a message, when the library has no such provider or the CPU no such arithmetic.
+fn load_if_available(model: &Model, backend: Backend, precision: Precision) -> Option<CpuEngine> {
+    match backend::fastest_on_cpu(model, &options(backend, precision), &Silent) {
         Ok(engine) => Some(engine),
         Err(error @ (Error::NoProvider { .. } | Error::Precision { .. })) => {
             eprintln!("skipped: {error}");
@@ -199,7 +188,7 @@ fn openvino_gives_the_expected_pictures() {
     let expected = read_png(&data.join("expected/realesr-animevideov3__comic_lq.png"));
     for (precision, allowed) in [(Precision::Fp32, (1, 0.001)), (Precision::Bf16, (6, 0.5))] {
         let model = animevideo(&data);
-        let Some(mut engine) = load_if_there(&model, Backend::OpenVino, precision) else {
+        let Some(mut engine) = load_if_available(&model, Backend::OpenVino, precision) else {
             continue;
         };
         assert_eq!((engine.backend(), engine.precision()), (Backend::OpenVino, precision));
@@ -211,7 +200,7 @@ fn openvino_gives_the_expected_pictures() {
 }
 
 #[test]
-fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
+fn int8_on_the_cpu_is_close_to_fp32_or_is_replaced_by_it_with_a_note() {
     let Some(data) = common::test_data() else { return };
     let path = data.join("weights/realesr-animevideov3.onnx");
     let model = Model::open(&path.to_string_lossy()).unwrap();
@@ -224,9 +213,9 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
     for expect_calibrating in [true, false] {
         let listener = Listener::default();
         let mut engine = backend::fastest_on_cpu(&model, &options, &listener).unwrap();
-        let told = listener.0.into_inner().unwrap();
-        let calibrated = told.iter().any(|(_, what)| what.contains("calibrating"));
-        assert_eq!(calibrated, expect_calibrating, "{told:?}");
+        let reports = listener.0.into_inner().unwrap();
+        let calibrated = reports.iter().any(|(_, what)| what.contains("calibrating"));
+        assert_eq!(calibrated, expect_calibrating, "{reports:?}");
         let mut output = Image::default();
         engine.run(&input, &mut output).unwrap();
         let squares = output
@@ -244,17 +233,17 @@ fn int8_on_the_cpu_stays_near_fp32_or_says_that_it_does_not() {
 }
 
 #[test]
-fn int8_of_a_model_without_a_graph_is_refused() {
+fn int8_of_a_model_without_a_graph_is_an_error() {
     let Some(data) = common::test_data() else { return };
     let result = backend::fastest_on_cpu(
         &animevideo(&data),
         &options(Backend::Cpu, Precision::Int8),
-        &Quiet,
+        &Silent,
     );
     assert!(matches!(result, Err(Error::Precision { .. })), "{:?}", result.err());
 }
 
-/// Remembers what it was told.
+/// Records the reports.
 #[derive(Default)]
 struct Listener(Mutex<Vec<(u32, String)>>);
 
@@ -269,7 +258,7 @@ impl Monitor for Listener {
 }
 
 #[test]
-fn auto_measures_once_and_keeps_the_answer() {
+fn auto_measures_once_and_stores_the_result() {
     let Some(data) = common::test_data() else { return };
     let model = animevideo(&data);
     let folder = tempfile::tempdir().unwrap();
@@ -277,7 +266,7 @@ fn auto_measures_once_and_keeps_the_answer() {
         cache_dir: folder.path().into(),
         ..options(Backend::Auto, Precision::Auto)
     };
-    if load_if_there(&model, Backend::OpenVino, Precision::Fp32).is_none() {
+    if load_if_available(&model, Backend::OpenVino, Precision::Fp32).is_none() {
         return;
     }
     let mut taken = Vec::new();
@@ -285,17 +274,17 @@ fn auto_measures_once_and_keeps_the_answer() {
         let listener = Listener::default();
         let engine = backend::fastest_on_cpu(&model, &options, &listener).unwrap();
         taken.push((engine.backend(), engine.precision()));
-        let told = listener.0.into_inner().unwrap();
-        assert!(told.is_sorted_by_key(|(percent, _)| *percent), "{told:?}");
-        assert_eq!(told.last().map(|(percent, _)| *percent), Some(100));
-        let measured = told.iter().any(|(_, what)| what.contains("measuring"));
-        assert_eq!(measured, expect_measuring, "{told:?}");
+        let reports = listener.0.into_inner().unwrap();
+        assert!(reports.is_sorted_by_key(|(percent, _)| *percent), "{reports:?}");
+        assert_eq!(reports.last().map(|(percent, _)| *percent), Some(100));
+        let measured = reports.iter().any(|(_, what)| what.contains("measuring"));
+        assert_eq!(measured, expect_measuring, "{reports:?}");
     }
     assert_eq!(taken[0], taken[1]);
 }
 
 #[test]
-fn regions_of_a_convolution_network_are_exact_with_its_receptive_field_alone() {
+fn regions_of_a_convolutional_network_are_exact_only_with_its_receptive_field() {
     let Some(data) = common::test_data() else { return };
     let model = animevideo(&data);
     for (backend, precision) in [
@@ -303,7 +292,7 @@ fn regions_of_a_convolution_network_are_exact_with_its_receptive_field_alone() {
         (Backend::OpenVino, Precision::Fp32),
         (Backend::OpenVino, Precision::Bf16),
     ] {
-        let Some(mut engine) = load_if_there(&model, backend, precision) else { continue };
+        let Some(mut engine) = load_if_available(&model, backend, precision) else { continue };
         let folder = tempfile::tempdir().unwrap();
         let exact =
             |engine: &mut CpuEngine, halo| regions_are_exact(engine, halo, folder.path()).unwrap();
@@ -312,8 +301,8 @@ fn regions_of_a_convolution_network_are_exact_with_its_receptive_field_alone() {
     }
 }
 
-/// Runs one of this file's tests, which must be `#[ignore]`d, in a process of its own: a library
-/// is chosen once per process.
+/// Runs one of this file's ignored tests in another process, because a process chooses its library
+/// once.
 fn in_child(test: &str, library: &str) -> String {
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", &format!("pictures::{test}"), "--ignored", "--nocapture"])
@@ -326,10 +315,10 @@ fn in_child(test: &str, library: &str) -> String {
 
 #[test]
 fn without_a_library_the_error_names_the_places_searched() {
-    let said = in_child("child_says_why_no_engine_loads", "/nowhere/libonnxruntime.so");
-    assert!(said.contains("ORT_DYLIB_PATH=/nowhere/libonnxruntime.so"), "{said}");
-    let said = in_child("child_says_why_no_engine_loads", "/etc/passwd");
-    assert!(said.contains("ORT_DYLIB_PATH=/etc/passwd"), "{said}");
+    let message = in_child("child_says_why_no_engine_loads", "/nowhere/libonnxruntime.so");
+    assert!(message.contains("ORT_DYLIB_PATH=/nowhere/libonnxruntime.so"), "{message}");
+    let message = in_child("child_says_why_no_engine_loads", "/etc/passwd");
+    assert!(message.contains("ORT_DYLIB_PATH=/etc/passwd"), "{message}");
 }
 
 #[test]
@@ -338,7 +327,7 @@ fn child_says_why_no_engine_loads() {
     let Some(data) = common::test_data() else { return };
     let model = animevideo(&data);
     for _ in 0..2 {
-        match backend::fastest_on_cpu(&model, &options(Backend::Auto, Precision::Auto), &Quiet) {
+        match backend::fastest_on_cpu(&model, &options(Backend::Auto, Precision::Auto), &Silent) {
             Err(error @ Error::NoLibrary { .. }) => eprintln!("{error}"),
             Err(error) => panic!("another error: {error}"),
             Ok(_) => panic!("an engine loaded without a library"),

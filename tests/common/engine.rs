@@ -4,20 +4,10 @@ use std::path::{Path, PathBuf};
 
 use gstupscale::{
     backend,
-    engine::{Backend, EngineOptions, Infer, Monitor, Precision},
+    engine::{Backend, EngineOptions, Infer, Precision, Silent},
     frame::Image,
     model::Model,
 };
-
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, _percent: u32, _what: &str) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
 
 /// Opens the model at `path` and runs it on `input`, on the CPU in fp32.
 #[track_caller]
@@ -30,7 +20,7 @@ pub fn run(path: &Path, input: &Image) -> (Model, Image) {
         threads: 1,
         cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("readers"),
     };
-    let mut engine = backend::fastest_on_cpu(&model, &options, &Quiet).expect("the engine loads");
+    let mut engine = backend::fastest_on_cpu(&model, &options, &Silent).expect("the engine loads");
     let mut output = Image::default();
     engine.run(input, &mut output).expect("the model runs");
     (model, output)

@@ -57,7 +57,7 @@ fn a_model_that_cannot_be_loaded_fails_the_first_frame() {
 fn an_unavailable_backend_is_an_error() {
     for backend in ["tensorrt", "cuda", "openvino"] {
         let properties = format!("backend={backend}");
-        fails_to_load(&properties, LibraryError::Settings, "cannot be had");
+        fails_to_load(&properties, LibraryError::Settings, "is not available");
     }
 }
 

@@ -117,8 +117,8 @@ impl EngineLoader for Fake {
             }
             "out-of-memory" => return Err(engine::Error::OutOfMemory),
             "broken" | "slow-broken" => {
-                let why = "the test requires it".into();
-                return Err(engine::Error::Runtime { task: "build a session", why });
+                let message = "the test requires it".into();
+                return Err(engine::Error::Failed { task: "build a session", message });
             }
             "panicking" => panic!("the test requires it"),
             _ => {}
@@ -126,8 +126,7 @@ impl EngineLoader for Fake {
         match options.backend {
             Backend::Auto | Backend::Cpu => {}
             backend => {
-                let reasons = "the test requires it".into();
-                return Err(engine::Error::Unavailable { backend, reasons });
+                return Err(engine::Error::Unavailable { backend, tried: Vec::new() });
             }
         }
         self.engines.fetch_add(1, Ordering::SeqCst);
@@ -197,8 +196,8 @@ impl Infer for Nearest {
             steps.wait();
         }
         if self.runs.fetch_add(1, Ordering::SeqCst) == 2 && self.failing {
-            let why = "the test requires it".into();
-            return Err(engine::Error::Runtime { task: "run a model", why });
+            let message = "the test requires it".into();
+            return Err(engine::Error::Failed { task: "run a model", message });
         }
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);

@@ -4,7 +4,7 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gstupscale::{
     backend,
-    engine::{Backend, EngineOptions, Infer, Monitor, Precision},
+    engine::{Backend, EngineOptions, Infer, Precision, Silent},
     frame::Image,
     model::Model,
 };
@@ -97,16 +97,6 @@ fn memory_stays_flat_over_two_thousand_frames_in_flight_on_openvino() {
     stays_flat("backend=openvino precision=fp32 reuse=exact pipeline-depth=2");
 }
 
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, _percent: u32, _what: &str) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
-
 /// Megabytes in memory, those that the allocator only holds back not counted.
 fn in_use() -> f64 {
     // SAFETY: it takes a number and touches nothing but the allocator's free memory.
@@ -121,7 +111,7 @@ fn memory_stays_bounded_over_shapes_without_end() {
         let precision = Precision::Fp32;
         let options = EngineOptions { backend, precision, device_id: 0, threads: 2, cache_dir };
         let model = Model::open("builtin").unwrap();
-        let Ok(mut engine) = backend::fastest_on_cpu(&model, &options, &Quiet) else {
+        let Ok(mut engine) = backend::fastest_on_cpu(&model, &options, &Silent) else {
             eprintln!("skipped: {backend:?} does not run here");
             continue;
         };

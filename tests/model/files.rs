@@ -134,20 +134,10 @@ mod running {
 
     use gstupscale::{
         backend,
-        engine::{Backend, EngineOptions, Error, Infer, Monitor, Precision},
+        engine::{Backend, EngineOptions, Error, Infer, Precision, Silent},
         frame::Image,
         model::{Attribute, Element, Graph, Model, Window, onnx::Layout},
     };
-
-    struct Quiet;
-
-    impl Monitor for Quiet {
-        fn progress(&self, _percent: u32, _what: &str) {}
-
-        fn cancelled(&self) -> bool {
-            false
-        }
-    }
 
     /// A picture of different samples, put through the model; `None`, saying so, where there
     /// is no ONNX Runtime.
@@ -155,7 +145,7 @@ mod running {
         let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
         let (backend, precision) = (Backend::Cpu, Precision::Fp32);
         let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
-        let mut engine = match backend::fastest_on_cpu(model, &options, &Quiet) {
+        let mut engine = match backend::fastest_on_cpu(model, &options, &Silent) {
             Err(error @ Error::NoLibrary { .. }) => {
                 eprintln!("skipped: {error}");
                 return None;
@@ -241,7 +231,7 @@ mod running {
         let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
         let (backend, precision) = (Backend::Cpu, Precision::Fp32);
         let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
-        let mut engine = backend::fastest_on_cpu(&one, &options, &Quiet).unwrap();
+        let mut engine = backend::fastest_on_cpu(&one, &options, &Silent).unwrap();
         let mut second = Image::default();
         engine.run(&first, &mut second).unwrap();
         alike(&chained, &second, 1e-5);
@@ -309,7 +299,7 @@ mod running {
             let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
             let (backend, precision) = (Backend::Cpu, Precision::Fp32);
             let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
-            let mut engine = match backend::fastest_on_cpu(&model, &options, &Quiet) {
+            let mut engine = match backend::fastest_on_cpu(&model, &options, &Silent) {
                 Err(error @ Error::NoLibrary { .. }) => return eprintln!("skipped: {error}"),
                 engine => engine.unwrap(),
             };

@@ -10,7 +10,7 @@ use std::{
 use gstupscale::{
     backend,
     cuda::{self, Buffer, Device, Pinned, Stream},
-    engine::EngineOptions,
+    engine::{EngineOptions, Silent},
     model::{Graph, Model, Window},
 };
 
@@ -19,7 +19,7 @@ use super::{
     rounds::{self, Workload as _},
     workload::Session,
 };
-use crate::{error::Error, machine::NoMonitor};
+use crate::error::Error;
 
 /// The time to measure each, in seconds.
 const SECONDS: f64 = 1.0;
@@ -96,7 +96,7 @@ fn rate(options: &EngineOptions, channels: u64, kernel: u64) -> Result<f64, Erro
     const SIDE: u32 = 128;
     let model = Model::from_graph("ceiling", "ceiling".as_ref(), graph(channels, kernel))?;
     let flops = 2.0 * model.info.macs_per_pixel * f64::from(SIDE * SIDE);
-    let engine = backend::load(&model, options, &NoMonitor)?;
+    let engine = backend::load(&model, options, &Silent)?;
     let mut session = Session::new(engine.infer, SIDE, SIDE)?;
     session.step()?;
     let [rate] = rounds::measure([&mut session], SECONDS)?;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use gstupscale::{
     backend,
     cuda::Device,
-    engine::{Backend, EngineOptions, Precision},
+    engine::{Backend, EngineOptions, Precision, Silent},
     frame::PixelFormat,
     model::Model,
 };
@@ -20,7 +20,7 @@ use workload::{Element, Session};
 
 use crate::{
     arguments::{self, EngineArguments, Expected},
-    machine::{self, NoMonitor},
+    machine,
 };
 
 pub use workload::Error;
@@ -117,7 +117,7 @@ fn measure(
 ) -> Result<Row, crate::Error> {
     let model = Model::open(name)?;
     let requested = arguments.engine.options(arguments.backend, arguments.precision);
-    let engine = backend::load(&model, &requested, &NoMonitor)?;
+    let engine = backend::load(&model, &requested, &Silent)?;
     let (backend, precision) = (engine.backend, engine.precision);
     // The element must use the engine that `auto` selected.
     let options = EngineOptions { backend, precision, ..requested };

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use gstupscale::{
     backend,
-    engine::{Backend, EngineOptions, Infer, Precision},
+    engine::{Backend, EngineOptions, Infer, Precision, Silent},
     frame::Image,
     model::{Model, ModelInfo},
 };
 
 use super::show;
-use crate::machine::{self, NoMonitor};
+use crate::machine;
 
 const EXAMPLES: &str = "\
 Example:
@@ -81,7 +81,7 @@ fn check(name: &str, threads: usize, tile: u32) -> Result<(), crate::Error> {
         threads,
         cache_dir: machine::cache_dir(),
     };
-    let mut engine = backend::fastest_on_cpu(&model, &options, &NoMonitor)?;
+    let mut engine = backend::fastest_on_cpu(&model, &options, &Silent)?;
     let input = ramp(&model.info, tile);
     let mut output = Image::default();
     let mut fastest = Duration::MAX;

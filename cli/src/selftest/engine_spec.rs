@@ -4,12 +4,12 @@ use std::fmt;
 
 use gstupscale::{
     backend::{self, Loaded},
-    engine::{self, Backend, EngineOptions, Precision},
+    engine::{self, Backend, EngineOptions, Precision, Silent},
     model::Model,
 };
 
 use super::{Arguments, Outcome};
-use crate::{harness, machine::NoMonitor};
+use crate::harness;
 
 /// Whether the user named the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,10 @@ impl Selection {
         use engine::Error as E;
         match error {
             E::Precision { .. } => Outcome::NotAvailable(error.to_string()),
-            E::NoLibrary { .. } | E::Unavailable { .. } | E::NoProvider { .. } => {
-                self.not_available(error.to_string())
-            }
+            E::NoLibrary { .. }
+            | E::Unavailable { .. }
+            | E::NoProvider { .. }
+            | E::NotBuilt { .. } => self.not_available(error.to_string()),
             _ => Outcome::Failed(error.to_string()),
         }
     }
@@ -63,7 +64,7 @@ impl EngineSpec {
     /// # Errors
     /// As [`backend::load`].
     pub fn load(&self, model: &Model) -> Result<Loaded, engine::Error> {
-        backend::load(model, &self.options, &NoMonitor)
+        backend::load(model, &self.options, &Silent)
     }
 
     /// If `engine` has another backend or precision than this: the reason.

@@ -1,15 +1,15 @@
-//! Telling how far a build is that says nothing of itself: by how long the last one took.
+//! Progress of a build that reports none, estimated from the time of the last build.
 
 use std::{sync::mpsc, thread, time::Duration, time::Instant};
 
 use crate::engine::Progress;
 
-/// Between two messages.
-const TICK: Duration = Duration::from_secs(1);
-/// Percent of a load that building begins and ends at.
+/// Time between two reports.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Percent of a load at the start and at the end of a build.
 const RANGE: (u32, u32) = (10, 80);
 
-/// Runs `work`, and tells once a second how long it has taken, of how long.
+/// Runs `work`, and reports the elapsed and the expected time once a second.
 pub(super) fn reporting<T>(
     progress: &Progress<'_>,
     what: &str,
@@ -20,18 +20,18 @@ pub(super) fn reporting<T>(
     thread::scope(|scope| {
         let (done, waiting) = mpsc::channel::<()>();
         scope.spawn(move || {
-            while waiting.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let (percent, time) = standing(begun.elapsed(), last);
+            while waiting.recv_timeout(INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let (percent, time) = estimate(begun.elapsed(), last);
                 progress.report(percent, &format!("{what}: {time}"));
             }
         });
-        let worked = work();
+        let result = work();
         drop(done);
-        worked
+        result
     })
 }
 
-fn standing(elapsed: Duration, last: Option<Duration>) -> (u32, String) {
+fn estimate(elapsed: Duration, last: Option<Duration>) -> (u32, String) {
     let (from, to) = RANGE;
     let elapsed = elapsed.as_secs();
     let Some(last) = last.map(|last| last.as_secs().max(1)) else {
@@ -63,22 +63,22 @@ mod tests {
     }
 
     #[test]
-    fn a_build_is_told_of_while_it_lasts() {
+    fn a_build_reports_its_progress() {
         let listener = Listener::default();
         let progress = Progress::new(&listener);
         let last = Some(Duration::from_secs(2));
         let built = reporting(&progress, "building", last, || {
-            thread::sleep(TICK + TICK / 2);
+            thread::sleep(INTERVAL + INTERVAL / 2);
             7
         });
         assert_eq!(built, 7);
-        let told = listener.0.into_inner().unwrap();
-        assert_eq!(told, [(45, "building: 1 s of about 2 s".into())]);
+        let reports = listener.0.into_inner().unwrap();
+        assert_eq!(reports, [(45, "building: 1 s of about 2 s".into())]);
     }
 
     #[test]
-    fn percent_follow_the_last_builds_time_and_end_below_the_next_step() {
-        let at = |elapsed, last| standing(Duration::from_secs(elapsed), last);
+    fn the_percentage_follows_the_last_builds_time_and_ends_below_the_next_step() {
+        let at = |elapsed, last| estimate(Duration::from_secs(elapsed), last);
         let last = Some(Duration::from_secs(100));
         assert_eq!(at(0, last), (10, "0 s of about 100 s".into()));
         assert_eq!(at(50, last).0, 45);

@@ -1,4 +1,4 @@
-//! An engine on the GPU, of one session or of one for each profile.
+//! An engine on the GPU: one session, or one for each profile.
 
 use super::{profile::Profile, session::DeviceSession};
 use crate::{
@@ -6,16 +6,16 @@ use crate::{
     model::ModelInfo,
 };
 
-/// Regions have sides that are multiples of this: each new shape makes the libraries choose
-/// algorithms again.
+/// Regions have sides that are multiples of this number of pixels, because NVIDIA's libraries
+/// choose algorithms again for each new shape.
 const GRID: u32 = 32;
 
-pub(crate) struct GpuEngine {
-    pub(super) info: ModelInfo,
-    pub(super) samples: Samples,
-    pub(super) identity: String,
-    /// Each with what it takes; the first that does is used.
-    pub(super) sessions: Vec<(Profile, DeviceSession)>,
+pub(super) struct GpuEngine {
+    pub info: ModelInfo,
+    pub samples: Samples,
+    pub identity: String,
+    /// Each with the sizes it accepts. The first that accepts a size runs it.
+    pub sessions: Vec<(Profile, DeviceSession)>,
 }
 
 impl InferOnDevice for GpuEngine {
@@ -28,7 +28,7 @@ impl InferOnDevice for GpuEngine {
     }
 
     fn max_batch(&self) -> u32 {
-        self.sessions.iter().map(|(profile, _)| profile.most).max().unwrap_or(1)
+        self.sessions.iter().map(|(profile, _)| profile.max_batch).max().unwrap_or(1)
     }
 
     fn shape_grid(&self) -> u32 {
@@ -42,13 +42,13 @@ impl InferOnDevice for GpuEngine {
     fn run(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
         let fitting =
             self.sessions.iter_mut().find(|(profile, _)| profile.admits(batch.width, batch.height));
-        // Smaller ones go.
-        let (profile, session) = fitting.ok_or(Error::OutOfMemory)?;
+        let (width, height) = (batch.width, batch.height);
+        let (profile, session) = fitting.ok_or(Error::LargerThanProfile { width, height })?;
         let channels = self.info.channels.count() as u64;
         let input = channels * u64::from(batch.width) * u64::from(batch.height);
         let input = input * self.samples.size() as u64;
         let output = input * u64::from(self.info.factor).pow(2);
-        for (first, count) in parts(batch.count, profile.most) {
+        for (first, count) in parts(batch.count, profile.max_batch) {
             let first = u64::from(first);
             session.run(&DeviceBatch {
                 input: batch.input + first * input,
@@ -61,10 +61,11 @@ impl InferOnDevice for GpuEngine {
     }
 }
 
-/// `count` pictures in batches of at most `most`: the first of each, and how many.
-fn parts(count: u32, most: u32) -> impl Iterator<Item = (u32, u32)> {
-    let most = most.max(1);
-    (0..count).step_by(most as usize).map(move |first| (first, most.min(count - first)))
+/// Divides `count` pictures into batches of at most `max`: the first picture and the number of
+/// pictures of each.
+fn parts(count: u32, max: u32) -> impl Iterator<Item = (u32, u32)> {
+    let max = max.max(1);
+    (0..count).step_by(max as usize).map(move |first| (first, max.min(count - first)))
 }
 
 #[cfg(test)]
@@ -76,8 +77,8 @@ mod tests {
         engine::test_picture, frame::Image, model::Model, onnxruntime::gpu::session::Place,
     };
 
-    /// On the processor, of the built-in model: two pictures at most, and one where it is larger
-    /// than 32 pixels.
+    /// The built-in model on the CPU: batches of two pictures up to 32 pixels, and single pictures
+    /// up to 64 pixels.
     fn engine() -> Option<GpuEngine> {
         let model = Model::open("builtin").unwrap();
         let session = || {
@@ -85,8 +86,11 @@ mod tests {
             let (samples, place) = (Samples::F32, Place::Host);
             DeviceSession::build(&model.onnx, None, &model.info, samples, place, cpu)
         };
-        let profile =
-            |most, side| Profile { most, sides: [(8, 8), (8, 8), (side, side)], tuned: 1 };
+        let profile = |max_batch, side| Profile {
+            max_batch,
+            sides: [(8, 8), (8, 8), (side, side)],
+            tuned_batch: 1,
+        };
         let sessions = match session() {
             Ok(first) => vec![(profile(2, 32), first), (profile(1, 64), session().unwrap())],
             Err(Error::NoLibrary { searched }) => {
@@ -114,30 +118,32 @@ mod tests {
     }
 
     #[test]
-    fn each_picture_of_a_batch_in_parts_comes_out_in_its_place() {
+    fn a_batch_that_is_divided_gives_the_same_pictures_in_order() {
         let Some(mut engine) = engine() else { return };
         assert_eq!(engine.max_batch(), 2);
         let channels = engine.info.channels.count();
         for side in [24, 48] {
             let pictures: Vec<Image> =
                 (0..5).map(|seed| test_picture::noise(channels, side, 16, seed)).collect();
-            let together = run(&mut engine, &pictures).unwrap();
-            let alone: Vec<f32> =
+            let batch = run(&mut engine, &pictures).unwrap();
+            let single: Vec<f32> =
                 pictures.chunks(1).flat_map(|picture| run(&mut engine, picture).unwrap()).collect();
-            let largest = together.iter().zip(&alone).map(|(a, b)| (a - b).abs());
+            let largest = batch.iter().zip(&single).map(|(a, b)| (a - b).abs());
             assert!(largest.fold(0.0, f32::max) < 1e-5, "{side}");
         }
     }
 
     #[test]
-    fn a_picture_larger_than_any_profile_asks_for_smaller_ones() {
+    fn a_picture_larger_than_every_profile_is_an_error_that_smaller_ones_avoid() {
         let Some(mut engine) = engine() else { return };
         let large = [Image::new(engine.info.channels.count(), 80, 16)];
-        assert!(matches!(run(&mut engine, &large), Err(Error::OutOfMemory)));
+        let error = run(&mut engine, &large).unwrap_err();
+        assert!(matches!(error, Error::LargerThanProfile { width: 80, height: 16 }), "{error}");
+        assert!(error.smaller_may_succeed());
     }
 
     #[test]
-    fn a_batch_that_is_too_large_comes_in_parts() {
+    fn a_batch_that_is_too_large_is_divided() {
         assert_eq!(parts(5, 2).collect::<Vec<_>>(), [(0, 2), (2, 2), (4, 1)]);
         assert_eq!(parts(2, 8).collect::<Vec<_>>(), [(0, 2)]);
         assert_eq!(parts(2, 0).collect::<Vec<_>>(), [(0, 1), (1, 1)]);

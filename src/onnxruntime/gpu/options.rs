@@ -1,4 +1,4 @@
-//! What the providers of the GPU are told, as their own keys and values.
+//! The options of the GPU's execution providers, as keys and values.
 //!
 //! CUDA: <https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html>;
 //! TensorRT: <https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html>.
@@ -9,11 +9,11 @@ use super::profile::Profile;
 
 pub(super) type Options = Vec<(&'static str, String)>;
 
-/// The GPU, and the stream that sessions work on.
+/// The GPU and the stream that sessions run on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
     pub device: i32,
-    /// The driver's handle.
+    /// The driver's handle, a `CUstream`.
     pub stream: usize,
 }
 
@@ -27,22 +27,22 @@ impl Target {
     }
 }
 
-/// The CUDA provider's.
+/// The options of the CUDA provider.
 pub(super) fn cuda(target: Target) -> Options {
     let mut options = target.options();
     options.extend([
-        // fp32 is to be fp32, and an fp16 graph has no use for it.
+        // TF32 would reduce the precision of fp32.
         ("use_tf32", "0".into()),
-        // Trying each algorithm would take seconds for each new shape, and regions have many.
+        // An exhaustive search takes seconds for every new shape, and regions have many shapes.
         ("cudnn_conv_algo_search", "HEURISTIC".into()),
-        // Doubling instead would take memory that the frames need.
+        // The default doubles the arena and would use memory that frames need.
         ("arena_extend_strategy", "kSameAsRequested".into()),
     ]);
     options
 }
 
-/// The TensorRT provider's, for an fp16 graph whose input is called `input`; engines and timings
-/// are kept in `folder`.
+/// The options of the TensorRT provider for an fp16 graph whose input is named `input`. Engines and
+/// timings are stored in `folder`.
 pub(super) fn tensorrt(
     target: Target,
     profile: &Profile,
@@ -50,16 +50,17 @@ pub(super) fn tensorrt(
     channels: usize,
     folder: &Path,
 ) -> Options {
-    let [least, tuned, most] = profile.texts(input, channels);
+    let [min, tuned, max] = profile.texts(input, channels);
     let folder = folder.to_string_lossy();
     let mut options = target.options();
     options.extend([
-        // Without it TensorRT 10 refuses a graph whose types say fp16.
+        // TensorRT 10 rejects a graph with fp16 types without it.
         ("trt_fp16_enable", "1".into()),
-        // Shapes within are one engine; without profiles each new one would build another.
-        ("trt_profile_min_shapes", least),
+        // One engine covers all shapes of a profile. Without profiles every new shape would
+        // compile another engine.
+        ("trt_profile_min_shapes", min),
         ("trt_profile_opt_shapes", tuned),
-        ("trt_profile_max_shapes", most),
+        ("trt_profile_max_shapes", max),
         ("trt_engine_cache_enable", "1".into()),
         ("trt_engine_cache_path", folder.clone().into_owned()),
         ("trt_timing_cache_enable", "1".into()),
@@ -79,8 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn both_work_on_the_streams_of_the_gpu_that_was_asked_for() {
-        let profile = Profile { most: 8, sides: [(32, 32), (128, 128), (256, 256)], tuned: 4 };
+    fn both_providers_run_on_the_given_gpu_and_stream() {
+        let profile =
+            Profile { max_batch: 8, sides: [(32, 32), (128, 128), (256, 256)], tuned_batch: 4 };
         let tensorrt = tensorrt(TARGET, &profile, "in put", 3, Path::new("/cache/x"));
         for options in [&cuda(TARGET), &tensorrt] {
             assert_eq!(value(options, "device_id"), Some("1"));
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn cuda_never_computes_in_tf32() {
+    fn the_cuda_provider_never_uses_tf32() {
         assert_eq!(value(&cuda(TARGET), "use_tf32"), Some("0"));
     }
 }

@@ -1,66 +1,70 @@
-//! The shapes that a TensorRT engine is built for.
+//! The shapes that a TensorRT engine is compiled for.
 
 use crate::model::ModelInfo;
 
-/// Bounds of a batch: pictures, and the sides of each, in pixels.
+/// Bounds of a batch: the number of pictures, and their sides in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Profile {
-    /// The most pictures at once; one alone always goes.
-    pub most: u32,
-    /// Width and height: least, what it is tuned for, most.
+    /// Largest number of pictures; the smallest is 1.
+    pub max_batch: u32,
+    /// Width and height: smallest, the ones it is optimised for, largest.
     pub sides: [(u32, u32); 3],
-    /// Pictures that it is tuned for.
-    pub tuned: u32,
+    /// Number of pictures that it is optimised for.
+    pub tuned_batch: u32,
 }
 
-/// Pictures of one batch of regions.
-pub(super) const MOST_REGIONS: u32 = 8;
-/// The shortest side, where the model has no wish: frames hardly come smaller.
-const LEAST: u32 = 8;
-/// The longest side of a region of a batch.
-const REGION: u32 = 256;
-/// The longest side of a picture that comes alone: larger frames come in regions.
-const FRAME: u32 = 1920;
+/// Largest number of regions in a batch.
+pub(super) const MAX_REGIONS: u32 = 8;
+/// Smallest side of a frame, in pixels.
+const MIN_SIDE: u32 = 8;
+/// Largest side of a region, in pixels.
+const MAX_REGION_SIDE: u32 = 256;
+/// Largest side of a frame that runs as a whole, in pixels. Larger frames run as regions.
+const MAX_FRAME_SIDE: u32 = 1920;
 
 impl Profile {
-    /// One for frames, which come alone, and one for regions, which come in batches, so that
-    /// neither pays for the other's memory. A model of one size has one.
+    /// One profile for single frames and one for batches of regions, because one profile for both
+    /// would need memory for batches of frames. A model with a fixed size has one profile.
     ///
-    /// `bytes`: device memory that running may take; samples are of 2 bytes.
+    /// `bytes` is the device memory that a run may use; samples have 2 bytes.
     pub fn all(info: &ModelInfo, bytes: u64) -> Vec<Self> {
-        let batch = if info.batch { MOST_REGIONS } else { 1 };
+        let max_batch = if info.batch { MAX_REGIONS } else { 1 };
         if let Some(size) = info.fixed_size {
-            return vec![Self { most: batch, sides: [size; 3], tuned: batch.div_ceil(2) }];
+            let tuned_batch = max_batch.div_ceil(2);
+            return vec![Self { max_batch, sides: [size; 3], tuned_batch }];
         }
         let align = info.align.max(1);
         let up = |side: u32| side.max(info.min_side).max(1).next_multiple_of(align);
-        let pixels = bytes as f64 / (info.peak_floats_per_pixel.max(1.0) * 2.0);
-        let least = up(LEAST);
-        let room = (pixels.sqrt() as u32 / align * align).max(least);
-        let most = up(FRAME).min(room);
         let square = |side: u32| (side, side);
-        let tuned = (up(1280).min(most), up(720).min(most));
-        let frames = Self { most: 1, sides: [square(least), tuned, square(most)], tuned: 1 };
-        let region = up(REGION).min(room);
-        let fitting = (pixels / f64::from(region).powi(2)) as u32;
-        let batch = batch.min(fitting.max(1));
-        let sides = [square(least), square(up(128).min(region)), square(region)];
-        let regions = Self { most: batch, sides, tuned: batch.div_ceil(2) };
-        if batch > 1 { vec![regions, frames] } else { vec![frames] }
+        let pixels = bytes as f64 / (info.peak_floats_per_pixel.max(1.0) * 2.0);
+        let min = up(MIN_SIDE);
+        let fitting = (pixels.sqrt() as u32 / align * align).max(min);
+
+        let max = up(MAX_FRAME_SIDE).min(fitting);
+        let tuned = (up(1280).min(max), up(720).min(max));
+        let frames =
+            Self { max_batch: 1, sides: [square(min), tuned, square(max)], tuned_batch: 1 };
+
+        let max = up(MAX_REGION_SIDE).min(fitting);
+        let fitting_regions = (pixels / f64::from(max).powi(2)) as u32;
+        let max_batch = max_batch.min(fitting_regions.max(1));
+        let sides = [square(min), square(up(128).min(max)), square(max)];
+        let regions = Self { max_batch, sides, tuned_batch: max_batch.div_ceil(2) };
+        if max_batch > 1 { vec![regions, frames] } else { vec![frames] }
     }
 
     /// Whether pictures of this size are within the bounds.
     pub fn admits(&self, width: u32, height: u32) -> bool {
-        let [least, _, most] = self.sides;
-        (least.0..=most.0).contains(&width) && (least.1..=most.1).contains(&height)
+        let [min, _, max] = self.sides;
+        (min.0..=max.0).contains(&width) && (min.1..=max.1).contains(&height)
     }
 
-    /// What the provider is told: least, tuned and most, of the input of this name.
+    /// The provider's options for the graph's `input`: smallest, optimal and largest shape.
     pub fn texts(&self, input: &str, channels: usize) -> [String; 3] {
-        let [least, tuned, most] = self.sides;
+        let [min, tuned, max] = self.sides;
         let text =
             |count: u32, (width, height)| format!("{input}:{count}x{channels}x{height}x{width}");
-        [text(1, least), text(self.tuned, tuned), text(self.most, most)]
+        [text(1, min), text(self.tuned_batch, tuned), text(self.max_batch, max)]
     }
 }
 
@@ -87,10 +91,10 @@ mod tests {
     const GIGABYTE: u64 = 1 << 30;
 
     #[test]
-    fn frames_come_alone_and_regions_in_batches() {
+    fn frames_run_alone_and_regions_in_batches() {
         let [regions, frames] = Profile::all(&info(), 4 * GIGABYTE)[..] else { panic!() };
-        assert_eq!((frames.most, frames.sides), (1, [(8, 8), (1280, 720), (1920, 1920)]));
-        assert_eq!((regions.most, regions.tuned, regions.sides[2]), (8, 4, (256, 256)));
+        assert_eq!((frames.max_batch, frames.sides), (1, [(8, 8), (1280, 720), (1920, 1920)]));
+        assert_eq!((regions.max_batch, regions.tuned_batch, regions.sides[2]), (8, 4, (256, 256)));
         assert!(frames.admits(1920, 1080) && frames.admits(1080, 1920));
         assert!(!regions.admits(257, 32) && !regions.admits(7, 64));
         let expected = ["x:1x3x8x8", "x:1x3x720x1280", "x:1x3x1920x1920"];
@@ -98,35 +102,35 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_within_the_memory_and_keep_the_models_rules() {
+    fn bounds_fit_into_memory_and_follow_the_models_rules() {
         for (peak, align, megabytes) in
             [(1200.0, 1, 2048), (1200.0, 4, 300), (150.0, 2, 64), (9000.0, 8, 1)]
         {
             let info = ModelInfo { align, min_side: 5, peak_floats_per_pixel: peak, ..info() };
             for profile in Profile::all(&info, megabytes << 20) {
-                let [least, tuned, most] = profile.sides;
-                for (low, high) in [(least, tuned), (tuned, most)] {
+                let [min, tuned, max] = profile.sides;
+                for (low, high) in [(min, tuned), (tuned, max)] {
                     assert!(low.0 <= high.0 && low.1 <= high.1, "{profile:?}");
                 }
-                for side in [least.0, tuned.0, tuned.1, most.0, most.1] {
+                for side in [min.0, tuned.0, tuned.1, max.0, max.1] {
                     assert_eq!(side % align, 0, "{profile:?}");
                 }
-                let pixels = f64::from(profile.most) * f64::from(most.0) * f64::from(most.1);
+                let pixels = f64::from(profile.max_batch) * f64::from(max.0) * f64::from(max.1);
                 let fits = pixels * peak * 2.0 <= (megabytes << 20) as f64;
-                assert!(fits || most == least, "{profile:?}");
+                assert!(fits || max == min, "{profile:?}");
             }
         }
     }
 
     #[test]
-    fn a_model_of_one_size_has_one_profile() {
+    fn a_model_with_a_fixed_size_has_one_profile() {
         let info = ModelInfo { fixed_size: Some((320, 240)), batch: false, ..info() };
         let [profile] = Profile::all(&info, GIGABYTE)[..] else { panic!() };
-        assert!(profile.admits(320, 240) && !profile.admits(240, 320) && profile.most == 1);
+        assert!(profile.admits(320, 240) && !profile.admits(240, 320) && profile.max_batch == 1);
     }
 
     #[test]
-    fn a_model_without_a_batch_has_no_profile_for_regions() {
+    fn a_model_without_batches_has_no_profile_for_regions() {
         let info = ModelInfo { batch: false, ..info() };
         assert_eq!(Profile::all(&info, GIGABYTE).len(), 1);
     }

@@ -1,5 +1,4 @@
-//! One ONNX Runtime session over pictures that stay where they are: on a GPU, or in system
-//! memory where tests try the same way.
+//! An ONNX Runtime session over pictures in the memory of a GPU, or in system memory for tests.
 
 use std::{ffi::CString, path::Path, ptr};
 
@@ -21,10 +20,10 @@ use crate::{
     },
 };
 
-/// Where addresses are meant.
+/// The memory of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the memory of the GPU of this number.
+    /// The memory of the GPU with this index.
     Gpu(i32),
     #[cfg(test)]
     Host,
@@ -41,11 +40,12 @@ pub(super) struct DeviceSession {
 }
 
 impl DeviceSession {
-    /// `onnx` takes and gives `samples`; `folder` holds its external weights, if any.
+    /// Builds the session of `onnx`, whose input and output have the type `samples`; `folder`
+    /// contains its external weights, if any.
     ///
     /// # Errors
-    /// [`Error::NoLibrary`], [`Error::OutOfMemory`] or [`Error::Runtime`], which names the
-    /// library that a provider misses.
+    /// [`Error::NoLibrary`], [`Error::NotInstalled`], [`Error::OutOfMemory`] or
+    /// [`Error::Failed`].
     pub fn build(
         onnx: &[u8],
         folder: Option<&Path>,
@@ -59,7 +59,7 @@ impl DeviceSession {
             let mut builder = OrtSession::builder(&library.environment)?
                 .with_execution_providers(providers)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
-                // What little is left on the processor is arithmetic on shapes.
+                // Only arithmetic on shapes remains on the CPU.
                 .with_intra_threads(1)?
                 .with_memory_pattern(false)?;
             if let Some(folder) = folder {
@@ -88,7 +88,7 @@ impl DeviceSession {
     /// See [`InferOnDevice::run`](crate::engine::InferOnDevice::run).
     ///
     /// # Errors
-    /// As there.
+    /// See there.
     pub fn run(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
         let channels = self.info.channels.count();
         check_shape(&self.info, channels, batch.width.into(), batch.height.into())?;
@@ -107,7 +107,7 @@ impl DeviceSession {
             let [width, height] = [batch.width, batch.height].map(|side| side * factor);
             let channels = self.info.channels.count() as i64;
             let shape = Shape::new([batch.count.into(), channels, height.into(), width.into()]);
-            // SAFETY: whoever made the batch answers for its addresses; nothing here reads them.
+            // SAFETY: the caller guarantees the addresses of a batch; nothing here reads them.
             unsafe {
                 TensorRefMut::<T>::from_raw(
                     self.memory.clone(),
@@ -120,8 +120,8 @@ impl DeviceSession {
         let to = value(batch.output, self.info.factor)?;
         let (inputs, outputs) = ([self.input.as_ptr()], [self.output.as_ptr()]);
         let (from, mut to) = ([from.ptr()], [to.ptr().cast_mut()]);
-        // SAFETY: as in `Session::run_tensors`; the work that it enqueues reads and writes the
-        // batch's memory alone, for which the caller answers.
+        // SAFETY: as in `Session::run_tensors`; the enqueued work reads and writes only the memory
+        // of the batch, which the caller keeps valid.
         unsafe {
             let status = (ort::api().Run)(
                 self.session.ptr().cast_mut(),
@@ -138,17 +138,17 @@ impl DeviceSession {
     }
 }
 
-/// Options of a run. `ort` has them for its own ways to run alone.
+/// Options of a run. Those of `ort` do not work with the C function.
 struct RunOptions(*mut ort::sys::OrtRunOptions);
 
-// SAFETY: only read once they are made.
+// SAFETY: only read after construction.
 unsafe impl Send for RunOptions {}
 
 impl RunOptions {
-    /// The host does not wait for the stream at the end of a run.
+    /// A run returns without waiting for the stream.
     fn unsynchronized() -> ort::Result<Self> {
         let mut options = Self(ptr::null_mut());
-        // SAFETY: an out pointer that is valid, then two NUL-terminated texts.
+        // SAFETY: a valid out pointer, then two NUL-terminated strings.
         unsafe {
             ort::Error::result_from_status((ort::api().CreateRunOptions)(&mut options.0))?;
             let status = (ort::api().AddRunConfigEntry)(
@@ -165,7 +165,7 @@ impl RunOptions {
 impl Drop for RunOptions {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: ours, released once.
+            // SAFETY: created above and released once.
             unsafe { (ort::api().ReleaseRunOptions)(self.0) };
         }
     }
@@ -185,7 +185,7 @@ mod tests {
         onnxruntime::OrtEngine,
     };
 
-    fn on_the_processor(model: &Model, samples: Samples) -> Option<DeviceSession> {
+    fn on_the_cpu(model: &Model, samples: Samples) -> Option<DeviceSession> {
         let element = if samples == Samples::F16 { Element::F16 } else { Element::F32 };
         let layout = Layout { element, ends: element, ..Layout::default() };
         let onnx = model.onnx_at(layout).unwrap();
@@ -200,16 +200,16 @@ mod tests {
         }
     }
 
-    /// Two pictures as one batch, by address; the second one's result.
+    /// Runs a batch of two pictures and returns the second output.
     fn run<T: Copy + Default>(
         session: &mut DeviceSession,
         picture: &Image,
-        of: impl Fn(f32) -> T,
-        back: impl Fn(T) -> f32,
+        encode: impl Fn(f32) -> T,
+        decode: impl Fn(T) -> f32,
     ) -> Image {
         let factor = session.info.factor as usize;
-        let one: Vec<T> = picture.data().iter().map(|&sample| of(sample)).collect();
-        let two = [vec![of(0.5); one.len()], one].concat();
+        let one: Vec<T> = picture.data().iter().map(|&sample| encode(sample)).collect();
+        let two = [vec![encode(0.5); one.len()], one].concat();
         let mut enlarged = vec![T::default(); two.len() * factor * factor];
         let batch = DeviceBatch {
             input: two.as_ptr().expose_provenance() as u64,
@@ -223,7 +223,7 @@ mod tests {
             Image::new(picture.channels(), picture.width() * factor, picture.height() * factor);
         let second = &enlarged[enlarged.len() / 2..];
         for (to, from) in output.data_mut().iter_mut().zip(second) {
-            *to = back(*from);
+            *to = decode(*from);
         }
         output
     }
@@ -239,9 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_by_address_gives_what_the_pictures_give() {
+    fn a_batch_gives_the_same_pictures_as_single_runs() {
         let model = Model::open("builtin").unwrap();
-        let Some(mut session) = on_the_processor(&model, Samples::F32) else { return };
+        let Some(mut session) = on_the_cpu(&model, Samples::F32) else { return };
         let picture = test_picture::scene(model.info.channels.count(), 48, 32, 3);
         let output = run(&mut session, &picture, |sample| sample, |sample: f32| sample);
         let (psnr, largest) = distance(&output, &reference(&model, &picture));
@@ -251,9 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn the_graph_in_half_precision_keeps_50_db() {
+    fn the_graph_in_half_precision_has_a_psnr_of_50_db() {
         let model = Model::open("builtin").unwrap();
-        let Some(mut session) = on_the_processor(&model, Samples::F16) else { return };
+        let Some(mut session) = on_the_cpu(&model, Samples::F16) else { return };
         let picture = test_picture::scene(model.info.channels.count(), 96, 64, 4);
         let output = run(&mut session, &picture, f16::from_f32, f16::to_f32);
         let (psnr, largest) = distance(&output, &reference(&model, &picture));

@@ -1,10 +1,11 @@
-//! Engines that took minutes to build, kept on disk.
+//! Compiled TensorRT engines on disk. Compiling one takes minutes.
 //!
-//! One folder for each combination of all that an engine depends on: ONNX Runtime's own cache
-//! can take an engine of another shape for the right one
+//! Every combination of what an engine depends on has its own directory, because ONNX Runtime's
+//! cache can confuse engines of different shapes
 //! (<https://github.com/microsoft/onnxruntime/issues/32254>).
 
 use std::{
+    env,
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -16,22 +17,22 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::Error;
 
-/// Written last: a folder without it was left by a build that did not end.
+/// Written last. A directory without it is left from an interrupted build.
 const MARK: &str = "complete.txt";
-/// Engines for the same work that are kept, for other versions of what it runs on.
-const MOST: usize = 3;
-/// Between looks at whether another process has built the engine meanwhile.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Engines to keep that differ only in the versions of libraries and drivers.
+const MAX_KEPT: usize = 3;
+/// Time between two checks whether another process has finished building.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// All that a compiled engine depends on.
+/// Everything that a compiled engine depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key<'a> {
     /// The model's digest.
     pub model: &'a str,
-    /// Bounds of the shapes, in words.
+    /// Bounds of the shapes, as text.
     pub shapes: &'a str,
     pub precision: &'a str,
-    /// Builds or versions.
+    /// Build of ONNX Runtime.
     pub runtime: &'a str,
     pub tensorrt: &'a str,
     pub driver: &'a str,
@@ -48,78 +49,80 @@ impl Key<'_> {
         )
     }
 
-    /// The key less the versions of what it runs on: what the time of a build depends on by and
-    /// large, and what one engine takes the place of another for.
+    /// The key without the versions of libraries and drivers. The time of a build depends on little
+    /// else, and newer engines replace older ones with the same value.
     pub fn work(&self) -> String {
         format!("{} {} {} on {}", self.model, self.shapes, self.precision, self.gpu)
     }
 }
 
-/// The folder of one key.
+/// The directory of one key.
 pub(super) struct TensorRtCache {
     folder: PathBuf,
     text: String,
 }
 
-/// What a build went through.
+/// Where an engine comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    Kept,
+pub(super) enum Origin {
+    Stored,
     Built,
 }
 
 impl TensorRtCache {
-    /// Under `cache_dir`; nothing is made yet.
+    /// A directory under `cache_dir`. Nothing is created yet.
     pub fn new(cache_dir: &Path, key: &Key<'_>) -> Self {
         let text = key.text();
         let folder = cache_dir.join("tensorrt").join(name(&key.work())).join(name(&text));
         Self { folder, text }
     }
 
-    /// The engine that `make` loads from the folder, or builds into it where it is empty.
+    /// The engine that `make` loads from the directory, or builds into it if it is empty.
     ///
-    /// Where a kept one does not work it is thrown away, and `make` is called once more. One
-    /// process builds at a time; others wait, asking `cancelled`.
+    /// If a stored engine does not work, it is deleted and `make` is called once more. Only one
+    /// process builds at a time; others wait and check `cancelled`.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], or what `make` gives; then nothing that may be broken stays.
+    /// [`Error::Cancelled`], [`Error::Cache`], or the error of `make`, after which no engine that
+    /// may be broken is left.
     pub fn engine<E>(
         &self,
         cancelled: &dyn Fn() -> bool,
         mut make: impl FnMut(&Path) -> Result<E, Error>,
-    ) -> Result<(E, Source), Error> {
+    ) -> Result<(E, Origin), Error> {
         let Ok(_lock) = self.lock(cancelled)? else {
-            // A cache that cannot be written is none: it is built anew each time.
-            let folder = tempfile::tempdir().map_err(|error| cannot(&error))?;
-            return Ok((make(folder.path())?, Source::Built));
+            // Without a writable cache the engine is built at every load.
+            let folder = tempfile::tempdir()
+                .map_err(|source| Error::Cache { path: env::temp_dir(), source })?;
+            return Ok((make(folder.path())?, Origin::Built));
         };
-        let kept = self.is_complete();
-        if !kept {
+        let stored = self.is_complete();
+        if !stored {
             self.clear()?;
         }
-        let mut made = make(&self.folder);
-        let mut source = if kept { Source::Kept } else { Source::Built };
-        if let Err(error) = &made
-            && kept
+        let mut result = make(&self.folder);
+        let mut origin = if stored { Origin::Stored } else { Origin::Built };
+        if let Err(error) = &result
+            && stored
             && !matches!(error, Error::Cancelled | Error::OutOfMemory)
         {
             self.clear()?;
-            source = Source::Built;
-            made = make(&self.folder);
+            origin = Origin::Built;
+            result = make(&self.folder);
         }
-        match &made {
-            // Without the mark the next load builds it again: no reason to fail.
+        match &result {
+            // If the mark cannot be written, the next load builds the engine again.
             Ok(_) => {
                 let _ = fs::write(self.folder.join(MARK), &self.text);
                 self.drop_oldest();
             }
-            Err(_) if source == Source::Built => drop(fs::remove_dir_all(&self.folder)),
+            Err(_) if origin == Origin::Built => drop(fs::remove_dir_all(&self.folder)),
             Err(_) => {}
         }
-        Ok((made?, source))
+        Ok((result?, origin))
     }
 
-    /// Updates of the driver or a library leave engines behind that serve no one any more.
+    /// Deletes engines that were compiled for earlier versions of the driver or a library.
     fn drop_oldest(&self) {
         let siblings = self.folder.parent().and_then(|parent| fs::read_dir(parent).ok());
         let mut complete: Vec<_> = siblings
@@ -132,7 +135,7 @@ impl TensorRtCache {
             })
             .collect();
         complete.sort();
-        let surplus = complete.len().saturating_sub(MOST);
+        let surplus = complete.len().saturating_sub(MAX_KEPT);
         for (_, folder) in complete.iter().take(surplus).filter(|(_, path)| *path != self.folder) {
             let _ = fs::remove_dir_all(folder);
             let _ = fs::remove_file(folder.with_extension("lock"));
@@ -145,13 +148,20 @@ impl TensorRtCache {
 
     fn clear(&self) -> Result<(), Error> {
         match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(&error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(self.error(error));
+            }
             _ => {}
         }
-        fs::create_dir_all(&self.folder).map_err(|error| cannot(&error))
+        fs::create_dir_all(&self.folder).map_err(|error| self.error(error))
     }
 
-    /// Held until it is dropped; an error inside where there can be no such file.
+    fn error(&self, source: io::Error) -> Error {
+        Error::Cache { path: self.folder.clone(), source }
+    }
+
+    /// The lock on the directory, held until it is dropped. The inner error is that of creating or
+    /// locking its file.
     fn lock(&self, cancelled: &dyn Fn() -> bool) -> Result<io::Result<File>, Error> {
         let path = self.folder.with_extension("lock");
         let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -164,7 +174,7 @@ impl TensorRtCache {
                 Ok(()) => return Ok(Ok(file)),
                 Err(TryLockError::Error(error)) => return Ok(Err(error)),
                 Err(TryLockError::WouldBlock) if cancelled() => return Err(Error::Cancelled),
-                Err(TryLockError::WouldBlock) => thread::sleep(PATIENCE),
+                Err(TryLockError::WouldBlock) => thread::sleep(INTERVAL),
             }
         }
     }
@@ -172,11 +182,6 @@ impl TensorRtCache {
 
 fn name(text: &str) -> String {
     Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn cannot(error: &io::Error) -> Error {
-    let why = format!("{error}: check cache-dir");
-    Error::Runtime { task: "keep compiled engines", why }
 }
 
 #[cfg(test)]
@@ -194,10 +199,10 @@ mod tests {
     };
 
     fn broken() -> Error {
-        Error::Runtime { task: "load the model", why: "the engine does not fit".into() }
+        Error::Failed { task: "load the model", message: "the engine does not match".into() }
     }
 
-    /// Writes an engine where there is none, counting; one of `bad` bytes does not load.
+    /// Writes an engine if there is none, and counts. An engine with the text `bad` does not load.
     fn make<'a>(
         builds: &'a mut u32,
         bad: &'a str,
@@ -216,17 +221,17 @@ mod tests {
     fn engine(
         cache: &TensorRtCache,
         make: impl FnMut(&Path) -> Result<String, Error>,
-    ) -> Result<(String, Source), Error> {
+    ) -> Result<(String, Origin), Error> {
         cache.engine(&|| false, make)
     }
 
     #[test]
-    fn an_engine_is_built_once_for_each_key() {
+    fn an_engine_is_built_once_for_every_key() {
         let folder = tempfile::tempdir().unwrap();
         let mut builds = 0;
         let cache = TensorRtCache::new(folder.path(), &KEY);
-        assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Built);
-        assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Kept);
+        assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Origin::Built);
+        assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Origin::Stored);
         let others = [
             Key { model: "abd", ..KEY },
             Key { shapes: "x:1x3x64x64", ..KEY },
@@ -238,13 +243,13 @@ mod tests {
         ];
         for key in others {
             let cache = TensorRtCache::new(folder.path(), &key);
-            assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Built, "{key:?}");
+            assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Origin::Built, "{key:?}");
         }
         assert_eq!(builds, 8);
     }
 
     #[test]
-    fn engines_of_versions_long_gone_are_thrown_away() {
+    fn engines_for_old_versions_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let other = TensorRtCache::new(folder.path(), &Key { model: "other", ..KEY });
         engine(&other, make(&mut 0, "")).unwrap();
@@ -261,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_engine_that_fails_is_built_anew_exactly_once() {
+    fn a_stored_engine_that_fails_is_built_again_once() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TensorRtCache::new(folder.path(), &KEY);
         let mut builds = 0;
         engine(&cache, make(&mut builds, "")).unwrap();
         let (again, source) = engine(&cache, make(&mut builds, "engine 1")).unwrap();
-        assert_eq!((again.as_str(), source, builds), ("engine 2", Source::Built, 2));
-        assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Source::Kept);
+        assert_eq!((again.as_str(), source, builds), ("engine 2", Origin::Built, 2));
+        assert_eq!(engine(&cache, make(&mut builds, "")).unwrap().1, Origin::Stored);
 
         let mut calls = 0;
         let result = engine(&cache, |_| {
@@ -276,11 +281,11 @@ mod tests {
             Err(broken())
         });
         assert!(result.is_err() && calls == 2);
-        assert!(!cache.folder.exists(), "nothing broken stays");
+        assert!(!cache.folder.exists(), "nothing broken is left");
     }
 
     #[test]
-    fn what_fails_at_the_first_build_is_not_tried_again_and_leaves_nothing() {
+    fn a_build_that_fails_is_not_repeated_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TensorRtCache::new(folder.path(), &KEY);
         let mut builds = 0;
@@ -290,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_interrupted_build_left_is_not_used() {
+    fn the_remains_of_an_interrupted_build_are_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TensorRtCache::new(folder.path(), &KEY);
         fs::create_dir_all(&cache.folder).unwrap();
@@ -301,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lack_of_memory_is_not_the_kept_engines_fault() {
+    fn a_stored_engine_is_kept_when_memory_runs_out() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TensorRtCache::new(folder.path(), &KEY);
         engine(&cache, make(&mut 0, "")).unwrap();
@@ -315,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_for_another_process_can_be_given_up() {
+    fn waiting_for_another_process_can_be_cancelled() {
         let folder = tempfile::tempdir().unwrap();
         let cache = TensorRtCache::new(folder.path(), &KEY);
         let _other = cache.lock(&|| false).unwrap().unwrap();
@@ -324,8 +329,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_folder_to_write_to_it_is_built_all_the_same() {
+    fn without_a_writable_directory_the_engine_is_built() {
         let cache = TensorRtCache::new(Path::new("/dev/null"), &KEY);
-        assert_eq!(engine(&cache, make(&mut 0, "")).unwrap().1, Source::Built);
+        assert_eq!(engine(&cache, make(&mut 0, "")).unwrap().1, Origin::Built);
     }
 }

@@ -8,7 +8,7 @@ use super::{
     job::{Job, Part, Update},
 };
 use crate::{
-    engine::{self, Infer},
+    engine::Infer,
     frame::{Image, Rect},
     reuse::CostModel,
 };
@@ -91,7 +91,7 @@ impl Inference {
         // No part is smaller than the alignment.
         if edge <= self.most_edge.max(self.geometry.align) {
             match self.run_whole(region, input, around, out, report) {
-                Err(Error::Inference(engine::Error::OutOfMemory)) => {
+                Err(Error::Inference(error)) if error.smaller_may_succeed() => {
                     self.most_edge = self.half(edge)?;
                 }
                 done => return done,

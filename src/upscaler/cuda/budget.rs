@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cuda::{self, Device, DeviceList, DevicePicture},
-    engine::{self, InferOnDevice},
+    engine::InferOnDevice,
     frame::FrameInfo,
     kernels::RegionArgs,
 };
@@ -71,7 +71,7 @@ impl Budgeted<'_> {
             Stale::Whole => {}
             Stale::Regions(regions) => {
                 match self.inference.run(regions, list, main, Some(canvas), report) {
-                    Err(Error::Inference(engine::Error::OutOfMemory)) => {
+                    Err(Error::Inference(error)) if error.smaller_may_succeed() => {
                         self.take_less(report)?;
                     }
                     done => return done.map(|()| None),
@@ -82,7 +82,9 @@ impl Budgeted<'_> {
             *report = FrameReport { less_at_once: report.less_at_once, ..before };
             let whole = self.schedule.whole().to_vec();
             match self.inference.run(&whole, list, main, Some(canvas), report) {
-                Err(Error::Inference(engine::Error::OutOfMemory)) => self.take_less(report)?,
+                Err(Error::Inference(error)) if error.smaller_may_succeed() => {
+                    self.take_less(report)?;
+                }
                 done => return done.map(|()| Some(whole.len() as u64)),
             }
         }

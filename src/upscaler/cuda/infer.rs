@@ -40,7 +40,7 @@ impl Inference {
     /// their pictures are left aside where there is none. `list` is free.
     ///
     /// # Errors
-    /// [`engine::Error::OutOfMemory`] where less at once may go (see
+    /// An error whose [`engine::Error::smaller_may_succeed`] holds, where less at once may go (see
     /// [`take_less`](Self::take_less)).
     pub fn run(
         &mut self,

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     cuda::{Device, DeviceFrame, DevicePicture, FrameLayout},
-    engine::{self, AnyEngine, InferOnDevice},
+    engine::{AnyEngine, InferOnDevice},
     frame::{self, FrameInfo, FrameMut, FrameRef},
     reuse::{ChangedMap, CostModel},
 };
@@ -235,7 +235,7 @@ impl CudaPipeline {
         match self.inference.time(&region, &mut slot.regions, main, [begin, end]) {
             Ok(small) => self.schedule.set_cost(CostModel::fit(&[whole, small])),
             // Then frames are computed whole.
-            Err(Error::Inference(engine::Error::OutOfMemory)) => {}
+            Err(Error::Inference(error)) if error.smaller_may_succeed() => {}
             Err(error) => return Err(error),
         }
         Ok(())

@@ -1,0 +1,95 @@
+//! Replaces ONNX Runtime in a build without the feature `onnxruntime`: every engine is
+//! [`Error::NotBuilt`].
+
+use std::convert::Infallible;
+
+use crate::{
+    engine::{Backend, Candidate, EngineOptions, Error, Infer},
+    frame::Image,
+    model::{Model, ModelInfo},
+};
+
+/// Does not exist.
+pub(crate) struct OrtEngine(Infallible);
+
+pub(crate) type Ranges = Vec<(f32, f32)>;
+
+fn not_built(backend: Backend) -> Error {
+    Error::NotBuilt { backend, feature: "onnxruntime" }
+}
+
+pub(crate) fn build_info() -> Result<&'static str, Error> {
+    Err(not_built(Backend::Cpu))
+}
+
+pub(crate) fn identity(_model: &Model, candidate: Candidate) -> Result<String, Error> {
+    Err(not_built(candidate.backend))
+}
+
+/// `false`, so that each candidate is tried and its error is reported.
+pub(crate) fn lacks(_backend: Backend) -> bool {
+    false
+}
+
+impl OrtEngine {
+    pub fn build(
+        _model: &Model,
+        candidate: Candidate,
+        _options: &EngineOptions,
+    ) -> Result<Self, Error> {
+        Err(not_built(candidate.backend))
+    }
+}
+
+impl Infer for OrtEngine {
+    fn info(&self) -> &ModelInfo {
+        match self.0 {}
+    }
+
+    fn run(&mut self, _input: &Image, _output: &mut Image) -> Result<(), Error> {
+        match self.0 {}
+    }
+}
+
+pub(crate) mod int8 {
+    use super::{Backend, EngineOptions, Error, Model, OrtEngine, Ranges, not_built};
+
+    pub(crate) fn check(_model: &Model) -> Result<(), Error> {
+        Err(not_built(Backend::Cpu))
+    }
+
+    pub(crate) fn measure_ranges(
+        _model: &Model,
+        _options: &EngineOptions,
+    ) -> Result<Ranges, Error> {
+        Err(not_built(Backend::Cpu))
+    }
+
+    pub(crate) fn build(
+        _model: &Model,
+        _ranges: &Ranges,
+        _options: &EngineOptions,
+    ) -> Result<OrtEngine, Error> {
+        Err(not_built(Backend::Cpu))
+    }
+}
+
+pub(crate) mod gpu {
+    use std::sync::Arc;
+
+    use super::{Candidate, EngineOptions, Error, Model, not_built};
+    use crate::{
+        cuda::Device,
+        engine::{InferOnDevice, Progress},
+    };
+
+    pub(crate) fn build(
+        _model: &Model,
+        candidate: Candidate,
+        _device: &Arc<Device>,
+        _options: &EngineOptions,
+        _progress: &Progress<'_>,
+    ) -> Result<Box<dyn InferOnDevice>, Error> {
+        Err(not_built(candidate.backend))
+    }
+}
