@@ -10,4 +10,5 @@ mod failures;
 mod model;
 mod pictures;
 mod reuse;
+mod stages;
 mod stream;
