@@ -1,13 +1,13 @@
-//! The reader of ONNX files, the analysis of what they hold, and what is put around them.
+//! Reads an ONNX file, analyses its graph and adds adapters.
 #![no_main]
 
 use std::path::Path;
 
-use gstupscale::model::onnx;
+use gstupscale::model::internals::open_onnx;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // Weights in files of their own are looked for beside it: there are none.
-    let path = Path::new("/nowhere/fuzz.onnx");
-    let _ = onnx::open("fuzz", path, bytes::Bytes::copy_from_slice(data));
+    // External weights are read from this folder, which does not exist.
+    let path = Path::new("/missing/fuzz.onnx");
+    let _ = open_onnx("fuzz", path, bytes::Bytes::copy_from_slice(data));
 });

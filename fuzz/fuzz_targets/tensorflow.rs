@@ -1,13 +1,13 @@
-//! The reader of TensorFlow's frozen graphs, and the analysis and writing of what it makes.
+//! Reads a frozen graph of TensorFlow, and analyses and writes the result.
 #![no_main]
 
 use std::path::Path;
 
-use gstupscale::model::{Model, tensorflow};
+use gstupscale::model::{Model, internals::parse_tensorflow};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(graph) = tensorflow::parse(bytes::Bytes::copy_from_slice(data)) {
+    if let Ok(graph) = parse_tensorflow(bytes::Bytes::copy_from_slice(data)) {
         let _ = Model::from_graph("fuzz", Path::new("fuzz.pb"), graph);
     }
 });

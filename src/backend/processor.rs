@@ -2,7 +2,7 @@
 
 use std::{fs, sync::LazyLock};
 
-use sha2::{Digest as _, Sha256};
+use crate::model::sha256_hex;
 
 /// The processor of this machine.
 pub(super) struct Processor {
@@ -32,8 +32,8 @@ impl Processor {
         let model = field(&["model name", "CPU part"]);
         let flags = field(&["flags", "Features"]);
         // Virtual machines give different processors the same name.
-        let kind: String =
-            Sha256::digest(flags).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let mut kind = sha256_hex([flags]);
+        kind.truncate(8);
         let bf16 = flags.split(' ').any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16"));
         Self { identity: format!("{model} ({kind})"), bf16 }
     }

@@ -6,7 +6,8 @@
 use std::{fs, io::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
+
+use crate::model::sha256_hex;
 
 #[derive(Serialize, Deserialize)]
 struct Entry<T> {
@@ -15,7 +16,7 @@ struct Entry<T> {
 }
 
 fn file_name(key: &str) -> String {
-    let mut name: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut name = sha256_hex([key]);
     name.truncate(32);
     name + ".json"
 }

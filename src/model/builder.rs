@@ -1,17 +1,20 @@
-//! Building a [`Graph`] node by node: what the readers of weight files do.
+//! Building a [`Graph`] node by node.
 //!
-//! Each method adds one operator (or a short pattern of them) and gives the name of the new
-//! value. Names are made up here and never clash.
+//! Each method adds one operator (or a short pattern of operators) and returns the name of the new
+//! value, which is unique within the graph.
 
 use super::{Attribute, Graph, Node, Tensor};
 
-/// How a convolution's window walks, [vertical, horizontal].
+/// The window of a convolution; pairs are [vertical, horizontal].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
+    /// Samples between window positions.
     pub stride: [u32; 2],
-    /// Zeros around the picture: top, left, bottom, right.
+    /// Zeros around the image: top, left, bottom, right.
     pub pads: [u32; 4],
+    /// Samples between the taps of the kernel.
     pub dilation: [u32; 2],
+    /// The number of groups that the channels are divided into.
     pub group: u32,
 }
 
@@ -22,7 +25,7 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Stride 1 and as many zeros all around.
+    /// Stride 1, with `pad` zeros on each side.
     pub fn padded(pad: u32) -> Self {
         Self { pads: [pad; 4], ..Self::default() }
     }
@@ -38,7 +41,7 @@ impl Window {
     }
 }
 
-/// The order in which the channels of [`Graph::depth_to_space`] become pixels.
+/// The order in which [`Graph::depth_to_space`] turns channels into pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shuffle {
     /// Channel `c·r² + y·r + x`: PyTorch's `PixelShuffle`, ncnn's `PixelShuffle` mode 0.
@@ -47,13 +50,14 @@ pub enum Shuffle {
     Dcr,
 }
 
-/// What lies outside of a picture that [`Graph::pad`] grows.
+/// The samples that [`Graph::pad`] adds around an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Border {
+    /// Zeros.
     Zero,
-    /// The mirrored picture, its border sample not repeated.
+    /// The reflected image, without repeating the border sample.
     Reflect,
-    /// The border sample.
+    /// The border sample, repeated.
     Edge,
 }
 
@@ -71,10 +75,11 @@ impl Border {
 }
 
 impl Graph {
-    /// The operator set that graphs are built in.
+    /// The version of ONNX's operator set that these methods use.
     pub const OPSET: i64 = 17;
 
-    /// An empty graph whose input has this many channels and free batch, height and width.
+    /// An empty graph with an input named `input` of this many channels and any batch, height and
+    /// width.
     pub fn new(channels: u64) -> Self {
         Self {
             opset: Self::OPSET,
@@ -84,17 +89,17 @@ impl Graph {
         }
     }
 
-    /// Whether something in the graph already has this name.
+    /// Whether the graph has a value of this name.
     pub fn has_value(&self, name: &str) -> bool {
         name == self.input
             || self.constants.contains_key(name)
             || self.nodes.iter().any(|node| node.outputs.iter().any(|output| output == name))
     }
 
-    /// A name like `stem` that nothing has yet.
+    /// A name that starts with `stem` and that the graph does not have yet.
     pub fn fresh_name(&self, stem: &str) -> String {
         let mut name = stem.to_owned();
-        // Starts where a clash is unlikely, so that many like names stay cheap.
+        // Start where a collision is unlikely, so that many names with one stem stay cheap.
         let mut number = self.constants.len() + self.nodes.len();
         while name.is_empty() || self.has_value(&name) {
             number += 1;
@@ -103,24 +108,24 @@ impl Graph {
         name
     }
 
-    /// Adds a constant under this name, or one like it.
+    /// Adds a constant, named `name` if that is free.
     pub fn constant(&mut self, name: &str, tensor: Tensor) -> String {
         let name = self.fresh_name(name);
         self.constants.insert(name.clone(), tensor);
         name
     }
 
-    /// Adds float32 numbers. `values` has as many as `dims` ask for.
+    /// Adds a float32 constant of shape `dims`. `values` must have as many elements as the shape.
     pub fn constant_f32(&mut self, name: &str, dims: &[u64], values: &[f32]) -> String {
         self.constant(name, Tensor::from_f32(dims, values))
     }
 
-    /// Adds a list of integers.
+    /// Adds a constant list of integers.
     pub fn constant_i64(&mut self, name: &str, values: &[i64]) -> String {
         self.constant(name, Tensor::from_i64(values))
     }
 
-    /// Adds a node of one output.
+    /// Adds a node with one output.
     pub fn push(
         &mut self,
         op: &str,
@@ -131,7 +136,7 @@ impl Graph {
         outputs.pop().unwrap_or_default()
     }
 
-    /// Adds a node of several outputs, such as `Split`.
+    /// Adds a node with several outputs, such as `Split`.
     pub fn push_many(
         &mut self,
         op: &str,
@@ -155,15 +160,16 @@ impl Graph {
         outputs
     }
 
-    /// `weight` O×(I/group)×kH×kW, `bias` O.
+    /// Convolution. `weight` has the shape O×(I/group)×kH×kW, `bias` O.
     pub fn conv(&mut self, x: &str, weight: &str, bias: Option<&str>, window: Window) -> String {
         let mut inputs = vec![x, weight];
         inputs.extend(bias);
         self.push("Conv", &inputs, window.attributes())
     }
 
-    /// `weight` I×(O/group)×kH×kW, `bias` O. `window.pads` shrink the output; `output_padding`
-    /// (vertical, horizontal) grows it at the bottom and right.
+    /// Transposed convolution. `weight` has the shape I×(O/group)×kH×kW, `bias` O. `window.pads`
+    /// reduce the output; `output_padding` [vertical, horizontal] extends it at the bottom and
+    /// right.
     pub fn conv_transpose(
         &mut self,
         x: &str,
@@ -180,23 +186,27 @@ impl Graph {
         self.push("ConvTranspose", &inputs, attributes)
     }
 
-    /// `slope` must broadcast to C×H×W: give it the shape C×1×1 (or 1).
+    /// max(x, 0) + slope·min(x, 0). `slope` must broadcast to C×H×W, such as C×1×1 or 1.
     pub fn prelu(&mut self, x: &str, slope: &str) -> String {
         self.push("PRelu", &[x, slope], [])
     }
 
+    /// max(x, 0) + slope·min(x, 0).
     pub fn leaky_relu(&mut self, x: &str, slope: f32) -> String {
         self.push("LeakyRelu", &[x], [("alpha", Attribute::Float(slope))])
     }
 
+    /// max(x, 0).
     pub fn relu(&mut self, x: &str) -> String {
         self.push("Relu", &[x], [])
     }
 
+    /// 1/(1 + exp(−x)).
     pub fn sigmoid(&mut self, x: &str) -> String {
         self.push("Sigmoid", &[x], [])
     }
 
+    /// Hyperbolic tangent.
     pub fn tanh(&mut self, x: &str) -> String {
         self.push("Tanh", &[x], [])
     }
@@ -207,14 +217,17 @@ impl Graph {
         self.mul(x, &gate)
     }
 
+    /// a + b, broadcast.
     pub fn add(&mut self, a: &str, b: &str) -> String {
         self.push("Add", &[a, b], [])
     }
 
+    /// a − b, broadcast.
     pub fn sub(&mut self, a: &str, b: &str) -> String {
         self.push("Sub", &[a, b], [])
     }
 
+    /// a·b, broadcast.
     pub fn mul(&mut self, a: &str, b: &str) -> String {
         self.push("Mul", &[a, b], [])
     }
@@ -225,25 +238,25 @@ impl Graph {
         self.mul(x, &factor)
     }
 
-    /// x + constant, one number per channel (or one for all).
+    /// x plus one constant per channel, or one for all channels.
     pub fn offset(&mut self, x: &str, values: &[f32]) -> String {
         let values = self.constant_f32("offset", &[values.len() as u64, 1, 1], values);
         self.add(x, &values)
     }
 
-    /// Limits to `low`..`high`.
+    /// Limits x to `low`..=`high`.
     pub fn clip(&mut self, x: &str, low: f32, high: f32) -> String {
         let low = self.constant_f32("low", &[], &[low]);
         let high = self.constant_f32("high", &[], &[high]);
         self.push("Clip", &[x, &low, &high], [])
     }
 
-    /// One after the other along `axis` (1: channels).
+    /// Concatenates along `axis` (1: channels).
     pub fn concat(&mut self, values: &[&str], axis: i64) -> String {
         self.push("Concat", values, [("axis", Attribute::Int(axis))])
     }
 
-    /// C·r² channels become C of r times the size.
+    /// Turns C·r² channels into C channels of r times the size.
     pub fn depth_to_space(&mut self, x: &str, r: u32, shuffle: Shuffle) -> String {
         let mode = match shuffle {
             Shuffle::Crd => "CRD",
@@ -254,24 +267,25 @@ impl Graph {
         self.push("DepthToSpace", &[x], attributes)
     }
 
-    /// PyTorch's `pixel_unshuffle`: `channels` of them become `channels`·r², the size 1/r.
+    /// PyTorch's `pixel_unshuffle`: turns `channels` channels into `channels`·r² of 1/r the size.
     ///
-    /// ONNX's `SpaceToDepth` orders its channels as TensorFlow does; a `Gather` puts them into
+    /// ONNX's `SpaceToDepth` uses TensorFlow's order of channels; a `Gather` changes that to
     /// PyTorch's order, which is exact in every precision.
     pub fn space_to_depth(&mut self, x: &str, r: u32, channels: u32) -> String {
         let deep = self.push("SpaceToDepth", &[x], [("blocksize", Attribute::Int(r.into()))]);
         if channels <= 1 || r <= 1 {
             return deep;
         }
-        let (channels, places) = (i64::from(channels), i64::from(r) * i64::from(r));
+        let (channels, positions) = (i64::from(channels), i64::from(r) * i64::from(r));
         let order: Vec<i64> = (0..channels)
-            .flat_map(|channel| (0..places).map(move |place| place * channels + channel))
+            .flat_map(|channel| (0..positions).map(move |position| position * channels + channel))
             .collect();
         let order = self.constant_i64("unshuffle", &order);
         self.push("Gather", &[&deep, &order], [("axis", Attribute::Int(1))])
     }
 
-    /// Repeats samples: PyTorch's `interpolate(mode="nearest")`, ncnn's `Interp` type 1.
+    /// Nearest-neighbour resizing by `scale` [vertical, horizontal]: PyTorch's
+    /// `interpolate(mode="nearest")`, ncnn's `Interp` type 1.
     pub fn resize_nearest(&mut self, x: &str, scale: [f32; 2]) -> String {
         let attributes = [
             ("mode", Attribute::Text("nearest".into())),
@@ -281,7 +295,8 @@ impl Graph {
         self.resize(x, scale, attributes)
     }
 
-    /// Bilinear between sample centres (`align_corners=False`).
+    /// Bilinear resizing by `scale` [vertical, horizontal], aligned to sample centres
+    /// (`align_corners=False`).
     pub fn resize_linear(&mut self, x: &str, scale: [f32; 2]) -> String {
         let attributes = [
             ("mode", Attribute::Text("linear".into())),
@@ -290,7 +305,8 @@ impl Graph {
         self.resize(x, scale, attributes)
     }
 
-    /// Bicubic, a = −0.75, between sample centres: PyTorch's and ncnn's.
+    /// Bicubic resizing by `scale` [vertical, horizontal], a = −0.75, aligned to sample centres, as
+    /// in PyTorch and ncnn.
     pub fn resize_cubic(&mut self, x: &str, scale: [f32; 2]) -> String {
         let attributes = [
             ("mode", Attribute::Text("cubic".into())),
@@ -300,7 +316,7 @@ impl Graph {
         self.resize(x, scale, attributes)
     }
 
-    /// `Resize` by (vertical, horizontal) scales with any attributes.
+    /// `Resize` by `scale` [vertical, horizontal] with any attributes.
     pub fn resize(
         &mut self,
         x: &str,
@@ -311,14 +327,15 @@ impl Graph {
         self.push("Resize", &[x, "", &scales], attributes)
     }
 
-    /// Grows by top, left, bottom, right; negative ones crop.
+    /// Pads by top, left, bottom, right samples; negative pads crop.
     pub fn pad(&mut self, x: &str, pads: [i64; 4], border: Border) -> String {
         let [top, left, bottom, right] = pads;
         let pads = self.constant_i64("pads", &[0, 0, top, left, 0, 0, bottom, right]);
         self.push("Pad", &[x, &pads], [("mode", border.mode())])
     }
 
-    /// Samples `start`..`end` along `axis` (negative: counted from the end; `i64::MAX`: all).
+    /// The positions `start..end` along `axis`. Negative ones count from the end; `i64::MAX` is the
+    /// end.
     pub fn slice(&mut self, x: &str, axis: i64, start: i64, end: i64) -> String {
         let start = self.constant_i64("start", &[start]);
         let end = self.constant_i64("end", &[end]);
@@ -326,7 +343,7 @@ impl Graph {
         self.push("Slice", &[x, &start, &end, &axis], [])
     }
 
-    /// Cuts top, left, bottom, right samples off.
+    /// Removes top, left, bottom, right samples.
     pub fn crop(&mut self, x: &str, margins: [u32; 4]) -> String {
         let [top, left, bottom, right] = margins.map(i64::from);
         let end = |margin: i64| if margin == 0 { i64::MAX } else { -margin };
@@ -336,12 +353,12 @@ impl Graph {
         self.push("Slice", &[x, &starts, &ends, &axes], [])
     }
 
-    /// The named value becomes the graph's output.
+    /// Makes `value` the graph's output.
     pub fn set_output(&mut self, value: &str) {
         self.output = value.into();
     }
 
-    /// A constant's numbers in float32; `None` where there is no such float constant.
+    /// The elements of a float constant; `None` if there is no float constant of this name.
     pub fn constant_values(&self, name: &str) -> Option<Vec<f32>> {
         self.constants.get(name).and_then(Tensor::to_f32)
     }
@@ -353,7 +370,7 @@ mod tests {
     use crate::model::Element;
 
     #[test]
-    fn names_never_clash() {
+    fn names_are_unique() {
         let mut graph = Graph::new(1);
         let first = graph.constant_f32("w", &[1], &[1.0]);
         let second = graph.constant_f32("w", &[1], &[2.0]);
@@ -364,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn half_floats_read_as_floats() {
+    fn float16_constants_convert_to_float32() {
         let data = [f32::from(half::f16::from_f32(1.5))].map(half::f16::from_f32);
         let data: Vec<u8> = data.iter().flat_map(|value| value.to_le_bytes()).collect();
         let tensor = Tensor { element: Element::F16, dims: vec![1], data: data.into() };

@@ -1,4 +1,4 @@
-//! The one internal graph: a small subset of ONNX's vocabulary (opset 17), in plain Rust.
+//! The internal graph: a small subset of ONNX (operator set 17) in plain Rust.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,19 @@ use half::f16;
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
+    /// 32-bit float.
     F32,
+    /// IEEE 16-bit float.
     F16,
+    /// Signed 64-bit integer.
     I64,
-    /// Any other of ONNX's `TensorProto.DataType`s, carried through untouched.
+    /// Any other type, by its number in ONNX's `TensorProto.DataType`. Kept as it is.
     Other(i32),
 }
 
 impl Element {
-    /// Bytes of one element; `None` for texts, packed sub-byte kinds and unknown ones.
+    /// The size of one element in bytes; `None` for strings, types smaller than a byte, and unknown
+    /// types.
     pub fn size(self) -> Option<usize> {
         match self {
             Element::F32 => Some(4),
@@ -37,20 +41,22 @@ impl Element {
 /// A constant: weights, a bias, a shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
+    /// The type of the elements.
     pub element: Element,
+    /// The shape; empty for a scalar.
     pub dims: Vec<u64>,
-    /// Little-endian elements, row-major; shared, not copied, between graph and file.
+    /// Little-endian elements, row-major. Shares the memory of the file where possible.
     pub data: Bytes,
 }
 
 impl Tensor {
-    /// Float32 elements of this shape.
+    /// A float32 tensor of shape `dims`. `values` must have as many elements as the shape.
     pub fn from_f32(dims: &[u64], values: &[f32]) -> Self {
         let data: Vec<[u8; 4]> = values.iter().map(|value| value.to_le_bytes()).collect();
         Self { element: Element::F32, dims: dims.to_vec(), data: data.into_flattened().into() }
     }
 
-    /// A list of integers, such as a shape.
+    /// A one-dimensional tensor of 64-bit integers, such as a shape.
     pub fn from_i64(values: &[i64]) -> Self {
         let data: Vec<[u8; 8]> = values.iter().map(|value| value.to_le_bytes()).collect();
         Self {
@@ -60,19 +66,19 @@ impl Tensor {
         }
     }
 
-    /// How many elements the shape holds; `None` where that overflows.
+    /// The number of elements of the shape; `None` on overflow.
     pub fn count(&self) -> Option<u64> {
         self.dims.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim))
     }
 
-    /// Whether there are as many bytes as the shape asks for.
+    /// Whether `data` has the size that the shape requires.
     pub fn is_whole(&self) -> bool {
         let Some(size) = self.element.size() else { return true };
         self.count().and_then(|count| count.checked_mul(size as u64))
             == Some(self.data.len() as u64)
     }
 
-    /// The elements of a float tensor (32 or 16 bits); `None` for other kinds.
+    /// The elements of a float32 or float16 tensor; `None` for other types.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         match self.element {
             Element::F32 => {
@@ -86,7 +92,7 @@ impl Tensor {
         }
     }
 
-    /// The elements of an integer or boolean tensor; `None` for other kinds.
+    /// The elements of an int32, int64 or boolean tensor; `None` for other types.
     pub fn to_i64(&self) -> Option<Vec<i64>> {
         match self.element {
             Element::I64 => {
@@ -102,35 +108,44 @@ impl Tensor {
     }
 }
 
-/// A node's attribute.
+/// The value of a node's attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attribute {
+    /// An integer.
     Int(i64),
+    /// A list of integers.
     Ints(Vec<i64>),
+    /// A float.
     Float(f32),
+    /// A list of floats.
     Floats(Vec<f32>),
+    /// A UTF-8 string.
     Text(String),
+    /// A constant tensor.
     Tensor(Tensor),
 }
 
-/// One operator. Input names are values of other nodes, graph inputs or constants; an empty
-/// name is an optional input left out.
+/// One operator.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Node {
-    /// ONNX's operator name, such as `Conv`; of another domain `domain::Name`.
+    /// ONNX's name of the operator, such as `Conv`; `domain::Name` outside of ONNX's own domain.
     pub op: String,
+    /// The names of values: outputs of other nodes, the graph's input, or constants. An empty name
+    /// is an optional input that is left out.
     pub inputs: Vec<String>,
+    /// The names of the values that the node produces.
     pub outputs: Vec<String>,
+    /// The attributes by name.
     pub attributes: BTreeMap<String, Attribute>,
 }
 
 impl Node {
-    /// The name of input `index`; `None` where it is left out.
+    /// The name of input `index`; `None` if it is left out.
     pub fn input(&self, index: usize) -> Option<&str> {
         self.inputs.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    /// An integer attribute.
+    /// The integer attribute `name`.
     pub fn int(&self, name: &str) -> Option<i64> {
         match self.attributes.get(name) {
             Some(Attribute::Int(value)) => Some(*value),
@@ -138,7 +153,7 @@ impl Node {
         }
     }
 
-    /// A list of integers.
+    /// The attribute `name`, a list of integers.
     pub fn ints(&self, name: &str) -> Option<&[i64]> {
         match self.attributes.get(name) {
             Some(Attribute::Ints(values)) => Some(values),
@@ -146,7 +161,7 @@ impl Node {
         }
     }
 
-    /// A text attribute.
+    /// The string attribute `name`.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.attributes.get(name) {
             Some(Attribute::Text(text)) => Some(text),
@@ -155,18 +170,35 @@ impl Node {
     }
 }
 
-/// A network: nodes in an order in which each one's inputs come before it.
+/// A network with one input and one output.
+///
+/// ```
+/// use gstupscale::model::{Graph, Shuffle, Window};
+///
+/// // A convolution from 1 to 4 channels, which become an image of twice the size.
+/// let mut graph = Graph::new(1);
+/// let weight = graph.constant_f32("weight", &[4, 1, 3, 3], &[0.1; 36]);
+/// let features = graph.conv("input", &weight, None, Window::padded(1));
+/// let image = graph.depth_to_space(&features, 2, Shuffle::Crd);
+/// graph.set_output(&image);
+///
+/// let model = gstupscale::model::Model::from_graph("net", "net".as_ref(), graph)?;
+/// assert_eq!((model.info.factor, model.info.halo), (2, Some(1)));
+/// # Ok::<(), gstupscale::model::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Graph {
-    /// Version of ONNX's default operator set that the nodes mean: [`Graph::OPSET`] unless
-    /// read from an `.onnx` of another.
+    /// The version of ONNX's default operator set: [`Graph::OPSET`], unless read from an `.onnx`
+    /// file with another version.
     pub opset: i64,
-    /// The input's name.
+    /// The name of the input.
     pub input: String,
-    /// N, C, H, W; `None` for a free one.
+    /// The shape N, C, H, W of the input; `None` for dimensions of any size.
     pub input_dims: Vec<Option<u64>>,
-    /// The output's name.
+    /// The name of the output.
     pub output: String,
+    /// The nodes, each after those that produce its inputs.
     pub nodes: Vec<Node>,
+    /// The constants by name.
     pub constants: BTreeMap<String, Tensor>,
 }

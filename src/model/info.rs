@@ -1,29 +1,31 @@
-//! What is known of a model before it runs.
+//! Properties of a model that are known before it runs.
 
 use crate::frame::Channels;
 
-/// Worked out from the graph alone.
+/// Properties of a model, computed from its graph alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
+    /// The channels of input and output.
     pub channels: Channels,
-    /// Output size over input size, ≥ 1.
+    /// Output size over input size, 1..=64.
     pub factor: u32,
-    /// Input pixels around a place that its picture depends on (the receptive field's
-    /// radius); `None` where it cannot be bounded.
+    /// The radius of the receptive field: how many input pixels around a region the output of that
+    /// region depends on. `None` if it is not bounded.
     pub halo: Option<u32>,
-    /// Input sides, and the positions of regions, must be multiples of this, ≥ 1.
+    /// The width and height of the input, and the positions of regions, must be multiples of this
+    /// many pixels, ≥ 1.
     pub align: u32,
-    /// The least side, in input pixels, that the graph can take, ≥ 1.
+    /// The minimum width and height of the input, in pixels, ≥ 1.
     pub min_side: u32,
-    /// The only size (width, height) that the graph takes, where its input is fixed.
+    /// The only (width, height) of the input, in pixels, if the model has a fixed size.
     pub fixed_size: Option<(u32, u32)>,
-    /// Whether the batch dimension is free.
+    /// Whether the model accepts any batch size.
     pub batch: bool,
-    /// Trained numbers.
+    /// The number of trained parameters.
     pub parameters: u64,
     /// Multiply-adds per input pixel.
     pub macs_per_pixel: f64,
-    /// Floats that are alive at once per input pixel at the graph's widest place, input and
-    /// output included: what the memory estimate is made from.
+    /// The largest number of floats per input pixel that are alive at once, including input and
+    /// output. Memory estimates are based on it.
     pub peak_floats_per_pixel: f64,
 }

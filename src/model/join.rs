@@ -1,31 +1,53 @@
-//! One graph after another.
+//! Joining two graphs into one.
 
-use super::{Border, Graph, analysis::Analysis};
+use super::{Border, Graph, analysis::Analysis, fault::Reason};
 
-/// `first` and then `second`, as one graph; in float in between.
+/// Why two graphs cannot be joined.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JoinError {
+    #[error(
+        "the models use the ONNX operator sets {0} and {1}; export both with operator set {opset}",
+        opset = Graph::OPSET
+    )]
+    OperatorSets(i64, i64),
+    #[error(
+        "the output lacks a margin; adding it needs ONNX operator set {PADDING_OPSET} or later, and the model uses {0}"
+    )]
+    NoPadding(i64),
+    #[error("the margin that the output lacks is too large")]
+    MarginTooLarge,
+}
+
+impl Reason for JoinError {
+    fn is_damage(&self) -> bool {
+        false
+    }
+}
+
+/// The first operator set whose `Pad` takes its pads as an input.
+const PADDING_OPSET: i64 = 11;
+
+/// The operators that [`Graph`]'s methods add mean the same from this operator set on.
+const COMMON_OPSET: i64 = 13;
+
+/// One graph that runs `first` and then `second`, in float32 in between.
 ///
 /// # Errors
-/// Why they do not go together, as the end of a sentence.
-pub(crate) fn join(first: &Graph, second: &Graph) -> Result<Graph, String> {
-    // The operators used here mean the same from 13 to 17.
-    let common = 13..=Graph::OPSET;
+/// [`JoinError::OperatorSets`].
+pub(crate) fn join(first: &Graph, second: &Graph) -> Result<Graph, JoinError> {
+    let common = COMMON_OPSET..=Graph::OPSET;
     let opset = match (first.opset, second.opset) {
         (a, b) if a == b => a,
         (a, b) if common.contains(&a) && common.contains(&b) => a.max(b),
-        (a, b) => {
-            return Err(format!(
-                "they are written in ONNX's operator sets {a} and {b}: export both in {}",
-                Graph::OPSET
-            ));
-        }
+        (a, b) => return Err(JoinError::OperatorSets(a, b)),
     };
     let mut stem = "then".to_owned();
-    let taken = |stem: &str| {
+    let is_taken = |stem: &str| {
         let values =
             first.nodes.iter().flat_map(|node| &node.outputs).chain(first.constants.keys());
         values.chain([&first.input]).any(|name| name.starts_with(stem))
     };
-    while taken(&stem) {
+    while is_taken(&stem) {
         stem.push('+');
     }
     let rename = |name: &String| match name {
@@ -46,34 +68,37 @@ pub(crate) fn join(first: &Graph, second: &Graph) -> Result<Graph, String> {
     Ok(graph)
 }
 
-/// Gives a network that crops as it convolves (or pads) the margin that it needs, so that its
-/// output is a full frame: mirrored pixels ahead of it, a crop behind it.
-pub(crate) fn complete(graph: &Graph, found: &Analysis) -> Result<Graph, String> {
+/// Makes the output of a network whose convolutions do not pad (or pad too much) a full frame:
+/// reflects pixels around the input, and crops the output.
+///
+/// # Errors
+/// See [`JoinError`].
+pub(crate) fn complete(graph: &Graph, found: &Analysis) -> Result<Graph, JoinError> {
+    if graph.opset < PADDING_OPSET {
+        return Err(JoinError::NoPadding(graph.opset));
+    }
     let factor = i64::from(found.info.factor.max(1));
     let align = i64::from(found.info.align.max(1));
-    // Half of what is missing on each side, in input pixels the model can take.
+    // Half of what is missing on each side, in input pixels, rounded up to the alignment.
     let step = 2 * factor * align;
-    let grow = found.missing.map(|missing| (missing.max(0) + step - 1) / step * align);
-    let crop = [0, 1].map(|axis| 2 * grow[axis] * factor - found.missing[axis]);
+    let pads = found.missing.map(|missing| (missing.max(0) + step - 1) / step * align);
     let channels = found.info.channels.count() as u64;
     let mut before = Graph { opset: graph.opset, ..Graph::new(channels) };
     before.input_dims.clone_from(&graph.input_dims);
-    let padded = before.pad("input", [grow[0], grow[1], grow[0], grow[1]], Border::Reflect);
+    let [vertical, horizontal] = pads;
+    let padded = before.pad("input", [vertical, horizontal, vertical, horizontal], Border::Reflect);
     before.set_output(&padded);
+    let crop = |pad: i64, missing: i64| {
+        let total = 2 * pad * factor - missing;
+        let margin = |margin: i64| u32::try_from(margin).map_err(|_| JoinError::MarginTooLarge);
+        Ok([margin(total / 2)?, margin(total - total / 2)?])
+    };
+    let [missing_rows, missing_columns] = found.missing;
+    let [top, bottom] = crop(vertical, missing_rows)?;
+    let [left, right] = crop(horizontal, missing_columns)?;
     let mut after = Graph { opset: graph.opset, ..Graph::new(channels) };
-    let [top, left] = crop.map(|crop| crop / 2);
-    let [bottom, right] = [crop[0] - top, crop[1] - left];
-    let margin =
-        |margin: i64| u32::try_from(margin).map_err(|_| "its margin is too large".to_owned());
-    let cropped =
-        after.crop("input", [margin(top)?, margin(left)?, margin(bottom)?, margin(right)?]);
+    let cropped = after.crop("input", [top, left, bottom, right]);
     after.set_output(&cropped);
-    if graph.opset < 11 {
-        return Err(format!(
-            "its output lacks a margin, which needs operator set 11 to give: it has {}",
-            graph.opset
-        ));
-    }
     join(&join(&before, graph)?, &after)
 }
 
@@ -82,11 +107,11 @@ mod tests {
     use super::*;
     use crate::model::{Shuffle, Window, analysis::analyze};
 
-    fn enlarger(factor: u32) -> Graph {
+    fn upscaler(factor: u32) -> Graph {
         let mut graph = Graph::new(1);
-        let places = u64::from(factor * factor);
+        let outputs = u64::from(factor * factor);
         let weight =
-            graph.constant_f32("weight", &[places, 1, 3, 3], &vec![0.0; 9 * places as usize]);
+            graph.constant_f32("weight", &[outputs, 1, 3, 3], &vec![0.0; 9 * outputs as usize]);
         let x = graph.conv("input", &weight, None, Window::padded(1));
         let x = graph.depth_to_space(&x, factor, Shuffle::Crd);
         graph.set_output(&x);
@@ -95,14 +120,14 @@ mod tests {
 
     #[test]
     fn a_chain_multiplies_factors_and_adds_halos() {
-        let joined = join(&enlarger(1), &enlarger(2)).unwrap();
-        let joined = join(&joined, &enlarger(2)).unwrap();
+        let joined = join(&upscaler(1), &upscaler(2)).unwrap();
+        let joined = join(&joined, &upscaler(2)).unwrap();
         let info = analyze(&joined).unwrap().info;
         assert_eq!((info.factor, info.halo), (4, Some(3)));
     }
 
     #[test]
-    fn a_cropping_network_gets_its_margin() {
+    fn a_network_without_padding_gets_its_margin() {
         let mut graph = Graph::new(1);
         let weight = graph.constant_f32("weight", &[1, 1, 7, 7], &[0.0; 49]);
         let x = graph.conv("input", &weight, None, Window::default());
@@ -111,13 +136,13 @@ mod tests {
         let whole = complete(&graph, &analyze(&graph).unwrap()).unwrap();
         let found = analyze(&whole).unwrap();
         assert_eq!((found.info.factor, found.missing), (2, [0, 0]));
-        // Mirroring three pixels needs a fourth.
+        // Reflecting three pixels needs a fourth.
         assert_eq!((found.info.halo, found.info.min_side), (Some(3), 4));
     }
 
     #[test]
     fn different_operator_sets_do_not_join() {
-        let old = Graph { opset: 9, ..enlarger(1) };
-        assert!(join(&old, &enlarger(2)).is_err());
+        let old = Graph { opset: 9, ..upscaler(1) };
+        assert_eq!(join(&old, &upscaler(2)), Err(JoinError::OperatorSets(9, Graph::OPSET)));
     }
 }

@@ -1,70 +1,85 @@
-//! What a model is, and how the files that people have become one.
+//! Model files, and the graphs that they contain.
 //!
-//! Readers turn every kind of file into the same small [`Graph`]; one writer turns that into
-//! the ONNX bytes that a session loads. Downstream of here every model keeps one contract:
+//! Readers turn every file format into the same small [`Graph`]; one writer turns that into the
+//! ONNX bytes that an inference session loads. Every [`Model`] follows one contract:
 //!
-//! - one input `N×C×H×W`, float32, `C` = 1 (Y′) or 3 (R′G′B′), nominally 0..1;
-//! - one output `N×C×(H·factor)×(W·factor)`, the same channels and range.
+//! - one input `N×C×H×W`, float32, `C` = 1 (Y′) or 3 (R′G′B′), nominally 0..=1;
+//! - one output `N×C×(H·factor)×(W·factor)`, with the same channels and range.
 //!
-//! Whatever a file's own network wants besides (0..255, a mean, BGR, NHWC, fp16, a margin
-//! that it crops) becomes nodes of the graph around it.
+//! If the network in a file expects something else (values of 0..=255, a mean, BGR, NHWC, fp16, a
+//! margin that it crops), nodes are added around it.
 
 mod analysis;
-pub mod architecture;
+mod architecture;
 mod builder;
 pub mod catalogue;
-pub mod checkpoint;
-mod companion;
+mod checkpoint;
+mod convert;
 mod denoise;
-pub mod fault;
+mod digest;
+mod fault;
 mod graph;
 mod info;
+#[doc(hidden)]
+pub mod internals;
 mod join;
-pub mod ncnn;
-pub mod onnx;
+mod locate;
+mod ncnn;
+pub(crate) mod onnx;
 mod open;
 mod order;
-pub mod tensorflow;
+mod sidecar;
+mod tensorflow;
+
+pub(crate) use digest::sha256_hex;
 
 pub use builder::{Border, Shuffle, Window};
 pub use graph::{Attribute, Element, Graph, Node, Tensor};
 pub use info::ModelInfo;
+pub use onnx::{Layout, WriteError};
 pub use open::OpenOptions;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
-/// A model that is ready to become a session.
+/// A model that an inference session can load. See [`Model::open`].
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// What the user called it, for messages.
+    /// The name that the user chose, for messages.
     pub name: String,
+    /// Properties computed from the graph.
     pub info: ModelInfo,
-    /// The graph in ONNX's format, at fp32.
+    /// The graph in ONNX format, in float32.
     pub onnx: bytes::Bytes,
-    /// Lower-case hexadecimal SHA-256 of `onnx` (and of external weights): the key of caches.
+    /// The key of cache entries: the lower-case hexadecimal SHA-256 of `onnx` and of external
+    /// weights.
     pub digest: String,
-    /// The folder of external weight files, for an `.onnx` that has such.
+    /// The folder of external weight files, if the `.onnx` file has any.
     pub external: Option<PathBuf>,
-    /// The graph, where it is known in full: what another precision is written from.
+    /// The graph from which other precisions are written; `None` if it has parts that [`Graph`]
+    /// cannot represent.
     pub graph: Option<Arc<Graph>>,
 }
 
-/// Why a model could not be had. The text says what to do.
+/// Why a model cannot be opened. The messages say what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error(
-        "there is no model file {path}: check the path, or name a model of the catalogue ({known})"
-    )]
+    /// Neither a file nor a catalogue entry has this name. `known` lists the catalogue.
+    #[error("there is no model file {path}; check the path, or use a catalogue name: {known}")]
     NotFound { path: PathBuf, known: String },
-    #[error("the model {name} is not on this machine yet: run \"gst-upscale models fetch {name}\"")]
+    /// The catalogue entry is not downloaded.
+    #[error("the model {name} is not downloaded; run \"gst-upscale models fetch {name}\"")]
     NotFetched { name: String },
-    #[error("{path} could not be read: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a model file that is known here: {why}")]
+    /// The operating system reports an error.
+    #[error("cannot read {path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    /// The file has no supported format.
+    #[error("{path} is not a supported model file: {why}")]
     Unknown { path: PathBuf, why: String },
+    /// The file violates its own format.
     #[error("{path} is damaged: {why}")]
     Damaged { path: PathBuf, why: String },
+    /// The file is valid, but its network is not supported, or is not an upscaler.
     #[error("{path} cannot upscale video: {why}")]
     Unsuitable { path: PathBuf, why: String },
 }

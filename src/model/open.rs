@@ -1,44 +1,45 @@
-//! From what a user writes for `model=` to a [`Model`].
+//! From the value of `model=` to a [`Model`].
 
 use std::{
     fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
+    io::{self, Read},
+    path::Path,
     sync::Arc,
 };
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Graph, Model, analysis,
+    Error, Graph, Model,
     architecture::{self, Hints},
     catalogue,
     checkpoint::{self, StateDict},
     denoise,
     fault::Fault,
-    join, ncnn,
-    onnx::{self, Layout},
-    order, tensorflow,
+    join,
+    locate::locate,
+    ncnn, onnx, tensorflow,
 };
 
-/// How a model is to be opened.
+/// Options of [`Model::open_with`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OpenOptions {
-    /// Strength of denoising, 0..1, of `realesr-general-x4v3` (0: its `-wdn-` partner, 1: it
-    /// alone) and of pairs (0: the second, 1: the first); `None`: the model as it is, a pair
-    /// half and half.
+    /// The denoise strength, 0..=1, of `realesr-general-x4v3` (0: its `-wdn-` counterpart, 1: the
+    /// model itself) and of pairs (0: the second checkpoint, 1: the first). `None`: the model
+    /// itself; for a pair, halfway between the two.
     pub denoise: Option<f32>,
 }
 
-/// A kind of model file: how its first bytes (and its name) look, and its reader.
+/// A model file format: its name for messages, how to recognize it, and its reader.
 struct Format {
     name: &'static str,
+    /// Takes the first bytes of the file, and its path.
     matches: fn(&[u8], &Path) -> bool,
     read: fn(&Path) -> Result<Graph, Error>,
 }
 
-/// The kinds that are read into a graph. `.onnx`, which keeps its own bytes, is not among them.
+/// The formats that are read into a graph. `.onnx` files, which keep their bytes, and checkpoints
+/// are handled apart.
 const FORMATS: &[Format] = &[
     Format {
         name: "ncnn .param and .bin",
@@ -50,17 +51,25 @@ const FORMATS: &[Format] = &[
     },
     Format {
         name: "TensorFlow .pb",
-        // A GraphDef begins with its first node; an ONNX model has no field of that number.
+        // A GraphDef starts with field 1, its first node; ONNX's ModelProto has an integer there.
         matches: |head, _| head.first() == Some(&0x0a),
         read: tensorflow::read,
     },
 ];
 
-/// The longest `.onnx`: what protobuf allows.
-const LONGEST: u64 = 2 << 30;
+/// Protobuf's limit on the size of a message, in bytes.
+const MAX_ONNX_SIZE: u64 = 2 << 30;
 
 impl Model {
-    /// The model that `name` means, with the default options. See [`Model::open_with`].
+    /// Opens the model `name` with default options; see [`Model::open_with`].
+    ///
+    /// ```
+    /// use gstupscale::model::Model;
+    ///
+    /// let model = Model::open("builtin")?;
+    /// assert_eq!(model.info.factor, 2);
+    /// # Ok::<(), gstupscale::model::Error>(())
+    /// ```
     ///
     /// # Errors
     /// See [`Error`].
@@ -68,12 +77,20 @@ impl Model {
         Self::open_with(name, &OpenOptions::default())
     }
 
-    /// The model that `name` means: `builtin`, a name of the catalogue, a path, or several of
-    /// these with commas between them, which are run one after the other. `a.pth+b.pth` is a
-    /// pair: what lies between two checkpoints of one architecture, as [`OpenOptions::denoise`]
-    /// says.
+    /// Opens the model `name`: `builtin`, a name of the [`catalogue`], a path, or several of these
+    /// separated by commas, which run one after another. `a.pth+b.pth` is a pair: two checkpoints
+    /// of one architecture, interpolated as [`OpenOptions::denoise`] says.
     ///
-    /// Reads the files and works out what they are; builds no session, so it is quick.
+    /// Reads the files and analyses the graph, but creates no inference session.
+    ///
+    /// ```
+    /// use gstupscale::model::{Model, OpenOptions};
+    ///
+    /// // Two passes of the same model enlarge by its factor squared.
+    /// let twice = Model::open_with("builtin, builtin", &OpenOptions::default())?;
+    /// assert_eq!(twice.info.factor, 4);
+    /// # Ok::<(), gstupscale::model::Error>(())
+    /// ```
     ///
     /// # Errors
     /// See [`Error`].
@@ -82,73 +99,34 @@ impl Model {
         if let Some(strength) = options.denoise {
             denoise::check(strength, &parts).map_err(|fault| fault.at(Path::new(name)))?;
         }
-        // A path may have a comma in it.
-        let [first, rest @ ..] = &parts[..] else { return part(name, options) };
+        // A path may contain a comma.
+        let [first, rest @ ..] = &parts[..] else { return open_part(name, options) };
         if rest.is_empty() || Path::new(name).exists() {
-            return part(name, options);
+            return open_part(name, options);
         }
         let mut graph = graph_of(first, options)?;
         for next in rest {
             let second = graph_of(next, options)?;
-            graph = join::join(&graph, &second).map_err(|why| {
-                Fault::unsuitable(format!(
-                    "{first} and {next} do not go one after the other: {why}"
-                ))
-                .at(Path::new(name))
+            graph = join::join(&graph, &second).map_err(|error| {
+                Fault::unsuitable(format!("{next} cannot follow {first}: {error}"))
+                    .at(Path::new(name))
             })?;
         }
         Self::from_graph(name, Path::new(name), graph)
     }
-
-    /// A model from a graph that follows the contract (see [`crate::model`]), save for a margin
-    /// that it may crop. `path` is for messages.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for a graph that is none, [`Error::Unsuitable`] for one that cannot
-    /// enlarge.
-    pub fn from_graph(name: &str, path: &Path, mut graph: Graph) -> Result<Self, Error> {
-        order::sort(&mut graph).map_err(|why| Fault::damaged(why).at(path))?;
-        let unsuitable = |why: String| Fault::unsuitable(why).at(path);
-        let mut found = analysis::analyze(&graph).map_err(unsuitable)?;
-        if found.missing != [0, 0] {
-            graph = join::complete(&graph, &found).map_err(unsuitable)?;
-            found = analysis::analyze(&graph).map_err(unsuitable)?;
-        }
-        let onnx = onnx::write(&graph, Layout::default()).map_err(unsuitable)?;
-        Ok(Self {
-            name: name.into(),
-            info: found.info,
-            digest: digest([&onnx]),
-            onnx,
-            external: None,
-            graph: Some(Arc::new(graph)),
-        })
-    }
-
-    /// The model's ONNX bytes at another precision, batch or size.
-    ///
-    /// # Errors
-    /// [`Error::Unsuitable`] where the model cannot be written so.
-    pub fn onnx_at(&self, layout: Layout) -> Result<Bytes, Error> {
-        let written = match &self.graph {
-            _ if layout == Layout::default() => Ok(self.onnx.clone()),
-            Some(graph) => onnx::write(graph, layout),
-            None => onnx::resized(&self.onnx, layout),
-        };
-        written.map_err(|why| Fault::unsuitable(why).at(Path::new(&self.name)))
-    }
 }
 
+/// The graph of one part of a chain.
 fn graph_of(name: &str, options: &OpenOptions) -> Result<Graph, Error> {
-    let model = part(name, options)?;
+    let model = open_part(name, options)?;
     let unknown = || {
-        Fault::unsuitable("it has operators that cannot be put into a chain").at(Path::new(name))
+        Fault::unsuitable("it has operators that are not supported in a chain").at(Path::new(name))
     };
     model.graph.map(Arc::unwrap_or_clone).ok_or_else(unknown)
 }
 
-/// One part of a chain: built in, of the catalogue, a path, or a pair of checkpoints.
-fn part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
+/// Opens one part of a chain: a built-in model, a catalogue entry, a path, or a pair.
+fn open_part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
     let path = Path::new(name);
     if let Some(entry) = catalogue::find(name).filter(|entry| entry.url.is_none()) {
         return match catalogue::built_in(&entry.name) {
@@ -156,81 +134,61 @@ fn part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
             None => Err(not_found(path)),
         };
     }
-    if let Some(pair) = denoise::pair(name) {
-        let [first, second] = [locate(pair[0])?, locate(pair[1])?];
+    if let Some([first, second]) = denoise::pair(name) {
+        let [first, second] = [locate(first)?, locate(second)?];
         for path in [&first, &second] {
             if !checkpoint::matches(&head(path)?) {
-                return Err(Fault::unsuitable("a pair is of .pth or .safetensors files").at(path));
+                let why = "both models of a pair must be .pth or .safetensors files";
+                return Err(Fault::unsuitable(why).at(path));
             }
         }
-        let share = options.denoise.unwrap_or(denoise::HALF);
-        return checkpoint_model(name, path, denoise::mixed(&first, &second, share));
+        let share = options.denoise.unwrap_or(denoise::DEFAULT_SHARE);
+        return open_weights(name, path, &denoise::mixed(&first, &second, share)?);
     }
-    file(name, &locate(name)?, options)
+    open_file(name, &locate(name)?, options)
 }
 
-/// The file that a path, or a name of the catalogue, means.
-pub(super) fn locate(name: &str) -> Result<PathBuf, Error> {
-    // A file of the user's wins over a name of the catalogue.
-    match catalogue::find(name) {
-        Some(entry) if entry.url.is_none() => {
-            let why = "the built-in model cannot be one of a pair: name two files";
-            Err(Fault::unsuitable(why).at(Path::new(name)))
-        }
-        Some(entry) if !Path::new(name).is_file() => match entry.path() {
-            Some(path) if path.is_file() => Ok(path),
-            _ => Err(Error::NotFetched { name: entry.name.clone() }),
-        },
-        _ => Ok(name.into()),
-    }
-}
-
-fn file(name: &str, path: &Path, options: &OpenOptions) -> Result<Model, Error> {
+fn open_file(name: &str, path: &Path, options: &OpenOptions) -> Result<Model, Error> {
     let head = head(path)?;
     if checkpoint::matches(&head) {
-        return checkpoint_model(name, path, denoise::weights(path, options.denoise));
+        return open_weights(name, path, &denoise::weights(path, options.denoise)?);
     }
-    denoise::refuse_whole(path, options.denoise)?;
+    denoise::check_not_interpolated(path, options.denoise)?;
     if let Some(format) = FORMATS.iter().find(|format| (format.matches)(&head, path)) {
         return Model::from_graph(name, path, (format.read)(path)?);
     }
-    // An ONNX model begins with its IR version, or goes by its name.
+    // An ONNX model starts with its IR version; otherwise its name must say what it is.
     let onnx = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
     if !onnx && !matches!(head[..], [0x08, 1..=20, ..]) {
-        let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+        let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
         let why = format!(
-            "its content is none of .onnx, PyTorch .pth and .pt, .safetensors, {}",
-            known.join(", ")
+            "expected one of .onnx, PyTorch .pth and .pt, .safetensors, {}",
+            formats.join(", ")
         );
         return Err(Error::Unknown { path: path.into(), why });
     }
     onnx::open(name, path, read(path)?)
 }
 
-/// The model of a checkpoint's weights; what they do not tell, `path` does.
-fn checkpoint_model(
-    name: &str,
-    path: &Path,
-    weights: Result<StateDict, Error>,
-) -> Result<Model, Error> {
-    let weights = weights?;
-    let hints = Hints::of(path).map_err(|why| Fault::unsuitable(why).at(path))?;
-    let graph = architecture::graph(&weights, &hints).map_err(|fault| fault.at(path))?;
-    Model::from_graph(name, path, graph)
+/// The model with these weights. The name of the file at `path`, and its sidecar, supply what the
+/// weights do not determine.
+fn open_weights(name: &str, path: &Path, weights: &StateDict) -> Result<Model, Error> {
+    let graph = Hints::of(path).and_then(|hints| architecture::graph(weights, &hints));
+    Model::from_graph(name, path, graph.map_err(|fault| fault.at(path))?)
 }
 
 fn not_found(path: &Path) -> Error {
     Error::NotFound { path: path.into(), known: catalogue::names() }
 }
 
-/// The file's first bytes.
+/// The first bytes of a regular file.
 fn head(path: &Path) -> Result<Vec<u8>, Error> {
-    let io = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => not_found(path),
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => not_found(path),
         _ => Error::Io { path: path.into(), source },
     };
     let kind = fs::metadata(path).map_err(io)?.file_type();
-    // Opening a pipe would wait for someone to write to it.
+    // Opening a pipe would block until another process writes to it.
     if !kind.is_file() {
         let why = if kind.is_dir() { "it is a folder" } else { "it is a device or a pipe" };
         return Err(Error::Unknown { path: path.into(), why: why.into() });
@@ -240,23 +198,16 @@ fn head(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(head)
 }
 
+/// The content of an `.onnx` file.
 fn read(path: &Path) -> Result<Bytes, Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let file = File::open(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(LONGEST)).unwrap_or(0));
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Fault::damaged(format!("it has more than {LONGEST} bytes")).at(path));
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_ONNX_SIZE)).unwrap_or(0));
+    file.take(MAX_ONNX_SIZE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_ONNX_SIZE {
+        let why = format!("the file is larger than {MAX_ONNX_SIZE} bytes");
+        return Err(Fault::damaged(why).at(path));
     }
     Ok(bytes.into())
-}
-
-/// Lower-case hexadecimal SHA-256 of all of these.
-pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a Bytes>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

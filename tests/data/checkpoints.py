@@ -1,7 +1,7 @@
-"""Makes `checkpoints/`: small networks saved by PyTorch, and what it makes of a picture.
+"""Write `checkpoints/`: small networks saved by PyTorch, and their outputs for one image.
 
-Needs torch, numpy and spandrel (for SPAN); the others are written out here as the projects
-that `src/model/architecture/` cites have them. Run in this folder.
+Needs torch, numpy and spandrel (for SPAN). The other networks are defined here like in the
+projects that `src/model/architecture/` cites. Run in this folder.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def picture(channels):
 def save(name, network, picture, wrap=lambda state: state, output=None, **how):
     with torch.no_grad():
         result = network(picture) if output is None else output
-    # The older stream is by far the smaller of the two for so many small tensors.
+    # The older stream format is much smaller for many small tensors.
     how = {"_use_new_zipfile_serialization": False} | how
     torch.save(wrap(network.state_dict()), OUT / f"{name}.pth", **how)
     np.save(OUT / f"{name}.npy", result.numpy())
@@ -107,7 +107,7 @@ class BasicEdsr(nn.Module):
 
 
 class Rows(nn.Module):
-    """Named rows of layers, one after the other."""
+    """Named sequences of layers, one after another."""
 
     def __init__(self, **rows):
         super().__init__()
@@ -159,7 +159,7 @@ def fsrcnn():
 
 
 def bicubic(x, factor):
-    """a = -0.5, sample centres, the border repeated."""
+    """a = -0.5, aligned to sample centres, with a repeated border."""
     def matrix(size):
         rows = np.zeros((size * factor, size))
         for to in range(size * factor):
@@ -205,7 +205,7 @@ def sharpeners():
 
 
 def oddities():
-    """Tensors that do not lie in their storages as they are, of every kind and protocol."""
+    """Views of storages, of every element type and pickle protocol."""
     state = {
         "half": (torch.arange(12) / 8).view(3, 4).half(),
         "brain": (torch.arange(12) / 8).bfloat16(),

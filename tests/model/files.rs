@@ -1,20 +1,19 @@
-//! Model files of every kind, opened.
+//! Opening model files of every format.
 
 use crate::common::test_data;
 use gstupscale::{
     frame::Channels,
-    model::{Error, Graph, Model, Shuffle, Window},
+    model::{Error, Graph, Model, Shuffle, Window, internals::write_onnx},
 };
-use std::time::{Duration, Instant};
 
-/// Opens a file of the test data's weights; `None`, saying so, where they are absent.
+/// Opens a file of the test data's weights; prints a message and returns `None` if they are absent.
 fn open(file: &str) -> Option<Model> {
     let path = test_data()?.join("weights").join(file);
     Some(Model::open(&path.display().to_string()).unwrap_or_else(|error| panic!("{file}: {error}")))
 }
 
 #[test]
-fn the_onnx_of_animevideov3_is_understood_and_kept_as_it_is() {
+fn the_onnx_file_of_animevideov3_is_analysed_and_kept() {
     let Some(model) = open("realesr-animevideov3.onnx") else { return };
     let info = &model.info;
     assert_eq!((info.factor, info.halo, info.align), (4, Some(18), 1));
@@ -28,7 +27,7 @@ fn the_onnx_of_animevideov3_is_understood_and_kept_as_it_is() {
 }
 
 #[test]
-fn ncnn_and_tensorflow_files_are_understood() {
+fn ncnn_and_tensorflow_files_are_analysed() {
     for (file, factor, channels) in [
         ("realesr-animevideov3-x4.param", 4, Channels::Rgb),
         ("realesr-animevideov3-x2.param", 2, Channels::Rgb),
@@ -44,7 +43,7 @@ fn ncnn_and_tensorflow_files_are_understood() {
 }
 
 #[test]
-fn the_built_in_model_doubles_luma() {
+fn the_built_in_model_enlarges_luma_by_two() {
     let info = Model::open("builtin").unwrap().info;
     assert_eq!((info.factor, info.channels, info.fixed_size), (2, Channels::Luma, None));
     assert!(info.halo.is_some());
@@ -52,14 +51,14 @@ fn the_built_in_model_doubles_luma() {
 }
 
 #[test]
-fn the_built_in_model_for_quality_doubles_colour() {
+fn the_built_in_quality_model_enlarges_colour_by_two() {
     let info = Model::open("builtin-quality").unwrap().info;
     assert_eq!((info.factor, info.channels, info.fixed_size), (2, Channels::Rgb, None));
     assert_eq!(info.halo, Some(18), "eighteen convolutions of 3x3");
 }
 
 #[test]
-fn what_is_not_there_is_told_with_what_to_do() {
+fn errors_of_missing_models_say_what_to_do() {
     let error = Model::open("no/such/model.onnx").unwrap_err();
     assert!(
         matches!(&error, Error::NotFound { known, .. } if known.contains("builtin")),
@@ -94,8 +93,8 @@ fn a_chain_is_one_model() {
 }
 
 #[test]
-fn sixty_seven_megabytes_open_within_a_second() {
-    // As many convolutions of 64 channels as RealESRGAN_x4plus has weights for.
+fn a_network_of_67_mb_opens() {
+    // As many weights as RealESRGAN_x4plus, in convolutions of 64 channels.
     let mut graph = Graph::new(3);
     let weight = |graph: &mut Graph, to: u64, from: u64| {
         let values = vec![0.01f32; (to * from * 9) as usize];
@@ -113,22 +112,15 @@ fn sixty_seven_megabytes_open_within_a_second() {
     graph.set_output(&x);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.onnx");
-    let bytes = gstupscale::model::onnx::write(&graph, Default::default()).unwrap();
+    let bytes = write_onnx(&graph, Default::default()).unwrap();
     assert!(bytes.len() > 66_000_000);
     std::fs::write(&path, bytes).unwrap();
-    let quickest = (0..3).map(|_| {
-        let start = Instant::now();
-        let model = Model::open(&path.display().to_string()).unwrap();
-        assert_eq!(model.info.halo, Some(456));
-        start.elapsed()
-    });
-    let quickest = quickest.min().unwrap();
-    println!("{quickest:?}");
-    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+    let model = Model::open(&path.display().to_string()).unwrap();
+    assert_eq!(model.info.halo, Some(456));
 }
 
 mod running {
-    //! Models rewritten in every way, run through ONNX Runtime.
+    //! Running rewritten models with ONNX Runtime.
 
     use std::path::{Path, PathBuf};
 
@@ -136,11 +128,11 @@ mod running {
         backend,
         engine::{Backend, EngineOptions, Error, Infer, Precision, Silent},
         frame::Image,
-        model::{Attribute, Element, Graph, Model, Window, onnx::Layout},
+        model::{Attribute, Element, Graph, Layout, Model, Window, internals::write_onnx},
     };
 
-    /// A picture of different samples, put through the model; `None`, saying so, where there
-    /// is no ONNX Runtime.
+    /// An image of different samples, and the model's output for it; prints a message and returns
+    /// `None` if there is no ONNX Runtime.
     fn run(model: &Model, width: usize, height: usize) -> Option<(Image, Image)> {
         let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models");
         let (backend, precision) = (Backend::Cpu, Precision::Fp32);
@@ -168,24 +160,24 @@ mod running {
         assert!(worst <= within, "differs by {worst}");
     }
 
-    /// The model of a file with these settings beside it.
+    /// The model of a file with this sidecar.
     fn file(graph: &Graph, settings: &str) -> Model {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.onnx");
-        let bytes = gstupscale::model::onnx::write(graph, Layout::default()).unwrap();
+        let bytes = write_onnx(graph, Layout::default()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         std::fs::write(path.with_extension("toml"), settings).unwrap();
         Model::open(&path.display().to_string()).unwrap()
     }
 
     #[test]
-    fn a_network_of_its_own_range_mean_order_and_layout_gets_what_it_wants() {
-        // Adds 25.5 to the third channel (blue's place is red's in BGR) of NHWC pictures.
+    fn range_mean_order_layout_and_alpha_are_adapted() {
+        // Adds 25.5 to the third channel, which is red in BGR, of NHWC images.
         let mut graph = Graph::new(3);
         graph.input_dims = vec![None, None, None, Some(4)];
         let change = graph.constant_f32("change", &[4], &[0.0, 0.0, 25.5, 0.0]);
         let x = graph.add("input", &change);
-        // Its own mean comes back on: what it saw was less that mean, opaque.
+        // The mean is subtracted before and added after; alpha is opaque (255).
         let opaque = graph.constant_f32("opaque", &[4], &[1.0, 1.0, 1.0, 1.0 / 255.0]);
         let x = graph.mul(&x, &opaque);
         graph.set_output(&x);
@@ -197,7 +189,7 @@ mod running {
     }
 
     #[test]
-    fn an_unshuffle_is_undone_by_a_shuffle() {
+    fn a_shuffle_inverts_an_unshuffle() {
         let mut graph = Graph::new(3);
         let x = graph.space_to_depth("input", 2, 3);
         let x = graph.depth_to_space(&x, 2, gstupscale::model::Shuffle::Crd);
@@ -208,8 +200,8 @@ mod running {
     }
 
     #[test]
-    fn a_network_that_crops_gives_a_full_frame_in_place() {
-        // A delta in the middle of a 5×5 window: the picture itself, less two at each side.
+    fn a_network_without_padding_produces_a_full_frame() {
+        // A delta in the centre of a 5×5 window: the image without two samples at each side.
         let mut graph = Graph::new(1);
         let mut delta = [0.0; 25];
         delta[12] = 1.0;
@@ -223,7 +215,7 @@ mod running {
     }
 
     #[test]
-    fn a_chain_equals_its_parts_one_after_the_other() {
+    fn a_chain_equals_its_parts_in_sequence() {
         let one = Model::open("builtin").unwrap();
         let both = Model::open("builtin,builtin").unwrap();
         let Some((_, chained)) = run(&both, 12, 10) else { return };
@@ -255,8 +247,8 @@ mod running {
     }
 
     #[test]
-    fn the_halo_worked_out_is_the_halo_measured() {
-        // One sample of the input is changed: how far away does the output change?
+    fn the_computed_halo_equals_the_measured_halo() {
+        // Changes one sample of the input and finds the most distant change of the output.
         let mut graphs: Vec<(&str, Graph)> = Vec::new();
         let ones = |graph: &mut Graph, size: u64| {
             graph.constant_f32("w", &[1, 1, size, size], &vec![0.25; (size * size) as usize])
@@ -315,7 +307,7 @@ mod running {
                 for y in 0..side * factor {
                     for x in 0..side * factor {
                         if plain.row(0, y)[x] != changed.row(0, y)[x] {
-                            // From the nearest pixel of the aligned block that this is in.
+                            // The distance from the aligned block that contains the pixel.
                             let block = x / factor / align * align;
                             let away = block
                                 .saturating_sub(place)

@@ -1,8 +1,8 @@
-//! Weights of RealESRGAN_x4plus's size load soon and in little memory. Alone in its program,
-//! whose memory it measures.
+//! The memory for loading weights of the size of RealESRGAN_x4plus. Measures the whole process, so
+//! that it needs one of its own.
 
 use crate::common::checkpoint as files;
-use std::{fs, time::Instant};
+use std::fs;
 
 use gstupscale::model::Model;
 use zip::CompressionMethod;
@@ -29,7 +29,7 @@ fn x4plus() -> Tensors {
     tensors
 }
 
-/// Bytes of memory: most ever (`VmHWM`), or now (`VmRSS`).
+/// The memory of the process in bytes: the maximum (`VmHWM`) or the present amount (`VmRSS`).
 fn memory(what: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();
@@ -37,25 +37,19 @@ fn memory(what: &str) -> u64 {
 }
 
 #[test]
-fn a_67_mb_network_loads_within_a_second_and_four_times_its_size() {
+fn a_67_mb_network_loads_in_four_times_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x4plus.pth");
     fs::write(&path, files::pth(&x4plus(), "params_ema", CompressionMethod::Stored)).unwrap();
     let size = fs::metadata(&path).unwrap().len();
     assert!((66 << 20..68 << 20).contains(&size) || (66_000_000..68_000_000).contains(&size));
-    // The peak of making the file is forgotten.
+    // Reset the maximum, which includes writing the file.
     if fs::write("/proc/self/clear_refs", "5").is_err() {
-        return eprintln!("skipped: the kernel does not reset peaks of memory");
+        return eprintln!("skipped: the kernel cannot reset the maximum");
     }
     let before = memory("VmRSS");
-    let start = Instant::now();
     let model = Model::open(path.to_str().unwrap()).unwrap();
-    let took = start.elapsed();
     let peak = memory("VmHWM").saturating_sub(before);
-    println!("{size} bytes: {took:?}, {peak} bytes more at the peak, halo {:?}", model.info.halo);
     assert_eq!((model.info.factor, model.info.parameters), (4, 16_697_987));
     assert!(peak < 4 * size, "{peak} bytes");
-    // Unoptimised and on a busy machine it takes several times as long.
-    let limit = if cfg!(debug_assertions) { 10 } else { 1 };
-    assert!(took.as_secs() < limit, "{took:?}");
 }

@@ -1,4 +1,4 @@
-//! Model files: readers, weights, and refusal of damaged files.
+//! Reading model files: formats, weights, networks, and the rejection of invalid files.
 
 #[path = "../common/mod.rs"]
 mod common;

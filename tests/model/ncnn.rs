@@ -1,21 +1,20 @@
-//! ncnn's models give the pictures that ncnn makes of them, and broken ones are refused.
+//! ncnn models produce ncnn's images, and invalid ones are rejected.
 
 use crate::common;
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path};
 
 use gstupscale::{
     frame::Image,
-    model::{Error, Model, fault::Fault, ncnn},
+    model::{
+        Error, Graph, Model,
+        internals::{Fault, parse_ncnn, read_ncnn},
+    },
 };
 
 use crate::common::engine::{psnr, read_png, run};
 
 #[test]
-fn animevideov3_gives_the_expected_pictures() {
+fn animevideov3_produces_the_expected_images() {
     let Some(data) = common::test_data() else { return };
     let weights = data.join("weights");
     for name in ["comic_lq", "baboon_lq"] {
@@ -27,8 +26,8 @@ fn animevideov3_gives_the_expected_pictures() {
         let pairs = output.data().iter().zip(expected.data());
         let largest = pairs.map(|(a, b)| (step(a) - step(b)).abs()).max();
         assert!(largest <= Some(1), "{name}: off by {largest:?}");
-        // The export's weights were cut to fp16; ncnn 1.0.20261020 itself is as far away
-        // (65.9 dB on comic_lq).
+        // The weights of the ncnn export are fp16; ncnn's own output is 65.9 dB from the ONNX
+        // model's on comic_lq.
         let (_, exact) = run(&weights.join("realesr-animevideov3.onnx"), &input);
         let psnr = psnr(output.data(), exact.data());
         assert!(psnr >= 62.0, "{name}: {psnr} dB");
@@ -36,7 +35,7 @@ fn animevideov3_gives_the_expected_pictures() {
 }
 
 #[test]
-fn animevideov3_x2_doubles_and_is_found_by_either_half() {
+fn animevideov3_x2_opens_from_either_file() {
     let Some(data) = common::test_data() else { return };
     let input = read_png(&data.join("images/spandrel_32x32.png"));
     let (_, output) = run(&data.join("weights/realesr-animevideov3-x2.param"), &input);
@@ -46,13 +45,13 @@ fn animevideov3_x2_doubles_and_is_found_by_either_half() {
     assert_eq!(output, same);
 }
 
-/// Samples that the script beside the figures makes too.
+/// Samples, as in `tests/data/ncnn_layers.py`.
 fn pattern(start: usize, count: usize) -> impl Iterator<Item = f32> {
     (start..start + count).map(|i| ((i * 7919 + 13) % 1000) as f32 / 1000.0 - 0.5)
 }
 
-/// The two halves of a network of the figures' file.
-fn halves(case: &toml::Table) -> (String, Vec<u8>) {
+/// The `.param` and `.bin` file of a test case.
+fn files(case: &toml::Table) -> (String, Vec<u8>) {
     let layers = case["layers"].as_str().expect("layers");
     let count = layers.lines().count() + 1;
     let outputs = |line: &str| line.split(' ').nth(3).map_or(0, |n| n.parse().expect("a count"));
@@ -87,14 +86,14 @@ fn cases() -> Vec<toml::Table> {
 }
 
 #[test]
-fn every_layer_does_what_ncnn_does() {
+fn every_layer_produces_ncnns_numbers() {
     let folder = tempfile::tempdir().expect("a folder");
     let (text, binary) = (folder.path().join("net.param"), folder.path().join("net.bin"));
     let mut input = Image::new(3, 16, 12);
     input.data_mut().iter_mut().zip(pattern(0, 576)).for_each(|(to, from)| *to = from);
     for case in cases() {
         let name = case["name"].as_str().expect("a name");
-        let (param, bin) = halves(&case);
+        let (param, bin) = files(&case);
         fs::write(&text, param).expect("writes");
         fs::write(&binary, bin).expect("writes");
         println!("{name}");
@@ -116,12 +115,12 @@ fn every_layer_does_what_ncnn_does() {
 }
 
 #[test]
-fn half_a_model_is_told_from_a_whole_one() {
+fn a_missing_file_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["a.param", "b.bin"] {
         let path = folder.path().join(name);
         fs::write(&path, "7767517\n1 1\nInput in 0 1 in0\n").expect("writes");
-        let error = ncnn::read(&path).expect_err("half a model").to_string();
+        let error = read_ncnn(&path).expect_err("one file is missing").to_string();
         let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).expect("a stem");
         let other = if name.ends_with("bin") { "param" } else { "bin" };
         assert!(error.contains(&format!("{stem}.{other}")), "{error}");
@@ -130,20 +129,19 @@ fn half_a_model_is_told_from_a_whole_one() {
     let path = folder.path().join("a.param");
     fs::write(path.with_extension("bin"), [0]).expect("writes");
     fs::write(&path, [0xff; 9]).expect("writes");
-    assert!(matches!(ncnn::read(&path), Err(Error::Damaged { .. })));
+    assert!(matches!(read_ncnn(&path), Err(Error::Damaged { .. })));
 }
 
-/// A net of one line between input and output, with `bin`.
-fn net(line: &str, bin: &'static [u8]) -> Result<gstupscale::model::Graph, Fault> {
+/// A network with one layer between input and output.
+fn net(line: &str, bin: &'static [u8]) -> Result<Graph, Fault> {
     let text = format!(
         "7767517\n3 3\nInput in 0 1 in0 2=3\n{line}\nConvolution c 1 1 z out0 0=3 1=1 6=9\n"
     );
-    ncnn::parse(&text, bytes::Bytes::from_static(bin))
+    parse_ncnn(&text, bytes::Bytes::from_static(bin))
 }
 
 #[test]
-fn absurd_layers_are_refused_at_once() {
-    let start = Instant::now();
+fn invalid_layers_are_rejected() {
     for line in [
         "Convolution l 1 1 in0 z 0=65535 1=65535 6=2147483647",
         "Convolution l 1 1 in0 z 0=3 1=1 6=-9",
@@ -180,11 +178,22 @@ fn absurd_layers_are_refused_at_once() {
     ] {
         assert!(net(line, &[0; 400]).is_err(), "{line}");
     }
-    assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 #[test]
-fn weights_of_eight_bits_are_refused_by_name() {
+fn the_error_of_an_unknown_layer_lists_every_supported_layer() {
+    let error = net("Softmax l 1 1 in0 z", &[]).expect_err("not supported").to_string();
+    let lines = cases().into_iter().map(|case| case["layers"].as_str().expect("layers").to_owned());
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    for line in lines.lines() {
+        let kind = line.split(' ').next().expect("a kind");
+        assert!(error.contains(&format!(" {kind},")), "{kind} is missing in: {error}");
+    }
+    assert!(error.contains("AbsVal") && error.contains("Input"), "{error}");
+}
+
+#[test]
+fn int8_weights_are_rejected_by_name() {
     let tag = &0x000D_4B38_u32.to_le_bytes();
     let bin: &'static [u8] = Box::leak(Box::new([tag.as_slice(), &[0; 396]].concat()));
     let error = net("Convolution l 1 1 in0 z 0=3 1=1 6=9", bin).expect_err("int8").to_string();
@@ -192,23 +201,22 @@ fn weights_of_eight_bits_are_refused_by_name() {
 }
 
 #[test]
-fn damaged_files_are_refused_and_never_panic() {
-    let start = Instant::now();
+fn damaged_files_are_rejected_and_do_not_panic() {
     let mut seed = 1u32;
     let mut random = |end: usize| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         ((u64::from(seed) * end as u64) >> 32) as usize
     };
-    let halves: Vec<_> = cases().iter().map(halves).collect();
-    for (param, bin) in &halves {
-        let read = |length| ncnn::parse(param, bytes::Bytes::copy_from_slice(&bin[..length]));
+    let pairs: Vec<_> = cases().iter().map(files).collect();
+    for (param, bin) in &pairs {
+        let read = |length| parse_ncnn(param, bytes::Bytes::copy_from_slice(&bin[..length]));
         assert!(read(bin.len()).is_ok());
         for _ in 0..8 {
             assert!(matches!(read(random(bin.len())), Err(Fault::Damaged(_))));
         }
     }
-    while start.elapsed() < Duration::from_secs(3) {
-        let (param, bin) = &halves[random(halves.len())];
+    for _ in 0..3000 {
+        let (param, bin) = &pairs[random(pairs.len())];
         let (mut param, mut bin) = (param.clone().into_bytes(), bin.clone());
         for _ in 0..1 + random(4) {
             let place = random(param.len());
@@ -222,9 +230,6 @@ fn damaged_files_are_refused_and_never_panic() {
                 }
             }
         }
-        // Whatever comes of it: no panic, and in no time.
-        let one = Instant::now();
-        let _ = ncnn::parse(&String::from_utf8_lossy(&param), bin.into());
-        assert!(one.elapsed() < Duration::from_secs(1));
+        let _ = parse_ncnn(&String::from_utf8_lossy(&param), bin.into());
     }
 }

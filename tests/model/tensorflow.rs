@@ -1,21 +1,19 @@
-//! TensorFlow's frozen graphs give the pictures that OpenCV makes of them, and broken ones are
-//! refused.
+//! TensorFlow's frozen graphs produce OpenCV's images, and invalid ones are rejected.
 
 use crate::common;
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path};
 
 use gstupscale::{
     frame::{Channels, Image},
-    model::{fault::Fault, tensorflow},
+    model::{
+        Graph,
+        internals::{Fault, parse_tensorflow},
+    },
 };
 
 use crate::common::engine::{psnr, read_png, run};
 
-/// OpenCV's Y′ of 8 bits (BT.601, 14 bits of fraction) of an R′G′B′ picture, 0..1.
+/// OpenCV's 8-bit Y′ (BT.601, 14 fractional bits) of an R′G′B′ image of 0..=1.
 fn luma(picture: &Image) -> Image {
     let mut luma = Image::new(1, picture.width(), picture.height());
     let step = |sample: f32| (sample * 255.0).round() as u32;
@@ -33,7 +31,7 @@ fn inner(picture: &Image, border: usize) -> Vec<f32> {
 }
 
 #[test]
-fn fsrcnn_and_lapsrn_give_opencvs_luma() {
+fn fsrcnn_and_lapsrn_produce_opencvs_luma() {
     let Some(data) = common::test_data() else { return };
     for model in ["FSRCNN_x2", "LapSRN_x2"] {
         for name in ["comic_lq", "baboon_lq"] {
@@ -48,7 +46,7 @@ fn fsrcnn_and_lapsrn_give_opencvs_luma() {
     }
 }
 
-/// Protobuf's field of bytes.
+/// A protobuf field of bytes.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2], varint(bytes.len() as u64).as_slice(), bytes].concat()
 }
@@ -97,7 +95,7 @@ fn tensor(name: &str, kind: u8, dims: &[u64], content: &[u8]) -> Vec<u8> {
     node(name, "Const", &[], &[attribute("value", &field(8, &tensor))])
 }
 
-/// What the graph of `nodes` makes of `samples`, `width` in a row.
+/// The output of the graph of `nodes` for an image of `samples` with rows of `width`.
 #[track_caller]
 fn make(nodes: &[Vec<u8>], channels: usize, width: usize, samples: &[f32]) -> Image {
     let folder = tempfile::tempdir().expect("a folder");
@@ -113,7 +111,7 @@ fn placeholder() -> Vec<u8> {
 }
 
 #[test]
-fn same_pads_one_more_behind_than_ahead() {
+fn same_padding_pads_one_more_after_than_before() {
     let mut kernel = [0.0; 16];
     kernel[0] = 1.0;
     let output = make(
@@ -126,12 +124,12 @@ fn same_pads_one_more_behind_than_ahead() {
         2,
         &[1.0, 2.0, 3.0, 4.0],
     );
-    // The first of four taps lies one sample up and left.
+    // The first of four taps is one sample up and left.
     assert_eq!(output.data(), [0.0, 0.0, 0.0, 1.0]);
 }
 
 #[test]
-fn mirrored_borders_are_read() {
+fn mirror_padding_is_read() {
     let mut kernel = [0.0; 9];
     kernel[0] = 1.0;
     let pads: Vec<u8> =
@@ -152,14 +150,14 @@ fn mirrored_borders_are_read() {
 }
 
 #[test]
-fn transposed_convolutions_keep_tensorflows_place() {
+fn transposed_convolutions_align_as_in_tensorflow() {
     let mut kernel = [0.0; 9];
     kernel[..3].copy_from_slice(&[1.0, 10.0, 100.0]);
     let attributes = [strides(2, 2), text("padding", "SAME")];
     let output = make(
         &[
             placeholder(),
-            // Its size input is never looked at.
+            // The size input is ignored.
             node("size", "Pack", &["x"], &[]),
             constant("k", &[3, 3, 1, 1], &kernel),
             node("y", "Conv2DBackpropInput", &["size", "k", "x"], &attributes),
@@ -173,7 +171,7 @@ fn transposed_convolutions_keep_tensorflows_place() {
 }
 
 #[test]
-fn of_lapsrns_outputs_the_largest_is_taken() {
+fn the_largest_output_of_lapsrn_is_used() {
     let enlarge = |name: &str, from: &str| {
         node(name, "DepthToSpace", &[from], &[attribute("block_size", &[3 << 3, 2])])
     };
@@ -203,8 +201,8 @@ fn of_lapsrns_outputs_the_largest_is_taken() {
 }
 
 #[test]
-fn three_channels_are_edsrs_blue_green_red_less_their_mean() {
-    // Twice the blue, the green as it is, no red at all.
+fn three_channels_are_edsrs_bgr_minus_the_mean() {
+    // Twice the blue, the unchanged green, no red.
     let kernel = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     let attributes = [strides(1, 1), text("padding", "SAME")];
     let output = make(
@@ -223,12 +221,12 @@ fn three_channels_are_edsrs_blue_green_red_less_their_mean() {
     }
 }
 
-fn parse(nodes: &[Vec<u8>]) -> Result<gstupscale::model::Graph, Fault> {
-    tensorflow::parse(nodes.concat().into())
+fn parse(nodes: &[Vec<u8>]) -> Result<Graph, Fault> {
+    parse_tensorflow(nodes.concat().into())
 }
 
 #[test]
-fn graphs_that_contradict_themselves_are_refused() {
+fn inconsistent_graphs_are_rejected() {
     let convolve = |name: &str, inputs: &[&str]| {
         node(name, "Conv2D", inputs, &[strides(1, 1), text("padding", "SAME")])
     };
@@ -242,17 +240,17 @@ fn graphs_that_contradict_themselves_are_refused() {
         vec![placeholder(), convolve("y", &["x", "k"])],
         vec![placeholder(), kernel(), convolve("y", &["x"])],
         vec![placeholder(), placeholder(), kernel(), convolve("y", &["x", "k"])],
-        // A circle, whether or not it has an end.
+        // A cycle, with and without an output.
         vec![placeholder(), kernel(), convolve("y", &["z", "k"]), convolve("z", &["y", "k"])],
         vec![placeholder(), kernel(), convolve("y", &["y", "k"]), convolve("z", &["y", "k"])],
-        // Shapes and numbers that do not fit.
+        // Shapes that do not match the values.
         vec![placeholder(), constant("k", &[1, 1, 1, 2], &[1.0]), convolve("y", &["x", "k"])],
         vec![placeholder(), constant("k", &[huge, 2, 1, 1], &[]), convolve("y", &["x", "k"])],
         vec![placeholder(), constant("k", &[0, huge - 1, 1, 1], &[]), convolve("y", &["x", "k"])],
         vec![placeholder(), constant("k", &[1, 1, 1], &[1.0]), convolve("y", &["x", "k"])],
         vec![placeholder(), tensor("k", 1, &[1; 4], &[0; 5]), convolve("y", &["x", "k"])],
         vec![placeholder(), tensor("k", 7, &[1; 4], &[0; 4]), convolve("y", &["x", "k"])],
-        // A channel too many.
+        // Too many output channels.
         vec![placeholder(), constant("k", &[1, 1, 1, 2], &[1.0; 2]), convolve("y", &["x", "k"])],
         vec![
             placeholder(),
@@ -272,19 +270,18 @@ fn graphs_that_contradict_themselves_are_refused() {
 }
 
 #[test]
-fn damaged_files_never_panic() {
+fn damaged_files_do_not_panic() {
     let read = |path: &Path| fs::read(path).expect("a graph");
     let graphs = match common::test_data() {
         Some(data) => vec![read(&data.join("weights/FSRCNN_x2.pb"))],
         None => vec![[placeholder(), constant("k", &[1; 4], &[1.0])].concat()],
     };
-    let start = Instant::now();
     let mut seed = 1u32;
     let mut random = |end: usize| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         ((u64::from(seed) * end as u64) >> 32) as usize
     };
-    while start.elapsed() < Duration::from_secs(3) {
+    for _ in 0..2000 {
         let mut graph = graphs[random(graphs.len())].clone();
         for _ in 0..1 + random(4) {
             match random(3) {
@@ -295,8 +292,6 @@ fn damaged_files_never_panic() {
                 }
             }
         }
-        let one = Instant::now();
-        let _ = tensorflow::parse(graph.into());
-        assert!(one.elapsed() < Duration::from_secs(1));
+        let _ = parse_tensorflow(graph.into());
     }
 }

@@ -1,4 +1,4 @@
-//! PyTorch's checkpoints give the pictures that PyTorch gives.
+//! PyTorch's checkpoints produce PyTorch's images.
 
 use crate::common;
 use crate::common::checkpoint as files;
@@ -10,14 +10,14 @@ use std::{
 use bytes::Bytes;
 use gstupscale::{
     frame::{Channels, Image},
-    model::{Error, Model, OpenOptions, checkpoint},
+    model::{Error, Model, OpenOptions, internals::parse_checkpoint},
 };
 use zip::CompressionMethod;
 
 use crate::common::checkpoint::Tensors;
 use crate::common::engine::{read_png, run};
 
-/// The largest difference between two pictures of one size.
+/// The largest difference between two images of one size.
 #[track_caller]
 fn difference(a: &Image, b: &Image) -> f32 {
     assert_eq!((a.channels(), a.width(), a.height()), (b.channels(), b.width(), b.height()));
@@ -30,7 +30,7 @@ fn eight_bits(mut picture: Image) -> Image {
     picture
 }
 
-/// A picture in NumPy's format: float32, 1×3×H×W.
+/// An image in NumPy's format: float32, 1×3×H×W.
 fn read_npy(path: &Path, width: usize, height: usize) -> Image {
     let bytes = fs::read(path).unwrap();
     let mut picture = Image::new(3, width, height);
@@ -40,7 +40,7 @@ fn read_npy(path: &Path, width: usize, height: usize) -> Image {
     picture
 }
 
-/// A file of this content; gone with the folder that comes along.
+/// A file of this content, in a folder that is deleted with the first value.
 fn file(name: &str, content: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -57,7 +57,7 @@ fn picture(channels: usize, width: usize, height: usize) -> Image {
 }
 
 #[test]
-fn animevideov3_pth_gives_the_published_pictures() {
+fn animevideov3_pth_produces_the_published_images() {
     let Some(data) = common::test_data() else { return };
     for name in ["comic_lq", "spandrel_16x16", "spandrel_32x32"] {
         let input = read_png(&data.join(format!("images/{name}.png")));
@@ -71,7 +71,7 @@ fn animevideov3_pth_gives_the_published_pictures() {
 }
 
 #[test]
-fn general_x4v3_safetensors_gives_spandrels_pictures() {
+fn general_x4v3_safetensors_produces_spandrels_images() {
     let Some(data) = common::test_data() else { return };
     for name in ["16x16", "32x32"] {
         let input = read_png(&data.join(format!("images/spandrel_{name}.png")));
@@ -84,7 +84,7 @@ fn general_x4v3_safetensors_gives_spandrels_pictures() {
 }
 
 #[test]
-fn rrdb_in_every_form_gives_pytorchs_numbers() {
+fn every_variant_of_rrdb_produces_pytorchs_numbers() {
     let Some(data) = common::test_data() else { return };
     let input = read_png(&data.join("images/spandrel_32x32.png"));
     for (file, factor, align) in [
@@ -104,7 +104,7 @@ fn rrdb_in_every_form_gives_pytorchs_numbers() {
 }
 
 #[test]
-fn a_compact_network_of_any_size_loads_and_runs_from_every_container() {
+fn compact_networks_load_from_every_container() {
     for (width, convolutions, factor) in [(32, 8, 2), (24, 3, 1)] {
         let tensors = files::compact(width, convolutions, factor);
         let input = picture(3, 10, 7);
@@ -127,7 +127,7 @@ fn a_compact_network_of_any_size_loads_and_runs_from_every_container() {
     }
 }
 
-/// SRVGGNetCompact by the plainest arithmetic.
+/// A straightforward implementation of SRVGGNetCompact.
 fn reference_compact(tensors: &Tensors, input: &Image, factor: usize) -> Image {
     let get = |name: &str| tensors.iter().find(|tensor| tensor.0 == name);
     let (width, height) = (input.width(), input.height());
@@ -172,7 +172,7 @@ fn reference_compact(tensors: &Tensors, input: &Image, factor: usize) -> Image {
 }
 
 #[test]
-fn a_compact_network_without_slopes_takes_the_activation_that_it_is_told() {
+fn the_sidecar_sets_the_activation_of_a_compact_network_without_slopes() {
     let mut tensors = files::compact(8, 2, 2);
     tensors.retain(|(name, shape, _)| shape.len() > 1 || name.ends_with("bias"));
     let (_folder, path) =
@@ -193,11 +193,11 @@ fn a_compact_network_without_slopes_takes_the_activation_that_it_is_told() {
 }
 
 #[test]
-fn denoise_mixes_general_x4v3_with_its_partner() {
+fn denoise_interpolates_general_x4v3_with_its_counterpart() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let mut partner = files::compact(8, 2, 4);
-    for (_, _, values) in &mut partner {
+    let mut counterpart = files::compact(8, 2, 4);
+    for (_, _, values) in &mut counterpart {
         values.iter_mut().for_each(|value| *value = 0.5 * *value + 0.01);
     }
     let write = |name: &str, tensors: &Tensors| {
@@ -205,7 +205,7 @@ fn denoise_mixes_general_x4v3_with_its_partner() {
     };
     let general = files::compact(8, 2, 4);
     let mut mean = general.clone();
-    for ((_, _, mean), (_, _, other)) in mean.iter_mut().zip(&partner) {
+    for ((_, _, mean), (_, _, other)) in mean.iter_mut().zip(&counterpart) {
         mean.iter_mut().zip(other).for_each(|(a, b)| *a = 0.5 * *a + 0.5 * b);
     }
     write("realesr-general-x4v3.pth", &general);
@@ -215,20 +215,20 @@ fn denoise_mixes_general_x4v3_with_its_partner() {
     let open =
         |name: &str, denoise: Option<f32>| Model::open_with(&path(name), &OpenOptions { denoise });
     let digest = |name: &str, denoise| open(name, denoise).unwrap().digest;
-    // Its partner is looked for only where it is needed.
+    // The counterpart is read only if it is needed.
     let alone = digest("realesr-general-x4v3.pth", Some(1.0));
     let missing = open("realesr-general-x4v3.pth", Some(0.5));
     if let Err(error) = missing {
         assert!(error.to_string().contains("fetch realesr-general-wdn-x4v3"), "{error}");
     }
-    write("realesr-general-wdn-x4v3.pth", &partner);
+    write("realesr-general-wdn-x4v3.pth", &counterpart);
     let wdn = digest("realesr-general-wdn-x4v3.pth", None);
     assert_eq!(alone, digest("realesr-general-x4v3.pth", None));
     assert_eq!(wdn, digest("realesr-general-x4v3.pth", Some(0.0)));
     assert_ne!(wdn, alone);
     assert_eq!(digest("mean.pth", None), digest("realesr-general-x4v3.pth", Some(0.5)));
 
-    // Any two of one architecture.
+    // Any two checkpoints of one architecture.
     let pair = format!("realesr-general-x4v3.pth+{}", path("realesr-general-wdn-x4v3.pth"));
     assert_eq!(digest(&pair, None), digest("mean.pth", None));
     assert_eq!(digest(&pair, Some(1.0)), alone);
@@ -253,7 +253,7 @@ fn denoise_mixes_general_x4v3_with_its_partner() {
 }
 
 #[test]
-fn unknown_and_incomplete_networks_are_told_by_name() {
+fn unknown_and_incomplete_networks_are_rejected_with_the_weight() {
     let open = |tensors: &Tensors| {
         let content = files::pth(tensors, "", CompressionMethod::Stored);
         let (_folder, path) = file("net.pth", &content);
@@ -284,14 +284,14 @@ fn a_generator_among_other_networks_is_found() {
         tensors.push((format!("module.discriminator.{name}"), vec![1], vec![0.0]));
     }
     let content = files::stream(&tensors, "state_dict");
-    let weights = checkpoint::parse(&Bytes::from(content)).unwrap();
+    let weights = parse_checkpoint(&Bytes::from(content)).unwrap();
     let mut names: Vec<&str> = net.iter().map(|tensor| tensor.0.as_str()).collect();
     names.sort_unstable();
     assert_eq!(weights.names().collect::<Vec<_>>(), names);
 }
 
 #[test]
-fn a_chain_of_restoration_and_upscaling_equals_the_two_by_hand() {
+fn a_chain_equals_running_its_models_one_after_another() {
     let folder = tempfile::tempdir().unwrap();
     let [clean, general] = ["clean-1x.pth", "realesr-general-x4v3.pth"].map(|name| {
         let factor = if name.starts_with("clean") { 1 } else { 4 };
@@ -306,7 +306,7 @@ fn a_chain_of_restoration_and_upscaling_equals_the_two_by_hand() {
     assert_eq!((model.info.factor, model.info.halo), (4, Some(8)));
     let (_, by_hand) = run(&general, &run(&clean, &input).1);
     assert!(difference(&chained, &by_hand) < 1e-5);
-    // A strength is the part's that has one.
+    // The denoise strength applies to the model that has one.
     let options = OpenOptions { denoise: Some(1.0) };
     let strong = Model::open_with(chain.to_str().unwrap(), &options).unwrap();
     assert_eq!(strong.digest, model.digest);

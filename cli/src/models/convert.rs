@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gstupscale::model::{
-    Element, Model,
-    onnx::{self, Layout},
-};
+use gstupscale::model::{Element, Layout, Model};
 
 use crate::{
     arguments::{self, Expected},
@@ -54,12 +51,6 @@ pub enum Error {
         "{0} would be read together with the output, which contains its settings already; use a different output file"
     )]
     Sidecar(PathBuf),
-    #[error(
-        "the model stores its weights in other files and has operators that cannot be rewritten"
-    )]
-    ExternalWeights,
-    #[error("the model cannot be written: {0}")]
-    Write(String),
 }
 
 fn size(text: &str) -> Result<(u32, u32), Expected> {
@@ -77,14 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<(), crate::Error> {
     check(&model, arguments)?;
     let element = if *half { Element::F16 } else { Element::F32 };
     let layout = Layout { element, batch: *batch, size: *size, ..Layout::default() };
-    let bytes = match (&model.graph, &model.external) {
-        // Weights in other files are written into the output.
-        (Some(graph), Some(_)) => {
-            onnx::write(graph, layout).map_err(|error| Error::Write(error.to_string()))?
-        }
-        (None, Some(_)) => return Err(Error::ExternalWeights.into()),
-        _ => model.onnx_at(layout)?,
-    };
+    let bytes = model.onnx_with_weights(layout)?;
     let part = PartFile::create(output)?;
     part.file()
         .write_all(&bytes)

@@ -1,12 +1,12 @@
-//! What a model costs: trained numbers, and memory while it runs.
+//! The cost of a model: parameters, and memory while it runs.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::probe::{Probe, needed};
 use crate::model::{Element, Graph};
 
-/// Elements of all float constants that picture arithmetic uses. Lone numbers, such as a share
-/// that is added, are settings: nothing trained them.
+/// The number of trained parameters: elements of all float constants that the arithmetic on images
+/// uses. Scalars, such as a residual scale, are hyperparameters and do not count.
 pub(super) fn parameters(graph: &Graph) -> u64 {
     let control = ["Resize", "Upsample", "Clip", "Pad", "Slice", "Reshape", "Cast"];
     let used: BTreeSet<&str> = graph
@@ -23,15 +23,16 @@ pub(super) fn parameters(graph: &Graph) -> u64 {
     weights.filter_map(|(_, tensor)| tensor.count()).fold(0, u64::saturating_add)
 }
 
-/// The most floats that are alive at once, input and output always among them: operators that
-/// only rename or reshape take none of their own.
+/// The largest number of floats that are alive at once. Input and output are always alive;
+/// operators that only reshape share the memory of their input.
 pub(super) fn peak_floats(probe: &Probe<'_>) -> f64 {
     let graph = probe.graph;
     let needed = needed(graph);
     let mut owner: HashMap<&str, &str> = HashMap::new();
     let mut last: HashMap<&str, usize> = HashMap::new();
     let nodes = || graph.nodes.iter().enumerate().filter(|(index, _)| needed.contains(index));
-    let size = |name: &str| probe.values.get(name).filter(|v| v.picture).map_or(0.0, |v| v.count());
+    let size =
+        |name: &str| probe.values.get(name).filter(|v| v.is_image).map_or(0.0, |v| v.count());
     for (index, node) in nodes() {
         for input in node.inputs.iter().map(String::as_str) {
             last.insert(owner.get(input).copied().unwrap_or(input), index);
@@ -45,10 +46,10 @@ pub(super) fn peak_floats(probe: &Probe<'_>) -> f64 {
     }
     let ends = [graph.input.as_str(), graph.output.as_str()];
     let root = |name| owner.get(name).copied().unwrap_or(name);
-    let kept = ends.map(root);
+    let always_alive = ends.map(root);
     let mut frees: HashMap<usize, f64> = HashMap::new();
     for (name, index) in last {
-        if !kept.contains(&name) {
+        if !always_alive.contains(&name) {
             *frees.entry(index).or_default() += size(name);
         }
     }
@@ -56,7 +57,7 @@ pub(super) fn peak_floats(probe: &Probe<'_>) -> f64 {
     let mut peak = alive;
     for (index, node) in nodes() {
         for output in node.outputs.iter().map(String::as_str) {
-            if !owner.contains_key(output) && !kept.contains(&output) {
+            if !owner.contains_key(output) && !always_alive.contains(&output) {
                 alive += size(output);
             }
         }

@@ -1,53 +1,59 @@
-//! The exact receptive field, by walking intervals from the output back to the input.
+//! The exact receptive field, found by propagating intervals from the output to the input.
 
 use std::collections::HashMap;
 
 use super::{probe::Probe, value::Axis};
 
+/// First and last position.
 type Interval = (i64, i64);
 
-/// Input pixels that a region's picture depends on beyond the region itself, at most, on any
-/// side; `None` where that is not bounded.
+/// A larger halo is of no practical use: such a model sees the whole image.
+const MAX_HALO: u32 = (1 << 16) - 1;
+
+/// The halo: how many input pixels beyond a region, on any side, the output of that region depends
+/// on; `None` if that is not bounded.
 ///
-/// The region is one block of the model's alignment; where positions only depend on their
-/// distance (which [`super::analyze`] has checked), any larger one has the same halo.
+/// Computed for a region of one alignment block. The dependency is the same everywhere (which
+/// [`super::analyze`] has checked), so that every larger region has the same halo.
 pub(super) fn halo(probe: &Probe<'_>, factor: i64) -> Option<u32> {
-    // Far enough inside that no position is negative before its border operators apply.
+    // Far enough from the border that no position is negative.
     let start = probe.align.checked_mul(1 << 12)?;
     let end = start.checked_add(probe.align)?;
     let region = (start.checked_mul(factor)?, end.checked_mul(factor)?.checked_sub(1)?);
-    let mut wanted: HashMap<&str, [Interval; 2]> = HashMap::new();
-    wanted.insert(&probe.graph.output, [region; 2]);
+    let mut needed: HashMap<&str, [Interval; 2]> = HashMap::new();
+    needed.insert(&probe.graph.output, [region; 2]);
     for (node, reach) in probe.graph.nodes.iter().zip(&probe.reaches).rev() {
-        let mut outputs = node.outputs.iter().filter_map(|name| wanted.get(name.as_str()).copied());
+        let mut outputs = node.outputs.iter().filter_map(|name| needed.get(name.as_str()).copied());
         let Some(first) = outputs.next() else { continue };
         let region = outputs.fold(first, hull);
-        let pictures = node
+        let images = node
             .inputs
             .iter()
-            .filter(|name| probe.values.get(name.as_str()).is_some_and(|value| value.picture));
-        let makes_picture = node
+            .filter(|name| probe.values.get(name.as_str()).is_some_and(|value| value.is_image));
+        let produces_image = node
             .outputs
             .first()
             .and_then(|name| probe.values.get(name.as_str()))
-            .is_some_and(|value| value.picture);
-        if !makes_picture {
+            .is_some_and(|value| value.is_image);
+        if !produces_image {
             continue;
         }
-        for name in pictures {
+        for name in images {
             let reach = (*reach)?;
-            let [down, right] =
-                Axis::BOTH.map(|axis| reach[axis as usize].of(region[axis as usize]));
-            let needs = [down?, right?];
-            wanted.entry(name).and_modify(|old| *old = hull(*old, needs)).or_insert(needs);
+            let [rows, columns] = Axis::BOTH.map(|axis| axis.of(reach).inputs_of(axis.of(region)));
+            let needs = [rows?, columns?];
+            needed.entry(name).and_modify(|old| *old = hull(*old, needs)).or_insert(needs);
         }
     }
-    let input = wanted.get(probe.graph.input.as_str())?;
+    let input = needed.get(probe.graph.input.as_str())?;
     let reach = input.iter().map(|&(low, high)| (start - low).max(high - (end - 1))).max()?;
-    u32::try_from(reach.max(0)).ok().filter(|&halo| halo < 1 << 16)
+    u32::try_from(reach.max(0)).ok().filter(|&halo| halo <= MAX_HALO)
 }
 
+/// The smallest intervals that contain both.
 fn hull(a: [Interval; 2], b: [Interval; 2]) -> [Interval; 2] {
-    let join = |a: Interval, b: Interval| (a.0.min(b.0), a.1.max(b.1));
-    [join(a[0], b[0]), join(a[1], b[1])]
+    Axis::BOTH.map(|axis| {
+        let (a, b) = (axis.of(a), axis.of(b));
+        (a.0.min(b.0), a.1.max(b.1))
+    })
 }

@@ -1,11 +1,16 @@
-//! Arithmetic on numbers that are known before the model runs: what exporters make of sizes.
+//! Constant folding of the arithmetic on sizes that exporters write into graphs.
 
-use super::value::{LIMIT, Numbers, Value};
+use super::{
+    operator::Inputs,
+    slice::cuts,
+    value::{MAX_NUMBERS, Numbers, Value},
+};
 use crate::model::{Attribute, Node};
 
-/// The operator's result, where all that it needs is known and it is one that size arithmetic
-/// uses; `dims` is the result's shape.
-pub(super) fn fold(node: &Node, inputs: &[Option<&Value>], dims: &[i64]) -> Option<Numbers> {
+/// The operator's result, which has the shape `dims`; `None` unless all its operands are known and
+/// it is an operator that arithmetic on sizes uses.
+pub(super) fn fold(call: &Inputs<'_>, dims: &[i64]) -> Option<Numbers> {
+    let (node, inputs) = (call.node, call.values);
     let count = count(dims)?;
     let operand = |index: usize| inputs.get(index).copied().flatten();
     let numbers = |index: usize| operand(index).and_then(|value| value.numbers.as_ref());
@@ -74,7 +79,7 @@ pub(super) fn fold(node: &Node, inputs: &[Option<&Value>], dims: &[i64]) -> Opti
                 list.iter().map(|&i| usize::try_from(if i < 0 { i + len } else { i }).ok());
             table.numbers.as_ref()?.pick(indices)
         }
-        "Slice" => slice(node, inputs, dims, count),
+        "Slice" => slice(call, dims, count),
         "Transpose" => {
             let source = operand(0)?;
             let rank = source.dims.len();
@@ -84,9 +89,9 @@ pub(super) fn fold(node: &Node, inputs: &[Option<&Value>], dims: &[i64]) -> Opti
             };
             let lens = source.lens();
             let indices = (0..count).map(|index| {
-                let place = unravel(index, dims)?;
+                let position = unravel(index, dims)?;
                 let mut original = vec![0; rank];
-                for (&axis, &at) in order.iter().zip(&place) {
+                for (&axis, &at) in order.iter().zip(&position) {
                     *original.get_mut(usize::try_from(axis).ok()?)? = at;
                 }
                 ravel(&original, &lens)
@@ -119,10 +124,10 @@ pub(super) fn fold(node: &Node, inputs: &[Option<&Value>], dims: &[i64]) -> Opti
     }
 }
 
-/// How many elements, where they are few enough to be kept.
+/// The number of elements; `None` if it is more than [`MAX_NUMBERS`].
 fn count(dims: &[i64]) -> Option<usize> {
     let product = dims.iter().try_fold(1i64, |product, &dim| product.checked_mul(dim))?;
-    usize::try_from(product).ok().filter(|&count| count <= LIMIT)
+    usize::try_from(product).ok().filter(|&count| count <= MAX_NUMBERS)
 }
 
 fn cast(numbers: &Numbers, to: i64) -> Numbers {
@@ -146,17 +151,17 @@ fn floats(numbers: &Numbers, map: fn(f32) -> f32) -> Option<Numbers> {
 
 fn binary(node: &Node, a: &Value, b: &Value, dims: &[i64], count: usize) -> Option<Numbers> {
     let (a_lens, b_lens) = (a.lens(), b.lens());
-    let places = (0..count)
+    let positions = (0..count)
         .map(|i| Some((broadcast_index(i, dims, &a_lens)?, broadcast_index(i, dims, &b_lens)?)));
-    let places: Vec<(usize, usize)> = places.collect::<Option<_>>()?;
+    let positions: Vec<(usize, usize)> = positions.collect::<Option<_>>()?;
     let op = node.op.as_str();
     if let (Numbers::Ints(a), Numbers::Ints(b)) = (a.numbers.as_ref()?, b.numbers.as_ref()?) {
-        let value = |&(i, j): &(usize, usize)| whole(op, *a.get(i)?, *b.get(j)?, node);
-        return places.iter().map(value).collect::<Option<_>>().map(Numbers::Ints);
+        let value = |&(i, j): &(usize, usize)| integer_binary(node, *a.get(i)?, *b.get(j)?);
+        return positions.iter().map(value).collect::<Option<_>>().map(Numbers::Ints);
     }
     let (a, b) = (a.numbers.as_ref()?.floats()?, b.numbers.as_ref()?.floats()?);
     let pair = |&(i, j): &(usize, usize)| Some((*a.get(i)?, *b.get(j)?));
-    let pairs: Vec<(f32, f32)> = places.iter().map(pair).collect::<Option<_>>()?;
+    let pairs: Vec<(f32, f32)> = positions.iter().map(pair).collect::<Option<_>>()?;
     let real: fn(f32, f32) -> f32 = match op {
         "Add" => |a, b| a + b,
         "Sub" => |a, b| a - b,
@@ -180,8 +185,8 @@ fn binary(node: &Node, a: &Value, b: &Value, dims: &[i64], count: usize) -> Opti
     Some(Numbers::Floats(pairs.iter().map(|&(a, b)| real(a, b)).collect()))
 }
 
-fn whole(op: &str, a: i64, b: i64, node: &Node) -> Option<i64> {
-    match op {
+fn integer_binary(node: &Node, a: i64, b: i64) -> Option<i64> {
+    match node.op.as_str() {
         "Add" => a.checked_add(b),
         "Sub" => a.checked_sub(b),
         "Mul" => a.checked_mul(b),
@@ -205,48 +210,50 @@ fn whole(op: &str, a: i64, b: i64, node: &Node) -> Option<i64> {
     }
 }
 
-fn slice(node: &Node, inputs: &[Option<&Value>], dims: &[i64], count: usize) -> Option<Numbers> {
-    let source = inputs.first().copied().flatten()?;
+fn slice(inputs: &Inputs<'_>, dims: &[i64], count: usize) -> Option<Numbers> {
+    let source = inputs.get(0)?;
     let lens = source.lens();
-    let cuts = super::operators::cuts(node, inputs, &lens).ok()?;
+    let cuts = cuts(inputs, &lens).ok()?;
     let indices = (0..count).map(|index| {
-        let mut place = unravel(index, dims)?;
+        let mut position = unravel(index, dims)?;
         for cut in &cuts {
-            let at = place.get_mut(cut.axis)?;
+            let at = position.get_mut(cut.axis)?;
             *at = cut.start.checked_add(at.checked_mul(cut.step)?)?;
         }
-        ravel(&place, &lens)
+        ravel(&position, &lens)
     });
     source.numbers.as_ref()?.pick(indices)
 }
 
-/// The position of element `index` of a tensor of `dims`.
+/// The position of element `index` of a row-major tensor of shape `dims`.
 fn unravel(index: usize, dims: &[i64]) -> Option<Vec<i64>> {
     let mut rest = i64::try_from(index).ok()?;
-    let mut place = vec![0; dims.len()];
-    for (at, &dim) in place.iter_mut().zip(dims).rev() {
+    let mut position = vec![0; dims.len()];
+    for (at, &dim) in position.iter_mut().zip(dims).rev() {
         *at = rest.checked_rem(dim)?;
         rest = rest.checked_div(dim)?;
     }
-    Some(place)
+    Some(position)
 }
 
-fn ravel(place: &[i64], dims: &[i64]) -> Option<usize> {
-    let index = place.iter().zip(dims).try_fold(0i64, |index, (&at, &dim)| {
+/// The index of the element at `position`; `None` if it lies outside of `dims`.
+fn ravel(position: &[i64], dims: &[i64]) -> Option<usize> {
+    let index = position.iter().zip(dims).try_fold(0i64, |index, (&at, &dim)| {
         index.checked_mul(dim)?.checked_add(at).filter(|_| (0..dim).contains(&at))
     })?;
     usize::try_from(index).ok()
 }
 
-/// Where element `index` of the broadcast shape `dims` comes from in one of shape `source`.
+/// The index, in a tensor of shape `source`, of the element that broadcasting to `dims` puts at
+/// `index`.
 fn broadcast_index(index: usize, dims: &[i64], source: &[i64]) -> Option<usize> {
-    let place = unravel(index, dims)?;
-    let skip = place.len().checked_sub(source.len())?;
-    let place: Vec<i64> = place
+    let position = unravel(index, dims)?;
+    let skip = position.len().checked_sub(source.len())?;
+    let position: Vec<i64> = position
         .iter()
         .skip(skip)
         .zip(source)
         .map(|(&at, &dim)| if dim == 1 { 0 } else { at })
         .collect();
-    ravel(&place, source)
+    ravel(&position, source)
 }

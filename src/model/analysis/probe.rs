@@ -1,45 +1,53 @@
-//! A walk through the whole graph for one size of the input: shapes, not pixels.
+//! Shape inference through the whole graph, for one size of the input.
 
 use std::collections::{BTreeSet, HashMap};
 
+use num_integer::Integer;
+
 use super::{
+    error::{AnalysisError, Problem},
     known,
-    operators::{Inputs, Outcome, operate},
-    ratio::{Ratio, lcm},
+    operator::{Inputs, Outcome},
+    operators::operate,
+    ratio::Ratio,
     reach::Reaches,
-    value::{Axis, Dim, LIMIT, Numbers, Role, Value},
+    value::{Axis, Dim, MAX_NUMBERS, Numbers, Role, Value},
 };
-use crate::model::{Graph, Tensor};
+use crate::model::{Graph, Node, Tensor};
 
-/// Above this no dimension of a value is taken for real.
-const LONGEST: i64 = 1 << 32;
+/// Larger dimensions of a value are rejected.
+const MAX_LENGTH: i64 = 1 << 32;
+/// More dimensions of a value are rejected.
+const MAX_RANK: usize = 16;
+/// Input sides need not be multiples of more than this.
+const MAX_ALIGN: i64 = 1 << 12;
 
+/// What shape inference finds out at one size of the input.
 pub(super) struct Probe<'a> {
     pub graph: &'a Graph,
-    /// Batch, height and width of the input.
     pub batch: i64,
+    /// Height and width of the input.
     pub size: [i64; 2],
     pub values: HashMap<&'a str, Value>,
-    /// Per node, how its output's positions depend on its inputs'.
+    /// For each node, how its output positions depend on its input positions.
     pub reaches: Vec<Option<Reaches>>,
-    /// Sides must be multiples of this for every scale in the graph to come out whole.
+    /// Sides must be multiples of this, so that every scaled side is a whole number.
     pub align: i64,
-    /// The side that each node needs, by direction.
+    /// The minimum input side that each node needs, by direction.
     pub needs: Vec<(Axis, i64)>,
-    /// Multiply-adds of the whole run.
+    /// Multiply-adds of the whole graph.
     pub macs: f64,
-    /// length − scale · side of every spatial dimension: the same at each size where positions
-    /// move along with the picture.
-    pub offsets: Vec<Ratio64>,
+    /// length − scale · side of every spatial dimension, as (numerator, denominator). Equal at all
+    /// sizes if positions move along with the image.
+    pub offsets: Vec<(i64, i64)>,
 }
 
-/// An exact difference: (numerator, denominator).
-type Ratio64 = (i64, i64);
-
 impl<'a> Probe<'a> {
+    /// Infers all shapes of `graph` for `batch` images of `size` (height, width).
+    ///
     /// # Errors
-    /// What in the graph does not go at this size, as the end of a sentence.
-    pub fn run(graph: &'a Graph, batch: i64, size: [i64; 2]) -> Result<Self, String> {
+    /// The first operator that does not support this size, or is not supported at all.
+    pub fn run(graph: &'a Graph, batch: i64, size: [i64; 2]) -> Result<Self, AnalysisError> {
         let channels = graph.input_dims.get(1).copied().flatten().unwrap_or(3);
         let [height, width] = size;
         let space = |axis, len| Dim { len, role: Role::Space(axis, Ratio::ONE) };
@@ -51,7 +59,7 @@ impl<'a> Probe<'a> {
                 space(Axis::Horizontal, width),
             ],
             numbers: None,
-            picture: true,
+            is_image: true,
         };
         let mut values: HashMap<&str, Value> = HashMap::with_capacity(graph.nodes.len());
         values.insert(&graph.input, input);
@@ -79,56 +87,63 @@ impl<'a> Probe<'a> {
                 node.inputs.iter().map(|name| probe.values.get(name.as_str())).collect();
             let call = Inputs { node, values: &inputs, opset: graph.opset };
             let outcome = operate(&call)?;
-            let picture =
-                outcome.numbers.is_none() && inputs.iter().flatten().any(|value| value.picture);
+            let is_image =
+                outcome.numbers.is_none() && inputs.iter().flatten().any(|value| value.is_image);
             let first = outcome.outputs.first().map(Vec::as_slice).unwrap_or_default();
             let lens: Vec<i64> = first.iter().map(|dim| dim.len).collect();
-            let numbers = match (&outcome.numbers, picture) {
+            let numbers = match (&outcome.numbers, is_image) {
                 (Some(numbers), _) => Some(numbers.clone()),
-                (None, false) => known::fold(node, &inputs, &lens),
+                (None, false) => known::fold(&call, &lens),
                 (None, true) => None,
             };
-            if picture {
+            if is_image {
                 let source = inputs.first().copied().flatten().cloned();
-                probe.note(&outcome, source.as_ref())?;
+                probe.record(node, &outcome, source.as_ref())?;
             }
             let Outcome { outputs, reach, .. } = outcome;
             probe.reaches.push(reach);
             for (position, (name, dims)) in node.outputs.iter().zip(outputs).enumerate() {
-                if let Some(dim) = dims.iter().find(|dim| !(0..=LONGEST).contains(&dim.len)) {
-                    return Err(format!("a {} makes a dimension of {}", node.op, dim.len));
+                if let Some(dim) = dims.iter().find(|dim| !(0..=MAX_LENGTH).contains(&dim.len)) {
+                    return Err(error(node, Problem::Dimension(dim.len)));
                 }
-                if dims.len() > 16 {
-                    return Err(format!("a {} makes {} dimensions", node.op, dims.len()));
+                if dims.len() > MAX_RANK {
+                    return Err(error(node, Problem::Dimensions(dims.len())));
                 }
                 let numbers = if position == 0 { numbers.clone() } else { None };
-                probe.values.insert(name, Value { dims, numbers, picture });
+                probe.values.insert(name, Value { dims, numbers, is_image });
             }
         }
         Ok(probe)
     }
 
-    /// Takes over what one node says of the sizes that the graph can take.
-    fn note(&mut self, outcome: &Outcome, source: Option<&Value>) -> Result<(), String> {
+    /// Records what one node requires of the sizes of the input.
+    fn record(
+        &mut self,
+        node: &Node,
+        outcome: &Outcome,
+        source: Option<&Value>,
+    ) -> Result<(), AnalysisError> {
         self.macs += outcome.macs;
         for dim in outcome.outputs.iter().flatten() {
             if let Role::Space(axis, scale) = dim.role {
-                let too_coarse = || "its scales have no common step".to_owned();
-                self.align =
-                    lcm(self.align, scale.den).filter(|&a| a <= 1 << 12).ok_or_else(too_coarse)?;
-                let side = self.size[axis as usize];
+                // Both factors are bounded, so that this cannot overflow.
+                self.align = self.align.lcm(&scale.den);
+                if self.align > MAX_ALIGN {
+                    return Err(AnalysisError::NoCommonAlignment);
+                }
+                let side = axis.of(self.size);
                 self.offsets.push((dim.len * scale.den - side * scale.num, scale.den));
                 self.need(axis, scale, dim.len, 1);
             }
         }
-        for &(index, least) in &outcome.needs {
+        for &(index, needed) in &outcome.needs {
             let dim = source.and_then(|source| source.dims.get(index)).copied();
             match dim {
                 Some(Dim { len, role: Role::Space(axis, scale) }) => {
-                    self.need(axis, scale, len, least)
+                    self.need(axis, scale, len, needed)
                 }
-                Some(Dim { len, .. }) if len < least => {
-                    return Err(format!("a window of {least} meets a size of {len}"));
+                Some(Dim { len, .. }) if len < needed => {
+                    return Err(error(node, Problem::TooSmall { needed, actual: len }));
                 }
                 _ => {}
             }
@@ -136,18 +151,23 @@ impl<'a> Probe<'a> {
         Ok(())
     }
 
-    /// A dimension that now is `len` must be at least `least`: how long must the side be?
-    fn need(&mut self, axis: Axis, scale: Ratio, len: i64, least: i64) {
-        let slack = (len - least).saturating_mul(scale.den).div_euclid(scale.num);
-        self.needs.push((axis, self.size[axis as usize].saturating_sub(slack)));
+    /// Records the input side at which a dimension, `len` at the present size, is `needed`.
+    fn need(&mut self, axis: Axis, scale: Ratio, len: i64, needed: i64) {
+        let slack = (len - needed).saturating_mul(scale.den).div_euclid(scale.num);
+        self.needs.push((axis, axis.of(self.size).saturating_sub(slack)));
     }
 
+    /// The graph's output; `None` if nothing produces it.
     pub fn output(&self) -> Option<&Value> {
         self.values.get(self.graph.output.as_str())
     }
 }
 
-/// The nodes that the output depends on. The graph's nodes are in order.
+fn error(node: &Node, problem: Problem) -> AnalysisError {
+    AnalysisError::Operator { op: node.op.clone(), problem }
+}
+
+/// The indices of the nodes that the output depends on. The graph's nodes are sorted.
 pub(super) fn needed(graph: &Graph) -> BTreeSet<usize> {
     let mut values: BTreeSet<&str> = BTreeSet::from([graph.output.as_str()]);
     let mut nodes = BTreeSet::new();
@@ -162,11 +182,12 @@ pub(super) fn needed(graph: &Graph) -> BTreeSet<usize> {
 
 fn constant(tensor: &Tensor) -> Value {
     let dims = tensor.dims.iter().map(|&dim| Dim::plain(i64::try_from(dim).unwrap_or(i64::MAX)));
-    let small = tensor.count().is_some_and(|count| count <= LIMIT as u64) && tensor.is_whole();
+    let small =
+        tensor.count().is_some_and(|count| count <= MAX_NUMBERS as u64) && tensor.is_whole();
     let numbers = if small {
         tensor.to_i64().map(Numbers::Ints).or_else(|| tensor.to_f32().map(Numbers::Floats))
     } else {
         None
     };
-    Value { dims: dims.collect(), numbers, picture: false }
+    Value { dims: dims.collect(), numbers, is_image: false }
 }

@@ -1,5 +1,7 @@
 //! Exact scales: positions per input pixel.
 
+use num_integer::Integer;
+
 /// A positive fraction in lowest terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ratio {
@@ -9,30 +11,21 @@ pub(super) struct Ratio {
 
 impl Ratio {
     pub const ONE: Self = Self { num: 1, den: 1 };
-    /// Scales beyond this in either direction are no enlarger's.
-    const LIMIT: i64 = 1 << 16;
+    /// No upscaler has a scale whose numerator or denominator is larger.
+    const MAX_TERM: i64 = 1 << 16;
 
-    /// `num`/`den`; `None` where that is not positive or has no small terms.
+    /// `num`/`den`; `None` unless both are positive and at most [`Self::MAX_TERM`] in lowest terms.
     pub fn new(num: i64, den: i64) -> Option<Self> {
         if num <= 0 || den <= 0 {
             return None;
         }
-        let divisor = gcd(num, den);
+        let divisor = num.gcd(&den);
         let ratio = Self { num: num / divisor, den: den / divisor };
-        (ratio.num <= Self::LIMIT && ratio.den <= Self::LIMIT).then_some(ratio)
+        (ratio.num <= Self::MAX_TERM && ratio.den <= Self::MAX_TERM).then_some(ratio)
     }
 
     /// This times `num`/`den`.
     pub fn times(self, num: i64, den: i64) -> Option<Self> {
         Self::new(self.num.checked_mul(num)?, self.den.checked_mul(den)?)
     }
-}
-
-pub(super) fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The least common multiple; `None` where it overflows.
-pub(super) fn lcm(a: i64, b: i64) -> Option<i64> {
-    (a / gcd(a, b)).checked_mul(b)
 }

@@ -12,21 +12,22 @@ pub(super) struct Reach {
 }
 
 impl Reach {
+    /// Each position depends on the same position.
     pub const SAME: Self = Self { step: 1, low: 0, high: 0, div: 1 };
 
-    /// Position i sees i·step + low ..= i·step + high: convolutions, pools, pads, slices.
+    /// Position i depends on i·step + low ..= i·step + high: convolution, pooling, padding, slicing.
     pub const fn window(step: i64, low: i64, high: i64) -> Self {
         Self { step, low, high, div: 1 }
     }
 
-    /// The positions that `a..=b` depend on; `None` where the numbers overflow.
-    pub fn of(self, (a, b): (i64, i64)) -> Option<(i64, i64)> {
-        let place = |at: i64, offset: i64| {
+    /// The input positions that output positions `a..=b` depend on; `None` on overflow.
+    pub fn inputs_of(self, (a, b): (i64, i64)) -> Option<(i64, i64)> {
+        let position = |at: i64, offset: i64| {
             Some(at.checked_mul(self.step)?.checked_add(offset)?.div_euclid(self.div.max(1)))
         };
-        Some((place(a, self.low)?, place(b, self.high)?))
+        Some((position(a, self.low)?, position(b, self.high)?))
     }
 }
 
-/// What one input of a node gives to its output, per axis.
+/// One operator's dependency, [vertical, horizontal].
 pub(super) type Reaches = [Reach; 2];

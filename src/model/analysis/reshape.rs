@@ -1,30 +1,31 @@
-//! `Reshape` and its kin, and the pixel shuffles that are written with them.
+//! `Reshape` and related operators, and the pixel shuffles that are written with them.
 
 use super::{
-    operators::{Inputs, Outcome},
+    error::{AnalysisError, Problem},
+    operator::{Inputs, Outcome},
     reach::Reach,
     value::{Dim, Role},
 };
 
-pub(super) fn reshape(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn reshape(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let source = &inputs.need(0)?.dims;
     let target = target(inputs, source)?;
     let have = product(source.iter().map(|dim| dim.len));
     if have.is_none() || have != product(target.iter().copied()) || have == Some(0) {
-        let lens: Vec<i64> = source.iter().map(|dim| dim.len).collect();
-        return Err(inputs.wrong(&format!("turns a size of {lens:?} into {target:?}")));
+        let from = source.iter().map(|dim| dim.len).collect();
+        return Err(inputs.error(Problem::Reshape { from, to: target }));
     }
     Ok(regroup(source, &target))
 }
 
-/// `None` where it overflows.
+/// `None` on overflow.
 fn product(mut lens: impl Iterator<Item = i64>) -> Option<i64> {
     lens.try_fold(1i64, |product, len| product.checked_mul(len))
 }
 
-/// The asked shape, its −1 and zeros worked out.
-fn target(inputs: &Inputs<'_>, source: &[Dim]) -> Result<Vec<i64>, String> {
-    let unknown = || inputs.wrong("has no known shape");
+/// The requested shape, with −1 and 0 resolved.
+fn target(inputs: &Inputs<'_>, source: &[Dim]) -> Result<Vec<i64>, AnalysisError> {
+    let unknown = || inputs.error(Problem::NotConstant("shape"));
     let rank = source.len();
     match inputs.node.op.as_str() {
         "Flatten" => {
@@ -81,8 +82,8 @@ fn target(inputs: &Inputs<'_>, source: &[Dim]) -> Result<Vec<i64>, String> {
     }
 }
 
-/// Matches runs of old dimensions with runs of new ones of the same product, and follows
-/// positions through each.
+/// Matches groups of old dimensions with groups of new dimensions of the same product, and tracks
+/// positions through each group.
 fn regroup(source: &[Dim], target: &[i64]) -> Outcome {
     let mut outcome = Outcome::pointwise(Vec::new());
     let mut dims: Vec<Dim> = target.iter().copied().map(Dim::plain).collect();
@@ -111,15 +112,15 @@ fn regroup(source: &[Dim], target: &[i64]) -> Outcome {
         }
         let from = source.get(start_i..i).unwrap_or_default();
         let to = dims.get_mut(start_j..j).unwrap_or_default();
-        follow(from, to, &mut outcome);
+        track(from, to, &mut outcome);
     }
     outcome.outputs = vec![dims];
     outcome
 }
 
-/// Positions through one run: only those of a leading spatial dimension can be followed. There
-/// L×r places become L′×r′: new position i covers the flat places i·r′ .. i·r′ + r′ − 1.
-fn follow(from: &[Dim], to: &mut [Dim], outcome: &mut Outcome) {
+/// Tracks positions through one group; only those of a leading spatial dimension can be tracked.
+/// L×r positions become L′×r′: new position i covers the flat positions i·r′ .. i·r′ + r′ − 1.
+fn track(from: &[Dim], to: &mut [Dim], outcome: &mut Outcome) {
     let from: Vec<Dim> = from.iter().copied().filter(|dim| dim.len != 1).collect();
     if from.iter().all(|dim| dim.role == Role::Plain) {
         return;
@@ -145,59 +146,51 @@ fn follow(from: &[Dim], to: &mut [Dim], outcome: &mut Outcome) {
     to.iter_mut().filter(|dim| dim.len != 1).for_each(|dim| dim.role = Role::Mixed);
 }
 
-pub(super) fn depth_to_space(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn depth_to_space(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let r = block(inputs)?;
     let mut outcome = Outcome::pointwise(Vec::new());
     let mut dims = inputs.need(0)?.dims.clone();
     let [_, depth, spatial @ ..] = &mut dims[..] else {
-        return Err(inputs.wrong("has too few dimensions"));
+        return Err(inputs.error(Problem::Rank));
     };
     if depth.len % (r * r) != 0 {
-        return Err(inputs.wrong(&format!("makes blocks of {r} out of {} channels", depth.len)));
+        return Err(inputs.error(Problem::Block { length: depth.len, block: r * r }));
     }
     depth.len /= r * r;
     for dim in spatial {
         dim.len = dim.len.saturating_mul(r);
         if let Role::Space(axis, scale) = dim.role {
             outcome.set_reach(axis, Reach { div: r, ..Reach::SAME });
-            rescale(dim, scale.times(r, 1).map(|scale| Role::Space(axis, scale)), &mut outcome);
+            outcome.set_role(dim, scale.times(r, 1).map(|scale| Role::Space(axis, scale)));
         }
     }
     outcome.outputs = vec![dims];
     Ok(outcome)
 }
 
-pub(super) fn space_to_depth(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn space_to_depth(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let r = block(inputs)?;
     let mut outcome = Outcome::pointwise(Vec::new());
     let mut dims = inputs.need(0)?.dims.clone();
     let [_, depth, spatial @ ..] = &mut dims[..] else {
-        return Err(inputs.wrong("has too few dimensions"));
+        return Err(inputs.error(Problem::Rank));
     };
     depth.len = depth.len.saturating_mul(r * r);
     for dim in spatial {
         if dim.len % r != 0 {
-            return Err(inputs.wrong(&format!("makes blocks of {r} out of {} pixels", dim.len)));
+            return Err(inputs.error(Problem::Block { length: dim.len, block: r }));
         }
         dim.len /= r;
         if let Role::Space(axis, scale) = dim.role {
             outcome.set_reach(axis, Reach::window(r, 0, r - 1));
-            rescale(dim, scale.times(1, r).map(|scale| Role::Space(axis, scale)), &mut outcome);
+            outcome.set_role(dim, scale.times(1, r).map(|scale| Role::Space(axis, scale)));
         }
     }
     outcome.outputs = vec![dims];
     Ok(outcome)
 }
 
-/// Gives `dim` its new role, or gives up following.
-pub(super) fn rescale(dim: &mut Dim, role: Option<Role>, outcome: &mut Outcome) {
-    dim.role = role.unwrap_or(Role::Mixed);
-    if role.is_none() {
-        outcome.reach = None;
-    }
-}
-
-fn block(inputs: &Inputs<'_>) -> Result<i64, String> {
+fn block(inputs: &Inputs<'_>) -> Result<i64, AnalysisError> {
     let block = inputs.node.int("blocksize").filter(|r| (1..=64).contains(r));
-    block.ok_or_else(|| inputs.wrong("has no sensible block size"))
+    block.ok_or_else(|| inputs.error(Problem::BlockSize))
 }

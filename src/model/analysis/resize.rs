@@ -1,31 +1,37 @@
-//! `Resize` and `Upsample`: which samples each output sample is made from.
+//! `Resize` and `Upsample`: which input samples each output sample depends on.
 
 use super::{
-    operators::{Inputs, Outcome},
+    error::{AnalysisError, Problem},
+    operator::{Inputs, Outcome},
     ratio::Ratio,
     reach::Reach,
-    reshape::rescale,
     value::{Dim, Role},
 };
+use crate::model::Attribute;
 
-pub(super) fn resize(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+/// The first operator set whose `Resize` has the inputs X, roi, scales, sizes; earlier ones (and
+/// `Upsample`) have X, scales.
+const RESIZE_WITH_SIZES: i64 = 11;
+
+fn is_legacy(inputs: &Inputs<'_>) -> bool {
+    inputs.node.op == "Upsample" || inputs.opset < RESIZE_WITH_SIZES
+}
+
+pub(super) fn resize(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let source = inputs.need(0)?;
     let rank = source.dims.len();
     let axes: Vec<usize> = match inputs.node.ints("axes") {
         Some(axes) => axes.iter().map(|&axis| inputs.axis(axis, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),
     };
-    // From operator set 11 on: X, roi, scales, sizes; before: X, scales.
-    let old = inputs.node.op == "Upsample" || inputs.opset < 11;
+    let legacy = is_legacy(inputs);
     let floats =
         |index: usize| inputs.get(index).and_then(|value| value.numbers.as_ref()?.floats());
-    let mut scales = floats(if old { 1 } else { 2 }).filter(|list| !list.is_empty());
-    if let (None, Some(crate::model::Attribute::Floats(list))) =
-        (&scales, inputs.node.attributes.get("scales"))
-    {
+    let mut scales = floats(if legacy { 1 } else { 2 }).filter(|list| !list.is_empty());
+    if let (None, Some(Attribute::Floats(list))) = (&scales, inputs.node.attributes.get("scales")) {
         scales = Some(list.clone());
     }
-    let sizes = if old { None } else { inputs.ints(3, "").filter(|list| !list.is_empty()) };
+    let sizes = if legacy { None } else { inputs.ints(3, "").filter(|list| !list.is_empty()) };
     let mut outcome = Outcome::pointwise(Vec::new());
     let mut dims = source.dims.clone();
     for (index, &axis) in axes.iter().enumerate() {
@@ -33,18 +39,18 @@ pub(super) fn resize(inputs: &Inputs<'_>) -> Result<Outcome, String> {
         let (len, scale) = match (&sizes, &scales) {
             (Some(sizes), _) => {
                 let len = sizes.get(index).copied();
-                let len = len.ok_or_else(|| inputs.wrong("has too few sizes"))?;
+                let len = len.ok_or_else(|| inputs.error(Problem::Count("sizes")))?;
                 (len, len as f64 / dim.len.max(1) as f64)
             }
             (None, Some(scales)) => {
                 let scale = scales.get(index).copied();
-                let scale = f64::from(scale.ok_or_else(|| inputs.wrong("has too few scales"))?);
+                let scale = f64::from(scale.ok_or_else(|| inputs.error(Problem::Count("scales")))?);
                 if !(scale > 0.0 && scale < 1e6) {
-                    return Err(inputs.wrong(&format!("has a scale of {scale}")));
+                    return Err(inputs.error(Problem::Scale(scale)));
                 }
                 ((dim.len as f64 * scale) as i64, scale)
             }
-            _ => return Err(inputs.wrong("has neither known sizes nor known scales")),
+            _ => return Err(inputs.error(Problem::NotConstant("sizes or scales"))),
         };
         if len != dim.len {
             stretch(inputs, dim, len, scale, &mut outcome);
@@ -63,7 +69,7 @@ fn stretch(inputs: &Inputs<'_>, dim: &mut Dim, len: i64, scale: f64, outcome: &m
         }
         return;
     };
-    // A scale that is no small fraction, or that the lengths only come near to.
+    // The lengths may only approximate the scale, or the scale may not be a simple fraction.
     let exact = ratio.filter(|ratio| {
         (ratio.num as f64 / ratio.den as f64 - scale).abs() < 1e-6 * scale && ratio.den <= 4096
     });
@@ -74,25 +80,26 @@ fn stretch(inputs: &Inputs<'_>, dim: &mut Dim, len: i64, scale: f64, outcome: &m
     }
     let role =
         exact.and_then(|ratio| old.times(ratio.num, ratio.den)).map(|s| Role::Space(axis, s));
-    rescale(dim, role, outcome);
+    outcome.set_role(dim, role);
 }
 
-/// The input samples of output sample j, whose place among them is x = (j·step + offset)/div.
+/// The input samples that output sample j depends on. Its coordinate among them is
+/// x = (j·step + offset)/div.
 fn taps(inputs: &Inputs<'_>, Ratio { num, den }: Ratio) -> Option<Reach> {
     let node = inputs.node;
-    let old = node.op == "Upsample" || inputs.opset < 11;
+    let legacy = is_legacy(inputs);
     let coordinates = match node.text("coordinate_transformation_mode") {
-        _ if old => "asymmetric",
+        _ if legacy => "asymmetric",
         Some(text) => text,
         None => "half_pixel",
     };
     let (step, offset, div) = match coordinates {
         "asymmetric" => (den, 0, num),
-        // x = (j + ½)·den/num − ½. The symmetric one differs only where sizes were rounded.
+        // x = (j + ½)·den/num − ½. The symmetric variant differs only if sizes were rounded.
         "half_pixel" | "pytorch_half_pixel" | "half_pixel_symmetric" => {
             (2 * den, den - num, 2 * num)
         }
-        // The place of a sample then depends on the size of the whole picture.
+        // The coordinate depends on the size of the whole image.
         _ => return None,
     };
     let floor = |low: i64, high: i64| {
@@ -101,7 +108,7 @@ fn taps(inputs: &Inputs<'_>, Ratio { num, den }: Ratio) -> Option<Reach> {
     let mut support = match node.text("mode").unwrap_or("nearest") {
         "nearest" => {
             let shift = match node.text("nearest_mode") {
-                _ if old => 0,
+                _ if legacy => 0,
                 Some("floor") => 0,
                 Some("ceil") => div - 1,
                 // ⌊x + ½⌋, over twice the denominator.
@@ -126,7 +133,7 @@ fn taps(inputs: &Inputs<'_>, Ratio { num, den }: Ratio) -> Option<Reach> {
         "cubic" => 2,
         _ => return None,
     };
-    // An antialiased filter grows with the shrinking.
+    // An antialiasing filter widens with the reduction.
     support = (support * den + num - 1) / num + 1;
     floor(-support, support)
 }

@@ -1,12 +1,12 @@
 //! Hand-built graphs whose properties have closed forms.
 
-use super::{Analysis, analyze};
+use super::{Analysis, AnalysisError, analyze};
 use crate::{
     frame::Channels,
-    model::{Graph, Shuffle, Window},
+    model::{Attribute, Border, Graph, Shuffle, Window},
 };
 
-/// A convolution of zeros, `kernel`², "same" padding.
+/// A convolution with zero weights, a `kernel`×`kernel` window and "same" padding.
 fn conv(graph: &mut Graph, x: &str, from: u64, to: u64, kernel: u64, stride: u32) -> String {
     let count = (from * to * kernel * kernel) as usize;
     let weight = graph.constant_f32("weight", &[to, from, kernel, kernel], &vec![0.0; count]);
@@ -19,7 +19,7 @@ fn finish(mut graph: Graph, output: &str) -> Analysis {
     analyze(&graph).unwrap()
 }
 
-/// SRVGGNetCompact: `convs` body convolutions between a first and a last one.
+/// SRVGGNetCompact with `convs` convolutions between the first and the last one.
 fn compact(features: u64, convs: usize, factor: u32) -> Analysis {
     let mut graph = Graph::new(3);
     let slope = graph.constant_f32("slope", &[features, 1, 1], &vec![0.1; features as usize]);
@@ -37,7 +37,7 @@ fn compact(features: u64, convs: usize, factor: u32) -> Analysis {
 }
 
 #[test]
-fn the_halo_of_compact_networks_is_that_of_their_convolutions() {
+fn the_halo_of_a_compact_network_is_the_sum_of_its_convolutions() {
     let video = compact(64, 16, 4).info;
     assert_eq!((video.factor, video.halo, video.align), (4, Some(18), 1));
     assert_eq!(video.channels, Channels::Rgb);
@@ -48,15 +48,15 @@ fn the_halo_of_compact_networks_is_that_of_their_convolutions() {
 }
 
 #[test]
-fn the_peak_counts_what_is_alive_at_the_widest_place() {
+fn peak_floats_count_the_values_alive_at_the_widest_layer() {
     // Input 3, output 48, and either 64 + 64 in the body or 64 + 48 + 48 + 48 at the end.
     let peak = compact(64, 16, 4).info.peak_floats_per_pixel;
     assert_eq!(peak, (3 + 48 + 64 + 64) as f64);
 }
 
 #[test]
-fn convolutions_after_enlarging_reach_less_far() {
-    // 3×3 at 1×, then ×2 nearest, 3×3 at 2×, twice, as in ESRGAN's tail.
+fn a_convolution_after_upsampling_adds_less_to_the_halo() {
+    // 3×3 at 1×, then twice: ×2 nearest, 3×3. This is ESRGAN's tail.
     let mut graph = Graph::new(3);
     let mut x = conv(&mut graph, "input", 3, 3, 3, 1);
     for _ in 0..2 {
@@ -64,24 +64,24 @@ fn convolutions_after_enlarging_reach_less_far() {
         x = conv(&mut graph, &x, 3, 3, 3, 1);
     }
     x = conv(&mut graph, &x, 3, 3, 3, 1);
-    // At 4×: 4x − 2 → at 2× 2x − 1 → less 1: 2x − 2 → at 1× x − 1 → less 1: x − 2.
+    // At 4×: 4x − 2 → at 2×: 2x − 1, minus 1: 2x − 2 → at 1×: x − 1, minus 1: x − 2.
     assert_eq!(finish(graph, &x).info.halo, Some(2));
 }
 
 #[test]
-fn strides_make_alignment() {
+fn strides_set_the_alignment() {
     let mut graph = Graph::new(1);
     let x = conv(&mut graph, "input", 1, 4, 3, 2);
     let x = conv(&mut graph, &x, 4, 64, 3, 2);
     let x = graph.depth_to_space(&x, 8, Shuffle::Crd);
     let info = finish(graph, &x).info;
     assert_eq!((info.factor, info.align, info.channels), (2, 4, Channels::Luma));
-    // A block of 4 becomes one position at ¼; that sees −1..1 at ½ (−2..2 + 1 each side).
+    // A block of 4 becomes one position at ¼, which depends on −1..1 at ½ (−2..2 + 1 each side).
     assert_eq!(info.halo, Some(3));
 }
 
 #[test]
-fn unshuffling_makes_alignment_and_keeps_to_its_block() {
+fn an_unshuffle_sets_the_alignment_and_adds_no_halo() {
     let mut graph = Graph::new(3);
     let x = graph.space_to_depth("input", 2, 3);
     let x = conv(&mut graph, &x, 12, 48, 1, 1);
@@ -91,7 +91,7 @@ fn unshuffling_makes_alignment_and_keeps_to_its_block() {
 }
 
 #[test]
-fn shuffles_written_with_reshapes_are_followed() {
+fn a_pixel_shuffle_written_as_reshapes_is_tracked() {
     let mut graph = Graph::new(1);
     let x = conv(&mut graph, "input", 1, 9, 5, 1);
     let shape = graph.push("Shape", &["input"], []);
@@ -104,7 +104,7 @@ fn shuffles_written_with_reshapes_are_followed() {
     let one = graph.constant_i64("one", &[1]);
     let split = graph.concat(&[&n, &one, &r, &r, &height, &width], 0);
     let split = graph.push("Reshape", &[&x, &split], []);
-    let order = crate::model::Attribute::Ints(vec![0, 1, 4, 2, 5, 3]);
+    let order = Attribute::Ints(vec![0, 1, 4, 2, 5, 3]);
     let turned = graph.push("Transpose", &[&split], [("perm", order)]);
     let tall = graph.mul(&height, &r);
     let wide = graph.mul(&width, &r);
@@ -116,20 +116,20 @@ fn shuffles_written_with_reshapes_are_followed() {
 }
 
 #[test]
-fn transposed_convolutions_see_the_inputs_that_overlap() {
-    // FSRCNN's tail: 9×9, stride 2, padding 4, one row more.
+fn the_halo_of_a_transposed_convolution_covers_overlapping_inputs() {
+    // FSRCNN's tail: 9×9, stride 2, padding 4, output padding 1.
     let mut graph = Graph::new(1);
     let weight = graph.constant_f32("weight", &[1, 1, 9, 9], &[0.0; 81]);
     let window = Window { stride: [2; 2], ..Window::padded(4) };
     let x = graph.conv_transpose("input", &weight, None, window, [1; 2]);
     let found = finish(graph, &x);
     assert_eq!((found.info.factor, found.missing), (2, [0, 0]));
-    // Output 2x sees ⌈(2x − 4)/2⌉ = x − 2; output 2x + 1 sees ⌊(2x + 5)/2⌋ = x + 2.
+    // Output 2x depends on ⌈(2x − 4)/2⌉ = x − 2; output 2x + 1 on ⌊(2x + 5)/2⌋ = x + 2.
     assert_eq!(found.info.halo, Some(2));
 }
 
 #[test]
-fn linear_and_cubic_enlarging_reach_their_taps() {
+fn the_halo_of_linear_and_cubic_resizing_covers_their_taps() {
     let resized = |cubic: bool, scale: f32| {
         let mut graph = Graph::new(1);
         let x = match cubic {
@@ -144,18 +144,18 @@ fn linear_and_cubic_enlarging_reach_their_taps() {
 }
 
 #[test]
-fn halving_after_fourfold_enlarging_gives_two() {
+fn upsampling_by_four_and_halving_has_factor_two() {
     let mut graph = Graph::new(3);
     let x = conv(&mut graph, "input", 3, 48, 3, 1);
     let x = graph.depth_to_space(&x, 4, Shuffle::Crd);
     let x = graph.resize_cubic(&x, [0.5; 2]);
     let info = finish(graph, &x).info;
-    // Output 2x lies at 4x + ½: taps 4x − 1 .. 4x + 2, so x − 1, and the convolution's one.
+    // Output 2x is at 4x + ½: taps 4x − 1 .. 4x + 2, so x − 1, plus 1 for the convolution.
     assert_eq!((info.factor, info.halo, info.align), (2, Some(2), 1));
 }
 
 #[test]
-fn cropping_networks_tell_what_is_missing() {
+fn a_network_without_padding_reports_the_missing_margin() {
     let mut graph = Graph::new(3);
     let weight = graph.constant_f32("weight", &[3, 3, 7, 7], &[0.0; 441]);
     let x = graph.conv("input", &weight, None, Window::default());
@@ -165,8 +165,8 @@ fn cropping_networks_tell_what_is_missing() {
 }
 
 #[test]
-fn what_is_cut_from_the_pictures_end_does_not_ask_for_large_pictures() {
-    // Rolled by four rows, as networks of shifted windows are.
+fn slicing_from_the_end_does_not_raise_the_minimum_size() {
+    // Rolled by four rows, as in networks with shifted windows.
     let mut graph = Graph::new(3);
     let last = graph.slice("input", 2, -4, i64::MAX);
     let rest = graph.slice("input", 2, 0, -4);
@@ -174,11 +174,11 @@ fn what_is_cut_from_the_pictures_end_does_not_ask_for_large_pictures() {
     let x = graph.resize_nearest(&rolled, [2.0; 2]);
     let info = finish(graph, &x).info;
     assert!(info.factor == 2 && info.min_side <= 16, "{info:?}");
-    assert_eq!(info.halo, None, "rows come from the other end");
+    assert_eq!(info.halo, None, "rows come from the opposite side");
 }
 
 #[test]
-fn what_looks_at_the_whole_picture_has_no_halo() {
+fn global_pooling_has_no_bounded_halo() {
     let mut graph = Graph::new(3);
     let mean = graph.push("GlobalAveragePool", &["input"], []);
     let x = graph.mul("input", &mean);
@@ -187,21 +187,21 @@ fn what_looks_at_the_whole_picture_has_no_halo() {
 }
 
 #[test]
-fn a_constant_that_differs_from_place_to_place_has_no_halo() {
+fn a_constant_that_varies_by_position_has_no_bounded_halo() {
     let mut graph = Graph::new(1);
     graph.input_dims = vec![Some(1), Some(1), Some(4), Some(6)];
-    let places = graph.constant_f32("places", &[1, 1, 4, 6], &[0.5; 24]);
-    let x = graph.add("input", &places);
+    let positions = graph.constant_f32("positions", &[1, 1, 4, 6], &[0.5; 24]);
+    let x = graph.add("input", &positions);
     let info = finish(graph, &x).info;
     assert_eq!((info.fixed_size, info.halo, info.batch), (Some((6, 4)), None, false));
 }
 
 #[test]
-fn factors_that_are_not_whole_and_alike_are_refused() {
+fn fractional_and_unequal_factors_are_rejected() {
     let mut graph = Graph::new(1);
     let x = graph.resize_nearest("input", [2.0, 3.0]);
     graph.set_output(&x);
-    assert!(analyze(&graph).is_err_and(|why| why.contains("3.0000 times across")));
+    assert_eq!(analyze(&graph), Err(AnalysisError::Factor { horizontal: 3.0, vertical: 2.0 }));
     let mut graph = Graph::new(1);
     let x = graph.resize_nearest("input", [1.5; 2]);
     graph.set_output(&x);
@@ -209,33 +209,32 @@ fn factors_that_are_not_whole_and_alike_are_refused() {
 }
 
 #[test]
-fn absurd_sizes_are_refused() {
+fn overflowing_sizes_are_rejected() {
     let mut graph = Graph::new(1);
     let shape = graph.constant_i64("shape", &[1, 1 << 62, 1 << 62]);
     let x = graph.push("Reshape", &["input", &shape], []);
     graph.set_output(&x);
     assert!(analyze(&graph).is_err());
     let mut graph = Graph::new(1);
-    let x = graph.pad("input", [i64::MAX, 0, 0, 0], crate::model::Border::Zero);
+    let x = graph.pad("input", [i64::MAX, 0, 0, 0], Border::Zero);
     graph.set_output(&x);
     assert!(analyze(&graph).is_err());
 }
 
 #[test]
-fn sizes_worked_out_in_float_are_followed() {
-    // PyTorch's interpolate of an unknown size: shape, cast, times, floor, cast, concat.
+fn size_arithmetic_in_floats_is_tracked() {
+    // PyTorch's interpolate with an unknown size: Shape, Cast, Mul, Floor, Cast, Concat.
     let mut graph = Graph::new(1);
     let shape = graph.push("Shape", &["input"], []);
     let sides = graph.slice(&shape, 0, 2, 4);
-    let cast = |kind| [("to", crate::model::Attribute::Int(kind))];
+    let cast = |kind| [("to", Attribute::Int(kind))];
     let sides = graph.push("Cast", &[&sides], cast(1));
     let sides = graph.scale(&sides, 2.0);
     let sides = graph.push("Floor", &[&sides], []);
     let sides = graph.push("Cast", &[&sides], cast(7));
     let rest = graph.slice(&shape, 0, 0, 2);
     let sizes = graph.concat(&[&rest, &sides], 0);
-    let modes =
-        ["nearest", "asymmetric", "floor"].map(|mode| crate::model::Attribute::Text(mode.into()));
+    let modes = ["nearest", "asymmetric", "floor"].map(|mode| Attribute::Text(mode.into()));
     let names = ["mode", "coordinate_transformation_mode", "nearest_mode"];
     let x = graph.push("Resize", &["input", "", "", &sizes], names.into_iter().zip(modes));
     let x = conv(&mut graph, &x, 1, 1, 3, 1);
@@ -244,8 +243,8 @@ fn sizes_worked_out_in_float_are_followed() {
 }
 
 #[test]
-fn attention_in_windows_gives_factor_and_alignment_but_no_halo() {
-    // N·C·H·W → windows of 8 × 8 that each look at themselves → back.
+fn windowed_attention_has_factor_and_alignment_but_no_halo() {
+    // N·C·H·W → attention within windows of 8×8 → N·C·H·W.
     let mut graph = Graph::new(3);
     let shape = graph.push("Shape", &["input"], []);
     let eight = graph.constant_i64("eight", &[8]);
@@ -254,11 +253,11 @@ fn attention_in_windows_gives_factor_and_alignment_but_no_halo() {
     let keep = graph.constant_i64("keep", &[0, 0]);
     let split = graph.concat(&[&keep, &counts[0], &eight, &counts[1], &eight], 0);
     let x = graph.push("Reshape", &["input", &split], []);
-    let order = |order: [i64; 6]| [("perm", crate::model::Attribute::Ints(order.into()))];
+    let order = |order: [i64; 6]| [("perm", Attribute::Ints(order.into()))];
     let x = graph.push("Transpose", &[&x], order([0, 2, 4, 1, 3, 5]));
     let windows = graph.constant_i64("windows", &[-1, 3, 64]);
     let flat = graph.push("Reshape", &[&x, &windows], []);
-    let weights = graph.push("Softmax", &[&flat], [("axis", crate::model::Attribute::Int(-1))]);
+    let weights = graph.push("Softmax", &[&flat], [("axis", Attribute::Int(-1))]);
     let x = graph.mul(&flat, &weights);
     let first = graph.slice(&shape, 0, 0, 1);
     let three = graph.constant_i64("three", &[3]);

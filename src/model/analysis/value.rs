@@ -1,11 +1,11 @@
-//! What is known of each value of a graph at one size of the input.
+//! What is known about each value of a graph, at one size of the input.
 
 use super::ratio::Ratio;
 
-/// Known numbers are kept up to so many elements: enough for all arithmetic on sizes.
-pub(super) const LIMIT: usize = 256;
+/// The maximum number of elements of a value whose numbers are tracked: enough for arithmetic on sizes.
+pub(super) const MAX_NUMBERS: usize = 256;
 
-/// A direction of the picture.
+/// A direction of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
     Vertical,
@@ -14,19 +14,28 @@ pub(super) enum Axis {
 
 impl Axis {
     pub const BOTH: [Self; 2] = [Self::Vertical, Self::Horizontal];
+
+    /// The element of `pair` (vertical, horizontal) that belongs to this direction.
+    pub fn of<T: Copy>(self, [vertical, horizontal]: [T; 2]) -> T {
+        match self {
+            Self::Vertical => vertical,
+            Self::Horizontal => horizontal,
+        }
+    }
 }
 
 /// What the positions along a dimension mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Nothing spatial: batch, channels, places within a block.
+    /// Not spatial: batch, channels, positions within a block.
     Plain,
-    /// Positions along an axis of the picture, `Ratio` of them per input pixel.
+    /// Positions along an axis of the image, `Ratio` of them per input pixel.
     Space(Axis, Ratio),
-    /// Positions that cannot be followed.
+    /// Positions that cannot be tracked.
     Mixed,
 }
 
+/// One dimension of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dim {
     pub len: i64,
@@ -39,6 +48,7 @@ impl Dim {
     }
 }
 
+/// The elements of a value, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Numbers {
     Ints(Vec<i64>),
@@ -60,7 +70,7 @@ impl Numbers {
         }
     }
 
-    /// The elements at these indices; `None` where one is missing.
+    /// The elements at these indices; `None` if one does not exist.
     pub fn pick(&self, indices: impl Iterator<Item = Option<usize>>) -> Option<Self> {
         match self {
             Numbers::Ints(values) => indices
@@ -75,13 +85,14 @@ impl Numbers {
     }
 }
 
+/// A tensor of the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Value {
     pub dims: Vec<Dim>,
-    /// The elements, where they are few and do not depend on the picture.
+    /// The elements, if they are at most [`MAX_NUMBERS`] and do not depend on the image.
     pub numbers: Option<Numbers>,
-    /// Whether it depends on the picture's pixels.
-    pub picture: bool,
+    /// Whether the elements depend on the pixels of the input image.
+    pub is_image: bool,
 }
 
 impl Value {
@@ -89,7 +100,7 @@ impl Value {
         self.dims.iter().map(|dim| dim.len).collect()
     }
 
-    /// Elements, as a float: sizes of real graphs are far from where that is inexact.
+    /// The number of elements; exact below 2⁵³.
     pub fn count(&self) -> f64 {
         self.dims.iter().map(|dim| dim.len as f64).product()
     }

@@ -1,60 +1,77 @@
-//! Operators that walk a window over the picture: convolutions, pools, pads.
+//! Operators that move a window over the image: convolution, pooling, padding.
 
 use super::{
-    operators::{Inputs, Outcome},
+    error::{AnalysisError, Problem},
+    operator::{Inputs, Outcome},
     reach::Reach,
-    reshape::rescale,
     value::{Dim, Role},
 };
 use crate::model::Node;
 
-/// Strides, pads and the like above this are no network's.
-const SANE: i64 = 1 << 16;
+/// Strides, pads and kernel sizes of real networks are below this.
+const LIMIT: i64 = 1 << 16;
 
 /// A window along one dimension.
-struct Walk {
+struct Window {
     stride: i64,
-    /// Places that it covers, from first to last.
+    /// Positions from the first to the last that the window covers.
     span: i64,
+    /// Padding before and after the dimension.
     before: i64,
     after: i64,
 }
 
-/// Why `node` is no window that a runtime could walk, whatever it is given; `None` where it may be
-/// one, or is none at all. ONNX Runtime reads beside the picture where pads are below zero.
-pub(crate) fn impossible(node: &Node) -> Option<String> {
-    let least = [("pads", 0), ("strides", 1), ("dilations", 1), ("kernel_shape", 1)];
-    let walks = ["Conv", "ConvTranspose", "AveragePool", "MaxPool", "LpPool"];
-    let (name, list) =
-        least.iter().filter(|_| walks.contains(&node.op.as_str())).find_map(|&(name, least)| {
-            let list = node.ints(name)?;
-            list.iter().any(|value| !(least..SANE).contains(value)).then_some((name, list))
-        })?;
-    Some(format!("{} has {name} of {list:?}", node.op))
+/// Whether the window of a convolution or pooling is valid; other operators always pass.
+///
+/// ONNX Runtime reads outside of its buffers if pads are negative.
+///
+/// # Errors
+/// The attribute that no runtime supports, whatever the input.
+pub(crate) fn check_window(node: &Node) -> Result<(), AnalysisError> {
+    const MINIMA: [(&str, i64); 4] =
+        [("pads", 0), ("strides", 1), ("dilations", 1), ("kernel_shape", 1)];
+    const WINDOWED: [&str; 5] = ["Conv", "ConvTranspose", "AveragePool", "MaxPool", "LpPool"];
+    if !WINDOWED.contains(&node.op.as_str()) {
+        return Ok(());
+    }
+    for (name, min) in MINIMA {
+        let values = node.ints(name).unwrap_or_default();
+        if values.iter().any(|value| !(min..LIMIT).contains(value)) {
+            let problem = Problem::Value { name, values: values.to_vec() };
+            return Err(AnalysisError::Operator { op: node.op.clone(), problem });
+        }
+    }
+    Ok(())
 }
 
-/// The walks along the spatial dimensions, for kernels of these sizes.
-fn walks(inputs: &Inputs<'_>, kernel: &[i64], spatial: &[Dim]) -> Result<Vec<Walk>, String> {
+/// The windows along the spatial dimensions, for a kernel of these sizes.
+fn windows(
+    inputs: &Inputs<'_>,
+    kernel: &[i64],
+    spatial: &[Dim],
+) -> Result<Vec<Window>, AnalysisError> {
     let node = inputs.node;
     let rank = spatial.len();
-    let list = |name: &str, default: i64, count: usize| match node.ints(name) {
+    let list = |name: &'static str, default: i64, count: usize| match node.ints(name) {
         None => Ok(vec![default; count]),
         Some(list)
-            if list.len() == count && list.iter().all(|v| (default.min(0)..SANE).contains(v)) =>
+            if list.len() == count && list.iter().all(|v| (default.min(0)..LIMIT).contains(v)) =>
         {
             Ok(list.to_vec())
         }
-        Some(list) => Err(inputs.wrong(&format!("has {name} of {list:?}"))),
+        Some(list) => Err(inputs.error(Problem::Value { name, values: list.to_vec() })),
     };
     let (strides, dilations) = (list("strides", 1, rank)?, list("dilations", 1, rank)?);
     let pads = list("pads", 0, 2 * rank)?;
-    if kernel.len() != rank
-        || kernel.iter().chain(&strides).chain(&dilations).any(|v| !(1..SANE).contains(v))
+    for (name, values) in
+        [("a kernel", kernel), ("strides", &strides[..]), ("dilations", &dilations[..])]
     {
-        return Err(inputs.wrong(&format!("has a window of {kernel:?}, strides of {strides:?}")));
+        if values.len() != rank || values.iter().any(|v| !(1..LIMIT).contains(v)) {
+            return Err(inputs.error(Problem::Value { name, values: values.to_vec() }));
+        }
     }
     let auto = node.text("auto_pad").unwrap_or("NOTSET");
-    let walk = |index: usize| {
+    let window = |index: usize| {
         let at = |list: &[i64], index: usize| list.get(index).copied().unwrap_or(1);
         let stride = at(&strides, index);
         let span = (at(kernel, index) - 1) * at(&dilations, index) + 1;
@@ -75,102 +92,112 @@ fn walks(inputs: &Inputs<'_>, kernel: &[i64], spatial: &[Dim]) -> Result<Vec<Wal
             "VALID" => (0, 0),
             _ => (at(&pads, index), at(&pads, index + rank)),
         };
-        Walk { stride, span, before, after }
+        Window { stride, span, before, after }
     };
-    Ok((0..rank).map(walk).collect())
+    Ok((0..rank).map(window).collect())
 }
 
-/// Channels, weights and spatial dimensions of a convolution.
-fn operands<'a>(inputs: &Inputs<'a>) -> Result<(&'a [Dim], Vec<i64>, i64), String> {
+/// A convolution's input dimensions, weight shape and group count.
+fn operands<'a>(inputs: &Inputs<'a>) -> Result<(&'a [Dim], Vec<i64>, i64), AnalysisError> {
     let source = &inputs.need(0)?.dims;
     let weight = inputs.need(1)?;
     let group = inputs.node.int("group").unwrap_or(1);
-    if weight.picture {
-        return Err(inputs.wrong("has weights that depend on the picture"));
+    if weight.is_image {
+        return Err(inputs.error(Problem::VariableWeights));
     }
     if source.len() < 3 || weight.dims.len() != source.len() || group < 1 {
-        return Err(inputs.wrong(&format!("has weights of {:?}", weight.lens())));
+        return Err(inputs.error(Problem::Value { name: "weights", values: weight.lens() }));
     }
     Ok((source, weight.lens(), group))
 }
 
-fn walk_forward(dims: &mut [Dim], walks: &[Walk], ceil: bool, outcome: &mut Outcome) {
-    for (index, (dim, walk)) in dims.iter_mut().zip(walks).enumerate() {
-        outcome.needs.push((index + 2, walk.span - walk.before - walk.after));
-        let room = dim.len + walk.before + walk.after - walk.span;
-        dim.len =
-            room.div_euclid(walk.stride) + 1 + i64::from(ceil && room.rem_euclid(walk.stride) != 0);
+/// How a last window that is only partly inside counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    /// It produces no output.
+    Floor,
+    /// It produces an output.
+    Ceil,
+}
+
+/// Replaces each dimension by its number of windows.
+fn slide(dims: &mut [Dim], windows: &[Window], rounding: Rounding, outcome: &mut Outcome) {
+    for (index, (dim, window)) in dims.iter_mut().zip(windows).enumerate() {
+        outcome.needs.push((index + 2, window.span - window.before - window.after));
+        let free = dim.len + window.before + window.after - window.span;
+        let partial = rounding == Rounding::Ceil && free.rem_euclid(window.stride) != 0;
+        dim.len = free.div_euclid(window.stride) + 1 + i64::from(partial);
         match dim.role {
             Role::Plain => {}
             Role::Mixed => outcome.reach = None,
             Role::Space(axis, scale) => {
-                let low = -walk.before;
-                outcome.set_reach(axis, Reach::window(walk.stride, low, low + walk.span - 1));
-                rescale(dim, scale.times(1, walk.stride).map(|s| Role::Space(axis, s)), outcome);
+                let low = -window.before;
+                outcome.set_reach(axis, Reach::window(window.stride, low, low + window.span - 1));
+                outcome.set_role(dim, scale.times(1, window.stride).map(|s| Role::Space(axis, s)));
             }
         }
     }
 }
 
-fn places(dims: &[Dim]) -> f64 {
+/// The number of elements.
+fn count(dims: &[Dim]) -> f64 {
     dims.iter().map(|dim| dim.len as f64).product()
 }
 
-pub(super) fn conv(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn conv(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let (source, weight, group) = operands(inputs)?;
     let ([batch, channels, spatial @ ..], [out, depth, kernel @ ..]) = (source, &weight[..]) else {
-        return Err(inputs.wrong("has too few dimensions"));
+        return Err(inputs.error(Problem::Rank));
     };
     if depth.checked_mul(group) != Some(channels.len) {
-        return Err(inputs.wrong(&format!(
-            "of {depth} channels in {group} groups meets {} channels",
-            channels.len
-        )));
+        let expected = depth.saturating_mul(group);
+        return Err(inputs.error(Problem::Channels { expected, actual: channels.len }));
     }
     let mut outcome = Outcome::pointwise(Vec::new());
-    let walks = walks(inputs, kernel, spatial)?;
+    let windows = windows(inputs, kernel, spatial)?;
     let mut dims = vec![*batch, Dim::plain(*out)];
     dims.extend_from_slice(spatial);
-    walk_forward(dims.get_mut(2..).unwrap_or_default(), &walks, false, &mut outcome);
+    slide(dims.get_mut(2..).unwrap_or_default(), &windows, Rounding::Floor, &mut outcome);
     if channels.role != Role::Plain {
         outcome.reach = None;
     }
     outcome.macs =
-        places(&dims) * (*depth as f64) * kernel.iter().map(|&k| k as f64).product::<f64>();
+        count(&dims) * (*depth as f64) * kernel.iter().map(|&k| k as f64).product::<f64>();
     outcome.outputs = vec![dims];
     Ok(outcome)
 }
 
-pub(super) fn conv_transpose(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn conv_transpose(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let (source, weight, group) = operands(inputs)?;
     let ([batch, channels, spatial @ ..], [depth, out, kernel @ ..]) = (source, &weight[..]) else {
-        return Err(inputs.wrong("has too few dimensions"));
+        return Err(inputs.error(Problem::Rank));
     };
     if *depth != channels.len {
-        return Err(inputs.wrong(&format!("of {depth} channels meets {} channels", channels.len)));
+        return Err(inputs.error(Problem::Channels { expected: *depth, actual: channels.len }));
     }
     if inputs.node.ints("output_shape").is_some() {
-        return Err(inputs.wrong("has a fixed output_shape, which fits one size only"));
+        return Err(inputs.error(Problem::FixedOutputShape));
     }
     let extra = inputs.node.ints("output_padding").unwrap_or_default();
     let mut outcome = Outcome::pointwise(Vec::new());
-    let walks = walks(inputs, kernel, spatial)?;
+    let windows = windows(inputs, kernel, spatial)?;
     let mut dims = vec![*batch, Dim::plain(out.saturating_mul(group))];
-    for (index, (dim, walk)) in spatial.iter().zip(&walks).enumerate() {
+    for (index, (dim, window)) in spatial.iter().zip(&windows).enumerate() {
         let mut dim = *dim;
-        let extra = extra.get(index).copied().unwrap_or(0).clamp(0, SANE);
-        let full = dim.len.saturating_sub(1).saturating_mul(walk.stride).saturating_add(walk.span);
-        dim.len = full + extra - walk.before - walk.after;
+        let extra = extra.get(index).copied().unwrap_or(0).clamp(0, LIMIT);
+        let full =
+            dim.len.saturating_sub(1).saturating_mul(window.stride).saturating_add(window.span);
+        dim.len = full + extra - window.before - window.after;
         match dim.role {
             Role::Plain => {}
             Role::Mixed => outcome.reach = None,
             Role::Space(axis, scale) => {
-                // Output j gets from input i where j = i·stride − before + t, 0 ≤ t < span.
-                let low = walk.before - walk.span + walk.stride;
-                let reach = Reach { step: 1, low, high: walk.before, div: walk.stride };
+                // Output j depends on input i if j = i·stride − before + t with 0 ≤ t < span.
+                let low = window.before - window.span + window.stride;
+                let reach = Reach { step: 1, low, high: window.before, div: window.stride };
                 outcome.set_reach(axis, reach);
-                let scale = scale.times(walk.stride, 1).map(|s| Role::Space(axis, s));
-                rescale(&mut dim, scale, &mut outcome);
+                let scale = scale.times(window.stride, 1).map(|s| Role::Space(axis, s));
+                outcome.set_role(&mut dim, scale);
             }
         }
         dims.push(dim);
@@ -179,34 +206,38 @@ pub(super) fn conv_transpose(inputs: &Inputs<'_>) -> Result<Outcome, String> {
         outcome.reach = None;
     }
     let kernel = kernel.iter().map(|&k| k as f64).product::<f64>();
-    outcome.macs = places(source) * (*out as f64) * kernel;
+    outcome.macs = count(source) * (*out as f64) * kernel;
     outcome.outputs = vec![dims];
     Ok(outcome)
 }
 
-pub(super) fn pool(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn pool(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let mut dims = inputs.need(0)?.dims.clone();
     let kernel = inputs.node.ints("kernel_shape").unwrap_or_default();
     let spatial = dims.get_mut(2..).unwrap_or_default();
-    let walks = walks(inputs, kernel, spatial)?;
+    let windows = windows(inputs, kernel, spatial)?;
     let mut outcome = Outcome::pointwise(Vec::new());
-    walk_forward(spatial, &walks, inputs.node.int("ceil_mode").unwrap_or(0) != 0, &mut outcome);
+    let rounding = match inputs.node.int("ceil_mode") {
+        None | Some(0) => Rounding::Floor,
+        Some(_) => Rounding::Ceil,
+    };
+    slide(spatial, &windows, rounding, &mut outcome);
     outcome.outputs = vec![dims; inputs.node.outputs.len().max(1)];
     Ok(outcome)
 }
 
-pub(super) fn pad(inputs: &Inputs<'_>) -> Result<Outcome, String> {
+pub(super) fn pad(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     let mut dims = inputs.need(0)?.dims.clone();
-    let pads = inputs.ints(1, "pads").ok_or_else(|| inputs.wrong("has no known pads"))?;
+    let pads = inputs.need_ints(1, "pads", "pads")?;
     let axes: Vec<usize> = match inputs.get(3) {
         None => (0..dims.len()).collect(),
         Some(_) => {
-            let axes = inputs.ints(3, "").ok_or_else(|| inputs.wrong("has no known axes"))?;
+            let axes = inputs.need_ints(3, "", "axes")?;
             axes.into_iter().map(|axis| inputs.axis(axis, dims.len())).collect::<Result<_, _>>()?
         }
     };
-    if pads.len() != 2 * axes.len() || pads.iter().any(|pad| !(-SANE..SANE).contains(pad)) {
-        return Err(inputs.wrong(&format!("has pads of {pads:?}")));
+    if pads.len() != 2 * axes.len() || pads.iter().any(|pad| !(-LIMIT..LIMIT).contains(pad)) {
+        return Err(inputs.error(Problem::Value { name: "pads", values: pads }));
     }
     let mode = inputs.node.text("mode").unwrap_or("constant");
     let mut outcome = Outcome::pointwise(Vec::new());
@@ -227,7 +258,7 @@ pub(super) fn pad(inputs: &Inputs<'_>) -> Result<Outcome, String> {
             Role::Mixed => outcome.reach = None,
             Role::Space(axis, _) => outcome.set_reach(axis, Reach::window(1, -before, -before)),
         }
-        // Wrapped borders come from the other end of the picture.
+        // A wrapped border depends on the opposite side of the image.
         if mode == "wrap" {
             outcome.reach = None;
         }

@@ -1,6 +1,5 @@
-//! SRVGGNetCompact: Real-ESRGAN's small network for video and the like (its
-//! `realesrgan/archs/srvgg_arch.py`). A row of convolutions, a shuffle, and the enlarged input
-//! added to it.
+//! SRVGGNetCompact, Real-ESRGAN's small network for video (`realesrgan/archs/srvgg_arch.py`): a
+//! sequence of convolutions, a pixel shuffle, and the enlarged input added to the result.
 
 use super::{
     Hints,
@@ -24,18 +23,19 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
         number.parse().ok()
     });
     let last: usize = numbers.max().unwrap_or(0);
-    for place in (2..=last).step_by(2) {
-        let activation = format!("body.{}", place - 1);
-        x = match net.has(&format!("{activation}.weight")) {
-            true => net.prelu(&x, &activation)?,
-            // The weights do not tell which: both have none.
-            false => net.activate(&x, hints.activation.unwrap_or(Activation::Relu)),
+    for index in (2..=last).step_by(2) {
+        let activation = format!("body.{}", index - 1);
+        x = if net.has(&format!("{activation}.weight")) {
+            net.prelu(&x, &activation)?
+        } else {
+            // Other activations have no weights.
+            net.activate(&x, hints.activation.unwrap_or(Activation::Relu))
         };
-        x = net.conv(&x, &format!("body.{place}"))?;
+        x = net.conv(&x, &format!("body.{index}"))?;
     }
     let factor = shuffle_factor(x.channels, channels, &format!("body.{last}.weight"))?;
-    let picture = net.shuffle(&x, factor)?;
+    let details = net.shuffle(&x, factor)?;
     let base = net.nearest(&input, factor);
-    let picture = net.add(&picture, &base, "body")?;
-    net.finish(&picture)
+    let image = net.add(&details, &base, "body")?;
+    net.finish(&image)
 }

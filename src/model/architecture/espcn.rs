@@ -1,6 +1,6 @@
-//! ESPCN: a few convolutions and a shuffle, on luma. Under the names of PyTorch's own example
-//! (`examples/super_resolution`, ReLU), of yjn870/ESPCN-pytorch and of
-//! Lornatang/ESPCN-PyTorch (Tanh).
+//! ESPCN: a few convolutions and a pixel shuffle, on luma. With the names of PyTorch's example
+//! (`examples/super_resolution`, ReLU), of yjn870/ESPCN-pytorch (tanh) or of
+//! Lornatang/ESPCN-PyTorch (tanh).
 
 use super::{
     Hints,
@@ -8,34 +8,58 @@ use super::{
 };
 use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
 
-const FORMS: [(&[&str], Activation); 3] = [
-    (&["conv1", "conv2", "conv3", "conv4"], Activation::Relu),
-    (&["first_part.0", "first_part.2", "last_part.0"], Activation::Tanh),
-    (&["feature_maps.0", "feature_maps.2", "sub_pixel.0"], Activation::Tanh),
+/// One implementation's names of the layers, and its activation.
+struct Variant {
+    first: &'static str,
+    middle: &'static [&'static str],
+    /// The convolution before the pixel shuffle.
+    last: &'static str,
+    activation: Activation,
+}
+
+const VARIANTS: [Variant; 3] = [
+    Variant {
+        first: "conv1",
+        middle: &["conv2", "conv3"],
+        last: "conv4",
+        activation: Activation::Relu,
+    },
+    Variant {
+        first: "first_part.0",
+        middle: &["first_part.2"],
+        last: "last_part.0",
+        activation: Activation::Tanh,
+    },
+    Variant {
+        first: "feature_maps.0",
+        middle: &["feature_maps.2"],
+        last: "sub_pixel.0",
+        activation: Activation::Tanh,
+    },
 ];
 
-fn form(weights: &StateDict) -> Option<(&'static [&'static str], Activation)> {
-    let has = |layer: &&str| weights.get(&format!("{layer}.weight")).is_some();
-    FORMS.into_iter().find(|(layers, _)| layers.iter().all(has))
+fn variant(weights: &StateDict) -> Option<&'static Variant> {
+    let has = |layer: &str| weights.get(&format!("{layer}.weight")).is_some();
+    VARIANTS.iter().find(|variant| {
+        has(variant.first) && variant.middle.iter().all(|layer| has(layer)) && has(variant.last)
+    })
 }
 
 pub(super) fn matches(weights: &StateDict) -> bool {
-    form(weights).is_some()
+    variant(weights).is_some()
 }
 
 pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
-    let (layers, activation) = form(weights).unwrap_or(FORMS[0]);
-    let activation = hints.activation.unwrap_or(activation);
-    let channels = dim(weights, &format!("{}.weight", layers[0]), 1)?;
+    let variant = variant(weights).unwrap_or(&VARIANTS[0]);
+    let activation = hints.activation.unwrap_or(variant.activation);
+    let channels = dim(weights, &format!("{}.weight", variant.first), 1)?;
     let mut net = Network::new(weights, hints, channels)?;
-    let mut x = net.input();
-    for (place, layer) in layers.iter().enumerate() {
-        if place > 0 {
-            x = net.activate(&x, activation);
-        }
+    let mut x = net.conv(&net.input(), variant.first)?;
+    for layer in variant.middle.iter().chain([&variant.last]) {
+        x = net.activate(&x, activation);
         x = net.conv(&x, layer)?;
     }
-    let factor = shuffle_factor(x.channels, channels, layers[layers.len() - 1])?;
+    let factor = shuffle_factor(x.channels, channels, variant.last)?;
     x = net.shuffle(&x, factor)?;
     net.finish(&x)
 }

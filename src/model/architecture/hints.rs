@@ -1,18 +1,21 @@
-//! What a network's weights do not tell.
+//! Properties of a network that its weights do not determine.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::network::Activation;
-use crate::model::companion;
+use crate::model::{fault::Fault, sidecar};
 
-/// What weights do not tell of their network, from its file's name or a `.toml` beside it,
-/// `NAME.pth.toml` or `NAME.toml`:
+/// Scale factors of [`Hints`].
+const FACTORS: std::ops::RangeInclusive<u32> = 1..=8;
+
+/// Properties of a network that its weights do not determine: from the name of its file, or from
+/// `NAME.pth.toml` or `NAME.toml` next to it.
 ///
 /// ```toml
-/// factor = 2              # of FSRCNN, SRCNN and VDSR; else as the name has it: fsrcnn_x2.pth
-/// activation = "relu"     # or "leakyrelu" (0.1) or "tanh", where it has no weights of its own
+/// factor = 2              # FSRCNN, SRCNN and VDSR; default: from the name, as in fsrcnn_x2.pth
+/// activation = "relu"     # or "leakyrelu" (slope 0.1) or "tanh", if it has no weights
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hints {
@@ -21,39 +24,40 @@ pub struct Hints {
     pub(super) activation: Option<Activation>,
 }
 
+/// The content of the sidecar file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct Settings {
     factor: Option<u32>,
-    activation: Option<Named>,
+    activation: Option<ActivationName>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Named {
+enum ActivationName {
     Relu,
     LeakyRelu,
     Tanh,
 }
 
 impl Hints {
-    /// Of the file at `path`.
+    /// The hints for the file at `path`.
     ///
     /// # Errors
-    /// What is wrong with its companion, as the end of a sentence.
-    pub(crate) fn of(path: &Path) -> Result<Self, String> {
+    /// [`Fault::Unsuitable`] for an invalid sidecar file.
+    pub(crate) fn of(path: &Path) -> Result<Self, Fault> {
         let mut hints = Self { factor: factor_in_name(path), activation: None };
-        if let Some(told) = companion::read::<Told>(path)? {
-            hints.factor = told.factor.or(hints.factor);
-            hints.activation = told.activation.map(|activation| match activation {
-                Named::Relu => Activation::Relu,
-                Named::LeakyRelu => Activation::LeakyRelu(0.1),
-                Named::Tanh => Activation::Tanh,
+        if let Some(settings) = sidecar::read::<Settings>(path)? {
+            hints.factor = settings.factor.or(hints.factor);
+            hints.activation = settings.activation.map(|activation| match activation {
+                ActivationName::Relu => Activation::Relu,
+                ActivationName::LeakyRelu => Activation::LeakyRelu(0.1),
+                ActivationName::Tanh => Activation::Tanh,
             });
         }
         match hints.factor {
-            Some(factor) if !(1..=8).contains(&factor) => {
-                Err(format!("its factor cannot be {factor}: 1 to 8 can"))
+            Some(factor) if !FACTORS.contains(&factor) => {
+                Err(Fault::unsuitable(format!("the factor {factor} is out of range (1 to 8)")))
             }
             _ => Ok(hints),
         }
@@ -66,7 +70,7 @@ fn factor_in_name(path: &Path) -> Option<u32> {
     let mut parts = name.split(|letter: char| !letter.is_ascii_alphanumeric());
     let factor = |part: &str| {
         let digits = part.strip_prefix('x').or_else(|| part.strip_suffix('x'))?;
-        digits.parse().ok().filter(|factor| (1..=8).contains(factor))
+        digits.parse().ok().filter(|factor| FACTORS.contains(factor))
     };
     parts.find_map(factor)
 }
@@ -76,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_factors() {
+    fn file_names_may_contain_the_factor() {
         let factor = |name: &str| factor_in_name(Path::new(name));
         assert_eq!(factor("models/fsrcnn_x3-T91-f791f07f.pth.tar"), Some(3));
         assert_eq!(factor("2x-Clean.pth"), Some(2));

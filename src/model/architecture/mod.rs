@@ -1,4 +1,4 @@
-//! Networks that are known by the names and shapes of their weights.
+//! Networks that are recognized by the names and shapes of their weights.
 
 mod compact;
 mod edsr;
@@ -15,15 +15,18 @@ pub use hints::Hints;
 
 use super::{Graph, checkpoint::StateDict, fault::Fault};
 
-/// A kind of network.
+/// The maximum number of names of weights that messages quote.
+const MAX_QUOTED: usize = 8;
+
+/// A network architecture.
 struct Architecture {
     name: &'static str,
-    /// Whether weights look like this one's.
+    /// Whether weights have the names of this architecture.
     matches: fn(&StateDict) -> bool,
     build: fn(&StateDict, &Hints) -> Result<Graph, Fault>,
 }
 
-/// Each is told apart from all others by its names, so the order does not matter.
+/// The names of weights identify an architecture, so that the order does not matter.
 const ARCHITECTURES: [Architecture; 8] = [
     Architecture { name: "SRVGGNetCompact", matches: compact::matches, build: compact::build },
     Architecture { name: "RRDBNet (ESRGAN)", matches: rrdb::matches, build: rrdb::build },
@@ -35,27 +38,27 @@ const ARCHITECTURES: [Architecture; 8] = [
     Architecture { name: "VDSR", matches: vdsr::matches, build: vdsr::build },
 ];
 
-/// The name of the architecture that these weights are of.
+/// The name of the architecture of these weights; `None` if it is not known.
 pub fn name(weights: &StateDict) -> Option<&'static str> {
     find(weights).map(|architecture| architecture.name)
 }
 
-/// The graph of the network that these weights are of, in the contract's form.
+/// Builds the graph of the network with these weights. It follows the contract of [`crate::model`].
 ///
 /// # Errors
-/// [`Fault::Unsuitable`], naming weights and the architectures that are known, where it is none
-/// of them; naming the weight, where one is missing, of a wrong shape or too many.
+/// [`Fault::Unsuitable`] if the architecture is not known, or if a weight is missing, has a wrong
+/// shape, or does not belong to the architecture.
 pub fn graph(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
     let Some(architecture) = find(weights) else {
-        let seen: Vec<&str> = weights.names().take(8).collect();
+        let seen: Vec<&str> = weights.names().take(MAX_QUOTED).collect();
         let known: Vec<&str> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
         return Err(Fault::unsuitable(format!(
-            "its weights {seen:?} … are of no architecture that is known here ({}): export it as .onnx",
+            "the architecture of the weights {seen:?} … is not supported (expected one of {}); export the model as .onnx",
             known.join(", ")
         )));
     };
     (architecture.build)(weights, hints).map_err(|fault| match fault {
-        Fault::Unsuitable(why) => Fault::Unsuitable(format!("as {}, {why}", architecture.name)),
+        Fault::Unsuitable(why) => Fault::Unsuitable(format!("{}: {why}", architecture.name)),
         Fault::Damaged(why) => Fault::Damaged(why),
     })
 }

@@ -1,20 +1,23 @@
-//! Laying a network's weights out as a graph, layer by layer.
+//! Building a graph from weights, layer by layer.
 
 use std::collections::BTreeSet;
 
-use super::Hints;
+use super::{Hints, MAX_QUOTED};
 use crate::model::{
     Attribute, Graph, Shuffle, Tensor, Window, checkpoint::StateDict, fault::Fault,
 };
 
-/// A value of the graph and how many channels it has.
+/// The largest kernel, in samples per side.
+const MAX_KERNEL: u64 = 63;
+
+/// A value of the graph and its number of channels.
 #[derive(Clone, Debug)]
 pub(super) struct Features {
     pub value: String,
     pub channels: u64,
 }
 
-/// What follows a convolution.
+/// An activation without trained parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Activation {
     Relu,
@@ -23,34 +26,37 @@ pub(super) enum Activation {
     Tanh,
 }
 
-/// A graph that grows, and the weights that it grows from.
+/// A graph, and the weights that it is built from.
 pub(super) struct Network<'a> {
     pub graph: Graph,
     weights: &'a StateDict,
-    pub hints: &'a Hints,
+    hints: &'a Hints,
+    /// The names of weights that the graph contains or ignores.
     used: BTreeSet<String>,
 }
 
 impl<'a> Network<'a> {
-    /// For pictures of `channels`.
+    /// An empty graph for images of `channels` channels.
     ///
     /// # Errors
-    /// Where that is neither 1 nor 3.
+    /// [`Fault::Unsuitable`] unless that is 1 or 3.
     pub fn new(weights: &'a StateDict, hints: &'a Hints, channels: u64) -> Result<Self, Fault> {
         if !matches!(channels, 1 | 3) {
-            return Err(Fault::unsuitable(format!("it takes {channels} channels, not 1 or 3")));
+            return Err(Fault::unsuitable(format!(
+                "it has {channels} input channels; expected 1 or 3"
+            )));
         }
         Ok(Self { graph: Graph::new(channels), weights, hints, used: BTreeSet::new() })
     }
 
-    /// The picture that goes in.
+    /// The input image.
     pub fn input(&self) -> Features {
         let channels = self.graph.input_dims.get(1).copied().flatten().unwrap_or(3);
         Features { value: self.graph.input.clone(), channels }
     }
 
-    /// The picture that goes in, enlarged by bicubic interpolation (a = −0.5, as PIL and MATLAB
-    /// have it) by the factor that the hints tell, else 2: for networks that only sharpen.
+    /// The input image, enlarged by bicubic interpolation (a = −0.5, as in PIL and MATLAB) by the
+    /// factor of the hints, or else by 2: for networks that only sharpen.
     pub fn enlarged_input(&mut self) -> Features {
         let input = self.input();
         let factor = self.hints.factor.unwrap_or(2) as f32;
@@ -65,44 +71,42 @@ impl<'a> Network<'a> {
         Features { value: self.graph.resize(&input.value, [factor; 2], attributes), ..input }
     }
 
+    /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.weights.get(name).is_some()
     }
 
-    /// The tensor of this name and number of dimensions.
+    /// The tensor `name`, which has `rank` dimensions.
     ///
     /// # Errors
-    /// Where it is missing, has another number of them, or is empty.
+    /// [`Fault::Unsuitable`] if it is missing, is empty, or has another rank.
     pub fn tensor(&mut self, name: &str, rank: usize) -> Result<&'a Tensor, Fault> {
         let tensor = tensor(self.weights, name)?;
         if tensor.dims.len() != rank {
-            let dims = &tensor.dims;
-            return Err(Fault::unsuitable(format!(
-                "{name:?} is {dims:?}, not of {rank} dimensions"
-            )));
+            return Err(wrong_shape(name, &tensor.dims));
         }
         self.used.insert(name.to_owned());
         Ok(tensor)
     }
 
-    /// Says of these weights that they are rightly not looked at.
+    /// Marks a tensor as one that the graph does not need.
     pub fn ignore(&mut self, name: &str) {
         self.used.insert(name.to_owned());
     }
 
-    /// Convolution `name`: `name.weight` of any odd size and, where it is there, `name.bias`;
-    /// the picture keeps its size.
+    /// The convolution `name`: `name.weight` with an odd kernel size and, if present, `name.bias`.
+    /// The image keeps its size.
     ///
     /// # Errors
-    /// Names what is missing or does not fit.
+    /// [`Fault::Unsuitable`] if the weight is missing or has a wrong shape.
     pub fn conv(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
         let key = format!("{name}.weight");
         let weight = self.tensor(&key, 4)?;
-        let bias = self.bias(name, weight.dims[0])?;
+        let bias = self.bias(name, dim(self.weights, &key, 0)?)?;
         self.conv_with(x, &key, weight.clone(), bias)
     }
 
-    /// The same with weights of one's own; `name` is for messages.
+    /// [`Self::conv`] with other weights than those of the file; `name` is for messages.
     pub fn conv_with(
         &mut self,
         x: &Features,
@@ -111,24 +115,25 @@ impl<'a> Network<'a> {
         bias: Option<Tensor>,
     ) -> Result<Features, Fault> {
         let &[outputs, inputs, height, width] = weight.dims.as_slice() else {
-            return Err(Fault::unsuitable(format!("{name:?} is no convolution")));
+            return Err(wrong_shape(name, &weight.dims));
         };
-        let odd = |side: u64| side % 2 == 1 && side < 64;
-        if inputs != x.channels || !odd(height) || !odd(width) {
+        let is_valid = |side: u64| side % 2 == 1 && side <= MAX_KERNEL;
+        if inputs != x.channels || !is_valid(height) || !is_valid(width) {
             return Err(Fault::unsuitable(format!(
-                "{name:?} is {:?}: a convolution of {} channels of odd size fits there",
+                "the weight {name:?} has the shape {:?}; expected {} input channels and odd kernel sizes",
                 weight.dims, x.channels
             )));
         }
-        let [tall, wide] = [height, width].map(|side| (side / 2) as u32);
-        let window = Window { pads: [tall, wide, tall, wide], ..Window::default() };
+        let [vertical, horizontal] = [height, width].map(|side| (side / 2) as u32);
+        let pads = [vertical, horizontal, vertical, horizontal];
+        let window = Window { pads, ..Window::default() };
         let weight = self.graph.constant(name, weight);
         let bias = bias.map(|bias| self.graph.constant(&format!("{name}:bias"), bias));
         let value = self.graph.conv(&x.value, &weight, bias.as_deref(), window);
         Ok(Features { value, channels: outputs })
     }
 
-    /// `name.bias`, if it is there, of this many numbers.
+    /// `name.bias`, which has `count` elements; `None` if there is none.
     pub fn bias(&mut self, name: &str, count: u64) -> Result<Option<Tensor>, Fault> {
         let key = format!("{name}.bias");
         if !self.has(&key) {
@@ -136,20 +141,19 @@ impl<'a> Network<'a> {
         }
         let bias = self.tensor(&key, 1)?;
         if bias.dims != [count] {
-            let dims = &bias.dims;
-            return Err(Fault::unsuitable(format!("{key:?} is {dims:?}: [{count}] fits there")));
+            return Err(wrong_shape(&key, &bias.dims));
         }
         Ok(Some(bias.clone()))
     }
 
-    /// PReLU `name`: `name.weight`, one slope a channel or one for all.
+    /// The PReLU `name`: `name.weight` has one slope for each channel, or one for all.
     pub fn prelu(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
         let key = format!("{name}.weight");
         let slope = self.tensor(&key, 1)?;
         let &[count] = slope.dims.as_slice() else { return Err(missing(&key)) };
         if count != 1 && count != x.channels {
             return Err(Fault::unsuitable(format!(
-                "{key:?} has {count} slopes for {} channels",
+                "the weight {key:?} has {count} slopes for {} channels",
                 x.channels
             )));
         }
@@ -158,6 +162,7 @@ impl<'a> Network<'a> {
         Ok(Features { value: self.graph.prelu(&x.value, &slope), ..*x })
     }
 
+    /// Applies an activation.
     pub fn activate(&mut self, x: &Features, activation: Activation) -> Features {
         let value = match activation {
             Activation::Relu => self.graph.relu(&x.value),
@@ -168,22 +173,26 @@ impl<'a> Network<'a> {
         Features { value, ..*x }
     }
 
+    /// a + b; `name` is for messages.
+    ///
     /// # Errors
-    /// Where they have different numbers of channels; `name` is for that message.
+    /// [`Fault::Unsuitable`] if their numbers of channels differ.
     pub fn add(&mut self, a: &Features, b: &Features, name: &str) -> Result<Features, Fault> {
         if a.channels != b.channels {
             return Err(Fault::unsuitable(format!(
-                "{name:?} makes {} channels, and {} are wanted there",
+                "the layer {name:?} has {} output channels; expected {}",
                 a.channels, b.channels
             )));
         }
         Ok(Features { value: self.graph.add(&a.value, &b.value), ..*a })
     }
 
+    /// x·factor.
     pub fn scale(&mut self, x: &Features, factor: f32) -> Features {
         Features { value: self.graph.scale(&x.value, factor), ..*x }
     }
 
+    /// Concatenates channels.
     pub fn concat(&mut self, parts: &[&Features]) -> Features {
         let values: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
         let channels = parts.iter().map(|part| part.channels).fold(0, u64::saturating_add);
@@ -193,21 +202,21 @@ impl<'a> Network<'a> {
     /// PyTorch's `PixelShuffle(r)`.
     ///
     /// # Errors
-    /// Where the channels do not go into r².
+    /// [`Fault::Unsuitable`] unless the channels are a multiple of r².
     pub fn shuffle(&mut self, x: &Features, r: u64) -> Result<Features, Fault> {
-        let places = r.saturating_mul(r);
+        let area = r.saturating_mul(r);
         let r = u32::try_from(r).ok().filter(|&r| (1..=64).contains(&r));
-        let r = r.filter(|_| x.channels.is_multiple_of(places)).ok_or_else(|| {
-            Fault::unsuitable(format!("{} channels cannot become pixels", x.channels))
+        let r = r.filter(|_| x.channels.is_multiple_of(area)).ok_or_else(|| {
+            Fault::unsuitable(format!("{} channels cannot be shuffled by {area}", x.channels))
         })?;
         if r == 1 {
             return Ok(x.clone());
         }
         let value = self.graph.depth_to_space(&x.value, r, Shuffle::Crd);
-        Ok(Features { value, channels: x.channels / places })
+        Ok(Features { value, channels: x.channels / area })
     }
 
-    /// Repeats each pixel.
+    /// Nearest-neighbour upsampling.
     pub fn nearest(&mut self, x: &Features, factor: u64) -> Features {
         if factor <= 1 {
             return x.clone();
@@ -215,24 +224,24 @@ impl<'a> Network<'a> {
         Features { value: self.graph.resize_nearest(&x.value, [factor as f32; 2]), ..*x }
     }
 
-    /// The graph, ended by `output`.
+    /// The graph with the output `output`.
     ///
     /// # Errors
-    /// Where `output` is no picture like the input, or weights are left over: then this is
-    /// another network than it seemed, and its pictures would be wrong.
+    /// [`Fault::Unsuitable`] if the output does not have the channels of the input, or if weights
+    /// are not used: it is another network, whose results would be wrong.
     pub fn finish(mut self, output: &Features) -> Result<Graph, Fault> {
         let input = self.input();
         if output.channels != input.channels {
             return Err(Fault::unsuitable(format!(
-                "it makes {} channels of {}",
-                output.channels, input.channels
+                "it has {} input channels, but {} output channels",
+                input.channels, output.channels
             )));
         }
-        let over: Vec<&str> =
-            self.weights.names().filter(|&name| !self.used.contains(name)).take(8).collect();
-        if !over.is_empty() {
+        let unused = self.weights.names().filter(|&name| !self.used.contains(name));
+        let unused: Vec<&str> = unused.take(MAX_QUOTED).collect();
+        if !unused.is_empty() {
             return Err(Fault::unsuitable(format!(
-                "it has weights that its architecture has no place for: {over:?}"
+                "it has weights that do not belong to its architecture: {unused:?}"
             )));
         }
         self.graph.set_output(&output.value);
@@ -240,44 +249,47 @@ impl<'a> Network<'a> {
     }
 }
 
-/// The tensor of this name.
+/// The tensor `name`.
 ///
 /// # Errors
-/// Where it is missing or empty.
-pub(super) fn tensor<'a>(weights: &'a StateDict, name: &str) -> Result<&'a Tensor, Fault> {
+/// [`Fault::Unsuitable`] if it is missing or empty.
+fn tensor<'a>(weights: &'a StateDict, name: &str) -> Result<&'a Tensor, Fault> {
     let tensor = weights.get(name).ok_or_else(|| missing(name))?;
-    match tensor.dims.contains(&0) {
-        true => Err(Fault::unsuitable(format!("{name:?} is empty"))),
-        false => Ok(tensor),
+    if tensor.dims.contains(&0) {
+        return Err(Fault::unsuitable(format!("the weight {name:?} is empty")));
     }
+    Ok(tensor)
 }
 
-/// One dimension of the tensor of this name.
+/// Dimension `axis` of the tensor `name`.
 ///
 /// # Errors
-/// Where it is missing or has no such dimension.
+/// [`Fault::Unsuitable`] if it is missing or has no such dimension.
 pub(super) fn dim(weights: &StateDict, name: &str, axis: usize) -> Result<u64, Fault> {
     let tensor = tensor(weights, name)?;
-    let dim = tensor.dims.get(axis).copied();
-    dim.ok_or_else(|| {
-        Fault::unsuitable(format!("{name:?} is {:?}: it has too few dimensions", tensor.dims))
-    })
+    tensor.dims.get(axis).copied().ok_or_else(|| wrong_shape(name, &tensor.dims))
 }
 
+/// A weight that the architecture needs is missing.
 pub(super) fn missing(name: &str) -> Fault {
-    Fault::unsuitable(format!("{name:?} is missing among its weights"))
+    Fault::unsuitable(format!("the weight {name:?} is missing"))
 }
 
-/// r where `outputs` = `channels`·r².
+/// A weight has a shape that does not match the architecture.
+pub(super) fn wrong_shape(name: &str, dims: &[u64]) -> Fault {
+    Fault::unsuitable(format!("the weight {name:?} has the unexpected shape {dims:?}"))
+}
+
+/// r for `outputs` = `channels`·r²; `name` is for messages.
 ///
 /// # Errors
-/// Where there is none; `name` is whose channels they are.
+/// [`Fault::Unsuitable`] if there is no such r.
 pub(super) fn shuffle_factor(outputs: u64, channels: u64, name: &str) -> Result<u64, Fault> {
     let factor = (outputs / channels.max(1)).isqrt();
-    match factor.checked_mul(factor).and_then(|places| places.checked_mul(channels)) {
-        Some(whole) if whole == outputs && factor > 0 => Ok(factor),
+    match factor.checked_mul(factor).and_then(|area| area.checked_mul(channels)) {
+        Some(product) if product == outputs && factor > 0 => Ok(factor),
         _ => Err(Fault::unsuitable(format!(
-            "{name:?} makes {outputs} channels: no square times {channels}"
+            "the layer {name:?} has {outputs} output channels; expected {channels} times a square"
         ))),
     }
 }

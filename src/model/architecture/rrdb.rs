@@ -1,5 +1,5 @@
-//! RRDBNet: ESRGAN's and Real-ESRGAN's large network (`basicsr/archs/rrdbnet_arch.py`), under
-//! the names of 2018 (`model.0`), of 2019 (`RRDB_trunk`) and of today.
+//! RRDBNet, the large network of ESRGAN and Real-ESRGAN (`basicsr/archs/rrdbnet_arch.py`), with the
+//! names of 2018 (`model.0`), of 2019 (`RRDB_trunk`) or of today.
 
 use super::{
     Hints,
@@ -9,23 +9,26 @@ use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
 
 const LEAKY: Activation = Activation::LeakyRelu(0.2);
 
-/// How much of what a dense block (and a row of three) finds is added.
+/// The scale of the residuals of a dense block, and of a sequence of three dense blocks.
 const RESIDUAL: f32 = 0.2;
 
-/// Doublings: 16× has four.
-const MOST_UPS: usize = 5;
+/// The maximum number of upsampling steps by 2; a 16× network has four.
+const MAX_UPS: usize = 5;
 
-/// How the parts are called.
+/// The names of the layers.
 struct Names {
     first: &'static str,
     trunk_end: String,
-    /// One for each doubling.
+    /// One for each upsampling step by 2.
     ups: Vec<String>,
+    /// The convolution at the full size.
     high: String,
     last: String,
-    /// Block, dense block from 1, convolution from 1.
-    dense: fn(usize, usize, usize) -> String,
+    dense: DenseName,
 }
+
+/// The name of a convolution: block from 0, dense block from 1, convolution from 1.
+type DenseName = fn(usize, usize, usize) -> String;
 
 fn modern(block: usize, dense: usize, conv: usize) -> String {
     format!("body.{block}.rdb{dense}.conv{conv}")
@@ -39,7 +42,7 @@ fn old(block: usize, dense: usize, conv: usize) -> String {
     format!("model.1.sub.{block}.RDB{dense}.conv{conv}.0")
 }
 
-const SCHEMES: [fn(usize, usize, usize) -> String; 3] = [modern, middle, old];
+const SCHEMES: [DenseName; 3] = [modern, middle, old];
 
 fn has(weights: &StateDict, layer: &str) -> bool {
     weights.get(&format!("{layer}.weight")).is_some()
@@ -53,7 +56,7 @@ impl Names {
     fn of(weights: &StateDict) -> Result<Self, Fault> {
         let numbered = |stem: &str| -> Vec<String> {
             let ups = (1..).map(|number| format!("{stem}{number}"));
-            ups.take_while(|name| has(weights, name)).take(MOST_UPS).collect()
+            ups.take_while(|name| has(weights, name)).take(MAX_UPS).collect()
         };
         if has(weights, &modern(0, 1, 1)) {
             return Ok(Self {
@@ -75,14 +78,14 @@ impl Names {
                 dense: middle,
             });
         }
-        // A plain row: 0 the first convolution, 1 the blocks, then (Upsample, convolution,
-        // LeakyReLU) for each doubling, convolution, LeakyReLU, convolution.
+        // A sequence: 0 the first convolution, 1 the blocks, then (Upsample, convolution,
+        // LeakyReLU) for each step, convolution, LeakyReLU, convolution.
         let numbers = weights.names().filter_map(|name| {
             let (number, rest) = name.strip_prefix("model.")?.split_once('.')?;
             number.parse::<usize>().ok().filter(|_| rest == "weight")
         });
         let last = numbers.max().unwrap_or(0);
-        if last < 4 || last % 3 != 1 || last / 3 > MOST_UPS {
+        if last < 4 || last % 3 != 1 || last / 3 > MAX_UPS {
             return Err(missing(&format!("model.{}.weight", last / 3 * 3 + 4)));
         }
         let blocks = (0..).take_while(|&block| has(weights, &old(block, 1, 1))).count();
@@ -101,11 +104,11 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     let plus = |name: &str| name.contains("conv1x1") || name.contains("noise");
     if let Some(name) = weights.names().find(|name| plus(name)) {
         return Err(Fault::unsuitable(format!(
-            "it is ESRGAN+, which is not known here (it has {name:?}), and not plain ESRGAN"
+            "ESRGAN+, which has the weight {name:?}, is not supported"
         )));
     }
     let names = Names::of(weights)?;
-    // At 2× and 1× pixels come in as channels (pixel_unshuffle), and all still doubles twice.
+    // Networks of 2× and 1× start with a pixel_unshuffle and upsample by 4, too.
     let channels = dim(weights, &format!("{}.weight", names.last), 0)?;
     let first = format!("{}.weight", names.first);
     let unshuffle = shuffle_factor(dim(weights, &first, 1)?, channels, &first)?;
@@ -122,8 +125,8 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
         for dense in 1..=3 {
             deep = dense_block(&mut net, &deep, |conv| (names.dense)(block, dense, conv))?;
         }
-        let found = net.scale(&deep, RESIDUAL);
-        deep = net.add(&found, &start, &(names.dense)(block, 3, 5))?;
+        let residual = net.scale(&deep, RESIDUAL);
+        deep = net.add(&residual, &start, &(names.dense)(block, 3, 5))?;
     }
     deep = net.conv(&deep, &names.trunk_end)?;
     let mut x = net.add(&deep, &x, &names.trunk_end)?;
@@ -138,19 +141,19 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     net.finish(&x)
 }
 
-/// Five convolutions, each of which sees what all before it made.
+/// Five convolutions; the input of each is the concatenated output of all before it.
 fn dense_block(
     net: &mut Network,
     x: &Features,
     name: impl Fn(usize) -> String,
 ) -> Result<Features, Fault> {
-    let mut seen = x.clone();
+    let mut features = x.clone();
     for conv in 1..5 {
-        let found = net.conv(&seen, &name(conv))?;
-        let found = net.activate(&found, LEAKY);
-        seen = net.concat(&[&seen, &found]);
+        let new = net.conv(&features, &name(conv))?;
+        let new = net.activate(&new, LEAKY);
+        features = net.concat(&[&features, &new]);
     }
-    let found = net.conv(&seen, &name(5))?;
-    let found = net.scale(&found, RESIDUAL);
-    net.add(&found, x, &name(5))
+    let residual = net.conv(&features, &name(5))?;
+    let residual = net.scale(&residual, RESIDUAL);
+    net.add(&residual, x, &name(5))
 }

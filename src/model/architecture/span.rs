@@ -1,16 +1,16 @@
-//! SPAN (`basicsr/archs/span_arch.py` of hongyuanyu/SPAN), its branches merged.
+//! SPAN (`basicsr/archs/span_arch.py` of hongyuanyu/SPAN), with merged branches.
 
 use super::{
     Hints,
-    network::{Activation, Features, Network, dim, shuffle_factor},
+    network::{Activation, Features, Network, dim, shuffle_factor, wrong_shape},
 };
 use crate::model::{Graph, Tensor, checkpoint::StateDict, fault::Fault};
 
-/// Means of R′G′B′ that are taken off, unless a weight `no_norm` says not to.
+/// The mean R′G′B′, which is subtracted unless there is a weight `no_norm`.
 const MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];
 
-/// Multiply-adds for merging all branches; 96 channels need 1e9.
-const MOST_WORK: u64 = 4_000_000_000;
+/// The maximum number of multiply-adds for merging all branches; 96 channels need 1e9.
+const MAX_WORK: u64 = 4_000_000_000;
 
 pub(super) fn matches(weights: &StateDict) -> bool {
     let has = |name: &str| weights.get(name).is_some();
@@ -30,19 +30,17 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
         let value = net.net.graph.offset(&x.value, &MEAN.map(|mean| -mean));
         x = net.net.scale(&Features { value, channels }, 255.0);
     } else {
-        return Err(Fault::unsuitable("its mean is only known for three channels"));
+        return Err(Fault::unsuitable("it must have three channels, for which the mean is known"));
     }
     let first = net.conv(&x, "conv_1")?;
-    let mut outputs = Vec::new();
-    let mut x = first.clone();
-    let mut inner = x.clone();
-    for block in 1..=6 {
+    let (first_block, mut inner) = net.block(&first, "block_1")?;
+    let mut x = first_block.clone();
+    for block in 2..=6 {
         (x, inner) = net.block(&x, &format!("block_{block}"))?;
-        outputs.push(x.clone());
     }
     let last = net.conv(&x, "conv_2")?;
     let mut net = net.net;
-    let all = net.concat(&[&first, &last, &outputs[0], &inner]);
+    let all = net.concat(&[&first, &last, &first_block, &inner]);
     let x = net.conv(&all, "conv_cat")?;
     let x = net.conv(&x, "upsampler.0")?;
     let factor = shuffle_factor(x.channels, channels, "upsampler.0.weight")?;
@@ -50,14 +48,16 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     net.finish(&x)
 }
 
+/// The network while it is built.
 struct Span<'a> {
     net: Network<'a>,
+    /// The multiply-adds spent on merging branches.
     work: u64,
 }
 
 impl Span<'_> {
-    /// A block's output, and what its first convolution found: after the activation, which
-    /// upstream does in place.
+    /// The output of a block, and the output of its first convolution, after the activation:
+    /// upstream applies that in place.
     fn block(&mut self, x: &Features, name: &str) -> Result<(Features, Features), Fault> {
         let first = self.conv(x, &format!("{name}.c1_r"))?;
         let first = self.net.activate(&first, Activation::Silu);
@@ -71,8 +71,9 @@ impl Span<'_> {
         Ok((Features { value, ..sum }, first))
     }
 
-    /// Conv3XC: 1×1, 3×3 and 1×1 one after the other, and a 1×1 beside them, as one 3×3. Files
-    /// hold that one too (`eval_conv`), but in training it lags behind its branches, which win.
+    /// Conv3XC as one 3×3 convolution: a sequence of 1×1, 3×3 and 1×1, plus a parallel 1×1. Files
+    /// contain a merged convolution too (`eval_conv`), but in checkpoints of a training run it is
+    /// out of date.
     fn conv(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
         let merged = format!("{name}.eval_conv");
         if !self.net.has(&format!("{name}.sk.weight")) {
@@ -83,12 +84,14 @@ impl Span<'_> {
         let inner = self.layer(&format!("{name}.conv.0"), 1)?;
         let middle = self.layer(&format!("{name}.conv.1"), 3)?;
         let outer = self.layer(&format!("{name}.conv.2"), 1)?;
-        let beside = self.layer(&format!("{name}.sk"), 1)?;
-        let fits = inner.outputs == middle.inputs
+        let parallel = self.layer(&format!("{name}.sk"), 1)?;
+        let matches = inner.outputs == middle.inputs
             && middle.outputs == outer.inputs
-            && [beside.inputs, beside.outputs] == [inner.inputs, outer.outputs];
-        if !fits {
-            return Err(Fault::unsuitable(format!("the branches of {name:?} do not fit together")));
+            && [parallel.inputs, parallel.outputs] == [inner.inputs, outer.outputs];
+        if !matches {
+            return Err(Fault::unsuitable(format!(
+                "the shapes of the branches of {name:?} do not match"
+            )));
         }
         let work = |outputs: usize, between: usize| {
             let sizes = [outputs, between, inner.inputs, 9];
@@ -97,32 +100,31 @@ impl Span<'_> {
         let merging =
             work(middle.outputs, middle.inputs).saturating_add(work(outer.outputs, outer.inputs));
         self.work = self.work.saturating_add(merging);
-        if self.work > MOST_WORK {
-            return Err(Fault::unsuitable("its branches are too large to merge"));
+        if self.work > MAX_WORK {
+            return Err(Fault::unsuitable("its branches are too large to be merged"));
         }
-        let mut whole = middle.after(&inner);
-        whole = outer.after(&whole);
-        for (kernel, value) in whole.kernels.chunks_exact_mut(9).zip(&beside.kernels) {
+        let mut whole = outer.after(&middle.after(&inner));
+        // The 1×1 kernel is the centre of a 3×3 kernel.
+        let (kernels, _) = whole.kernels.as_chunks_mut::<9>();
+        for (kernel, value) in kernels.iter_mut().zip(&parallel.kernels) {
             kernel[4] += value;
         }
-        whole.bias.iter_mut().zip(&beside.bias).for_each(|(to, value)| *to += value);
-        let sizes = [whole.outputs, whole.inputs, 3, 3].map(|size| size as u64);
-        let weight = Tensor::from_f32(&sizes, &whole.kernels);
-        let bias = Tensor::from_f32(&sizes[..1], &whole.bias);
+        whole.bias.iter_mut().zip(&parallel.bias).for_each(|(to, value)| *to += value);
+        let [outputs, inputs] = [whole.outputs, whole.inputs].map(|size| size as u64);
+        let weight = Tensor::from_f32(&[outputs, inputs, 3, 3], &whole.kernels);
+        let bias = Tensor::from_f32(&[outputs], &whole.bias);
         self.net.conv_with(x, &merged, weight, Some(bias))
     }
 
+    /// The convolution `name` with a kernel of `side`×`side`.
     fn layer(&mut self, name: &str, side: u64) -> Result<Layer, Fault> {
         let key = format!("{name}.weight");
         let weight = self.net.tensor(&key, 4)?;
         let &[outputs, inputs, height, width] = weight.dims.as_slice() else {
-            return Err(Fault::unsuitable(format!("{key:?} is no convolution")));
+            return Err(wrong_shape(&key, &weight.dims));
         };
         if [height, width] != [side; 2] {
-            return Err(Fault::unsuitable(format!(
-                "{key:?} is {:?}, not {side}×{side}",
-                weight.dims
-            )));
+            return Err(wrong_shape(&key, &weight.dims));
         }
         let bias = self.net.bias(name, outputs)?.and_then(|bias| bias.to_f32());
         Ok(Layer {
@@ -134,7 +136,7 @@ impl Span<'_> {
     }
 }
 
-/// A convolution's numbers; kernels of outputs × inputs × side².
+/// A convolution: its kernels have the shape outputs × inputs × side × side.
 struct Layer {
     outputs: usize,
     inputs: usize,
@@ -143,23 +145,24 @@ struct Layer {
 }
 
 impl Layer {
-    /// `first` and then this as one layer. One of the two is 1×1, and there is no padding
-    /// between them, so that their kernels multiply like matrices.
+    /// `first` followed by this layer, as one layer. One of the two is 1×1, and there is no padding
+    /// between them, so that the result is a product of matrices.
+    #[allow(clippy::indexing_slicing, reason = "indices are reduced modulo the lengths")]
     fn after(&self, first: &Layer) -> Layer {
         let side = |layer: &Layer| layer.kernels.len() / (layer.outputs * layer.inputs).max(1);
         let (own, other) = (side(self), side(first));
-        let places = own * other;
-        let mut kernels = vec![0.0; self.outputs * first.inputs * places];
+        let area = own * other;
+        let mut kernels = vec![0.0; self.outputs * first.inputs * area];
         let mut bias = self.bias.clone();
-        let rows = kernels.chunks_exact_mut((first.inputs * places).max(1));
-        for (output, row) in rows.enumerate() {
+        let rows = kernels.chunks_exact_mut((first.inputs * area).max(1));
+        for ((output, row), bias) in rows.enumerate().zip(&mut bias) {
             let mixes = self.kernels.chunks_exact(own).skip(output * self.inputs);
             let sources = first.kernels.chunks_exact((first.inputs * other).max(1));
             for ((mix, source), inner) in mixes.zip(sources).zip(&first.bias) {
-                bias[output] += mix.iter().sum::<f32>() * inner;
-                for (to, from) in row.chunks_exact_mut(places).zip(source.chunks_exact(other)) {
-                    for (place, to) in to.iter_mut().enumerate() {
-                        *to += mix[place % own] * from[place % other];
+                *bias += mix.iter().sum::<f32>() * inner;
+                for (to, from) in row.chunks_exact_mut(area).zip(source.chunks_exact(other)) {
+                    for (index, to) in to.iter_mut().enumerate() {
+                        *to += mix[index % own] * from[index % other];
                     }
                 }
             }

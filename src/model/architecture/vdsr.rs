@@ -1,5 +1,5 @@
-//! VDSR: twenty convolutions that find what an enlarged luma lacks. Under the names of
-//! twtygqyy/pytorch-vdsr (both of its forms) and Lornatang/VDSR-PyTorch.
+//! VDSR: twenty convolutions that compute a residual of an enlarged luma image. With the names of
+//! twtygqyy/pytorch-vdsr (in two variants) or Lornatang/VDSR-PyTorch.
 
 use super::{
     Hints,
@@ -7,50 +7,56 @@ use super::{
 };
 use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
 
-/// The first layer's name, those between by number, the last one's where it has its own.
-struct Form {
+/// One implementation's names of the layers.
+struct Variant {
     first: &'static str,
+    /// The layers between, by their index.
     between: fn(usize) -> String,
+    /// The last layer, unless it is one of `between`.
     last: Option<&'static str>,
 }
 
-const FORMS: [Form; 3] = [
-    Form {
+const VARIANTS: [Variant; 3] = [
+    Variant {
         first: "input",
-        between: |place| format!("residual_layer.{place}.conv"),
+        between: |index| format!("residual_layer.{index}.conv"),
         last: Some("output"),
     },
-    Form { first: "conv1.0", between: |place| format!("trunk.{place}.conv"), last: Some("conv2") },
-    Form {
+    Variant {
+        first: "conv1.0",
+        between: |index| format!("trunk.{index}.conv"),
+        last: Some("conv2"),
+    },
+    Variant {
         first: "features.0",
-        between: |place| format!("features.{}", 2 * place + 2),
+        between: |index| format!("features.{}", 2 * index + 2),
         last: None,
     },
 ];
 
-fn form(weights: &StateDict) -> Option<&'static Form> {
+fn variant(weights: &StateDict) -> Option<&'static Variant> {
     let has = |layer: &str| weights.get(&format!("{layer}.weight")).is_some();
-    FORMS
-        .iter()
-        .find(|form| has(form.first) && has(&(form.between)(0)) && form.last.is_none_or(has))
+    VARIANTS.iter().find(|variant| {
+        has(variant.first) && has(&(variant.between)(0)) && variant.last.is_none_or(has)
+    })
 }
 
 pub(super) fn matches(weights: &StateDict) -> bool {
-    form(weights).is_some()
+    variant(weights).is_some()
 }
 
 pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
-    let form = form(weights).unwrap_or(&FORMS[0]);
-    let channels = dim(weights, &format!("{}.weight", form.first), 1)?;
+    let variant = variant(weights).unwrap_or(&VARIANTS[0]);
+    let channels = dim(weights, &format!("{}.weight", variant.first), 1)?;
     let mut net = Network::new(weights, hints, channels)?;
     let enlarged = net.enlarged_input();
-    let between = (0..).map(form.between);
+    let between = (0..).map(variant.between);
     let between = between.take_while(|layer| weights.get(&format!("{layer}.weight")).is_some());
-    let mut x = net.conv(&enlarged, form.first)?;
-    for layer in between.chain(form.last.map(str::to_owned)) {
+    let mut x = net.conv(&enlarged, variant.first)?;
+    for layer in between.chain(variant.last.map(str::to_owned)) {
         x = net.activate(&x, Activation::Relu);
         x = net.conv(&x, &layer)?;
     }
-    let picture = net.add(&x, &enlarged, "the last convolution")?;
-    net.finish(&picture)
+    let image = net.add(&x, &enlarged, "the last convolution")?;
+    net.finish(&image)
 }

@@ -1,31 +1,60 @@
-//! The zip that `torch.save` writes since PyTorch 1.6: a folder with `data.pkl` and `data/KEY`.
+//! The zip archive that `torch.save` has written since PyTorch 1.6: a folder with `data.pkl` and
+//! `data/KEY`.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
-use super::{budget::Budget, pickle::Pickle, torch::Storage};
-use crate::model::fault::Fault;
+use super::{
+    budget::{Budget, OverBudget},
+    torch::{Pickle, Storage},
+};
+use crate::model::fault::{Fault, Reason};
 
-/// An opened zip.
+/// Why an entry of the archive cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EntryError {
+    #[error("the zip entry {0:?} is missing")]
+    Missing(String),
+    #[error("the zip entry {0:?} is invalid: {1}")]
+    Zip(String, ZipError),
+    #[error("the zip entry {0:?} cannot be decompressed: {1}")]
+    Decompress(String, io::Error),
+    #[error("the zip entry {0:?} does not have its stated size")]
+    Size(String),
+    #[error("the zip entry {0:?} extends past the end of the file")]
+    PastEnd(String),
+    #[error("the zip entry {0:?} has a wrong checksum; download or copy the file again")]
+    Checksum(String),
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+}
+
+impl Reason for EntryError {
+    fn is_damage(&self) -> bool {
+        true
+    }
+}
+
+/// An open archive.
 pub(super) struct Archive {
     bytes: Bytes,
     zip: ZipArchive<Cursor<Bytes>>,
-    /// What the names begin with, up to and with the slash.
+    /// The prefix of all names, including the slash.
     folder: String,
 }
 
 impl Archive {
     /// # Errors
-    /// Where it is no zip, or no PyTorch archive.
+    /// [`Fault`] if it is not a zip archive, or not one of PyTorch's.
     pub fn open(bytes: &Bytes) -> Result<Self, Fault> {
         let zip = ZipArchive::new(Cursor::new(bytes.clone()))
-            .map_err(|error| Fault::damaged(format!("its zip is broken: {error}")))?;
-        let names = || (0..zip.len()).filter_map(|place| zip.name_for_index(place)?.ok());
+            .map_err(|error| Fault::damaged(format!("invalid zip archive: {error}")))?;
+        let names = || (0..zip.len()).filter_map(|index| zip.name_for_index(index)?.ok());
         if names().any(|name| name.ends_with("/constants.pkl")) {
             return Err(Fault::unsuitable(
-                "it is a TorchScript program: save the network's state_dict() instead",
+                "it is a TorchScript program; save the network's state_dict() instead",
             ));
         }
         let folder = names().find_map(|name| {
@@ -33,56 +62,57 @@ impl Archive {
             (folder.is_empty() || folder.ends_with('/')).then(|| folder.to_owned())
         });
         let folder = folder.ok_or_else(|| {
-            Fault::unsuitable("it is a zip without data.pkl, so none of PyTorch's")
+            Fault::unsuitable("it is a zip archive without data.pkl, not one of PyTorch's")
         })?;
         Ok(Self { bytes: bytes.clone(), zip, folder })
     }
 
+    /// The pickle that refers to the storages.
+    ///
     /// # Errors
     /// See [`Pickle::read`].
     pub fn pickle(&mut self, budget: &mut Budget) -> Result<Pickle, Fault> {
         if let Ok(order) = self.entry("byteorder", budget)
             && order.trim_ascii() == b"big"
         {
-            return Err(Fault::unsuitable("it was saved on a big-endian machine: save it anew"));
+            return Err(Fault::unsuitable(super::BIG_ENDIAN));
         }
-        let pickle = self.entry("data.pkl", budget).map_err(Fault::Damaged)?;
+        let pickle = self.entry("data.pkl", budget)?;
         Ok(Pickle::read(&pickle)?.0)
     }
 
-    /// # Errors
-    /// Where it is missing or broken.
-    pub fn storage(&mut self, storage: &Storage, budget: &mut Budget) -> Result<Bytes, String> {
+    /// The bytes of `storage`.
+    pub fn storage(&mut self, storage: &Storage, budget: &mut Budget) -> Result<Bytes, EntryError> {
         self.entry(&format!("data/{}", storage.name()), budget)
     }
 
-    /// An entry's content, shared with the file where it is stored as it is.
-    fn entry(&mut self, name: &str, budget: &mut Budget) -> Result<Bytes, String> {
+    /// The content of an entry. Shares the memory of the file if the entry is not compressed.
+    fn entry(&mut self, name: &str, budget: &mut Budget) -> Result<Bytes, EntryError> {
         let name = format!("{}{name}", self.folder);
-        let say = |why: &str| format!("{name:?} in its zip {why}");
-        let mut entry = self.zip.by_name(&name).map_err(|error| match error {
-            ZipError::FileNotFound => say("is missing"),
-            error => say(&format!("is broken: {error}")),
-        })?;
+        let mut entry = match self.zip.by_name(&name) {
+            Err(ZipError::FileNotFound) => return Err(EntryError::Missing(name)),
+            Err(error) => return Err(EntryError::Zip(name, error)),
+            Ok(entry) => entry,
+        };
         let size = entry.size();
         if entry.compression() != CompressionMethod::Stored {
             budget.spend(size)?;
             let mut content = Vec::new();
-            let read = (&mut entry).take(size + 1).read_to_end(&mut content);
-            read.map_err(|error| say(&format!("is broken: {error}")))?;
-            return match content.len() as u64 == size {
-                true => Ok(content.into()),
-                false => Err(say("has not the size that it tells")),
+            return match (&mut entry).take(size + 1).read_to_end(&mut content) {
+                Err(error) => Err(EntryError::Decompress(name.clone(), error)),
+                Ok(read) if read as u64 != size => Err(EntryError::Size(name.clone())),
+                Ok(_) => Ok(content.into()),
             };
         }
         let range = entry.data_start().and_then(|start| {
             let end = usize::try_from(start.checked_add(size)?).ok()?;
             (end <= self.bytes.len()).then_some(start as usize..end)
         });
-        let content = self.bytes.slice(range.ok_or_else(|| say("reaches out of the file"))?);
-        // PyTorch can be told not to work checksums out, and then writes 0.
+        let Some(range) = range else { return Err(EntryError::PastEnd(name.clone())) };
+        let content = self.bytes.slice(range);
+        // PyTorch has an option not to compute checksums, and then writes 0.
         if ![0, crc32fast::hash(&content)].contains(&entry.crc32()) {
-            return Err(say("has a wrong checksum: fetch or copy the file again"));
+            return Err(EntryError::Checksum(name.clone()));
         }
         Ok(content)
     }

@@ -1,22 +1,29 @@
-//! How much memory a file may ask for.
+//! How much memory the content of a file may take.
 
-/// Bytes that may still be made from a file's content.
+/// The file needs more memory than any real checkpoint of its size.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the content takes far more than its size")]
+pub(super) struct OverBudget;
+
+/// The bytes that may still be allocated for the content of a file.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: u64,
 }
 
 impl Budget {
-    /// For a file of `size` bytes. Half floats double; weights hardly deflate, but zeros do.
+    /// The budget of a file of `size` bytes. Half floats double in size; trained weights hardly
+    /// compress, but zeros do.
     pub fn for_file(size: usize) -> Self {
         Self { left: (size as u64).saturating_mul(4).saturating_add(64 << 20) }
     }
 
+    /// Takes `bytes` from the budget.
+    ///
     /// # Errors
-    /// Where less than `bytes` are left.
-    pub fn spend(&mut self, bytes: u64) -> Result<(), String> {
-        let left = self.left.checked_sub(bytes);
-        self.left = left.ok_or("it unpacks to far more than its size")?;
+    /// [`OverBudget`] if fewer are left.
+    pub fn spend(&mut self, bytes: u64) -> Result<(), OverBudget> {
+        self.left = self.left.checked_sub(bytes).ok_or(OverBudget)?;
         Ok(())
     }
 }

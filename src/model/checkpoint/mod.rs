@@ -1,7 +1,9 @@
-//! PyTorch's weights: `.pth` and `.pt`, as a zip or as the older stream, and `.safetensors`.
+//! PyTorch's weights: `.pth` and `.pt`, as a zip archive or in the older stream format, and
+//! `.safetensors`.
 
 mod archive;
 mod budget;
+mod name;
 mod pickle;
 mod safetensors;
 mod state_dict;
@@ -10,6 +12,7 @@ mod torch;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Display,
     path::Path,
 };
 
@@ -19,17 +22,18 @@ pub use self::state_dict::StateDict;
 use self::{
     archive::Archive,
     budget::Budget,
-    pickle::{Id, Object, Pickle},
+    name::{MAX_NAME, check_name},
+    pickle::Id,
     stream::Stream,
-    torch::Storage,
+    torch::{Object, Pickle, Storage, TorchObject},
 };
 use super::{Error, Tensor, fault::Fault};
 
-/// The largest file that is read: what ONNX's format can hold.
-const MOST: u64 = 2 << 30;
+/// The largest file in bytes, which is also the largest ONNX model.
+const MAX_SIZE: u64 = 2 << 30;
 
-/// Under which keys checkpoints hold the network's weights, the better one first: averaged ones
-/// (`ema`) make better pictures.
+/// The keys under which checkpoints hold the weights of the network, in order of preference:
+/// averaged weights (`ema`) give better results.
 const WRAPPERS: [&str; 13] = [
     "params_ema",
     "params-ema",
@@ -46,13 +50,16 @@ const WRAPPERS: [&str; 13] = [
     "weights",
 ];
 
-/// Names are told in messages.
-const LONGEST_NAME: usize = 256;
+/// The deepest nesting of dicts.
+const MAX_DEPTH: usize = 8;
 
-/// Dicts inside each other.
-const DEEPEST: usize = 8;
+/// The maximum number of keys that messages quote.
+const MAX_QUOTED: usize = 8;
 
-/// Whether a file that begins so is one of these.
+const BIG_ENDIAN: &str =
+    "it was saved on a big-endian machine; save it again on a little-endian one";
+
+/// Whether a file that starts with `head` has one of these formats.
 pub(crate) fn matches(head: &[u8]) -> bool {
     is_archive(head) || stream::matches(head) || safetensors::matches(head)
 }
@@ -61,22 +68,23 @@ fn is_archive(head: &[u8]) -> bool {
     head.starts_with(b"PK\x03\x04")
 }
 
-/// The weights in the file at `path`.
+/// Reads the weights in the file at `path`.
 ///
 /// # Errors
-/// [`Error::Unsuitable`] where more than data is wanted from it, or it holds no weights;
-/// [`Error::Damaged`].
+/// [`Error::Unsuitable`] for a file that would execute code or holds no weights;
+/// [`Error::Damaged`]; [`Error::Io`].
 pub fn read(path: &Path) -> Result<StateDict, Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MOST {
-        return Err(Fault::damaged(format!("{size} bytes: {MOST} is the most")).at(path));
+    if size > MAX_SIZE {
+        let why = format!("the file has {size} bytes (maximum {MAX_SIZE})");
+        return Err(Fault::damaged(why).at(path));
     }
     let bytes = std::fs::read(path).map_err(io)?;
     parse(&bytes.into()).map_err(|fault| fault.at(path))
 }
 
-/// The weights in a file's content. Float32 weights share its memory.
+/// Reads the weights in the content of a file. Contiguous float32 weights share its memory.
 ///
 /// # Errors
 /// See [`read`].
@@ -92,75 +100,71 @@ pub fn parse(bytes: &Bytes) -> Result<StateDict, Fault> {
     } else if safetensors::matches(bytes) {
         safetensors::read(bytes, &mut budget)?
     } else {
-        return Err(Fault::unsuitable("it is neither PyTorch's zip or stream nor safetensors"));
+        return Err(Fault::unsuitable(
+            "expected PyTorch's zip archive or stream format, or safetensors",
+        ));
     };
     if tensors.is_empty() {
-        return Err(Fault::unsuitable("it holds no weights"));
+        return Err(Fault::unsuitable("it contains no weights"));
     }
     Ok(StateDict::new(tensors))
 }
 
-/// # Errors
-/// Where a tensor's name is too long to be told.
-fn check_name(name: &str) -> Result<(), Fault> {
-    match name.len() <= LONGEST_NAME {
-        true => Ok(()),
-        false => Err(Fault::damaged("a tensor's name in it is far too long")),
-    }
-}
-
-/// The tensors of floats in the dict that is the network's.
-fn tensors(
+/// The float tensors of the network, whose storages `load` reads.
+fn tensors<E: Display>(
     pickle: &Pickle,
     budget: &mut Budget,
-    mut load: impl FnMut(&Storage, &mut Budget) -> Result<Bytes, String>,
+    mut load: impl FnMut(&Storage, &mut Budget) -> Result<Bytes, E>,
 ) -> Result<BTreeMap<String, Tensor>, Fault> {
     let mut loaded: HashMap<Bytes, Bytes> = HashMap::new();
     let mut tensors = BTreeMap::new();
     let dict = network(pickle)?;
     for (name, id) in pickle.dict(dict).into_iter().flatten() {
-        let Object::Tensor(view) = pickle.get(id) else { continue };
+        let Object::Extension(TorchObject::Tensor(view)) = pickle.get(id) else { continue };
         check_name(name)?;
-        let damaged = |why: String| Fault::damaged(format!("{name:?}: {why}"));
+        let damaged = |error: &dyn Display| Fault::damaged(format!("the tensor {name:?}: {error}"));
         let storage = match loaded.get(&view.storage.key) {
             Some(storage) => storage.clone(),
-            None => load(&view.storage, budget).map_err(damaged)?,
+            None => load(&view.storage, budget).map_err(|error| damaged(&error))?,
         };
         loaded.insert(view.storage.key.clone(), storage.clone());
-        if let Some(tensor) = view.tensor(&storage, budget).map_err(damaged)? {
+        if let Some(tensor) = view.tensor(&storage, budget).map_err(|error| damaged(&error))? {
             tensors.insert(name.to_owned(), tensor);
         }
     }
     Ok(tensors)
 }
 
-/// The dict that holds the network's weights.
+/// The dict that holds the weights of the network.
 fn network(pickle: &Pickle) -> Result<Id, Fault> {
     let mut dict = pickle.root;
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         let Some(pairs) = pickle.dict(dict) else {
-            return Err(Fault::unsuitable("it holds no dict of weights: save a state_dict()"));
+            return Err(Fault::unsuitable(
+                "it contains no dict of weights; save the network's state_dict()",
+            ));
         };
-        // As in Python, the last of equal keys counts.
+        // As in Python, the last of several equal keys counts.
         let values: BTreeMap<&str, Id> = pairs.collect();
-        let inner = |id: &Id| matches!(pickle.get(*id), Object::Dict(pairs) if !pairs.is_empty());
-        let wrapped = WRAPPERS.iter().filter_map(|name| values.get(name)).find(|id| inner(id));
-        let is_tensor = |id: &Id| matches!(pickle.get(*id), Object::Tensor(_));
+        let is_dict = |id: &Id| matches!(pickle.get(*id), Object::Dict(pairs) if !pairs.is_empty());
+        let is_tensor =
+            |id: &Id| matches!(pickle.get(*id), Object::Extension(TorchObject::Tensor(_)));
+        let wrapped = WRAPPERS.iter().filter_map(|name| values.get(name)).find(|id| is_dict(id));
         if let Some(&wrapped) = wrapped {
             dict = wrapped;
         } else if values.values().any(is_tensor) {
             return Ok(dict);
         } else if let (Some(&only), 1) = (values.values().next(), values.len())
-            && inner(&only)
+            && is_dict(&only)
         {
             dict = only;
         } else {
-            let short = |key: &&str| key.len() <= LONGEST_NAME;
-            let keys: Vec<&str> = values.keys().copied().filter(short).take(8).collect();
+            let short = |key: &&str| key.len() <= MAX_NAME;
+            let keys: Vec<&str> = values.keys().copied().filter(short).take(MAX_QUOTED).collect();
             return Err(Fault::unsuitable(format!(
-                "it holds no weights under any name that is known; it has {keys:?}"
+                "it contains no weights under a known key; its keys are {keys:?}"
             )));
         }
     }
-    Err(Fault::damaged("its dicts lie too deep in each other"))
+    Err(Fault::damaged("its dicts are nested too deeply"))
 }

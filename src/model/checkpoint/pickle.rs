@@ -1,110 +1,178 @@
-//! Python's pickle format, read as data: a fixed list of globals, nothing is ever executed.
+//! Python's pickle format, read as data: nothing is executed.
 //!
-//! Objects lie in one list and refer to each other by place, so sharing, cycles and depth cost
-//! nothing and need no recursion. Opcodes: CPython's `Lib/pickletools.py`.
+//! Objects are in one list and refer to each other by index, so that sharing, cycles and nesting
+//! need no recursion. What globals, calls and persistent ids mean is up to an [`Extension`].
+//! Opcodes: CPython's `Lib/pickletools.py`.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::torch::{self, Global, Storage, View};
-use crate::model::fault::Fault;
+use crate::model::fault::Reason;
 
-/// Opcodes in one pickle; published checkpoints have less than 100 000.
-const MOST_OPCODES: usize = 1 << 21;
+/// The maximum number of opcodes of one pickle; published checkpoints have less than 100 000.
+const MAX_OPCODES: usize = 1 << 21;
 
-/// An object's place in [`Pickle`].
+/// The index of an object in [`Pickle`].
 pub(super) type Id = usize;
 
-/// What a pickle is made of.
+/// Why a pickle cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PickleError {
+    #[error("it would execute {0:?}, which is not allowed; save only the network's state_dict()")]
+    Global(String),
+    #[error("invalid pickle: more than {MAX_OPCODES} opcodes")]
+    TooLong,
+    #[error("invalid pickle: unexpected end")]
+    UnexpectedEnd,
+    #[error("invalid pickle: stack underflow")]
+    StackUnderflow,
+    #[error("invalid pickle: unsupported opcode {opcode:#04x} at byte {position}")]
+    Opcode { opcode: u8, position: usize },
+    #[error("invalid pickle: items are added to an object that is not a {0}")]
+    NotAContainer(&'static str),
+    #[error("invalid pickle: a key without a value")]
+    OddPairs,
+    #[error("invalid pickle: the name of a global is not a string")]
+    GlobalName,
+    #[error("invalid pickle: the memo has no such entry")]
+    Memo,
+    #[error("invalid pickle: a call of an object that is not a function")]
+    NotAFunction,
+    #[error("invalid pickle: invalid arguments for a {0}")]
+    Arguments(&'static str),
+}
+
+impl Reason for PickleError {
+    fn is_damage(&self) -> bool {
+        !matches!(self, Self::Global(_))
+    }
+}
+
+/// The meaning of globals, calls and persistent ids, and the objects that they produce.
+pub(super) trait Extension: Sized {
+    /// The global `module.name`.
+    ///
+    /// # Errors
+    /// [`PickleError::Global`] for one that is not known.
+    fn global(module: &[u8], name: &[u8]) -> Result<Self, PickleError>;
+
+    /// The result of `function(*arguments)`.
+    fn call(
+        function: &Self,
+        objects: &[Object<Self>],
+        arguments: &[Id],
+    ) -> Result<Called<Self>, PickleError>;
+
+    /// The object outside of the pickle that the object `id` refers to.
+    fn persistent(objects: &[Object<Self>], id: Id) -> Result<Self, PickleError>;
+}
+
+/// The result of a call.
+pub(super) enum Called<E> {
+    /// One of its arguments.
+    Argument(Id),
+    New(Object<E>),
+}
+
+/// An object of a pickle.
 #[derive(Clone, Debug)]
-pub(super) enum Object {
-    /// `None`, floats, dtypes: whatever is of no use here.
+pub(super) enum Object<E> {
+    /// `None`, and anything that no reader needs, such as floats.
     Nothing,
-    /// An integer or a truth.
+    /// An integer or a boolean.
     Int(i128),
-    /// A text or bytes.
+    /// A string or bytes.
     Text(Bytes),
     /// A tuple, a list or a set.
     Sequence(Vec<Id>),
-    /// A dict, in the order of insertion.
+    /// A dict, in insertion order.
     Dict(Vec<(Id, Id)>),
-    Global(Global),
-    Storage(Storage),
-    Tensor(Box<View>),
+    /// An object of the extension.
+    Extension(E),
 }
 
-/// A pickle's objects.
+impl<E> Object<E> {
+    /// The string that this is; `None` for other objects.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Object::Text(bytes) => str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The integer, at least 0, that this is; `None` for other objects.
+    pub fn unsigned(&self) -> Option<u64> {
+        match self {
+            Object::Int(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// The objects of a pickle.
 #[derive(Debug)]
-pub(super) struct Pickle {
-    objects: Vec<Object>,
+pub(super) struct Pickle<E> {
+    objects: Vec<Object<E>>,
     pub root: Id,
 }
 
-impl Pickle {
-    /// Reads one pickle from the start of `bytes`; gives also how long it is.
+impl<E: Extension> Pickle<E> {
+    /// Reads one pickle from the start of `bytes`; returns it and its length in bytes.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`], naming it, for a global that is not known; else
-    /// [`Fault::Damaged`].
-    pub fn read(bytes: &Bytes) -> Result<(Self, usize), Fault> {
+    /// See [`PickleError`].
+    pub fn read(bytes: &Bytes) -> Result<(Self, usize), PickleError> {
         let mut machine = Machine {
             bytes,
-            at: 0,
+            position: 0,
             objects: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
         };
-        for _ in 0..MOST_OPCODES {
+        for _ in 0..MAX_OPCODES {
             if let Some(root) = machine.step()? {
-                return Ok((Self { objects: machine.objects, root }, machine.at));
+                return Ok((Self { objects: machine.objects, root }, machine.position));
             }
         }
-        Err(Fault::damaged(format!("its pickle has more than {MOST_OPCODES} steps")))
+        Err(PickleError::TooLong)
     }
 
-    pub fn get(&self, id: Id) -> &Object {
+    /// The object `id`.
+    pub fn get(&self, id: Id) -> &Object<E> {
         self.objects.get(id).unwrap_or(&Object::Nothing)
     }
 
-    /// All objects, in the order in which they were made.
-    pub fn objects(&self) -> &[Object] {
+    /// All objects, in the order of their creation.
+    pub fn objects(&self) -> &[Object<E>] {
         &self.objects
     }
 
-    /// The pairs of a dict whose keys are texts; `None` where `id` is no dict.
+    /// The pairs of a dict whose keys are strings; `None` if `id` is not a dict.
     pub fn dict(&self, id: Id) -> Option<impl Iterator<Item = (&str, Id)>> {
         let Object::Dict(pairs) = self.get(id) else { return None };
-        Some(pairs.iter().filter_map(|&(key, value)| Some((text(self.get(key))?, value))))
+        Some(pairs.iter().filter_map(|&(key, value)| Some((self.get(key).text()?, value))))
     }
 }
 
-/// The text that an object is.
-pub(super) fn text(object: &Object) -> Option<&str> {
-    match object {
-        Object::Text(bytes) => str::from_utf8(bytes).ok(),
-        _ => None,
-    }
-}
-
-/// Pickle's stack machine.
-struct Machine<'a> {
+/// The stack machine that a pickle is a program of.
+struct Machine<'a, E> {
     bytes: &'a Bytes,
-    at: usize,
-    objects: Vec<Object>,
+    position: usize,
+    objects: Vec<Object<E>>,
     stack: Vec<Id>,
-    /// Lengths that the stack had when a mark was set.
+    /// The lengths of the stack at its marks.
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
 }
 
-impl Machine<'_> {
-    /// One opcode; the result where it was the last.
-    fn step(&mut self) -> Result<Option<Id>, Fault> {
+impl<E: Extension> Machine<'_, E> {
+    /// Executes one opcode; returns the result if it was the last.
+    fn step(&mut self) -> Result<Option<Id>, PickleError> {
         match self.byte()? {
             b'.' => return self.pop().map(Some),
-            // PROTO, FRAME: what they tell is not needed.
+            // PROTO and FRAME carry nothing that is needed.
             0x80 => drop(self.take(1)?),
             0x95 => drop(self.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
@@ -141,7 +209,7 @@ impl Machine<'_> {
             }
             count @ 0x85..=0x87 => {
                 let start = self.stack.len().checked_sub(usize::from(count - 0x84));
-                let items = self.split(start.ok_or_else(short_stack)?)?;
+                let items = self.split(start.ok_or(PickleError::StackUnderflow)?)?;
                 self.push(Object::Sequence(items));
             }
             b'd' => {
@@ -184,7 +252,7 @@ impl Machine<'_> {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let text = |id: Id| match self.objects.get(id) {
                     Some(Object::Text(bytes)) => Ok(bytes.clone()),
-                    _ => Err(Fault::damaged("its pickle names a global by no text")),
+                    _ => Err(PickleError::GlobalName),
                 };
                 let (module, name) = (text(module)?, text(name)?);
                 self.global(&module, &name)?;
@@ -194,73 +262,70 @@ impl Machine<'_> {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 self.call(function, arguments)?;
             }
-            // An object's further state, such as the versions of a network's parts.
+            // BUILD: further state of an object, such as the versions of a network's parts.
             b'b' => drop(self.pop()?),
             b'Q' => {
                 let id = self.pop()?;
-                let storage = Storage::from_persistent_id(&self.objects, id)?;
-                self.push(Object::Storage(storage));
+                let object = E::persistent(&self.objects, id)?;
+                self.push(Object::Extension(object));
             }
             opcode => {
-                return Err(Fault::damaged(format!(
-                    "its pickle has the opcode {opcode:#04x} at byte {}, which no tensor needs",
-                    self.at - 1
-                )));
+                return Err(PickleError::Opcode { opcode, position: self.position - 1 });
             }
         }
         Ok(None)
     }
 
-    fn take(&mut self, count: usize) -> Result<Bytes, Fault> {
-        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
-        let end = end.ok_or_else(|| Fault::damaged("its pickle ends early"))?;
-        let taken = self.bytes.slice(self.at..end);
-        self.at = end;
+    fn take(&mut self, count: usize) -> Result<Bytes, PickleError> {
+        let end = self.position.checked_add(count).filter(|&end| end <= self.bytes.len());
+        let end = end.ok_or(PickleError::UnexpectedEnd)?;
+        let taken = self.bytes.slice(self.position..end);
+        self.position = end;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], PickleError> {
         let mut array = [0; N];
         array.copy_from_slice(&self.take(N)?);
         Ok(array)
     }
 
-    fn byte(&mut self) -> Result<u8, Fault> {
+    fn byte(&mut self) -> Result<u8, PickleError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
     /// An unsigned number of `N` ≤ 8 bytes.
-    fn unsigned<const N: usize>(&mut self) -> Result<u64, Fault> {
+    fn unsigned<const N: usize>(&mut self) -> Result<u64, PickleError> {
         let bytes = self.array::<N>()?;
         Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    fn length<const N: usize>(&mut self) -> Result<usize, Fault> {
-        usize::try_from(self.unsigned::<N>()?).map_err(|_| Fault::damaged("its pickle ends early"))
+    fn length<const N: usize>(&mut self) -> Result<usize, PickleError> {
+        usize::try_from(self.unsigned::<N>()?).map_err(|_| PickleError::UnexpectedEnd)
     }
 
-    /// Up to the end of a line, which is left out.
-    fn line(&mut self) -> Result<Bytes, Fault> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+    /// The rest of the line, without its end.
+    fn line(&mut self) -> Result<Bytes, PickleError> {
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
         let length = rest.iter().position(|&byte| byte == b'\n');
-        let line = self.take(length.ok_or_else(|| Fault::damaged("its pickle ends early"))?)?;
+        let line = self.take(length.ok_or(PickleError::UnexpectedEnd)?)?;
         self.take(1)?;
         Ok(line)
     }
 
-    fn push(&mut self, object: Object) {
+    fn push(&mut self, object: Object<E>) {
         self.stack.push(self.objects.len());
         self.objects.push(object);
     }
 
-    fn number<const N: usize>(&mut self) -> Result<(), Fault> {
+    fn number<const N: usize>(&mut self) -> Result<(), PickleError> {
         let number = self.unsigned::<N>()?;
         self.push(Object::Int(number.into()));
         Ok(())
     }
 
-    /// A signed number of any length; what 16 bytes cannot hold is of no use here.
-    fn long<const N: usize>(&mut self) -> Result<(), Fault> {
+    /// A signed number of any length; larger ones than 16 bytes become [`Object::Nothing`].
+    fn long<const N: usize>(&mut self) -> Result<(), PickleError> {
         let length = self.length::<N>()?;
         let bytes = self.take(length)?;
         let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
@@ -276,98 +341,151 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn text<const N: usize>(&mut self) -> Result<(), Fault> {
+    fn text<const N: usize>(&mut self) -> Result<(), PickleError> {
         let length = self.length::<N>()?;
         let text = self.take(length)?;
         self.push(Object::Text(text));
         Ok(())
     }
 
-    fn top(&self) -> Result<Id, Fault> {
-        // What lies below a mark is out of reach.
-        let reach = self.stack.get(self.marks.last().copied().unwrap_or(0)..);
-        reach.and_then(|reach| reach.last()).copied().ok_or_else(short_stack)
+    fn top(&self) -> Result<Id, PickleError> {
+        // Objects below the last mark are not accessible.
+        let accessible = self.stack.get(self.marks.last().copied().unwrap_or(0)..);
+        accessible.and_then(<[Id]>::last).copied().ok_or(PickleError::StackUnderflow)
     }
 
-    fn pop(&mut self) -> Result<Id, Fault> {
+    fn pop(&mut self) -> Result<Id, PickleError> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    /// Everything above the last mark.
-    fn pop_mark(&mut self) -> Result<Vec<Id>, Fault> {
-        let start = self.marks.pop().ok_or_else(short_stack)?;
+    /// The objects above the last mark.
+    fn pop_mark(&mut self) -> Result<Vec<Id>, PickleError> {
+        let start = self.marks.pop().ok_or(PickleError::StackUnderflow)?;
         self.split(start)
     }
 
-    fn split(&mut self, start: usize) -> Result<Vec<Id>, Fault> {
+    fn split(&mut self, start: usize) -> Result<Vec<Id>, PickleError> {
         if start > self.stack.len() || self.marks.last().is_some_and(|&mark| start < mark) {
-            return Err(short_stack());
+            return Err(PickleError::StackUnderflow);
         }
         Ok(self.stack.split_off(start))
     }
 
-    fn append(&mut self, items: Vec<Id>) -> Result<(), Fault> {
+    fn append(&mut self, items: Vec<Id>) -> Result<(), PickleError> {
         let list = self.top()?;
         match self.objects.get_mut(list) {
             Some(Object::Sequence(list)) => list.extend(items),
-            _ => return Err(Fault::damaged("its pickle appends to what is no list")),
+            _ => return Err(PickleError::NotAContainer("list")),
         }
         Ok(())
     }
 
-    fn insert(&mut self, items: &[Id]) -> Result<(), Fault> {
+    fn insert(&mut self, items: &[Id]) -> Result<(), PickleError> {
         let dict = self.top()?;
         match self.objects.get_mut(dict) {
             Some(Object::Dict(dict)) => dict.extend(pairs(items)?),
-            _ => return Err(Fault::damaged("its pickle inserts into what is no dict")),
+            _ => return Err(PickleError::NotAContainer("dict")),
         }
         Ok(())
     }
 
-    fn put<const N: usize>(&mut self) -> Result<(), Fault> {
-        let place = self.unsigned::<N>()?;
+    fn put<const N: usize>(&mut self) -> Result<(), PickleError> {
+        let key = self.unsigned::<N>()?;
         let top = self.top()?;
-        self.memo.insert(place, top);
+        self.memo.insert(key, top);
         Ok(())
     }
 
-    fn recall<const N: usize>(&mut self) -> Result<(), Fault> {
-        let place = self.unsigned::<N>()?;
-        let object = self.memo.get(&place).copied();
-        self.stack.push(object.ok_or_else(|| Fault::damaged("its pickle recalls nothing"))?);
+    fn recall<const N: usize>(&mut self) -> Result<(), PickleError> {
+        let key = self.unsigned::<N>()?;
+        let object = self.memo.get(&key).copied();
+        self.stack.push(object.ok_or(PickleError::Memo)?);
         Ok(())
     }
 
-    fn global(&mut self, module: &[u8], name: &[u8]) -> Result<(), Fault> {
-        let global = Global::find(module, name)?;
-        self.push(Object::Global(global));
+    fn global(&mut self, module: &[u8], name: &[u8]) -> Result<(), PickleError> {
+        let global = E::global(module, name)?;
+        self.push(Object::Extension(global));
         Ok(())
     }
 
-    fn call(&mut self, function: Id, arguments: Id) -> Result<(), Fault> {
-        let (Some(&Object::Global(function)), Some(Object::Sequence(arguments))) =
+    fn call(&mut self, function: Id, arguments: Id) -> Result<(), PickleError> {
+        let (Some(Object::Extension(function)), Some(Object::Sequence(arguments))) =
             (self.objects.get(function), self.objects.get(arguments))
         else {
-            return Err(Fault::damaged("its pickle calls what is no function"));
+            return Err(PickleError::NotAFunction);
         };
-        match torch::call(function, &self.objects, arguments)? {
-            torch::Called::Same(id) => self.stack.push(id),
-            torch::Called::New(object) => self.push(object),
+        match E::call(function, &self.objects, arguments)? {
+            Called::Argument(id) => self.stack.push(id),
+            Called::New(object) => self.push(object),
         }
         Ok(())
     }
 }
 
-/// Key, value, key, value …
-fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, Fault> {
+/// Splits key, value, key, value … into pairs.
+fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, PickleError> {
     match items.as_chunks() {
         (pairs, []) => Ok(pairs.iter().map(|&[key, value]| (key, value)).collect()),
-        _ => Err(Fault::damaged("its pickle has a key without a value")),
+        _ => Err(PickleError::OddPairs),
     }
 }
 
-fn short_stack() -> Fault {
-    Fault::damaged("its pickle takes more than it put down")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An extension that knows one global, which returns its first argument.
+    #[derive(Debug)]
+    struct First;
+
+    impl Extension for First {
+        fn global(module: &[u8], name: &[u8]) -> Result<Self, PickleError> {
+            match (module, name) {
+                (b"test", b"first") => Ok(Self),
+                _ => Err(PickleError::Global(String::from_utf8_lossy(name).into())),
+            }
+        }
+
+        fn call(
+            _: &Self,
+            _: &[Object<Self>],
+            arguments: &[Id],
+        ) -> Result<Called<Self>, PickleError> {
+            let first = arguments.first().ok_or(PickleError::Arguments("call of first"))?;
+            Ok(Called::Argument(*first))
+        }
+
+        fn persistent(_: &[Object<Self>], _: Id) -> Result<Self, PickleError> {
+            Ok(Self)
+        }
+    }
+
+    fn read(pickle: &'static [u8]) -> Result<Option<u64>, PickleError> {
+        let (pickle, _) = Pickle::<First>::read(&Bytes::from_static(pickle))?;
+        Ok(pickle.get(pickle.root).unsigned())
+    }
+
+    #[test]
+    fn calls_go_to_the_extension() {
+        assert_eq!(read(b"ctest\nfirst\n(K\x07K\x08tR."), Ok(Some(7)));
+        assert_eq!(read(b"ctest\nfirst\n)R."), Err(PickleError::Arguments("call of first")));
+        assert_eq!(read(b"cos\nsystem\n."), Err(PickleError::Global("system".into())));
+    }
+
+    #[test]
+    fn invalid_pickles_are_rejected() {
+        assert_eq!(read(b""), Err(PickleError::UnexpectedEnd));
+        assert_eq!(read(b"."), Err(PickleError::StackUnderflow));
+        assert_eq!(read(b"K\x01(1."), Ok(Some(1)));
+        assert_eq!(read(b"K\x01(0."), Err(PickleError::StackUnderflow));
+        assert_eq!(read(b"}(K\x01u."), Err(PickleError::OddPairs));
+        assert_eq!(read(b"K\x01K\x02a."), Err(PickleError::NotAContainer("list")));
+        assert_eq!(read(b"h\x00."), Err(PickleError::Memo));
+        assert_eq!(read(b"K\x01)R."), Err(PickleError::NotAFunction));
+        let opcode = PickleError::Opcode { opcode: b'i', position: 0 };
+        assert_eq!(read(b"i"), Err(opcode));
+    }
 }

@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{budget::Budget, check_name, torch::Kind};
+use super::{budget::Budget, name::check_name, torch::Kind};
 use crate::model::{Element, Tensor, fault::Fault};
 
-/// Whether a file that begins so is one: a length of 8 bytes, then JSON.
+/// Whether a file that starts with `head` has this format: a length of 8 bytes, then JSON.
 pub(super) fn matches(head: &[u8]) -> bool {
     let Some((length, json)) = head.split_first_chunk() else { return false };
     (2..=100_000_000).contains(&u64::from_le_bytes(*length)) && json.starts_with(b"{\"")
 }
 
-/// Its tensors of floats, in float32.
+/// The float tensors of a file, in float32.
 ///
 /// # Errors
 /// [`Fault::Damaged`].
 pub(super) fn read(bytes: &Bytes, budget: &mut Budget) -> Result<BTreeMap<String, Tensor>, Fault> {
-    let damaged = |error| Fault::damaged(format!("its table of tensors is broken: {error}"));
+    let damaged = |error| Fault::damaged(format!("invalid safetensors header: {error}"));
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
@@ -37,7 +37,9 @@ pub(super) fn read(bytes: &Bytes, budget: &mut Budget) -> Result<BTreeMap<String
             _ => {
                 let size = kind.bytes() as usize;
                 let count = view.data().len() / size;
-                budget.spend(count as u64 * 4).map_err(Fault::Damaged)?;
+                budget
+                    .spend(count as u64 * 4)
+                    .map_err(|error| Fault::damaged(error.to_string()))?;
                 let mut data = Vec::with_capacity(count * 4);
                 view.data().chunks_exact(size).for_each(|element| kind.append(element, &mut data));
                 data.into()

@@ -1,17 +1,17 @@
-//! A network's weights by name.
+//! The weights of a network by name.
 
 use std::collections::BTreeMap;
 
-use crate::model::{Tensor, fault::Fault};
+use crate::model::Tensor;
 
-/// A network's trained numbers, in float32, under the names that PyTorch gives them.
+/// The weights of a network, in float32, under their PyTorch names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateDict {
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// What wraps the names of networks: parallel training, PyTorch's compiler, and the frameworks'
-/// names for the part that makes pictures.
+/// Prefixes that parallel training, PyTorch's compiler and training frameworks put before all
+/// names.
 const PREFIXES: [&str; 9] = [
     "module.",
     "_orig_mod.",
@@ -24,15 +24,24 @@ const PREFIXES: [&str; 9] = [
     "model.",
 ];
 
-/// Wrappers in each other.
-const DEEPEST: usize = 4;
+/// The maximum number of prefixes of a name.
+const MAX_PREFIXES: usize = 4;
+
+/// Why two sets of weights cannot be interpolated.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MixError {
+    #[error("only one of them has the tensor {0:?}")]
+    Missing(String),
+    #[error("the tensor {0:?} has different shapes")]
+    Shape(String),
+}
 
 impl StateDict {
-    /// Takes off what wraps all names; where a generator is wrapped beside other networks, only
-    /// the generator is kept.
-    pub fn new(mut tensors: BTreeMap<String, Tensor>) -> Self {
-        for _ in 0..DEEPEST {
-            match PREFIXES.iter().find_map(|prefix| unwrap(&tensors, prefix)) {
+    /// Removes the prefixes that all names share. If the tensors of a generator are next to those
+    /// of other networks, keeps only the generator.
+    pub(super) fn new(mut tensors: BTreeMap<String, Tensor>) -> Self {
+        for _ in 0..MAX_PREFIXES {
+            match PREFIXES.iter().find_map(|prefix| strip(&tensors, prefix)) {
                 Some(inner) => tensors = inner,
                 None => break,
             }
@@ -40,25 +49,26 @@ impl StateDict {
         Self { tensors }
     }
 
+    /// The tensor `name`.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
 
-    /// In alphabetical order.
+    /// All names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// `share` (0..1) of these weights and the rest of `other`'s: between two trainings from
-    /// one start lies what is between them. 1 and 0 are the two themselves, to the bit.
+    /// Linear interpolation: `share` (0..=1) of these weights, the rest of `other`. At 1 and 0 the
+    /// result is bit-identical to one of the two.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] where they are not of one shape.
-    pub fn mix(&self, other: &Self, share: f32) -> Result<Self, Fault> {
+    /// [`MixError`] if names or shapes differ.
+    pub(crate) fn mix(&self, other: &Self, share: f32) -> Result<Self, MixError> {
         let missing =
             |a: &Self, b: &Self| a.names().find(|name| b.get(name).is_none()).map(str::to_owned);
         if let Some(name) = missing(self, other).or_else(|| missing(other, self)) {
-            return Err(Fault::unsuitable(format!("only one of the two has {name:?}")));
+            return Err(MixError::Missing(name));
         }
         let mut tensors = BTreeMap::new();
         for (name, first) in &self.tensors {
@@ -66,7 +76,7 @@ impl StateDict {
             let (Some(a), Some(b), true) =
                 (first.to_f32(), second.to_f32(), first.dims == second.dims)
             else {
-                return Err(Fault::unsuitable(format!("{name:?} has another shape in the other")));
+                return Err(MixError::Shape(name.clone()));
             };
             let tensor = match share {
                 1.0.. => first.clone(),
@@ -82,17 +92,19 @@ impl StateDict {
     }
 }
 
-/// What lies under `prefix`, less it; `None` where nothing does, or other networks' weights lie
-/// beside it.
-fn unwrap(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Option<BTreeMap<String, Tensor>> {
-    let under = |name: &str| {
+/// The tensors whose names start with `prefix`, without it; `None` if there are none, or if the
+/// others belong to the same network.
+fn strip(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Option<BTreeMap<String, Tensor>> {
+    let stripped = |name: &str| {
         let inner = name.strip_prefix(prefix)?;
-        // `model.0` is a layer of its own right.
+        // `model.0` is the name of a layer.
         (!inner.starts_with(|first: char| first.is_ascii_digit())).then(|| inner.to_owned())
     };
-    let inner: BTreeMap<String, Tensor> =
-        tensors.iter().filter_map(|(name, tensor)| Some((under(name)?, tensor.clone()))).collect();
-    let chosen = prefix.starts_with("generator") || prefix.starts_with("params");
-    let whole = inner.len() == tensors.len() || chosen;
+    let inner: BTreeMap<String, Tensor> = tensors
+        .iter()
+        .filter_map(|(name, tensor)| Some((stripped(name)?, tensor.clone())))
+        .collect();
+    let is_generator = prefix.starts_with("generator") || prefix.starts_with("params");
+    let whole = inner.len() == tensors.len() || is_generator;
     (whole && !inner.is_empty()).then_some(inner)
 }

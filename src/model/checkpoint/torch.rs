@@ -1,13 +1,27 @@
-//! What PyTorch puts into a pickle: storages and views of them.
+//! PyTorch's objects in a pickle: storages, and tensors as views of them.
 
 use bytes::Bytes;
 use half::{bf16, f16};
 
 use super::{
-    budget::Budget,
-    pickle::{Id, Object, text},
+    budget::{Budget, OverBudget},
+    pickle::{self, Called, Extension, Id, PickleError},
 };
-use crate::model::{Element, Tensor, fault::Fault};
+use crate::model::{Element, Tensor};
+
+/// An object of one of PyTorch's pickles.
+pub(super) type Object = pickle::Object<TorchObject>;
+
+/// One of PyTorch's pickles.
+pub(super) type Pickle = pickle::Pickle<TorchObject>;
+
+/// What PyTorch adds to the objects of a pickle.
+#[derive(Clone, Debug)]
+pub(super) enum TorchObject {
+    Global(Global),
+    Storage(Storage),
+    Tensor(Box<View>),
+}
 
 /// The element type of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +30,12 @@ pub(super) enum Kind {
     F16,
     Bf16,
     F64,
-    /// Integers and the like, of so many bytes: counters, not weights.
+    /// Integers and booleans of this many bytes: counters, not weights.
     Other(u64),
 }
 
 impl Kind {
+    /// The size of an element in bytes.
     pub fn bytes(self) -> u64 {
         match self {
             Kind::F16 | Kind::Bf16 => 2,
@@ -30,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// Appends the float32 of one element; nothing for [`Kind::Other`].
+    /// Appends one element as float32; nothing for [`Kind::Other`].
     pub fn append(self, element: &[u8], to: &mut Vec<u8>) {
         let value = match (self, element) {
             (Kind::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
@@ -45,30 +60,30 @@ impl Kind {
     }
 }
 
-/// A global that pickles of tensors may name.
+/// A global that a pickle of tensors may refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
     OrderedDict,
-    /// `torch._utils._rebuild_tensor` and its second version: a view of a storage.
+    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
     Tensor,
-    /// Gives back its first argument.
+    /// A function that returns its first argument.
     First,
-    Storage(Kind),
-    /// Harmless, and of no use here.
-    Nothing,
+    /// The type of a storage.
+    StorageType(Kind),
+    /// Harmless, and not needed for weights.
+    Ignored,
 }
 
 impl Global {
-    /// # Errors
-    /// Names the global where it is not on the list.
-    pub fn find(module: &[u8], name: &[u8]) -> Result<Self, Fault> {
-        Ok(match (module, name) {
+    /// The global `module.name`; `None` for one that is not on the list.
+    fn find(module: &[u8], name: &[u8]) -> Option<Self> {
+        Some(match (module, name) {
             (b"collections" | b"typing", b"OrderedDict") => Global::OrderedDict,
             (b"torch._utils", b"_rebuild_tensor" | b"_rebuild_tensor_v2") => Global::Tensor,
             (b"torch._utils", b"_rebuild_parameter" | b"_rebuild_parameter_with_state")
             | (b"torch", b"Size") => Global::First,
             (b"torch" | b"torch.cuda", name) if name.ends_with(b"Storage") => {
-                Global::Storage(match name {
+                Global::StorageType(match name {
                     b"FloatStorage" => Kind::F32,
                     b"HalfStorage" => Kind::F16,
                     b"BFloat16Storage" => Kind::Bf16,
@@ -77,7 +92,7 @@ impl Global {
                     b"IntStorage" => Kind::Other(4),
                     b"ShortStorage" => Kind::Other(2),
                     b"CharStorage" | b"ByteStorage" | b"BoolStorage" => Kind::Other(1),
-                    _ => return Err(refused(module, name)),
+                    _ => return None,
                 })
             }
             (
@@ -86,68 +101,78 @@ impl Global {
             )
             | (b"numpy", b"dtype" | b"ndarray" | b"float32" | b"float64" | b"int64")
             | (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"scalar" | b"_reconstruct")
-            | (b"_codecs", b"encode") => Global::Nothing,
-            _ => return Err(refused(module, name)),
+            | (b"_codecs", b"encode") => Global::Ignored,
+            _ => return None,
         })
     }
 }
 
-fn refused(module: &[u8], name: &[u8]) -> Fault {
-    let global = [module, b".", name].concat();
-    let global: String = String::from_utf8_lossy(&global).chars().take(120).collect();
-    Fault::unsuitable(format!(
-        "it wants {global:?} run, and files here are only read: save the network's state_dict() alone"
-    ))
-}
+/// The longest part of a global's name that messages quote.
+const MAX_QUOTED_NAME: usize = 120;
 
-/// Of a storage's name: PyTorch's have up to 20 digits.
-const LONGEST_KEY: usize = 64;
+/// The longest name of a storage; PyTorch's have up to 20 digits.
+const MAX_KEY: usize = 64;
 
-/// Memory that views lie in. On which device it was (`cuda:0`) does not matter.
+/// The maximum number of dimensions of a tensor.
+const MAX_RANK: usize = 8;
+
+/// Memory that holds tensors. The device that it was on (`cuda:0`) does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Storage {
     pub kind: Kind,
-    /// Its name in the file.
+    /// The name in the file.
     pub key: Bytes,
-    /// Elements before it, where it is itself a part of the storage called `key`.
+    /// The first element, if this is a part of the storage named `key`.
     start: u64,
-    /// Elements.
+    /// The number of elements.
     count: u64,
 }
 
 impl Storage {
-    /// From `("storage", type, key, device, count)`, in old files also `(view's key, start,
-    /// count)` or `None` (`torch/serialization.py`).
-    pub fn from_persistent_id(objects: &[Object], id: Id) -> Result<Self, Fault> {
-        let damaged = || Fault::damaged("its pickle has a storage that is none");
-        let Some(Object::Sequence(parts)) = objects.get(id) else { return Err(damaged()) };
-        let part = |index: usize| parts.get(index).and_then(|&id| objects.get(id));
-        let (Some(tag), Some(&Object::Global(Global::Storage(kind))), Some(Object::Text(key))) =
-            (part(0).and_then(text), part(1), part(2))
-        else {
-            return Err(damaged());
+    /// From `("storage", type, key, device, count)`, in old files followed by `(view key, start,
+    /// count)` or `None` (`torch/serialization.py`). `None` for anything else.
+    fn from_persistent_id(objects: &[Object], id: Id) -> Option<Self> {
+        let Object::Sequence(parts) = objects.get(id)? else { return None };
+        let part = |index: usize| objects.get(*parts.get(index)?);
+        let Object::Extension(TorchObject::Global(Global::StorageType(kind))) = part(1)? else {
+            return None;
         };
-        let sound = tag == "storage" && key.len() <= LONGEST_KEY;
-        let count = part(4).and_then(size).filter(|_| sound).ok_or_else(damaged)?;
-        let storage = Self { kind, key: key.clone(), start: 0, count };
+        let Object::Text(key) = part(2)? else { return None };
+        if part(0)?.text() != Some("storage") || key.len() > MAX_KEY {
+            return None;
+        }
+        let count = part(4)?.unsigned()?;
+        let storage = Self { kind: *kind, key: key.clone(), start: 0, count };
         match part(5) {
             Some(Object::Sequence(view)) => {
-                let number = |index: usize| view.get(index).and_then(|&id| size(objects.get(id)?));
-                match (number(1), number(2)) {
-                    (Some(start), Some(count)) => Ok(Self { start, count, ..storage }),
-                    _ => Err(damaged()),
-                }
+                let number = |index: usize| objects.get(*view.get(index)?)?.unsigned();
+                Some(Self { start: number(1)?, count: number(2)?, ..storage })
             }
-            _ => Ok(storage),
+            _ => Some(storage),
         }
     }
+
+    /// The name in the file, for messages.
 
     pub fn name(&self) -> &str {
         str::from_utf8(&self.key).unwrap_or("?")
     }
 }
 
-/// A tensor: a walk over a storage, in elements.
+/// Why a tensor cannot be read from its storage.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ViewError {
+    #[error("the shape is too large")]
+    ShapeTooLarge,
+    #[error("the tensor extends past the end of its storage")]
+    PastEnd,
+    #[error("the shape does not match the storage")]
+    ShapeMismatch,
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+}
+
+/// A tensor as a view of a storage; offset and strides are in elements.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub storage: Storage,
@@ -157,37 +182,35 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The tensor in float32, from the bytes of its storage; `None` for integers.
-    pub fn tensor(&self, bytes: &Bytes, budget: &mut Budget) -> Result<Option<Tensor>, String> {
+    /// The tensor in float32, from the bytes of its storage; `None` for integers. Shares the memory
+    /// of the storage if that is contiguous float32.
+    pub fn tensor(&self, bytes: &Bytes, budget: &mut Budget) -> Result<Option<Tensor>, ViewError> {
         let kind = self.storage.kind;
         if matches!(kind, Kind::Other(_)) {
             return Ok(None);
         }
         let count = self.sizes.iter().try_fold(1u64, |all, &size| all.checked_mul(size));
-        let count = count.ok_or("its shape is too large")?;
-        let (first, end) = self.extent().ok_or("it reaches out of its storage")?;
-        // A stride of 0 repeats samples: no weights need that, and it has no end.
-        if end > bytes.len() as u64 || count > bytes.len() as u64 / kind.bytes() {
-            return Err(format!("it reaches out of its storage of {} bytes", bytes.len()));
+        let count = count.ok_or(ViewError::ShapeTooLarge)?;
+        let (first, end) = self.extent().ok_or(ViewError::PastEnd)?;
+        // A stride of 0 repeats elements without limit; weights never need that.
+        if first > end || end > bytes.len() as u64 || count > bytes.len() as u64 / kind.bytes() {
+            return Err(ViewError::PastEnd);
         }
-        let whole = bytes.slice(first as usize..end as usize);
-        let data = match (self.is_contiguous(), kind) {
-            (true, Kind::F32) => whole,
-            _ => {
-                budget.spend(count.saturating_mul(4))?;
-                let mut data = Vec::with_capacity(count as usize * 4);
-                self.walk(&whole, &mut data);
-                data.into()
-            }
+        let source = bytes.slice(first as usize..end as usize);
+        let data = if self.is_contiguous() && kind == Kind::F32 {
+            source
+        } else {
+            budget.spend(count.saturating_mul(4))?;
+            let mut data = Vec::with_capacity(count as usize * 4);
+            self.copy_elements(&source, &mut data);
+            data.into()
         };
         let tensor = Tensor { element: Element::F32, dims: self.sizes.clone(), data };
-        match tensor.is_whole() {
-            true => Ok(Some(tensor)),
-            false => Err("its shape does not fit its storage".into()),
-        }
+        if tensor.is_whole() { Ok(Some(tensor)) } else { Err(ViewError::ShapeMismatch) }
     }
 
-    /// Bytes of the file's storage that it lies in: its first and the one behind its last.
+    /// The range of bytes of the file's storage that the tensor is in; `None` if it extends past
+    /// the end of its own storage.
     fn extent(&self) -> Option<(u64, u64)> {
         let mut last = self.offset;
         let mut empty = false;
@@ -205,6 +228,7 @@ impl View {
         Some((byte(self.offset)?, byte(end)?))
     }
 
+    /// Whether the elements are in row-major order without gaps.
     fn is_contiguous(&self) -> bool {
         let mut expected = 1;
         self.sizes.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
@@ -214,19 +238,19 @@ impl View {
         })
     }
 
-    /// Appends every element, row-major. `bytes` holds what [`View::extent`] tells.
-    fn walk(&self, bytes: &[u8], to: &mut Vec<u8>) {
+    /// Appends every element, row-major. `bytes` is the range of [`View::extent`].
+    fn copy_elements(&self, bytes: &[u8], to: &mut Vec<u8>) {
         if self.sizes.contains(&0) {
             return;
         }
         let size = self.storage.kind.bytes() as usize;
-        let mut place = vec![0u64; self.sizes.len()];
+        let mut position = vec![0u64; self.sizes.len()];
         loop {
-            let element: u64 = place.iter().zip(&self.strides).map(|(at, step)| at * step).sum();
+            let element: u64 = position.iter().zip(&self.strides).map(|(at, step)| at * step).sum();
             let start = element as usize * size;
             self.storage.kind.append(bytes.get(start..start + size).unwrap_or_default(), to);
-            // The next place, the last dimension fastest.
-            let mut axes = place.iter_mut().zip(&self.sizes).rev();
+            // The next position; the last dimension changes fastest.
+            let mut axes = position.iter_mut().zip(&self.sizes).rev();
             let more = axes.any(|(at, &size)| {
                 *at += 1;
                 if *at == size {
@@ -241,71 +265,74 @@ impl View {
     }
 }
 
-/// What a call gives.
-pub(super) enum Called {
-    /// One of its arguments.
-    Same(Id),
-    New(Object),
+impl Extension for TorchObject {
+    fn global(module: &[u8], name: &[u8]) -> Result<Self, PickleError> {
+        Global::find(module, name).map(Self::Global).ok_or_else(|| {
+            let global = [module, b".", name].concat();
+            let global = String::from_utf8_lossy(&global);
+            PickleError::Global(global.chars().take(MAX_QUOTED_NAME).collect())
+        })
+    }
+
+    fn call(
+        function: &Self,
+        objects: &[Object],
+        arguments: &[Id],
+    ) -> Result<Called<Self>, PickleError> {
+        let Self::Global(function) = function else { return Err(PickleError::NotAFunction) };
+        match function {
+            Global::OrderedDict => {
+                let dict = ordered_dict(objects, arguments);
+                dict.map(Called::New).ok_or(PickleError::Arguments("dict"))
+            }
+            Global::Tensor => {
+                let view = view(objects, arguments).ok_or(PickleError::Arguments("tensor"))?;
+                Ok(Called::New(Object::Extension(Self::Tensor(Box::new(view)))))
+            }
+            Global::First => {
+                let first = arguments.first().ok_or(PickleError::Arguments("parameter"))?;
+                Ok(Called::Argument(*first))
+            }
+            Global::Ignored => Ok(Called::New(Object::Nothing)),
+            Global::StorageType(_) => Err(PickleError::NotAFunction),
+        }
+    }
+
+    fn persistent(objects: &[Object], id: Id) -> Result<Self, PickleError> {
+        let storage = Storage::from_persistent_id(objects, id);
+        storage.map(Self::Storage).ok_or(PickleError::Arguments("storage"))
+    }
 }
 
-/// What `function(*arguments)` would give.
-pub(super) fn call(
-    function: Global,
-    objects: &[Object],
-    arguments: &[Id],
-) -> Result<Called, Fault> {
-    let argument = |index: usize| arguments.get(index).and_then(|&id| objects.get(id));
-    let damaged =
-        |what: &str| Fault::damaged(format!("its pickle builds {what} from what makes none"));
-    match function {
-        Global::OrderedDict => {
-            let mut pairs = Vec::new();
-            if let Some(Object::Sequence(items)) = argument(0) {
-                for &item in items {
-                    match objects.get(item) {
-                        Some(Object::Sequence(pair)) if pair.len() == 2 => {
-                            pairs.push((pair[0], pair[1]));
-                        }
-                        _ => return Err(damaged("a dict")),
-                    }
-                }
-            }
-            Ok(Called::New(Object::Dict(pairs)))
-        }
-        Global::Tensor => {
-            let (Some(Object::Storage(storage)), Some(offset)) =
-                (argument(0), argument(1).and_then(size))
-            else {
-                return Err(damaged("a tensor"));
-            };
-            let sizes = |index: usize| match argument(index)? {
-                Object::Sequence(ids) if ids.len() <= 8 => {
-                    ids.iter().map(|&id| size(objects.get(id)?)).collect::<Option<Vec<u64>>>()
-                }
-                _ => None,
-            };
-            let (Some(sizes), Some(strides)) = (sizes(2), sizes(3)) else {
-                return Err(damaged("a tensor"));
-            };
-            if sizes.len() != strides.len() {
-                return Err(damaged("a tensor"));
-            }
-            let view = View { storage: storage.clone(), offset, sizes, strides };
-            Ok(Called::New(Object::Tensor(Box::new(view))))
-        }
-        Global::First => match arguments.first() {
-            Some(&first) => Ok(Called::Same(first)),
-            None => Err(damaged("a parameter")),
+/// `OrderedDict()`, or `OrderedDict([(key, value), …])`.
+fn ordered_dict(objects: &[Object], arguments: &[Id]) -> Option<Object> {
+    let items = arguments.first().and_then(|&id| objects.get(id));
+    let Some(Object::Sequence(items)) = items else { return Some(Object::Dict(Vec::new())) };
+    let pairs = items.iter().map(|&item| match objects.get(item)? {
+        Object::Sequence(pair) => match pair[..] {
+            [key, value] => Some((key, value)),
+            _ => None,
         },
-        Global::Nothing => Ok(Called::New(Object::Nothing)),
-        Global::Storage(_) => Err(Fault::damaged("its pickle calls a storage's type")),
-    }
+        _ => None,
+    });
+    pairs.collect::<Option<_>>().map(Object::Dict)
 }
 
-/// A number that is no less than 0.
-fn size(object: &Object) -> Option<u64> {
-    match object {
-        Object::Int(number) => u64::try_from(*number).ok(),
+/// `_rebuild_tensor(storage, offset, sizes, strides, …)`.
+fn view(objects: &[Object], arguments: &[Id]) -> Option<View> {
+    let argument = |index: usize| objects.get(*arguments.get(index)?);
+    let Object::Extension(TorchObject::Storage(storage)) = argument(0)? else { return None };
+    let list = |index: usize| match argument(index)? {
+        Object::Sequence(ids) if ids.len() <= MAX_RANK => {
+            ids.iter().map(|&id| objects.get(id)?.unsigned()).collect::<Option<Vec<u64>>>()
+        }
         _ => None,
-    }
+    };
+    let (offset, sizes, strides) = (argument(1)?.unsigned()?, list(2)?, list(3)?);
+    (sizes.len() == strides.len()).then(|| View {
+        storage: storage.clone(),
+        offset,
+        sizes,
+        strides,
+    })
 }

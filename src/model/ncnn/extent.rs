@@ -1,87 +1,103 @@
-//! The length of a blob's side, as the input's side decides it.
+//! The height or width of a blob as a function of that of the input.
 
-use crate::model::fault::Fault;
+use num_integer::Integer;
 
-/// A side of `input · numerator / denominator + offset` samples.
+use crate::model::fault::Reason;
+
+/// The size of a blob is not one that an upscaler has.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its layers change the size of the image by an unsupported amount")]
+pub(super) struct ExtentError;
+
+impl Reason for ExtentError {
+    fn is_damage(&self) -> bool {
+        false
+    }
+}
+
+/// `input · numerator / denominator + offset` samples.
 ///
-/// Exact while the input's side is a multiple of every stride in the network: those are the
-/// only sides that a network with strides treats alike, whatever is cropped in it.
+/// Exact if the size of the input is a multiple of every stride in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub(super) struct Extent {
     numerator: u32,
     denominator: u32,
-    /// Samples more than the input asks for.
+    /// Samples in addition to those proportional to the input.
     pub offset: i64,
 }
 
-/// No upscaler's side grows or shrinks more than so.
-const MOST: u32 = 256;
+/// The largest factor between the sizes of input and blob, in both directions.
+const MAX_RATIO: u32 = 256;
+
+/// The largest offset, in samples.
+const MAX_OFFSET: u64 = 1 << 24;
 
 impl Extent {
-    /// The input's own side and `margin` samples more.
+    /// The size of the input plus `margin` samples.
     pub fn input(margin: i64) -> Self {
         Self { numerator: 1, denominator: 1, offset: margin }
     }
 
-    /// A side of `length`, whatever the input.
+    /// `length` samples for every input.
     pub fn constant(length: u32) -> Self {
         Self { numerator: 0, denominator: 1, offset: length.into() }
     }
 
-    /// Whether it is one sample, whatever the input.
+    /// Whether this is one sample for every input.
     pub fn is_one(self) -> bool {
         self == Self::constant(1)
     }
 
-    /// Samples per input sample, where whole.
+    /// Samples per input sample, if that is a whole number.
     pub fn factor(self) -> Option<u32> {
         (self.denominator == 1 && self.numerator > 0).then_some(self.numerator)
     }
 
-    /// How much longer this is than `other`, where that is so for every input.
-    pub fn beyond(self, other: Self) -> Option<i64> {
-        let alike = (self.numerator, self.denominator) == (other.numerator, other.denominator);
-        alike.then_some(self.offset - other.offset)
+    /// The difference to `other`, if it is the same for every input.
+    pub fn difference(self, other: Self) -> Option<i64> {
+        let same_ratio = (self.numerator, self.denominator) == (other.numerator, other.denominator);
+        same_ratio.then_some(self.offset - other.offset)
     }
 
-    /// With `more` (or fewer) samples.
-    pub fn longer(self, more: i64) -> Self {
+    /// This plus `more` samples.
+    pub fn plus(self, more: i64) -> Self {
         Self { offset: self.offset + more, ..self }
     }
 
-    /// `numerator / denominator` times as long.
-    pub fn scaled(self, numerator: u32, denominator: u32) -> Result<Self, Fault> {
+    /// This times `numerator / denominator`.
+    pub fn scaled(self, numerator: u32, denominator: u32) -> Result<Self, ExtentError> {
         let offset = self.offset * i64::from(numerator);
         self.ratio(numerator, denominator, offset.div_euclid(i64::from(denominator.max(1))))
     }
 
-    /// The count of windows of `kernel` samples, `stride` apart, on the side.
-    pub fn windows(self, kernel: u32, stride: u32) -> Result<Self, Fault> {
-        let room = self.offset - i64::from(kernel);
-        self.ratio(1, stride, room.div_euclid(i64::from(stride.max(1))) + 1)
+    /// The number of windows of `kernel` samples at intervals of `stride`: the output of a convolution.
+    pub fn windows(self, kernel: u32, stride: u32) -> Result<Self, ExtentError> {
+        let free = self.offset - i64::from(kernel);
+        self.ratio(1, stride, free.div_euclid(i64::from(stride.max(1))) + 1)
     }
 
-    /// What windows of `kernel` samples, `stride` apart, one for each sample, cover.
-    pub fn covered(self, kernel: u32, stride: u32) -> Result<Self, Fault> {
+    /// The samples covered by one window of `kernel` samples for each sample, at intervals of
+    /// `stride`: the output of a transposed convolution.
+    pub fn covered(self, kernel: u32, stride: u32) -> Result<Self, ExtentError> {
         self.ratio(stride, 1, (self.offset - 1) * i64::from(stride) + i64::from(kernel))
     }
 
-    fn ratio(self, numerator: u32, denominator: u32, offset: i64) -> Result<Self, Fault> {
+    fn ratio(self, numerator: u32, denominator: u32, offset: i64) -> Result<Self, ExtentError> {
         let numerator = self.numerator.saturating_mul(numerator);
         let denominator = self.denominator.saturating_mul(denominator);
-        let common = gcd(numerator, denominator).max(1);
+        let common = numerator.gcd(&denominator).max(1);
         let (numerator, denominator) = (numerator / common, denominator / common);
-        let odd = denominator == 0 || numerator > MOST || denominator > MOST;
-        // A side of no samples at the least input would be no picture.
-        if odd || (numerator == 0 && offset < 1) || offset.abs() > 1 << 24 {
-            return Err(Fault::unsuitable("its layers change the size beyond all measure"));
+        let is_empty = numerator == 0 && offset < 1;
+        if denominator == 0
+            || numerator > MAX_RATIO
+            || denominator > MAX_RATIO
+            || is_empty
+            || offset.unsigned_abs() > MAX_OFFSET
+        {
+            return Err(ExtentError);
         }
         Ok(Self { numerator, denominator, offset })
     }
-}
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -89,8 +105,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_net_of_strides_and_crops_has_the_size_that_it_has() {
-        // waifu2x cunet's first half: 3×3, 3×3, 2×2 stride 2, 3×3, 3×3, up 2×2 stride 2.
+    fn strides_and_unpadded_convolutions_compose() {
+        // The first half of waifu2x cunet: 3×3, 3×3, 2×2 stride 2, 3×3, 3×3, transposed 2×2 stride 2.
         let side = (|| {
             Extent::input(0)
                 .windows(3, 1)?
@@ -104,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_picture_could_have_is_refused() {
+    fn invalid_sizes_are_rejected() {
         assert!(Extent::input(0).windows(3, 0).is_err());
         assert!(Extent::input(0).scaled(1, 0).is_err());
         assert!(Extent::input(0).scaled(1000, 1).is_err());

@@ -1,4 +1,4 @@
-//! ncnn's models: a `.param` of text and a `.bin` of weights, side by side.
+//! ncnn models: a `.param` file with the layers and a `.bin` file with the weights.
 
 mod bin;
 mod convolution;
@@ -23,50 +23,55 @@ use self::{
 };
 use super::{Border, Error, Graph, fault::Fault};
 
-/// No published `.param` comes near.
-const MOST_TEXT: u64 = 16 << 20;
-const MOST_WEIGHTS: u64 = 2 << 30;
+/// The largest `.param` file in bytes, far above those of published models.
+const MAX_PARAM_SIZE: u64 = 16 << 20;
+/// The largest `.bin` file in bytes.
+const MAX_BIN_SIZE: u64 = 2 << 30;
+/// The maximum number of samples, on each side of the output, that a network crops.
+const MAX_MARGIN: i64 = 1024;
 
-/// Reads the model that `path`, a `.param` or a `.bin`, is one half of; the other lies beside
-/// it under the same stem.
+/// Reads the model to which `path`, a `.param` or a `.bin` file, belongs. The other file has the
+/// same name with the other extension.
 ///
 /// # Errors
-/// [`Error::Unsuitable`] where the other half is missing, or a layer is not known;
-/// [`Error::Damaged`] where the halves break the format or do not belong together.
+/// [`Error::Unsuitable`] if the other file is missing or a layer is not supported;
+/// [`Error::Damaged`] if the files violate the format or do not belong together.
 pub fn read(path: &Path) -> Result<Graph, Error> {
     let (text, weights) = (path.with_extension("param"), path.with_extension("bin"));
     for half in [&text, &weights] {
         if !half.is_file() {
             let why = format!(
-                "an ncnn model is a .param and a .bin side by side: put {} there too",
+                "an ncnn model consists of a .param and a .bin file; {} is missing",
                 half.display()
             );
             return Err(Error::Unsuitable { path: path.into(), why });
         }
     }
-    let param = load(&text, MOST_TEXT)?;
-    let bin = load(&weights, MOST_WEIGHTS)?;
-    let param = str::from_utf8(&param)
-        .map_err(|_| Fault::damaged("it is no text: is it the binary kind of .param?").at(&text))?;
+    let param = load(&text, MAX_PARAM_SIZE)?;
+    let bin = load(&weights, MAX_BIN_SIZE)?;
+    let param = str::from_utf8(&param).map_err(|_| {
+        Fault::damaged("it is not a text file; binary .param files are not supported").at(&text)
+    })?;
     parse(param, bin.into()).map_err(|fault| fault.at(path))
 }
 
-fn load(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
+/// The content of a regular file of at most `max` bytes.
+fn load(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let meta = std::fs::metadata(path).map_err(io)?;
-    // Opening a pipe would wait for someone to write to it.
+    // Opening a pipe would block until another process writes to it.
     if !meta.is_file() {
-        return Err(Error::Unknown { path: path.into(), why: "it is no plain file".into() });
+        return Err(Error::Unknown { path: path.into(), why: "it is not a regular file".into() });
     }
     let size = meta.len();
-    if size > most {
-        return Err(Fault::damaged(format!("{size} bytes: {most} is the most")).at(path));
+    if size > max {
+        return Err(Fault::damaged(format!("the file has {size} bytes (maximum {max})")).at(path));
     }
     std::fs::read(path).map_err(io)
 }
 
-/// The graph of a model from its two halves, in the contract's form: R′G′B′ or Y′ of 0..1 in
-/// and out, the output a whole multiple of the input's size.
+/// Reads a model from the contents of its two files. The graph follows the contract of
+/// [`crate::model`].
 ///
 /// # Errors
 /// See [`read`].
@@ -92,26 +97,32 @@ pub fn parse(param: &str, bin: Bytes) -> Result<Graph, Fault> {
     Ok(graph)
 }
 
-/// Samples of the input around each output picture that the network crops away: its own
-/// applications give it so much more, the frame's border samples repeated
-/// (waifu2x_preproc.comp).
+/// The samples of the input, on each side, that the network crops. Applications add them by
+/// repeating the border samples (waifu2x_preproc.comp).
 fn margin(output: &Blob) -> Result<u32, Fault> {
     let (height, width) = (output.height, output.width);
     let Some(factor) = height.factor().filter(|_| height == width) else {
-        return Err(Fault::unsuitable("it does not enlarge both sides by the same whole factor"));
+        return Err(Fault::unsuitable(
+            "it does not scale height and width by the same whole factor",
+        ));
     };
     let lost = -height.offset;
     let both = 2 * i64::from(factor);
     if lost % both != 0 {
-        return Err(Fault::unsuitable(format!("its output lacks {lost} samples of ×{factor}")));
+        return Err(Fault::unsuitable(format!(
+            "its output at ×{factor} lacks {lost} samples, which is not an even multiple of the factor"
+        )));
     }
-    u32::try_from(lost / both)
-        .ok()
-        .filter(|&margin| margin <= 1024)
-        .ok_or_else(|| Fault::unsuitable(format!("its output has {} samples too many", -lost)))
+    u32::try_from(lost / both).ok().filter(|&margin| i64::from(margin) <= MAX_MARGIN).ok_or_else(
+        || {
+            Fault::unsuitable(format!(
+                "its output differs by {lost} samples from a multiple of its input"
+            ))
+        },
+    )
 }
 
-/// Turns `layers` into a graph whose input has `margin` samples more on each side.
+/// Builds the graph of `layers`, with `margin` samples added to the input on each side.
 fn build(layers: &[Layer], bin: Bytes, channels: u32, margin: u32) -> Result<(Graph, Blob), Fault> {
     let graph = Graph::new(channels.into());
     let side = Extent::input(0);
@@ -125,9 +136,9 @@ fn build(layers: &[Layer], bin: Bytes, channels: u32, margin: u32) -> Result<(Gr
     let mut output = None;
     let mut seen = false;
     for layer in layers {
-        if layer.kind == "Input" {
+        if layer.kind == layers::INPUT {
             let ([name], false) = (layer.outputs.as_slice(), seen) else {
-                return Err(Fault::unsuitable("it takes more than one picture"));
+                return Err(Fault::unsuitable("it has more than one input"));
             };
             seen = true;
             net.blobs.insert(name.clone(), input.clone());
@@ -138,10 +149,10 @@ fn build(layers: &[Layer], bin: Bytes, channels: u32, margin: u32) -> Result<(Gr
     }
     net.weights.finish()?;
     let output = output.and_then(|name| net.blobs.remove(name));
-    let output = output.ok_or_else(|| Fault::damaged("no layer makes a picture"))?;
+    let output = output.ok_or_else(|| Fault::damaged("no layer produces an output"))?;
     if output.channels != channels {
         return Err(Fault::unsuitable(format!(
-            "it makes {} channels of {channels}",
+            "it has {channels} input channels, but {} output channels",
             output.channels
         )));
     }
@@ -149,15 +160,17 @@ fn build(layers: &[Layer], bin: Bytes, channels: u32, margin: u32) -> Result<(Gr
     Ok((net.graph, output))
 }
 
-/// 1 or 3: as the input layer says, else what the first kernel is for.
+/// The input channels, 1 or 3: as the Input layer says, or else as the first kernel expects.
 fn input_channels(layers: &[Layer]) -> Result<u32, Fault> {
+    const INPUT_CHANNELS: i32 = 2;
     let mut unshuffled = 1;
     for layer in layers {
         let channels = match layer.kind.as_str() {
-            "Input" => layer.size(2, 0)?,
+            layers::INPUT => layer.size(INPUT_CHANNELS, 0)?,
             "Convolution" | "ConvolutionDepthWise" => convolution::inputs(layer)? / unshuffled,
             "Reorg" => {
-                unshuffled = layer.size(0, 1)?.saturating_mul(layer.size(0, 1)?).max(1);
+                let stride = spatial::reorg_stride(layer)?;
+                unshuffled = stride.saturating_mul(stride).max(1);
                 continue;
             }
             _ => continue,
@@ -166,17 +179,20 @@ fn input_channels(layers: &[Layer]) -> Result<u32, Fault> {
             0 => continue,
             1 | 3 => return Ok(channels),
             other => {
-                return Err(layer.unsuitable(format_args!("takes {other} channels, not 1 or 3")));
+                return Err(
+                    layer.unsuitable(format_args!("has {other} input channels; expected 1 or 3"))
+                );
             }
         }
     }
-    Err(Fault::unsuitable("it has no convolution: it is no upscaler"))
+    Err(Fault::unsuitable("it has no convolution, so it is not an upscaler"))
 }
 
-/// Whether this is Real-CUGAN's ×4, whose application adds the input, enlarged by repetition,
-/// to the network's picture (realcugan_4x_postproc.comp): its network alone ends in a shuffle.
+/// Whether this is Real-CUGAN's ×4 network, the only one that ends in a PixelShuffle. Its
+/// application adds the input, enlarged by repetition, to the output
+/// (realcugan_4x_postproc.comp).
 fn adds_enlarged_input(layers: &[Layer]) -> bool {
-    let input = layers.first().is_some_and(|layer| layer.outputs == ["in0"]);
-    let shuffled = |layer: &Layer| layer.kind == "PixelShuffle" && layer.outputs == ["out0"];
-    input && layers.last().is_some_and(shuffled)
+    let has_input = layers.first().is_some_and(|layer| layer.outputs == ["in0"]);
+    let is_last_shuffle = |layer: &Layer| layer.kind == "PixelShuffle" && layer.outputs == ["out0"];
+    has_input && layers.last().is_some_and(is_last_shuffle)
 }

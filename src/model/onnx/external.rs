@@ -1,35 +1,65 @@
-//! Weights that an `.onnx` keeps in files beside it.
+//! Weights that an `.onnx` file keeps in other files.
 
 use std::{
     collections::HashMap,
-    fs,
+    fs, io,
     path::{Component, Path, PathBuf},
 };
 
 use bytes::Bytes;
 
 use super::proto::StringStringEntryProto;
+use crate::model::fault::Reason;
 
-/// The weight files of one model, each read once. Only files inside the model's own folder are
-/// read: a downloaded model must not be able to name any other.
+/// Why an external weight cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExternalError {
+    #[error("the {key} of an external weight is {value:?}, not a number")]
+    Number { key: &'static str, value: String },
+    #[error("an external weight has no file name")]
+    NoLocation,
+    #[error("an external weight extends past the {size} bytes of {location}")]
+    PastEnd { location: String, size: usize },
+    #[error("the weight file {0:?} is not in the model's own folder")]
+    OutsideFolder(String),
+    #[error("cannot read the weight file {0}: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("the weight file {0:?} is not a regular file")]
+    NotAFile(String),
+    #[error("the weight files are larger than {MAX_SIZE} bytes in total")]
+    TooLarge,
+}
+
+impl Reason for ExternalError {
+    fn is_damage(&self) -> bool {
+        true
+    }
+}
+
+/// The largest total size of the weight files of one model, in bytes.
+const MAX_SIZE: u64 = 4 << 30;
+
+/// The weight files of one model, each read once. Only files in the model's own folder are read:
+/// a downloaded model must not be able to access other files.
 pub(super) struct Folder {
     path: PathBuf,
     files: HashMap<PathBuf, Bytes>,
+    /// Bytes that may still be read.
     left: u64,
 }
 
 impl Folder {
-    /// Of the model at `model`; all weight files together may have `limit` bytes.
-    pub fn of(model: &Path, limit: u64) -> Self {
+    /// The folder of the model at `model`.
+    pub fn of(model: &Path) -> Self {
         let path = match model.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        Self { path, files: HashMap::new(), left: limit }
+        Self { path, files: HashMap::new(), left: MAX_SIZE }
     }
 
     /// Whether a weight file was read.
-    pub fn used(&self) -> bool {
+    pub fn is_used(&self) -> bool {
         !self.files.is_empty()
     }
 
@@ -37,27 +67,27 @@ impl Folder {
         &self.path
     }
 
-    /// The weight files' bytes, in the order of their names.
+    /// The contents of the weight files, sorted by file name.
     pub fn contents(&self) -> Vec<&Bytes> {
         let mut files: Vec<_> = self.files.iter().collect();
         files.sort_by_key(|(path, _)| *path);
         files.into_iter().map(|(_, bytes)| bytes).collect()
     }
 
-    /// The bytes that a tensor's `external_data` names.
+    /// The bytes that a tensor's `external_data` refers to.
     ///
     /// # Errors
-    /// What is wrong, as the end of a sentence.
-    pub fn data(&mut self, entries: &[StringStringEntryProto]) -> Result<Bytes, String> {
+    /// See [`ExternalError`].
+    pub fn data(&mut self, entries: &[StringStringEntryProto]) -> Result<Bytes, ExternalError> {
         let entry = |key| entries.iter().find(|entry| entry.key == key).map(|e| e.value.as_str());
         let number = |key| match entry(key) {
             None => Ok(None),
-            Some(text) => text
-                .parse::<usize>()
-                .map(Some)
-                .map_err(|_| format!("a weight's {key} is {text:?}, not a number")),
+            Some(text) => match text.parse::<usize>() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(ExternalError::Number { key, value: text.to_owned() }),
+            },
         };
-        let location = entry("location").ok_or("a weight lies outside but no file is named")?;
+        let location = entry("location").ok_or(ExternalError::NoLocation)?;
         let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
         let file = self.file(location)?;
         let end = match length {
@@ -66,36 +96,34 @@ impl Folder {
         };
         match end {
             Some(end) if offset <= end && end <= file.len() => Ok(file.slice(offset..end)),
-            _ => Err(format!("a weight lies outside of the {} bytes of {location}", file.len())),
+            _ => Err(ExternalError::PastEnd { location: location.to_owned(), size: file.len() }),
         }
     }
 
-    fn file(&mut self, location: &str) -> Result<Bytes, String> {
+    fn file(&mut self, location: &str) -> Result<Bytes, ExternalError> {
+        let outside = || ExternalError::OutsideFolder(location.to_owned());
         let relative = Path::new(location);
-        let inside = relative
+        let is_inside = relative
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if location.is_empty() || !inside {
-            return Err(format!("its weight file {location:?} is not in the model's own folder"));
+        if location.is_empty() || !is_inside {
+            return Err(outside());
         }
         if let Some(bytes) = self.files.get(relative) {
             return Ok(bytes.clone());
         }
         let path = self.path.join(relative);
-        let unreadable =
-            |error| format!("its weight file {} could not be read: {error}", path.display());
-        let real = path.canonicalize().map_err(unreadable)?;
-        if !real.starts_with(self.path.canonicalize().map_err(unreadable)?) {
-            return Err(format!(
-                "its weight file {location:?} leads out of the model's own folder"
-            ));
+        let io = |error| ExternalError::Io(path.clone(), error);
+        let real = path.canonicalize().map_err(io)?;
+        if !real.starts_with(self.path.canonicalize().map_err(io)?) {
+            return Err(outside());
         }
-        let meta = fs::metadata(&real).map_err(unreadable)?;
+        let meta = fs::metadata(&real).map_err(io)?;
         if !meta.is_file() {
-            return Err(format!("its weight file {location:?} is not a plain file"));
+            return Err(ExternalError::NotAFile(location.to_owned()));
         }
-        self.left = self.left.checked_sub(meta.len()).ok_or("its weight files are too large")?;
-        let bytes = Bytes::from(fs::read(&real).map_err(unreadable)?);
+        self.left = self.left.checked_sub(meta.len()).ok_or(ExternalError::TooLarge)?;
+        let bytes = Bytes::from(fs::read(&real).map_err(io)?);
         self.files.insert(relative.to_owned(), bytes.clone());
         Ok(bytes)
     }

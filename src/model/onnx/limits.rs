@@ -1,12 +1,36 @@
-//! A look over a protobuf before it is decoded: a file of a few megabytes may hold millions of
-//! empty messages, each of which takes hundreds of bytes once decoded.
+//! A check of a protobuf message before it is decoded. A file of a few megabytes may contain
+//! millions of empty messages, each of which takes hundreds of bytes when decoded.
 
-/// Messages, texts and such that one model may hold. The largest networks published for
-/// enlarging have a tenth of this.
-const BUDGET: u64 = 1 << 20;
-const DEPTH: u32 = 32;
+use crate::model::fault::Reason;
 
-/// The messages whose fields are looked into.
+/// Why a protobuf message is not decoded.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LimitError {
+    #[error("the graphs are nested too deeply")]
+    TooDeep,
+    #[error("the model has too many nodes")]
+    TooMany,
+    #[error("the file ends within a field")]
+    Truncated,
+    #[error("a number has more than ten bytes")]
+    LongNumber,
+    #[error("a field has the unknown wire type {0}")]
+    WireType(u64),
+}
+
+impl Reason for LimitError {
+    fn is_damage(&self) -> bool {
+        true
+    }
+}
+
+/// The maximum number of fields of one model. The largest published upscalers have a tenth of this.
+const MAX_FIELDS: u64 = 1 << 20;
+
+/// The deepest nesting of messages.
+const MAX_DEPTH: u32 = 32;
+
+/// The messages whose fields are checked.
 #[derive(Clone, Copy)]
 enum Kind {
     Model,
@@ -20,9 +44,9 @@ enum Kind {
 
 enum Field {
     Message(Kind),
-    /// Numbers or bytes that decode to about their own size.
+    /// Numbers or bytes, which decode to about their own size.
     Payload,
-    /// Anything else: small, so its bytes count.
+    /// Anything else: its size counts towards the limit.
     Other,
 }
 
@@ -41,20 +65,20 @@ fn field(kind: Kind, number: u64) -> Field {
     }
 }
 
-/// Checks that `bytes` are a well-formed ONNX protobuf of bearable size.
+/// Checks that `bytes` are a well-formed ONNX message within the limits.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
-pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
-    let mut budget = BUDGET;
-    walk(bytes, Kind::Model, DEPTH, &mut budget)
+/// See [`LimitError`].
+pub(super) fn check(bytes: &[u8]) -> Result<(), LimitError> {
+    let mut budget = MAX_FIELDS;
+    walk(bytes, Kind::Model, MAX_DEPTH, &mut budget)
 }
 
-fn walk(mut bytes: &[u8], kind: Kind, depth: u32, budget: &mut u64) -> Result<(), String> {
-    let depth = depth.checked_sub(1).ok_or("its graphs are nested too deeply")?;
+fn walk(mut bytes: &[u8], kind: Kind, depth: u32, budget: &mut u64) -> Result<(), LimitError> {
+    let depth = depth.checked_sub(1).ok_or(LimitError::TooDeep)?;
     let mut spend = |cost: u64| {
-        *budget = budget.checked_sub(cost).ok_or("it has more nodes than any network needs")?;
-        Ok::<_, String>(())
+        *budget = budget.checked_sub(cost).ok_or(LimitError::TooMany)?;
+        Ok::<_, LimitError>(())
     };
     let mut nested = Vec::new();
     while !bytes.is_empty() {
@@ -73,30 +97,30 @@ fn walk(mut bytes: &[u8], kind: Kind, depth: u32, budget: &mut u64) -> Result<()
                     Field::Other => spend(length / 8)?,
                 }
             }
-            wire => return Err(format!("a field of the unknown wire type {wire}")),
+            wire => return Err(LimitError::WireType(wire)),
         }
     }
     nested.into_iter().try_for_each(|(kind, content)| walk(content, kind, depth, budget))
 }
 
-fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], String> {
+fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], LimitError> {
     let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
-    let (head, tail) = split.ok_or("it ends in the middle of a field")?;
+    let (head, tail) = split.ok_or(LimitError::Truncated)?;
     *bytes = tail;
     Ok(head)
 }
 
-fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
+fn varint(bytes: &mut &[u8]) -> Result<u64, LimitError> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
-        let (&byte, tail) = bytes.split_first().ok_or("it ends in the middle of a number")?;
+        let (&byte, tail) = bytes.split_first().ok_or(LimitError::Truncated)?;
         *bytes = tail;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             return Ok(value);
         }
     }
-    Err("a number of more than ten bytes".into())
+    Err(LimitError::LongNumber)
 }
 
 #[cfg(test)]
@@ -104,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_empty_nodes_is_refused() {
+    fn millions_of_empty_nodes_are_rejected() {
         let nodes = [0x0a, 0x00].repeat(2_000_000);
         let mut bytes = vec![0x3a];
         let mut length = nodes.len();
@@ -114,13 +138,13 @@ mod tests {
         }
         bytes.push(length as u8);
         bytes.extend(nodes);
-        assert!(check(&bytes).is_err_and(|why| why.contains("nodes")));
+        assert_eq!(check(&bytes), Err(LimitError::TooMany));
     }
 
     #[test]
-    fn cut_fields_are_refused() {
-        assert!(check(&[0x3a, 0x05, 0x0a]).is_err());
-        assert!(check(&[0x80; 20]).is_err());
+    fn truncated_fields_are_rejected() {
+        assert_eq!(check(&[0x3a, 0x05, 0x0a]), Err(LimitError::Truncated));
+        assert_eq!(check(&[0x80; 20]), Err(LimitError::LongNumber));
         assert!(check(&[0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! ONNX files: what people bring, and what sessions load.
+//! ONNX files: reading those of users, and writing those that inference sessions load.
 
 mod adapt;
 mod external;
@@ -13,10 +13,12 @@ mod write;
 
 pub use open::open;
 pub(crate) use open::resized;
-pub use write::{Layout, write};
+pub use write::{Layout, WriteError, write};
+
+const NO_GRAPH: &str = "it contains no graph";
 
 /// ONNX's messages, from `src/model/proto/onnx.proto`.
 #[allow(clippy::all, clippy::pedantic)]
-pub mod proto {
+pub(crate) mod proto {
     include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
 }

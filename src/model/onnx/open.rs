@@ -1,4 +1,4 @@
-//! An `.onnx` file → [`Model`].
+//! From an `.onnx` file to a [`Model`].
 
 use std::{path::Path, sync::Arc};
 
@@ -14,91 +14,98 @@ use super::{
         type_proto,
     },
     read::import,
-    settings::Settings,
+    settings::{PREFIX, Settings},
     splice::splice,
 };
 use crate::{
     frame::Channels,
     model::{
         Element, Error, Graph, Model, ModelInfo,
-        analysis::{Analysis, analyze, impossible},
+        analysis::{Analysis, analyze, check_window},
+        digest::sha256_hex,
         fault::Fault,
         join::{self, join},
-        open::digest,
     },
 };
 
-/// The model at `path`, whose content is `bytes`: those very bytes, unless nodes must be put
-/// around it. `name` is for messages; settings and external weights are read from beside `path`.
+/// The memory estimate of a model whose graph cannot be analysed.
+const ASSUMED_PEAK_FLOATS_PER_PIXEL: f64 = 1024.0;
+
+/// Opens the model at `path`, whose content is `bytes`. Keeps those bytes, unless it needs
+/// adapters. `name` is for messages; settings and external weights are read from the folder of
+/// `path`.
 ///
 /// # Errors
 /// [`Error::Damaged`] or [`Error::Unsuitable`].
 pub fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error> {
-    let unsuitable = |why: String| Fault::unsuitable(why).at(path);
+    try_open(name, path, bytes).map_err(|fault| fault.at(path))
+}
+
+fn try_open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Fault> {
     let mut import = import(path, &bytes)?;
     if let Some(&Some(batch)) = import.graph.input_dims.first()
         && batch != 1
     {
-        return Err(unsuitable(format!(
-            "it takes pictures {batch} at a time: export it with a batch of 1, or of any number"
+        return Err(Fault::unsuitable(format!(
+            "it processes {batch} images at a time; export it with a batch size of 1, or a dynamic one"
         )));
     }
-    let settings = Settings::of(path, &import.proto).map_err(unsuitable)?;
+    let settings = Settings::of(path, &import.proto)?;
     let mut onnx = bytes;
-    if let Some(adapters) = adapters(&import, &settings).map_err(unsuitable)? {
-        let graph =
-            join(&adapters.before, &import.graph).and_then(|graph| join(&graph, &adapters.after));
-        import.graph = graph.map_err(unsuitable)?;
-        splice(&mut import.proto, &adapters.before, &adapters.after).map_err(unsuitable)?;
-        // What they told is done.
-        import
-            .proto
-            .metadata_props
-            .retain(|entry| !entry.key.starts_with("upscale.") || entry.key == "upscale.factor");
+    if let Some(adapters) = adapters(&import, &settings)? {
+        let graph = join(&adapters.before, &import.graph)?;
+        import.graph = join(&graph, &adapters.after)?;
+        splice(&mut import.proto, &adapters.before, &adapters.after)?;
+        // The adapters implement all settings but the factor.
+        import.proto.metadata_props.retain(|entry| match entry.key.strip_prefix(PREFIX) {
+            None => true,
+            Some(setting) => setting == "factor",
+        });
         onnx = import.proto.encode_to_vec().into();
     }
     let info = match analyze(&import.graph) {
         Ok(Analysis { info, missing: [0, 0] }) => info,
         Ok(found) => {
-            let graph = join::complete(&import.graph, &found).map_err(unsuitable)?;
             if !import.complete || import.external.is_some() {
-                return Err(unsuitable("its output is smaller than a whole multiple of its input: pad inside the model".into()));
+                return Err(Fault::unsuitable(
+                    "its output is smaller than a whole multiple of its input; pad inside the model",
+                ));
             }
-            return Model::from_graph(name, path, graph);
+            return Model::try_from_graph(name, join::complete(&import.graph, &found)?);
         }
-        // A factor that is told makes up for operators that are not known, not for impossible ones.
-        Err(why) => match settings.factor {
-            _ if let Some(why) = import.graph.nodes.iter().find_map(impossible) => {
-                return Err(unsuitable(why));
+        Err(error) => {
+            // A stated factor helps with unknown operators, not with invalid ones.
+            import.graph.nodes.iter().try_for_each(check_window)?;
+            match settings.factor {
+                Some(factor) => assumed_info(&import.graph, factor),
+                None => {
+                    return Err(Fault::unsuitable(format!(
+                        "{error} (if the graph cannot be analysed, set `factor = N` in a .toml file next to it)"
+                    )));
+                }
             }
-            Some(factor) => told(&import.graph, factor).ok_or_else(|| unsuitable(why))?,
-            None => {
-                return Err(unsuitable(format!(
-                    "{why} (where the graph cannot be understood, factor = N in a .toml beside it helps)"
-                )));
-            }
-        },
+        }
     };
     let external = import.external;
     let weights = external.iter().flat_map(|(_, weights)| weights);
     Ok(Model {
         name: name.into(),
         info,
-        digest: digest([&onnx].into_iter().chain(weights)),
+        digest: sha256_hex([&onnx].into_iter().chain(weights)),
         onnx,
         graph: import.complete.then(|| Arc::new(import.graph)),
         external: external.as_ref().map(|(folder, _)| folder.clone()),
     })
 }
 
-/// What can be said of a graph that is not understood: its memory is guessed high.
-fn told(graph: &Graph, factor: u32) -> Option<ModelInfo> {
+/// Cautious properties of a graph that cannot be analysed.
+fn assumed_info(graph: &Graph, factor: u32) -> ModelInfo {
     let dim = |index: usize| graph.input_dims.get(index).copied().flatten();
     let side = |index: usize| dim(index).and_then(|side| u32::try_from(side).ok());
     let channels = if dim(1) == Some(1) { Channels::Luma } else { Channels::Rgb };
     let weights =
         graph.constants.values().filter(|t| matches!(t.element, Element::F32 | Element::F16));
-    Some(ModelInfo {
+    ModelInfo {
         channels,
         factor,
         halo: None,
@@ -108,37 +115,38 @@ fn told(graph: &Graph, factor: u32) -> Option<ModelInfo> {
         batch: false,
         parameters: weights.filter_map(|tensor| tensor.count()).fold(0, u64::saturating_add),
         macs_per_pixel: 0.0,
-        peak_floats_per_pixel: 1024.0,
-    })
+        peak_floats_per_pixel: ASSUMED_PEAK_FLOATS_PER_PIXEL,
+    }
 }
 
-/// The same model with its free input dimensions fixed as `layout` says.
+/// The same model with the dynamic dimensions of its input fixed as `layout` says.
 ///
 /// # Errors
-/// Where half precision is asked for, or the bytes are no model.
-pub(crate) fn resized(bytes: &Bytes, layout: Layout) -> Result<Bytes, String> {
+/// [`Fault::Unsuitable`] for half precision; [`Fault::Damaged`] if the bytes are not a model.
+pub(crate) fn resized(bytes: &Bytes, layout: Layout) -> Result<Bytes, Fault> {
     if layout.element == Element::F16 {
-        return Err(
-            "it has operators that cannot be turned into half precision: use precision=fp32".into(),
-        );
+        return Err(Fault::unsuitable(
+            "it has operators that are not supported in half precision; use precision=fp32",
+        ));
     }
-    let mut model = ModelProto::decode(bytes.clone()).map_err(|error| error.to_string())?;
-    let graph = model.graph.as_mut().ok_or("it holds no graph")?;
+    let mut model =
+        ModelProto::decode(bytes.clone()).map_err(|error| Fault::damaged(error.to_string()))?;
+    let graph = model.graph.as_mut().ok_or_else(|| Fault::damaged(super::NO_GRAPH))?;
     let weights: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    let asked =
+    let requested =
         [layout.batch, None, layout.size.map(|size| size.1), layout.size.map(|size| size.0)];
     let input = graph.input.iter_mut().find(|input| !weights.contains(&input.name.as_str()));
     let kind = input.and_then(|input| input.r#type.as_mut()).and_then(|kind| kind.value.as_mut());
     if let Some(type_proto::Value::TensorType(tensor)) = kind
         && let Some(shape) = &mut tensor.shape
     {
-        for (dim, asked) in shape.dim.iter_mut().zip(asked) {
+        for (dim, requested) in shape.dim.iter_mut().zip(requested) {
             if let (
-                Some(asked),
+                Some(requested),
                 Dimension { value: None | Some(dimension::Value::DimParam(_)), .. },
-            ) = (asked, &*dim)
+            ) = (requested, &*dim)
             {
-                dim.value = Some(dimension::Value::DimValue(asked.into()));
+                dim.value = Some(dimension::Value::DimValue(requested.into()));
             }
         }
     }

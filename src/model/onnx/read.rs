@@ -1,4 +1,4 @@
-//! ONNX bytes → [`Graph`].
+//! From ONNX bytes to a [`Graph`].
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -9,7 +9,8 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::{
-    external::Folder,
+    NO_GRAPH,
+    external::{ExternalError, Folder},
     limits,
     proto::{
         AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
@@ -17,37 +18,101 @@ use super::{
         type_proto,
     },
 };
-use crate::model::{Attribute, Element, Error, Graph, Node, Tensor, fault::Fault, order};
+use crate::model::{
+    Attribute, Element, Graph, Node, Tensor,
+    fault::{Fault, Reason},
+    order,
+};
 
-/// Weight files beside a model, all together.
-const EXTERNAL_LIMIT: u64 = 4 << 30;
+/// The largest dimension of input and output.
+const MAX_DIMENSION: u64 = 1 << 16;
 
-/// An `.onnx` file, read.
+/// Why a constant cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TensorError {
+    #[error("a weight has a negative dimension")]
+    NegativeDimension,
+    #[error("the weight {name:?} of dimensions {dims:?} has {size} bytes")]
+    Size { name: String, dims: Vec<u64>, size: usize },
+    #[error(transparent)]
+    External(#[from] ExternalError),
+}
+
+impl Reason for TensorError {
+    fn is_damage(&self) -> bool {
+        true
+    }
+}
+
+/// Why the input or the output is not one image.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum EndError {
+    #[error("it has {count} {end}s; expected one image. Export the model with a single {end}")]
+    Count { end: End, count: usize },
+    #[error("its {end} {name:?} is not a tensor")]
+    NotATensor { end: End, name: String },
+    #[error(
+        "its {end} {name:?} has ONNX's element type {element}; expected float32 (1) or float16 (10)"
+    )]
+    Element { end: End, name: String, element: i32 },
+    #[error("its {end} {name:?} has no stated dimensions")]
+    NoDimensions { end: End, name: String },
+    #[error(
+        "its {end} {name:?} has {rank} dimensions; expected 4 (batch, channels, height, width)"
+    )]
+    Rank { end: End, name: String, rank: usize },
+    #[error("its {end} {name:?} has a dimension of {dim} (maximum {MAX_DIMENSION})")]
+    TooLarge { end: End, name: String, dim: u64 },
+}
+
+impl Reason for EndError {
+    fn is_damage(&self) -> bool {
+        false
+    }
+}
+
+/// One of the two ends of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Input,
+    Output,
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            End::Input => "input",
+            End::Output => "output",
+        })
+    }
+}
+
+/// The content of an `.onnx` file.
 pub(crate) struct Import {
     pub proto: ModelProto,
     pub graph: Graph,
-    /// Whether the graph holds all that the file does, so that it can stand for it.
+    /// Whether `graph` represents everything in the file.
     pub complete: bool,
-    /// What the input and the output hold.
+    /// The element types of input and output.
     pub ends: [Element; 2],
-    /// The folder of external weights and the weights themselves, where there are such.
+    /// The folder of external weight files and their contents, if there are any.
     pub external: Option<(PathBuf, Vec<Bytes>)>,
 }
 
-/// Reads the `.onnx` at `path`, whose content is `bytes`.
+/// Reads the `.onnx` file at `path`, whose content is `bytes`.
 ///
 /// # Errors
-/// [`Error::Damaged`] for a file that is no whole ONNX model, [`Error::Unsuitable`] for one
-/// that does not take one picture and give one.
-pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Error> {
-    let damaged = |why: String| Fault::damaged(why).at(path);
-    limits::check(bytes).map_err(damaged)?;
-    let proto = ModelProto::decode(bytes.clone()).map_err(|error| damaged(error.to_string()))?;
-    let source = proto.graph.as_ref().ok_or_else(|| damaged("it holds no graph".into()))?;
-    let (input, input_dims, input_element) = ends(path, source, &source.input, "input")?;
-    let (output, _, output_element) = ends(path, source, &source.output, "output")?;
+/// [`Fault::Damaged`] for an invalid ONNX model, [`Fault::Unsuitable`] for one that does not have
+/// one image as input and one as output.
+pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Fault> {
+    limits::check(bytes)?;
+    let proto =
+        ModelProto::decode(bytes.clone()).map_err(|error| Fault::damaged(error.to_string()))?;
+    let source = proto.graph.as_ref().ok_or_else(|| Fault::damaged(NO_GRAPH))?;
+    let (input, input_dims, input_element) = end(source, End::Input)?;
+    let (output, _, output_element) = end(source, End::Output)?;
 
-    let mut folder = Folder::of(path, EXTERNAL_LIMIT);
+    let mut folder = Folder::of(path);
     let opset = proto
         .opset_import
         .iter()
@@ -56,69 +121,59 @@ pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Error> {
     let mut graph = Graph { opset, input, input_dims, output, ..Graph::default() };
     let mut complete = proto.functions.is_empty() && source.sparse_initializer.is_empty();
     for initializer in &source.initializer {
-        let tensor = tensor(initializer, &mut folder).map_err(damaged)?;
+        let tensor = tensor(initializer, &mut folder)?;
         graph.constants.insert(initializer.name.clone(), tensor);
     }
     for sparse in &source.sparse_initializer {
         if let Some(values) = &sparse.values {
-            let dims = dims(&sparse.dims).map_err(damaged)?;
+            let dims = dims(&sparse.dims)?;
             let element = element(values.data_type);
-            let hollow = Tensor { element, dims, data: Bytes::new() };
-            graph.constants.insert(values.name.clone(), hollow);
+            let without_data = Tensor { element, dims, data: Bytes::new() };
+            graph.constants.insert(values.name.clone(), without_data);
         }
     }
     for node in &source.node {
-        if let Some(tensor) = constant(node, &mut folder).map_err(damaged)? {
+        if let Some(tensor) = constant(node, &mut folder)? {
             graph.constants.insert(node.output.first().cloned().unwrap_or_default(), tensor);
             continue;
         }
-        let (node, whole) = convert(node, &mut folder).map_err(damaged)?;
-        complete &= whole;
+        let (node, is_whole) = convert(node, &mut folder)?;
+        complete &= is_whole;
         graph.nodes.push(node);
     }
-    order::sort(&mut graph).map_err(damaged)?;
+    order::sort(&mut graph)?;
     let external = folder
-        .used()
+        .is_used()
         .then(|| (folder.path().to_owned(), folder.contents().into_iter().cloned().collect()));
     Ok(Import { graph, complete, ends: [input_element, output_element], external, proto })
 }
 
-/// The one picture among `values` (the graph's inputs or outputs): name, sizes, element.
-fn ends(
-    path: &Path,
-    graph: &GraphProto,
-    values: &[ValueInfoProto],
-    what: &str,
-) -> Result<(String, Vec<Option<u64>>, Element), Error> {
-    let unsuitable = |why: String| Fault::unsuitable(why).at(path);
-    // Before IR version 4 initializers were listed among the inputs.
-    let weights: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let mut pictures = values.iter().filter(|value| !weights.contains(value.name.as_str()));
-    let picture = match (pictures.next(), pictures.count()) {
-        (Some(picture), 0) => picture,
-        (found, more) => {
-            let count = usize::from(found.is_some()) + more;
-            return Err(unsuitable(format!(
-                "it has {count} {what}s where one picture is wanted: export the model with a single {what}"
-            )));
-        }
+/// The one image at this end of the graph: name, dimensions, element type.
+fn end(graph: &GraphProto, end: End) -> Result<(String, Vec<Option<u64>>, Element), EndError> {
+    let values = match end {
+        End::Input => &graph.input,
+        End::Output => &graph.output,
     };
-    let name = &picture.name;
-    let kind = picture.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+    // Before IR version 4, initializers were listed among the inputs.
+    let weights: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let images: Vec<&ValueInfoProto> =
+        values.iter().filter(|value| !weights.contains(value.name.as_str())).collect();
+    let &[image] = images.as_slice() else {
+        return Err(EndError::Count { end, count: images.len() });
+    };
+    let name = image.name.clone();
+    let kind = image.r#type.as_ref().and_then(|kind| kind.value.as_ref());
     let Some(type_proto::Value::TensorType(tensor)) = kind else {
-        return Err(unsuitable(format!("its {what} {name:?} is no tensor")));
+        return Err(EndError::NotATensor { end, name });
     };
     let element = element(tensor.elem_type);
     if !matches!(element, Element::F32 | Element::F16) {
-        return Err(unsuitable(format!(
-            "its {what} {name:?} is of ONNX's element type {}, wanted is float32 (1) or float16 (10)",
-            tensor.elem_type
-        )));
+        return Err(EndError::Element { end, name, element: tensor.elem_type });
     }
     let dims: Vec<Option<u64>> = match &tensor.shape {
-        // An output's shape need not be stated.
-        None if what == "output" => vec![None; 4],
-        None => return Err(unsuitable(format!("its {what} {name:?} has no stated dimensions"))),
+        // Stating the shape of an output is optional.
+        None if end == End::Output => vec![None; 4],
+        None => return Err(EndError::NoDimensions { end, name }),
         Some(shape) => shape
             .dim
             .iter()
@@ -131,18 +186,16 @@ fn ends(
             .collect(),
     };
     if dims.len() != 4 {
-        return Err(unsuitable(format!(
-            "its {what} {name:?} has {} dimensions, wanted are four (batch, channels, height, width)",
-            dims.len()
-        )));
+        return Err(EndError::Rank { end, name, rank: dims.len() });
     }
-    if let Some(large) = dims.iter().flatten().find(|&&dim| dim > 1 << 16) {
-        return Err(unsuitable(format!("its {what} {name:?} has a dimension of {large}")));
+    if let Some(&dim) = dims.iter().flatten().find(|&&dim| dim > MAX_DIMENSION) {
+        return Err(EndError::TooLarge { end, name, dim });
     }
-    Ok((name.clone(), dims, element))
+    Ok((name, dims, element))
 }
 
-pub(super) fn element(kind: i32) -> Element {
+/// The element type with this number in ONNX's `TensorProto.DataType`.
+fn element(kind: i32) -> Element {
     match kind {
         1 => Element::F32,
         10 => Element::F16,
@@ -151,12 +204,12 @@ pub(super) fn element(kind: i32) -> Element {
     }
 }
 
-fn dims(dims: &[i64]) -> Result<Vec<u64>, String> {
+fn dims(dims: &[i64]) -> Result<Vec<u64>, TensorError> {
     let dims: Option<Vec<u64>> = dims.iter().map(|&dim| u64::try_from(dim).ok()).collect();
-    dims.ok_or_else(|| "a weight has a negative dimension".into())
+    dims.ok_or(TensorError::NegativeDimension)
 }
 
-fn tensor(proto: &TensorProto, folder: &mut Folder) -> Result<Tensor, String> {
+fn tensor(proto: &TensorProto, folder: &mut Folder) -> Result<Tensor, TensorError> {
     let element = element(proto.data_type);
     let data = if proto.data_location() == DataLocation::External {
         folder.data(&proto.external_data)?
@@ -169,15 +222,11 @@ fn tensor(proto: &TensorProto, folder: &mut Folder) -> Result<Tensor, String> {
     if tensor.is_whole() {
         return Ok(tensor);
     }
-    Err(format!(
-        "the weight {:?} of dimensions {:?} has {} bytes",
-        proto.name,
-        tensor.dims,
-        tensor.data.len()
-    ))
+    let (name, size) = (proto.name.clone(), tensor.data.len());
+    Err(TensorError::Size { name, dims: tensor.dims, size })
 }
 
-/// The elements that are not in `raw_data`: ONNX keeps narrow kinds in wider fields.
+/// The elements of a tensor without `raw_data`. ONNX stores narrow types in wider fields.
 fn typed_data(proto: &TensorProto, element: Element) -> Bytes {
     let ints = &proto.int32_data;
     let bytes: Vec<u8> = match (element, element.size()) {
@@ -197,7 +246,7 @@ fn typed_data(proto: &TensorProto, element: Element) -> Bytes {
 }
 
 /// The value of a `Constant` node; `None` for other nodes.
-fn constant(node: &NodeProto, folder: &mut Folder) -> Result<Option<Tensor>, String> {
+fn constant(node: &NodeProto, folder: &mut Folder) -> Result<Option<Tensor>, TensorError> {
     if node.op_type != "Constant" || !matches!(node.domain.as_str(), "" | "ai.onnx") {
         return Ok(None);
     }
@@ -217,8 +266,8 @@ fn constant(node: &NodeProto, folder: &mut Folder) -> Result<Option<Tensor>, Str
     })
 }
 
-/// The node, and whether all of it could be taken over.
-fn convert(proto: &NodeProto, folder: &mut Folder) -> Result<(Node, bool), String> {
+/// The node, and whether [`Node`] represents all of it.
+fn convert(proto: &NodeProto, folder: &mut Folder) -> Result<(Node, bool), TensorError> {
     let mut attributes = BTreeMap::new();
     let mut whole = true;
     for source in &proto.attribute {
@@ -238,7 +287,10 @@ fn convert(proto: &NodeProto, folder: &mut Folder) -> Result<(Node, bool), Strin
     Ok((node, whole))
 }
 
-fn attribute(proto: &AttributeProto, folder: &mut Folder) -> Result<Option<Attribute>, String> {
+fn attribute(
+    proto: &AttributeProto,
+    folder: &mut Folder,
+) -> Result<Option<Attribute>, TensorError> {
     Ok(match proto.r#type() {
         AttributeType::Int => Some(Attribute::Int(proto.i)),
         AttributeType::Ints => Some(Attribute::Ints(proto.ints.clone())),

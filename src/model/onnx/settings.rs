@@ -1,15 +1,16 @@
-//! What an `.onnx` cannot say by its shapes: how its channels lie and what their numbers mean.
+//! Properties that the shapes in an `.onnx` file do not determine: the layout and order of its
+//! channels, and the range of their values.
 //!
-//! It is told by the model's own `metadata_props`, keys with the prefix `upscale.`, or by a
-//! file beside it, `NAME.onnx.toml` or `NAME.toml`, which wins:
+//! They come from the model's own `metadata_props`, in keys that start with `upscale.`, or from a
+//! file next to it, `NAME.onnx.toml` or `NAME.toml`, which takes precedence:
 //!
 //! ```toml
-//! layout = "nhwc"                     # or "nchw"; found out where the shapes tell
-//! range = 255                         # white; 1 if absent
+//! layout = "nhwc"                     # or "nchw"; default: detected from the shapes
+//! range = 255                         # the value of white; default: 1
 //! order = "bgr"                       # or "rgb", the default
-//! mean = [103.15, 111.56, 114.36]     # taken off ahead and added behind, in range and order
-//! alpha = true                        # a fourth channel, given as opaque and dropped behind
-//! factor = 4                          # for graphs that it cannot be worked out from
+//! mean = [103.15, 111.56, 114.36]     # subtracted before and added after, in range and order
+//! alpha = true                        # a fourth channel: opaque before, dropped after
+//! factor = 4                          # if the graph cannot be analysed
 //! ```
 
 use std::path::Path;
@@ -17,60 +18,89 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::proto::ModelProto;
-use crate::model::companion;
+use crate::model::{fault::Reason, sidecar};
+
+/// The prefix of metadata keys.
+pub(super) const PREFIX: &str = "upscale.";
+
+/// The magnitude that `range` and `mean` must be below.
+const MAX_VALUE: f32 = 1e6;
+
+/// Why settings are not valid.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettingsError {
+    #[error("the settings `range` and `mean` must be below {MAX_VALUE}, and `range` above 0")]
+    Value,
+    #[error("the setting `factor` must be from 1 to 64")]
+    Factor,
+    #[error("cannot parse the model's metadata: {message}", message = .0.message())]
+    Metadata(toml::de::Error),
+    #[error(transparent)]
+    Sidecar(#[from] sidecar::SidecarError),
+}
+
+impl Reason for SettingsError {
+    fn is_damage(&self) -> bool {
+        false
+    }
+}
+
+/// See the module's documentation.
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
-    pub layout: Option<Layout>,
+    pub layout: Option<TensorLayout>,
     pub range: Option<f32>,
-    pub order: Option<Order>,
+    pub order: Option<ChannelOrder>,
     pub mean: Option<Vec<f32>>,
     pub alpha: Option<bool>,
     pub factor: Option<u32>,
 }
 
+/// The order of the dimensions of input and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Layout {
+pub(super) enum TensorLayout {
     Nchw,
     Nhwc,
 }
 
+/// The order of the colour channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Order {
+pub(super) enum ChannelOrder {
     Rgb,
     Bgr,
 }
 
 impl Settings {
-    /// Of the model at `path`.
+    /// The settings of the model at `path`.
     ///
     /// # Errors
-    /// What is wrong with them, as the end of a sentence.
-    pub fn of(path: &Path, model: &ModelProto) -> Result<Self, String> {
+    /// See [`SettingsError`].
+    pub fn of(path: &Path, model: &ModelProto) -> Result<Self, SettingsError> {
         let mut settings = Self::from_metadata(model)?;
-        if let Some(told) = companion::read::<Self>(path)? {
-            settings = told.or(settings);
+        if let Some(sidecar) = sidecar::read::<Self>(path)? {
+            settings = sidecar.or(settings);
         }
-        let sane = |value: f32| value.is_finite() && value.abs() < 1e6;
-        if settings.range.is_some_and(|range| !sane(range) || range <= 0.0)
-            || settings.mean.iter().flatten().any(|&mean| !sane(mean))
+        let is_valid = |value: f32| value.is_finite() && value.abs() < MAX_VALUE;
+        if settings.range.is_some_and(|range| !is_valid(range) || range <= 0.0)
+            || settings.mean.iter().flatten().any(|&mean| !is_valid(mean))
         {
-            return Err("its range or mean is no sensible number".into());
+            return Err(SettingsError::Value);
         }
         if settings.factor.is_some_and(|factor| !(1..=64).contains(&factor)) {
-            return Err("its stated factor is not one of 1 to 64".into());
+            return Err(SettingsError::Factor);
         }
         Ok(settings)
     }
 
-    fn from_metadata(model: &ModelProto) -> Result<Self, String> {
+    fn from_metadata(model: &ModelProto) -> Result<Self, SettingsError> {
         let mut table = toml::Table::new();
         for entry in &model.metadata_props {
-            let Some(key) = entry.key.strip_prefix("upscale.") else { continue };
-            // Bare words are texts, everything else is TOML.
+            let Some(key) = entry.key.strip_prefix(PREFIX) else { continue };
+            // A value that is not valid TOML is a string.
             let value = format!("v = {}", entry.value)
                 .parse::<toml::Table>()
                 .ok()
@@ -78,11 +108,10 @@ impl Settings {
                 .unwrap_or_else(|| toml::Value::String(entry.value.clone()));
             table.insert(key.to_owned(), value);
         }
-        table.try_into().map_err(|error| {
-            format!("its metadata is not understood: {}", toml::de::Error::message(&error))
-        })
+        table.try_into().map_err(SettingsError::Metadata)
     }
 
+    /// These settings; `other` for those that are absent.
     fn or(self, other: Self) -> Self {
         Self {
             layout: self.layout.or(other.layout),

@@ -1,4 +1,4 @@
-//! Files read, written, adapted, and broken in every way.
+//! Reading, writing and adapting files, including invalid ones.
 
 use std::{fs, path::Path};
 
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     frame::Channels,
-    model::{Border, Element, Error, Graph, Model, Shuffle, Window},
+    model::{Attribute, Border, Element, Error, Graph, Model, Shuffle, Window, join::join},
 };
 
-/// A small network with something of everything.
+/// A small network that uses most of the writer's features.
 fn network(channels: u64) -> Graph {
     let mut graph = Graph::new(channels);
     let weight: Vec<f32> =
@@ -41,10 +41,10 @@ fn bytes_of(graph: &Graph) -> Bytes {
 }
 
 fn opened(bytes: Bytes) -> Result<Model, Error> {
-    open("test", Path::new("/nowhere/test.onnx"), bytes)
+    open("test", Path::new("/missing/test.onnx"), bytes)
 }
 
-/// The small network's file after `change`.
+/// The model of the small network's file after `change`.
 fn changed(change: impl FnOnce(&mut ModelProto)) -> Result<Model, Error> {
     let mut proto = ModelProto::decode(bytes_of(&network(3))).unwrap();
     change(&mut proto);
@@ -56,10 +56,10 @@ fn why(result: Result<Model, Error>) -> String {
 }
 
 #[test]
-fn a_written_graph_reads_back_the_same() {
+fn writing_and_reading_keeps_the_graph() {
     let graph = network(3);
     let read = import(Path::new("test.onnx"), &bytes_of(&graph)).unwrap();
-    // Scales have a name of their own for float32, beside the graph's.
+    // Scales have an additional float32 copy.
     let nodes = |graph: &Graph| {
         graph
             .nodes
@@ -75,7 +75,7 @@ fn a_written_graph_reads_back_the_same() {
 }
 
 #[test]
-fn half_precision_keeps_float_ends_and_float_scales() {
+fn half_precision_keeps_float32_ends_and_scales() {
     let layout =
         Layout { element: Element::F16, batch: Some(2), size: Some((64, 48)), ..Layout::default() };
     let read = import(Path::new("test.onnx"), &write(&network(3), layout).unwrap()).unwrap();
@@ -91,7 +91,7 @@ fn half_precision_keeps_float_ends_and_float_scales() {
 }
 
 #[test]
-fn weights_too_large_for_half_precision_are_limited() {
+fn weights_beyond_half_precision_are_clamped() {
     let mut graph = Graph::new(1);
     let x = graph.scale("input", 1e6);
     graph.set_output(&x);
@@ -101,7 +101,7 @@ fn weights_too_large_for_half_precision_are_limited() {
 }
 
 #[test]
-fn a_file_that_fits_is_kept_to_the_byte() {
+fn a_file_that_follows_the_contract_keeps_its_bytes() {
     let bytes = bytes_of(&network(3));
     let model = opened(bytes.clone()).unwrap();
     assert_eq!(model.onnx, bytes);
@@ -109,7 +109,7 @@ fn a_file_that_fits_is_kept_to_the_byte() {
 }
 
 #[test]
-fn metadata_tells_range_order_and_mean() {
+fn metadata_sets_range_order_and_mean() {
     let model = changed(|proto| {
         for (key, value) in [("range", "255"), ("order", "bgr"), ("mean", "[1, 2, 3.5]")] {
             let entry =
@@ -122,22 +122,22 @@ fn metadata_tells_range_order_and_mean() {
     assert_eq!(graph.nodes.iter().filter(|node| node.op == "Gather").count(), 2);
     assert_eq!(graph.nodes.iter().filter(|node| node.op == "Mul").count(), 2);
     assert_eq!(model.info.halo, Some(1));
-    // What the session loads is the whole of it: nothing is put around it twice.
+    // The adapted bytes need no adapters again.
     let again = opened(model.onnx.clone());
     assert_eq!(again.unwrap().onnx, model.onnx);
 }
 
 #[test]
-fn channels_last_is_found_out_from_the_shapes() {
+fn channels_last_is_detected_from_the_shapes() {
     let mut inner = network(3);
-    let turned = |order: [i64; 4]| [("perm", crate::model::Attribute::Ints(order.into()))];
+    let turned = |order: [i64; 4]| [("perm", Attribute::Ints(order.into()))];
     let ahead = Graph { nodes: Vec::new(), ..Graph::new(3) };
     let mut graph = Graph { input_dims: vec![None, None, None, Some(3)], ..ahead };
     let x = graph.push("Transpose", &["input"], turned([0, 3, 1, 2]));
     graph.set_output(&x);
     let y = inner.push("Transpose", &[&inner.output.clone()], turned([0, 2, 3, 1]));
     inner.set_output(&y);
-    let whole = crate::model::join::join(&graph, &inner).unwrap();
+    let whole = join(&graph, &inner).unwrap();
     let model = opened(bytes_of(&whole)).unwrap();
     assert_eq!((model.info.factor, model.info.channels), (2, Channels::Rgb));
     assert_eq!(model.info.halo, Some(1));
@@ -145,7 +145,7 @@ fn channels_last_is_found_out_from_the_shapes() {
 }
 
 #[test]
-fn four_channels_want_a_word_on_the_fourth() {
+fn a_fourth_channel_needs_a_setting() {
     let bytes = bytes_of(&network(4));
     assert!(why(opened(bytes.clone())).contains("alpha = true"));
     let folder = tempfile::tempdir().unwrap();
@@ -158,14 +158,14 @@ fn four_channels_want_a_word_on_the_fourth() {
 }
 
 #[test]
-fn what_is_no_enlarger_of_one_picture_is_refused_in_words() {
+fn models_that_are_not_upscalers_of_one_image_are_rejected() {
     let two = changed(|proto| {
         let graph = proto.graph.as_mut().unwrap();
         let mut second = graph.input[0].clone();
         second.name = "second".into();
         graph.input.push(second);
     });
-    assert!(why(two).contains("2 inputs where one picture is wanted"));
+    assert!(why(two).contains("2 inputs; expected one image"));
     let three = changed(|proto| {
         if let Some(type_proto::Value::TensorType(tensor)) =
             &mut proto.graph.as_mut().unwrap().input[0].r#type.as_mut().unwrap().value
@@ -173,14 +173,14 @@ fn what_is_no_enlarger_of_one_picture_is_refused_in_words() {
             tensor.shape.as_mut().unwrap().dim.remove(0);
         }
     });
-    assert!(why(three).contains("has 3 dimensions, wanted are four"));
+    assert!(why(three).contains("has 3 dimensions; expected 4"));
     assert!(why(opened(bytes_of(&network(2)))).contains("takes 2 channels"));
     let strange = changed(|proto| proto.graph.as_mut().unwrap().node[0].op_type = "Enlarge".into());
     assert!(why(strange).contains("operator Enlarge"));
 }
 
 #[test]
-fn absurd_dimensions_and_circles_are_refused() {
+fn invalid_dimensions_and_cycles_are_rejected() {
     let wide = changed(|proto| {
         if let Some(type_proto::Value::TensorType(tensor)) =
             &mut proto.graph.as_mut().unwrap().input[0].r#type.as_mut().unwrap().value
@@ -198,11 +198,11 @@ fn absurd_dimensions_and_circles_are_refused() {
     assert!(why(huge).contains("of dimensions"));
     let negative = changed(|proto| proto.graph.as_mut().unwrap().initializer[0].dims[0] = i64::MIN);
     assert!(why(negative).contains("negative"));
-    let circle = changed(|proto| {
+    let cyclic = changed(|proto| {
         let graph = proto.graph.as_mut().unwrap();
         graph.node[0].input[0] = graph.node[2].output[0].clone();
     });
-    assert!(why(circle).contains("circle"));
+    assert!(why(cyclic).contains("cycle"));
     for value in [i64::MAX, i64::MIN, 0, -1] {
         let strided = changed(|proto| {
             for node in &mut proto.graph.as_mut().unwrap().node {
@@ -217,7 +217,7 @@ fn absurd_dimensions_and_circles_are_refused() {
 }
 
 #[test]
-fn truncated_files_are_refused_and_flipped_bytes_do_no_harm() {
+fn truncated_files_are_rejected_and_changed_bytes_do_not_panic() {
     let bytes = bytes_of(&network(1));
     for length in (0..bytes.len() - 1).step_by(5) {
         assert!(opened(bytes.slice(..length)).is_err(), "the first {length} bytes");
@@ -229,8 +229,7 @@ fn truncated_files_are_refused_and_flipped_bytes_do_no_harm() {
         seed ^= seed << 17;
         seed as usize
     };
-    let start = std::time::Instant::now();
-    while start.elapsed().as_secs() < 2 {
+    for _ in 0..2000 {
         let mut broken = bytes.to_vec();
         for _ in 0..1 + random() % 4 {
             let place = random() % broken.len();
@@ -240,13 +239,12 @@ fn truncated_files_are_refused_and_flipped_bytes_do_no_harm() {
                 _ => random() as u8,
             };
         }
-        // Any answer will do, as long as there is one.
-        drop(opened(broken.into()));
+        let _ = opened(broken.into());
     }
 }
 
-/// The small network with its weights in the file `location` beside it.
-fn outside(location: &str, offset: &str) -> ModelProto {
+/// The small network with its weights in the file `location`.
+fn with_external_weights(location: &str, offset: &str) -> ModelProto {
     let mut proto = ModelProto::decode(bytes_of(&network(3))).unwrap();
     let entry =
         |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
@@ -267,7 +265,7 @@ fn outside(location: &str, offset: &str) -> ModelProto {
 }
 
 #[test]
-fn outside_weights_come_from_the_models_own_folder_alone() {
+fn external_weights_are_read_from_the_models_folder_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("models/net.onnx");
     fs::create_dir(folder.path().join("models")).unwrap();
@@ -276,7 +274,7 @@ fn outside_weights_come_from_the_models_own_folder_alone() {
     fs::write(folder.path().join("models/net.data"), &weights).unwrap();
     std::os::unix::fs::symlink("../secret", folder.path().join("models/link")).unwrap();
     let try_open = |location: &str, offset: &str| {
-        open("net", &path, outside(location, offset).encode_to_vec().into())
+        open("net", &path, with_external_weights(location, offset).encode_to_vec().into())
     };
     let model = try_open("net.data", "8").unwrap();
     assert_eq!(model.external.as_deref(), path.parent());
@@ -291,22 +289,25 @@ fn outside_weights_come_from_the_models_own_folder_alone() {
     for offset in ["9", "18446744073709551615", "-1", "x"] {
         assert!(try_open("net.data", offset).is_err(), "{offset}");
     }
-    assert!(why(try_open("gone", "0")).contains("could not be read"));
+    assert!(why(try_open("gone", "0")).contains("cannot read"));
 }
 
 #[test]
-fn a_model_that_takes_several_pictures_at_a_time_is_refused_in_words() {
+fn a_model_with_a_fixed_batch_above_one_is_rejected() {
     for (batch, fits) in [(1, true), (4, false)] {
         let mut graph = network(3);
         graph.input_dims[0] = Some(batch);
         let result = opened(bytes_of(&graph));
         assert_eq!(result.is_ok(), fits);
-        assert_eq!(why(result).contains("4 at a time: export it with a batch of 1"), !fits);
+        assert_eq!(
+            why(result).contains("4 images at a time; export it with a batch size of 1"),
+            !fits
+        );
     }
 }
 
 #[test]
-fn a_factor_that_is_told_does_not_excuse_an_impossible_window() {
+fn a_stated_factor_does_not_allow_an_invalid_window() {
     let result = changed(|proto| {
         let (key, value) = ("upscale.factor".into(), "2".into());
         proto.metadata_props.push(StringStringEntryProto { key, value });

@@ -1,4 +1,4 @@
-//! [`Graph`] → ONNX bytes.
+//! From a [`Graph`] to ONNX bytes.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -14,18 +14,19 @@ use super::proto::{
     tensor_shape_proto::{Dimension, dimension},
     type_proto,
 };
-use crate::model::{Attribute, Element, Graph, Node, Tensor};
+use crate::model::{Attribute, Element, Graph, Node, Tensor, fault::Reason};
 
-/// What the written model is to look like.
+/// Precision, batch size and image size of a model in ONNX format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
-    /// F32, or F16 for half-precision weights and arithmetic.
+    /// The type of weights and arithmetic: [`Element::F32`] or [`Element::F16`].
     pub element: Element,
-    /// The type of input and output: F32, or F16, which `element` then has to be too.
+    /// The type of input and output: [`Element::F32`] or, only if `element` is too,
+    /// [`Element::F16`].
     pub ends: Element,
-    /// Frames a batch; `None`: as many as come (or the only number that the model takes).
+    /// Images per batch; `None`: any number that the model supports.
     pub batch: Option<u32>,
-    /// Width and height of the input; `None`: any that the model takes.
+    /// (Width, height) of the input in pixels; `None`: any size that the model supports.
     pub size: Option<(u32, u32)>,
 }
 
@@ -35,29 +36,63 @@ impl Default for Layout {
     }
 }
 
+/// Why a graph cannot be written in a layout.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The operator has no equivalent in half precision.
+    #[error("its {0} is not supported in half precision; use precision=fp32")]
+    NotInHalfPrecision(String),
+    /// [`Layout::ends`] is float16, but [`Layout::element`] is not.
+    #[error("float16 input and output need half-precision arithmetic")]
+    HalfEnds,
+    /// The model has no input or no output.
+    #[error("it has no input or no output")]
+    NoEnds,
+}
+
+impl Reason for WriteError {
+    fn is_damage(&self) -> bool {
+        false
+    }
+}
+
+/// The type that float constants are written in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Precision {
+    Single,
+    Half,
+}
+
+const INPUT_DIMS: [&str; 4] = ["batch", "channels", "height", "width"];
+pub(super) const OUTPUT_DIMS: [&str; 4] = ["batch", "channels", "out_height", "out_width"];
+
 const FLOAT: i64 = DataType::Float as i64;
 const FLOAT16: i64 = DataType::Float16 as i64;
+const DOUBLE: i64 = DataType::Double as i64;
 
-/// `graph` as an ONNX model.
+/// Writes `graph` as an ONNX model.
 ///
 /// # Errors
-/// Why the graph cannot be written so, as the end of a sentence.
-pub fn write(graph: &Graph, layout: Layout) -> Result<Bytes, String> {
-    let half = layout.element == Element::F16;
-    let ends = match layout.ends {
-        Element::F16 if half => DataType::Float16,
-        Element::F16 => return Err("half-precision ends need half-precision arithmetic".into()),
+/// See [`WriteError`].
+pub fn write(graph: &Graph, layout: Layout) -> Result<Bytes, WriteError> {
+    let precision = match layout.element {
+        Element::F16 => Precision::Half,
+        _ => Precision::Single,
+    };
+    let ends = match (layout.ends, precision) {
+        (Element::F16, Precision::Half) => DataType::Float16,
+        (Element::F16, Precision::Single) => return Err(WriteError::HalfEnds),
         _ => DataType::Float,
     };
-    let names = ["batch", "channels", "out_height", "out_width"];
     let mut proto = GraphProto {
         name: "upscale".into(),
         input: vec![value(&graph.input, &dims(graph, layout), ends)],
-        output: vec![value(&graph.output, &names.map(Dim::Free), ends)],
+        output: vec![value(&graph.output, &OUTPUT_DIMS.map(Dim::Free), ends)],
         ..Default::default()
     };
-    if half && ends == DataType::Float {
-        // Between the two casts the graph's own names stay; the ends get new ones.
+    if precision == Precision::Half && ends == DataType::Float {
+        // Casts keep the names of input and output; the values between the casts are renamed.
         let inner_input = graph.fresh_name("input:half");
         let inner_output = graph.fresh_name("output:half");
         let rename = |name: &str| match name {
@@ -65,26 +100,26 @@ pub fn write(graph: &Graph, layout: Layout) -> Result<Bytes, String> {
             name if name == graph.output => inner_output.clone(),
             name => name.to_owned(),
         };
-        (proto.node, proto.initializer) = parts(graph, half, &rename)?;
+        (proto.node, proto.initializer) = parts(graph, precision, &rename)?;
         proto.node.insert(0, cast(&graph.input, &inner_input, FLOAT16));
         proto.node.push(cast(&inner_output, &graph.output, FLOAT));
     } else {
-        (proto.node, proto.initializer) = parts(graph, half, &str::to_owned)?;
+        (proto.node, proto.initializer) = parts(graph, precision, &str::to_owned)?;
     }
     Ok(model(graph.opset, proto).encode_to_vec().into())
 }
 
-/// The graph's nodes and constants, every value under the name that `rename` gives it.
+/// The graph's nodes and constants, with every value renamed.
 pub(super) fn parts(
     graph: &Graph,
-    half: bool,
+    precision: Precision,
     rename: &dyn Fn(&str) -> String,
-) -> Result<(Vec<NodeProto>, Vec<TensorProto>), String> {
+) -> Result<(Vec<NodeProto>, Vec<TensorProto>), WriteError> {
     let rename = |name: &str| if name.is_empty() { String::new() } else { rename(name) };
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     let mut singles = BTreeSet::new();
     for node in &graph.nodes {
-        let mut written = node_proto(node, half)?;
+        let mut written = node_proto(node, precision)?;
         written.input = node.inputs.iter().map(|name| rename(name)).collect();
         written.output = node.outputs.iter().map(|name| rename(name)).collect();
         written.name = written.output.first().cloned().unwrap_or_default();
@@ -100,26 +135,26 @@ pub(super) fn parts(
     let mut tensors = Vec::with_capacity(graph.constants.len());
     for (name, tensor) in &graph.constants {
         if singles.contains(name.as_str()) {
-            tensors.push(tensor_proto(&single(&rename(name)), &convert(tensor, false)));
+            tensors.push(tensor_proto(&single(&rename(name)), &convert(tensor, Precision::Single)));
         }
-        tensors.push(tensor_proto(&rename(name), &convert(tensor, half)));
+        tensors.push(tensor_proto(&rename(name), &convert(tensor, precision)));
     }
     Ok((nodes, tensors))
 }
 
-/// The inputs of a node that stay float32 in every precision: scales and the like.
+/// The inputs of a node that are float32 in every precision, such as scales.
 fn scale_inputs(node: &Node) -> std::ops::Range<usize> {
     if matches!(node.op.as_str(), "Resize" | "Upsample") { 1..3 } else { 0..0 }
 }
 
-/// The name of a constant's float32 form.
+/// The name of the float32 copy of a constant.
 fn single(name: &str) -> String {
     format!("{name}:single")
 }
 
 fn model(opset: i64, graph: GraphProto) -> ModelProto {
     ModelProto {
-        // The IR version of the ONNX release that brought the operator set.
+        // The IR version of the ONNX release that introduced the operator set.
         ir_version: match opset {
             ..=18 => 8,
             19 | 20 => 9,
@@ -133,27 +168,30 @@ fn model(opset: i64, graph: GraphProto) -> ModelProto {
     }
 }
 
+/// A dimension of input or output.
 pub(super) enum Dim {
+    /// Of any size, under this name.
     Free(&'static str),
     Fixed(u64),
 }
 
+/// The dimensions of the input.
 pub(super) fn dims(graph: &Graph, layout: Layout) -> Vec<Dim> {
-    let asked = [
+    let requested = [
         layout.batch.map(u64::from),
         None,
         layout.size.map(|(_, height)| height.into()),
         layout.size.map(|(width, _)| width.into()),
     ];
-    let names = ["batch", "channels", "height", "width"];
-    let dims = graph.input_dims.iter().zip(asked).zip(names);
-    dims.map(|((own, asked), name)| match own.or(asked) {
+    let dims = graph.input_dims.iter().zip(requested).zip(INPUT_DIMS);
+    dims.map(|((own, requested), name)| match own.or(requested) {
         Some(value) => Dim::Fixed(value),
         None => Dim::Free(name),
     })
     .collect()
 }
 
+/// The description of a float32 input or output.
 pub(super) fn float_value(name: &str, dims: &[Dim]) -> ValueInfoProto {
     value(name, dims, DataType::Float)
 }
@@ -186,20 +224,19 @@ fn cast(from: &str, to: &str, kind: i64) -> NodeProto {
         name: format!("{to}:cast"),
         input: vec![from.into()],
         output: vec![to.into()],
-        attribute: vec![attribute_proto("to", &Attribute::Int(kind), false)],
+        attribute: vec![attribute_proto("to", &Attribute::Int(kind), Precision::Single)],
         ..Default::default()
     }
 }
 
-/// The node less its inputs and outputs.
-fn node_proto(node: &Node, half: bool) -> Result<NodeProto, String> {
-    let refuse = |what: &str| {
-        Err(format!("its {what} cannot be turned into half precision: use precision=fp32"))
-    };
+/// The node without its inputs and outputs.
+fn node_proto(node: &Node, precision: Precision) -> Result<NodeProto, WriteError> {
+    let half = precision == Precision::Half;
+    let refuse = |what: &str| Err(WriteError::NotInHalfPrecision(what.to_owned()));
     let mut attributes = node.attributes.clone();
     match node.op.as_str() {
-        // Float32 arithmetic on sizes must keep its range.
-        "Cast" if half && matches!(node.int("to"), Some(FLOAT | 11)) => return refuse("Cast"),
+        // Arithmetic on sizes needs the range of float32.
+        "Cast" if half && matches!(node.int("to"), Some(FLOAT | DOUBLE)) => return refuse("Cast"),
         "Cast" if node.int("to") == Some(FLOAT16) && !half => {
             attributes.insert("to".into(), Attribute::Int(FLOAT));
         }
@@ -215,13 +252,13 @@ fn node_proto(node: &Node, half: bool) -> Result<NodeProto, String> {
         domain: domain.into(),
         attribute: attributes
             .iter()
-            .map(|(name, value)| attribute_proto(name, value, half))
+            .map(|(name, value)| attribute_proto(name, value, precision))
             .collect(),
         ..Default::default()
     })
 }
 
-fn attribute_proto(name: &str, value: &Attribute, half: bool) -> AttributeProto {
+fn attribute_proto(name: &str, value: &Attribute, precision: Precision) -> AttributeProto {
     let mut proto = AttributeProto { name: name.into(), ..Default::default() };
     let kind = match value {
         Attribute::Int(value) => {
@@ -245,7 +282,7 @@ fn attribute_proto(name: &str, value: &Attribute, half: bool) -> AttributeProto 
             AttributeType::String
         }
         Attribute::Tensor(tensor) => {
-            proto.t = Some(tensor_proto("", &convert(tensor, half)));
+            proto.t = Some(tensor_proto("", &convert(tensor, precision)));
             AttributeType::Tensor
         }
     };
@@ -268,21 +305,21 @@ fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
     }
 }
 
-/// Floats in the asked width; everything else as it is.
-fn convert(tensor: &Tensor, half: bool) -> Cow<'_, Tensor> {
-    let data: Vec<u8> = match (tensor.element, half) {
-        (Element::F32, true) => {
+/// Floats in this precision, limited to its range; everything else as it is.
+fn convert(tensor: &Tensor, precision: Precision) -> Cow<'_, Tensor> {
+    let (element, data) = match (tensor.element, precision) {
+        (Element::F32, Precision::Half) => {
             let words = tensor.data.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word));
             let limit = f16::MAX.to_f32();
             let halves = words.map(|value| f16::from_f32(value.clamp(-limit, limit)).to_le_bytes());
-            halves.collect::<Vec<_>>().into_flattened()
+            (Element::F16, halves.collect::<Vec<_>>().into_flattened())
         }
-        (Element::F16, false) => {
+        (Element::F16, Precision::Single) => {
             let words = tensor.data.as_chunks().0.iter().map(|&word| f16::from_le_bytes(word));
-            words.map(|value| value.to_f32().to_le_bytes()).collect::<Vec<_>>().into_flattened()
+            let singles = words.map(|value| value.to_f32().to_le_bytes());
+            (Element::F32, singles.collect::<Vec<_>>().into_flattened())
         }
         _ => return Cow::Borrowed(tensor),
     };
-    let element = if half { Element::F16 } else { Element::F32 };
     Cow::Owned(Tensor { element, dims: tensor.dims.clone(), data: data.into() })
 }

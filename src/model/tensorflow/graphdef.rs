@@ -1,4 +1,4 @@
-//! A frozen graph's nodes, attributes and constants.
+//! The nodes, attributes and constants of a frozen graph.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/tensorflow.rs"));
 }
 
-pub use proto::NodeDef;
+pub(super) use proto::NodeDef;
 use proto::{GraphDef, attr_value::Value};
 
 const DT_FLOAT: i32 = 1;
@@ -20,52 +20,64 @@ const DT_INT32: i32 = 3;
 const DT_INT64: i32 = 9;
 const DT_HALF: i32 = 19;
 
-/// No published graph comes near.
-const MOST_NODES: usize = 1 << 13;
-/// A short list of numbers, its last repeated, may grow to so many: enough for any bias.
-const MOST_REPEATED: u64 = 1 << 12;
+/// The maximum number of nodes, far above those of published graphs.
+const MAX_NODES: usize = 1 << 13;
+/// The maximum number of elements of a constant whose last value is repeated: enough for any bias.
+const MAX_REPEATED: u64 = 1 << 12;
 
-/// The nodes of a graph by their names, in the file's order.
-pub struct Nodes {
+/// The nodes of a graph, in the order of the file and by name.
+pub(super) struct Nodes {
     pub list: Vec<NodeDef>,
     index: HashMap<String, usize>,
 }
 
 impl Nodes {
+    /// Decodes the content of a file.
+    ///
     /// # Errors
-    /// Where `bytes` are no graph, or names repeat.
+    /// [`Fault::Damaged`] if `bytes` are not a graph, or two nodes have one name.
     pub fn decode(bytes: bytes::Bytes) -> Result<Self, Fault> {
         let graph = GraphDef::decode(bytes)
-            .map_err(|error| Fault::damaged(format!("not a TensorFlow graph: {error}")))?;
+            .map_err(|error| Fault::damaged(format!("it is not a TensorFlow graph: {error}")))?;
         let list = graph.node;
-        if list.is_empty() || list.len() > MOST_NODES {
-            let why = format!("{} nodes, where 1 to {MOST_NODES} are taken", list.len());
+        if list.is_empty() || list.len() > MAX_NODES {
+            let why = format!("it has {} nodes; expected 1 to {MAX_NODES}", list.len());
             return Err(Fault::damaged(why));
         }
         let mut index = HashMap::new();
-        for (place, node) in list.iter().enumerate() {
-            if index.insert(node.name.clone(), place).is_some() {
-                return Err(Fault::damaged(format!("two nodes are called {}", node.name)));
+        for (position, node) in list.iter().enumerate() {
+            if index.insert(node.name.clone(), position).is_some() {
+                return Err(Fault::damaged(format!("two nodes have the name {}", node.name)));
             }
         }
         Ok(Self { list, index })
     }
 
-    /// The node that `input` means, by its place in the list.
-    pub fn place(&self, input: &str) -> Result<usize, Fault> {
+    /// The index of the node that `input` refers to.
+    pub fn find(&self, input: &str) -> Result<usize, Fault> {
         let name = input.strip_suffix(":0").unwrap_or(input);
-        let missing = || Fault::damaged(format!("no node is called {name}"));
+        let missing = || Fault::damaged(format!("no node has the name {name}"));
         self.index.get(name).copied().ok_or_else(missing)
+    }
+
+    /// The node at `index`.
+    pub fn get(&self, index: usize) -> Result<&NodeDef, Fault> {
+        self.list.get(index).ok_or_else(|| Fault::damaged("it refers to a node that is missing"))
+    }
+
+    /// The indices of the data inputs of `node`.
+    pub fn inputs(&self, node: &NodeDef) -> Result<Vec<usize>, Fault> {
+        node.data_inputs().map(|input| self.find(input)).collect()
     }
 }
 
 impl NodeDef {
-    /// Its inputs of data, those for order alone left out.
-    pub fn data_inputs(&self) -> impl Iterator<Item = &str> {
+    /// The names of the inputs, without control inputs.
+    fn data_inputs(&self) -> impl Iterator<Item = &str> {
         self.input.iter().map(String::as_str).filter(|input| !input.starts_with('^'))
     }
 
-    /// An attribute of one integer.
+    /// An integer attribute.
     pub fn int(&self, name: &str) -> Option<i64> {
         match self.attr.get(name)?.value {
             Some(Value::I(value)) => Some(value),
@@ -73,7 +85,7 @@ impl NodeDef {
         }
     }
 
-    /// An attribute of one float.
+    /// A float attribute.
     pub fn float(&self, name: &str) -> Option<f32> {
         match self.attr.get(name)?.value {
             Some(Value::F(value)) => Some(value),
@@ -81,7 +93,7 @@ impl NodeDef {
         }
     }
 
-    /// An attribute of a list of integers.
+    /// An attribute that is a list of integers.
     pub fn ints(&self, name: &str) -> Option<&[i64]> {
         match &self.attr.get(name)?.value {
             Some(Value::List(list)) => Some(&list.i),
@@ -89,7 +101,7 @@ impl NodeDef {
         }
     }
 
-    /// An attribute of text.
+    /// A string attribute.
     pub fn text(&self, name: &str) -> Option<&str> {
         match &self.attr.get(name)?.value {
             Some(Value::S(bytes)) => str::from_utf8(bytes).ok(),
@@ -97,10 +109,11 @@ impl NodeDef {
         }
     }
 
-    /// The numbers of a `Const`.
+    /// The value of a `Const`.
     ///
     /// # Errors
-    /// Where shape and numbers do not fit, or their type is not known.
+    /// [`Fault::Damaged`] if the elements do not match the shape; [`Fault::Unsuitable`] if their
+    /// type is not supported.
     pub fn constant(&self) -> Result<Constant, Fault> {
         let Some(Value::Tensor(tensor)) = self.attr.get("value").and_then(|a| a.value.as_ref())
         else {
@@ -108,7 +121,7 @@ impl NodeDef {
         };
         let dims = tensor.tensor_shape.iter().flat_map(|shape| &shape.dim);
         let dims: Option<Vec<u64>> = dims.map(|dim| u64::try_from(dim.size).ok()).collect();
-        let dims = dims.ok_or_else(|| self.damaged("has a negative size"))?;
+        let dims = dims.ok_or_else(|| self.damaged("has a negative dimension"))?;
         let count = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
         let count = count.ok_or_else(|| self.damaged("is too large"))?;
         let content = &tensor.tensor_content[..];
@@ -123,82 +136,79 @@ impl NodeDef {
             (DT_INT32, content) => parts(content, |bytes| i32::from_le_bytes(bytes) as f32),
             (DT_INT64, content) => parts(content, |bytes| i64::from_le_bytes(bytes) as f32),
             (DT_HALF, content) => parts(content, |bytes| f16::from_le_bytes(bytes).to_f32()),
-            (other, _) => return Err(self.unsuitable(format!("holds numbers of type {other}"))),
+            (other, _) => {
+                return Err(self.unsuitable(format!("the data type {other} is not supported")));
+            }
         };
-        // A short list repeats its last number; only small constants are written so.
-        let short = content.is_empty() && (numbers.len() as u64) < count && count <= MOST_REPEATED;
+        // The last value of a short list is repeated; only small constants are written like that.
+        let short = content.is_empty() && (numbers.len() as u64) < count && count <= MAX_REPEATED;
         if let (true, Some(&last)) = (short, numbers.last()) {
             numbers.resize(count as usize, last);
         }
         if numbers.len() as u64 != count {
-            let why = format!("has {} numbers where its shape has {count}", numbers.len());
+            let why = format!("has {} values; its shape needs {count}", numbers.len());
             return Err(self.damaged(why));
         }
         Ok(Constant { dims, numbers })
     }
 
-    /// Something about this node that its format forbids.
+    /// A fault of this node that violates the format; `what` is the rest of the message.
     pub fn damaged(&self, what: impl std::fmt::Display) -> Fault {
         Fault::damaged(format!("node {} ({}): {what}", self.name, self.op))
     }
 
-    /// Something about this node that is not known here.
+    /// A fault of this node that is not supported; `what` is the rest of the message.
     pub fn unsuitable(&self, what: impl std::fmt::Display) -> Fault {
         Fault::unsuitable(format!("node {} ({}): {what}", self.name, self.op))
     }
 }
 
+/// The numbers in `content`, each of `N` bytes.
 fn parts<const N: usize>(content: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    // Bytes left over make one number more, so that the count does not fit.
+    // A partial element counts as one, so that the count does not match the shape.
     let (whole, rest) = content.as_chunks();
-    let odd = (!rest.is_empty()).then_some(0.0);
-    whole.iter().map(|&bytes| number(bytes)).chain(odd).collect()
+    let partial = (!rest.is_empty()).then_some(0.0);
+    whole.iter().map(|&bytes| number(bytes)).chain(partial).collect()
 }
 
-/// Numbers and their shape, the dimensions in TensorFlow's own order.
+/// A constant tensor, with its dimensions in TensorFlow's order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Constant {
+pub(super) struct Constant {
     pub dims: Vec<u64>,
-    /// Integers too: those that graphs hold (axes, paddings) are small, so exact.
+    /// The elements. Integers too: those in graphs (axes, pads) are small enough to be exact.
     pub numbers: Vec<f32>,
 }
 
 impl Constant {
-    /// One number for all samples, or one for each channel (the last dimension).
+    /// The elements, if they are one for all samples, or one for each channel (the last dimension).
     pub fn per_channel(&self) -> Option<&[f32]> {
         let (_, others) = self.dims.split_last().unwrap_or((&1, &[]));
-        let flat = others.iter().all(|&dim| dim == 1) && !self.numbers.is_empty();
-        flat.then_some(&self.numbers)
+        let only_channels = others.iter().all(|&dim| dim == 1) && !self.numbers.is_empty();
+        only_channels.then_some(&self.numbers)
     }
 
-    /// Its numbers as integers.
+    /// The elements as integers.
     pub fn ints(&self) -> Vec<i64> {
         self.numbers.iter().map(|&n| n as i64).collect()
     }
 
-    /// A kernel, of four dimensions, with these in another order.
-    pub fn permuted(&self, order: [usize; 4]) -> Option<([u64; 4], Vec<f32>)> {
-        let dims: [u64; 4] = self.dims.as_slice().try_into().ok()?;
-        if dims.contains(&0) {
+    /// A kernel (height, width, inputs, outputs) in ONNX's order (outputs, inputs, height, width).
+    /// `None` if it does not have four dimensions, or is empty.
+    pub fn to_onnx_kernel(&self) -> Option<([u64; 4], Vec<f32>)> {
+        let &[height, width, inputs, outputs] = self.dims.as_slice() else { return None };
+        let per_input = usize::try_from(outputs).ok()?;
+        let per_position = per_input.checked_mul(usize::try_from(inputs).ok()?)?;
+        if per_position == 0 || self.numbers.is_empty() {
             return None;
         }
-        let mut strides = [1; 4];
-        for axis in (0..3).rev() {
-            strides[axis] = strides[axis + 1] * dims[axis + 1] as usize;
-        }
-        let to = order.map(|axis| dims[axis]);
-        let step = order.map(|axis| strides[axis]);
         let mut values = Vec::with_capacity(self.numbers.len());
-        for a in 0..to[0] as usize {
-            for b in 0..to[1] as usize {
-                for c in 0..to[2] as usize {
-                    let start = a * step[0] + b * step[1] + c * step[2];
-                    let row = self.numbers.get(start..)?.iter().step_by(step[3].max(1));
-                    values.extend(row.take(to[3] as usize));
-                }
+        for output in 0..per_input {
+            for input in 0..per_position / per_input {
+                let taps = self.numbers.iter().skip(input * per_input + output);
+                values.extend(taps.step_by(per_position));
             }
         }
-        Some((to, values))
+        Some(([outputs, inputs, height, width], values))
     }
 }
 
@@ -207,12 +217,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_change_their_order() {
+    fn kernels_are_converted_to_onnx_order() {
         let numbers = (0..24u8).map(f32::from).collect();
         let constant = Constant { dims: vec![2, 1, 3, 4], numbers };
-        let (dims, values) = constant.permuted([3, 2, 0, 1]).expect("four dimensions");
+        let (dims, values) = constant.to_onnx_kernel().expect("four dimensions");
         assert_eq!(dims, [4, 3, 2, 1]);
-        // Element (y, x, i, o) = 12y + 4i + o now lies at (o, i, y, x).
+        // Element (y, x, i, o) = 12y + 4i + o is now at (o, i, y, x).
         assert_eq!(values[..4], [0.0, 12.0, 4.0, 16.0]);
         assert_eq!(values[6], 1.0);
     }

@@ -1,7 +1,7 @@
-//! Each of TensorFlow's operators as nodes of the graph.
+//! The operators of TensorFlow as nodes of a graph.
 //!
-//! TensorFlow's pictures are N × H × W × C; those of the graph stay N × C × H × W throughout,
-//! so that a transposition between the two orders is no operator at all.
+//! TensorFlow's images are N×H×W×C, those of the graph always N×C×H×W, so that a transposition
+//! between the two needs no operator.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -11,40 +11,63 @@ use super::{
 };
 use crate::model::{Border, Graph, Shuffle, Window, fault::Fault};
 
-/// What a node makes.
+/// The output of a node.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    Picture(Picture),
+pub(super) enum Value {
+    Image(Image),
     Constant(Rc<Constant>),
 }
 
-/// A picture of so many channels.
+/// An image of the graph.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub(super) struct Image {
     pub samples: Piecewise,
     pub channels: u64,
 }
 
-impl Picture {
+impl Image {
+    /// The value `value` with this many channels.
     pub fn new(value: String, channels: u64) -> Self {
         Self { samples: Piecewise::identity(value), channels }
     }
 
-    /// The same picture under another name.
+    /// Another value with as many channels.
     fn with(&self, value: String) -> Value {
-        Value::Picture(Self::new(value, self.channels))
+        Value::Image(Self::new(value, self.channels))
     }
 }
 
-/// The kinds that are known, for messages.
-const KNOWN: &str = "Abs, Add, BiasAdd, Const, Conv2D, Conv2DBackpropInput, DepthToSpace, \
-    Identity, LeakyRelu, Maximum, MirrorPad, Mul, Neg, Pad, Placeholder, Relu, Sigmoid, Sub, Tanh, \
-    Transpose";
+/// The operators that [`lower`] supports, and Placeholder, for messages.
+const SUPPORTED: &[&str] = &[
+    "Abs",
+    "Add",
+    "AddV2",
+    "BiasAdd",
+    "CheckNumerics",
+    "Const",
+    "Conv2D",
+    "Conv2DBackpropInput",
+    "DepthToSpace",
+    "Identity",
+    "LeakyRelu",
+    "Maximum",
+    "MirrorPad",
+    "Mul",
+    "Neg",
+    "Pad",
+    "Placeholder",
+    "Relu",
+    "Sigmoid",
+    "StopGradient",
+    "Sub",
+    "Tanh",
+    "Transpose",
+];
 
-/// The graph as it grows.
-pub struct Lowering {
+/// The graph, and what adding more nodes needs.
+pub(super) struct Lowering {
     pub graph: Graph,
-    /// Kernels that are there already: constants shared between nodes stay shared.
+    /// The names of kernels that the graph has: constants shared between nodes stay shared.
     kernels: HashMap<*const Constant, String>,
 }
 
@@ -54,47 +77,55 @@ impl Lowering {
     }
 }
 
-/// No published network has more channels (EDSR ×3 has 2304).
-const MOST_CHANNELS: u64 = 1 << 12;
+/// The maximum number of channels; published networks have up to 2304 (EDSR ×3).
+const MAX_CHANNELS: u64 = 1 << 12;
+/// The largest kernel and the largest block of pixels, in samples per side.
+const MAX_KERNEL: u32 = 1024;
+const MAX_BLOCK: u32 = 64;
+/// The largest stride and dilation.
+const MAX_STRIDE: u32 = 64;
+/// The largest pad on one side.
+const MAX_PAD: i64 = 4096;
 
-/// Adds `node`, whose `inputs` are there already, to `graph`.
+/// Adds `node`, whose `inputs` have been added before.
 ///
 /// # Errors
-/// Where the operator is not known or its inputs do not fit it.
-pub fn lower(node: &NodeDef, inputs: &[Value], to: &mut Lowering) -> Result<Value, Fault> {
+/// [`Fault::Unsuitable`] if the operator is not supported; [`Fault::Damaged`] if its inputs do not
+/// match it.
+pub(super) fn lower(node: &NodeDef, inputs: &[Value], to: &mut Lowering) -> Result<Value, Fault> {
     let graph = &mut to.graph;
-    use Value::{Constant as C, Picture as P};
-    let slopes = |x: &Picture, samples: Option<Piecewise>| match samples {
-        Some(samples) => Ok(P(Picture { samples, ..x.clone() })),
-        None => Err(node.damaged("its constant has another count of channels")),
+    use Value::{Constant as C, Image as I};
+    let slopes = |x: &Image, samples: Option<Piecewise>| match samples {
+        Some(samples) => Ok(I(Image { samples, ..x.clone() })),
+        None => Err(node.damaged("the channels of its constant do not match its input")),
     };
     match (node.op.as_str(), inputs) {
         ("Const", _) => Ok(C(Rc::new(node.constant()?))),
         ("Identity" | "StopGradient" | "CheckNumerics", [value, ..]) => Ok(value.clone()),
-        ("Transpose", [P(x), C(order)]) => match order.ints()[..] {
-            [0, 3, 1, 2] | [0, 2, 3, 1] => Ok(P(x.clone())),
-            _ => Err(node.unsuitable("turns pictures")),
+        ("Transpose", [I(x), C(order)]) => match order.ints()[..] {
+            [0, 3, 1, 2] | [0, 2, 3, 1] => Ok(I(x.clone())),
+            _ => Err(node.unsuitable("transposing images is not supported")),
         },
-        ("Relu", [P(x)]) => slopes(x, Some(x.samples.clone().relu())),
-        ("Abs", [P(x)]) => slopes(x, Some(x.samples.clone().abs())),
-        ("Neg", [P(x)]) => slopes(x, x.samples.times(&[-1.0])),
-        ("LeakyRelu", [P(x)]) => {
+        ("Relu", [I(x)]) => slopes(x, Some(x.samples.clone().relu())),
+        ("Abs", [I(x)]) => slopes(x, Some(x.samples.clone().abs())),
+        ("Neg", [I(x)]) => slopes(x, x.samples.times(&[-1.0])),
+        ("LeakyRelu", [I(x)]) => {
             let (above, slope) = (x.samples.clone().relu(), node.float("alpha").unwrap_or(0.2));
             let below = x.samples.plus(&above, -1.0).and_then(|below| below.times(&[slope]));
             slopes(x, below.and_then(|below| above.plus(&below, 1.0)))
         }
-        ("Mul", [P(x), C(factors)] | [C(factors), P(x)]) => {
+        ("Mul", [I(x), C(factors)] | [C(factors), I(x)]) => {
             slopes(x, factors.per_channel().and_then(|factors| x.samples.times(factors)))
         }
-        ("Add" | "AddV2" | "BiasAdd" | "Sub", [P(x), C(terms)] | [C(terms), P(x)]) => {
-            let turned = node.op == "Sub" && matches!(inputs, [C(_), P(_)]);
-            let sign = if node.op == "Sub" && !turned { -1.0 } else { 1.0 };
+        ("Add" | "AddV2" | "BiasAdd" | "Sub", [I(x), C(terms)] | [C(terms), I(x)]) => {
+            let subtracts_image = node.op == "Sub" && matches!(inputs, [C(_), I(_)]);
+            let sign = if node.op == "Sub" && !subtracts_image { -1.0 } else { 1.0 };
             let terms = channels(node, terms, x)?.map(|term| sign * term).collect::<Vec<_>>();
-            let x = if turned { negated(x) } else { x.clone() };
+            let x = if subtracts_image { negated(x) } else { x.clone() };
             let value = x.samples.emit(graph);
             Ok(x.with(graph.offset(&value, &terms)))
         }
-        ("Add" | "AddV2" | "Sub", [P(a), P(b)]) => {
+        ("Add" | "AddV2" | "Sub", [I(a), I(b)]) => {
             let sign = if node.op == "Sub" { -1.0 } else { 1.0 };
             if let Some(samples) = a.samples.plus(&b.samples, sign) {
                 return slopes(a, Some(samples));
@@ -102,189 +133,224 @@ pub fn lower(node: &NodeDef, inputs: &[Value], to: &mut Lowering) -> Result<Valu
             let op = if node.op == "Sub" { "Sub" } else { "Add" };
             pairwise(node, op, a, b, graph)
         }
-        ("Mul", [P(a), P(b)]) => pairwise(node, "Mul", a, b, graph),
-        ("Maximum", [P(a), P(b)]) => pairwise(node, "Max", a, b, graph),
-        ("Tanh" | "Sigmoid", [P(x)]) => {
+        ("Mul", [I(a), I(b)]) => pairwise(node, "Mul", a, b, graph),
+        ("Maximum", [I(a), I(b)]) => pairwise(node, "Max", a, b, graph),
+        ("Tanh" | "Sigmoid", [I(x)]) => {
             let value = x.samples.emit(graph);
-            Ok(x.with(graph.push(
-                if node.op == "Tanh" { "Tanh" } else { "Sigmoid" },
-                &[&value],
-                [],
-            )))
+            Ok(x.with(graph.push(&node.op, &[&value], [])))
         }
-        ("Conv2D", [P(x), C(kernel)]) => convolution(node, x, kernel, to),
-        ("Conv2DBackpropInput", [_, C(kernel), P(x)]) => deconvolution(node, x, kernel, to),
-        ("DepthToSpace", [P(x)]) => {
+        ("Conv2D", [I(x), C(kernel)]) => convolution(node, x, kernel, to),
+        ("Conv2DBackpropInput", [_, C(kernel), I(x)]) => deconvolution(node, x, kernel, to),
+        ("DepthToSpace", [I(x)]) => {
             let size = node.int("block_size").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
             let area = u64::from(size) * u64::from(size);
-            if size > 64 || area == 0 || !x.channels.is_multiple_of(area) {
-                return Err(node.damaged(format!("{} channels by blocks of {size}", x.channels)));
+            if size > MAX_BLOCK || area == 0 || !x.channels.is_multiple_of(area) {
+                let channels = x.channels;
+                return Err(node.damaged(format!("cannot divide {channels} channels by {area}")));
             }
-            last_channels(node)?;
+            require_channels_last(node)?;
             let value = x.samples.emit(graph);
             let value = graph.depth_to_space(&value, size, Shuffle::Dcr);
-            Ok(P(Picture::new(value, x.channels / area)))
+            Ok(I(Image::new(value, x.channels / area)))
         }
-        ("Pad" | "MirrorPad", [P(x), C(pads)]) => {
+        ("Pad" | "MirrorPad", [I(x), C(pads)]) => {
             let border = match node.text("mode") {
                 None => Border::Zero,
                 Some("REFLECT") => Border::Reflect,
-                Some(mode) => return Err(node.unsuitable(format!("pads by {mode}"))),
+                Some(mode) => {
+                    return Err(
+                        node.unsuitable(format!("the padding mode {mode} is not supported"))
+                    );
+                }
             };
             let pads = match pads.ints()[..] {
                 [0, 0, top, bottom, left, right, 0, 0] => [top, left, bottom, right],
-                _ => return Err(node.unsuitable("pads otherwise than at the sides")),
+                _ => return Err(node.unsuitable("padding of batch or channels is not supported")),
             };
-            if pads.iter().any(|pad| !(0..=4096).contains(pad)) {
-                return Err(node.damaged("pads by less than 0 or more than 4096"));
+            if pads.iter().any(|pad| !(0..=MAX_PAD).contains(pad)) {
+                return Err(node.damaged(format!("has pads of {pads:?} (maximum {MAX_PAD})")));
             }
             let value = x.samples.emit(graph);
             Ok(x.with(graph.pad(&value, pads, border)))
         }
-        (op, inputs) if KNOWN.split(", ").any(|known| known == op.trim_end_matches("V2")) => {
-            Err(node.unsuitable(format!("{} inputs of kinds that it has not here", inputs.len())))
+        (op, _) if SUPPORTED.contains(&op) => {
+            Err(node.unsuitable("this combination of images and constants is not supported"))
         }
-        _ => Err(node.unsuitable(format!("not known here; known are {KNOWN}"))),
+        _ => {
+            let operators = SUPPORTED.join(", ");
+            Err(node.unsuitable(format!("not supported; expected one of {operators}")))
+        }
     }
 }
 
-fn negated(x: &Picture) -> Picture {
+fn negated(x: &Image) -> Image {
     let samples = x.samples.times(&[-1.0]).unwrap_or_else(|| x.samples.clone());
-    Picture { samples, ..x.clone() }
+    Image { samples, ..x.clone() }
 }
 
-/// One number of `constant` for each channel of `x`, or one for all.
+/// The numbers of `constant`: one for each channel of `x`, or one for all.
 fn channels<'a>(
     node: &NodeDef,
     constant: &'a Constant,
-    x: &Picture,
+    x: &Image,
 ) -> Result<std::slice::Iter<'a, f32>, Fault> {
     let numbers = constant.per_channel();
     let numbers = numbers.filter(|n| n.len() == 1 || n.len() as u64 == x.channels);
     numbers.map(<[f32]>::iter).ok_or_else(|| {
-        node.damaged(format!("a constant of {:?} for {} channels", constant.dims, x.channels))
+        node.damaged(format!("has a constant of {:?} for {} channels", constant.dims, x.channels))
     })
 }
 
+/// Adds `op` on two images; one channel is broadcast.
 fn pairwise(
     node: &NodeDef,
     op: &str,
-    a: &Picture,
-    b: &Picture,
+    a: &Image,
+    b: &Image,
     graph: &mut Graph,
 ) -> Result<Value, Fault> {
     if a.channels != b.channels && a.channels != 1 && b.channels != 1 {
-        return Err(node.damaged(format!("joins {} channels with {}", a.channels, b.channels)));
+        return Err(node.damaged(format!("combines {} channels with {}", a.channels, b.channels)));
     }
     let (x, y) = (a.samples.emit(graph), b.samples.emit(graph));
     let channels = a.channels.max(b.channels);
-    Ok(Value::Picture(Picture::new(graph.push(op, &[&x, &y], []), channels)))
+    Ok(Value::Image(Image::new(graph.push(op, &[&x, &y], []), channels)))
 }
 
+/// Checks that the node's images are N×H×W×C: otherwise its attributes have another meaning.
+///
 /// # Errors
-/// Where channels do not come last: then shapes and paddings mean something else.
-fn last_channels(node: &NodeDef) -> Result<(), Fault> {
+/// [`Fault::Unsuitable`] for other layouts.
+fn require_channels_last(node: &NodeDef) -> Result<(), Fault> {
     match node.text("data_format") {
         None | Some("NHWC") => Ok(()),
-        Some(format) => Err(node.unsuitable(format!("has pictures of {format}"))),
+        Some(format) => Err(node.unsuitable(format!("the layout {format} is not supported"))),
     }
 }
 
-/// Height and width of an attribute such as `strides`, which has one number for each of NHWC.
+/// (Height, width) of an attribute such as `strides`, which has one number for each of N, H, W, C.
 fn sides(node: &NodeDef, name: &str) -> Result<[u32; 2], Fault> {
-    let side = |n: i64| u32::try_from(n).ok().filter(|n| (1..=64).contains(n));
+    let side = |n: i64| u32::try_from(n).ok().filter(|n| (1..=MAX_STRIDE).contains(n));
     match node.ints(name) {
         None => Ok([1; 2]),
-        Some(&[1, tall, wide, 1]) => match (side(tall), side(wide)) {
-            (Some(tall), Some(wide)) => Ok([tall, wide]),
-            _ => Err(node.damaged(format!("{name} of {tall} × {wide}"))),
+        Some(values @ &[1, height, width, 1]) => match (side(height), side(width)) {
+            (Some(height), Some(width)) => Ok([height, width]),
+            _ => Err(node.damaged(format!("has {name} of {values:?}"))),
         },
-        Some(other) => Err(node.unsuitable(format!("{name} of {other:?}"))),
+        Some(values) => Err(node.unsuitable(format!("the {name} {values:?} are not supported"))),
     }
 }
 
-/// The kernel of a convolution: its constant's name, its sides, and its counts of the last
-/// and the third dimension in TensorFlow's order, which come first in the graph's.
-fn kernel(
-    node: &NodeDef,
-    constant: &Rc<Constant>,
-    to: &mut Lowering,
-) -> Result<(String, [u32; 2], [u64; 2]), Fault> {
-    let odd = || node.damaged(format!("a kernel of {:?}", constant.dims));
-    let &[tall, wide, third, last] = constant.dims.as_slice() else { return Err(odd()) };
-    let side = |n: u64| u32::try_from(n).ok().filter(|n| (1..=1024).contains(n));
-    let size = [side(tall).ok_or_else(odd)?, side(wide).ok_or_else(odd)?];
-    if third > MOST_CHANNELS || last > MOST_CHANNELS {
-        return Err(odd());
+/// The kernel of a convolution in the graph.
+struct Kernel {
+    /// The name of the constant.
+    name: String,
+    /// Height, width.
+    size: [u32; 2],
+    /// The third and the fourth dimension of TensorFlow's order: inputs and outputs of a
+    /// convolution, outputs and inputs of a transposed convolution.
+    channels: [u64; 2],
+}
+
+/// Adds the kernel `constant`, unless the graph has it already.
+fn kernel(node: &NodeDef, constant: &Rc<Constant>, to: &mut Lowering) -> Result<Kernel, Fault> {
+    let invalid = || node.damaged(format!("has a kernel of {:?}", constant.dims));
+    let &[height, width, third, fourth] = constant.dims.as_slice() else { return Err(invalid()) };
+    let side = |n: u64| u32::try_from(n).ok().filter(|n| (1..=MAX_KERNEL).contains(n));
+    let size = [side(height).ok_or_else(invalid)?, side(width).ok_or_else(invalid)?];
+    if third > MAX_CHANNELS || fourth > MAX_CHANNELS {
+        return Err(invalid());
     }
     let key = Rc::as_ptr(constant);
     let name = match to.kernels.get(&key) {
         Some(name) => name.clone(),
         None => {
-            let (dims, values) = constant.permuted([3, 2, 0, 1]).ok_or_else(odd)?;
+            let (dims, values) = constant.to_onnx_kernel().ok_or_else(invalid)?;
             let name = to.graph.constant_f32("weight", &dims, &values);
             to.kernels.insert(key, name.clone());
             name
         }
     };
-    Ok((name, size, [last, third]))
+    Ok(Kernel { name, size, channels: [third, fourth] })
 }
 
-/// Top, left, bottom, right of what `SAME` means for so many samples in all.
-fn same(total: [u32; 2]) -> [u32; 4] {
-    let [tall, wide] = total;
-    [tall / 2, wide / 2, tall - tall / 2, wide - wide / 2]
+/// # Errors
+/// [`Fault::Damaged`] unless `x` has the number of channels that the kernel expects.
+fn check_inputs(node: &NodeDef, x: &Image, expected: u64) -> Result<(), Fault> {
+    if x.channels == expected {
+        return Ok(());
+    }
+    let actual = x.channels;
+    Err(node.damaged(format!("expects {expected} input channels, but gets {actual}")))
 }
 
-/// Conv2D: the kernel is height × width × inputs × outputs.
+/// Top, left, bottom, right of `SAME` padding with [height, width] samples in total.
+fn same([height, width]: [u32; 2]) -> [u32; 4] {
+    [height / 2, width / 2, height - height / 2, width - width / 2]
+}
+
+/// Conv2D.
 fn convolution(
     node: &NodeDef,
-    x: &Picture,
+    x: &Image,
     weights: &Rc<Constant>,
     to: &mut Lowering,
 ) -> Result<Value, Fault> {
-    last_channels(node)?;
+    require_channels_last(node)?;
     let (stride, dilation) = (sides(node, "strides")?, sides(node, "dilations")?);
-    let (weight, size, [outputs, inputs]) = kernel(node, weights, to)?;
-    if inputs != x.channels {
-        return Err(node.damaged(format!("its kernel is for {inputs} channels of {}", x.channels)));
-    }
-    let span = [(size[0] - 1) * dilation[0], (size[1] - 1) * dilation[1]];
+    let Kernel { name, size: [height, width], channels: [inputs, outputs] } =
+        kernel(node, weights, to)?;
+    check_inputs(node, x, inputs)?;
+    let [dilation_height, dilation_width] = dilation;
+    let span = [(height - 1) * dilation_height, (width - 1) * dilation_width];
     let pads = match node.text("padding") {
         Some("VALID") => [0; 4],
         Some("SAME") if stride == [1; 2] => same(span),
-        other => return Err(node.unsuitable(format!("padding {other:?}, strides {stride:?}"))),
+        padding => {
+            return Err(node.unsuitable(format!(
+                "the padding {} with strides {stride:?} is not supported",
+                padding.unwrap_or("(none)")
+            )));
+        }
     };
     let value = x.samples.emit(&mut to.graph);
     let window = Window { stride, pads, dilation, group: 1 };
-    let value = to.graph.conv(&value, &weight, None, window);
-    Ok(Value::Picture(Picture::new(value, outputs)))
+    let value = to.graph.conv(&value, &name, None, window);
+    Ok(Value::Image(Image::new(value, outputs)))
 }
 
-/// Conv2DBackpropInput, the transposed convolution: the kernel is height × width × outputs ×
-/// inputs. Its size input is left alone, for `SAME` means input · stride.
+/// Conv2DBackpropInput, the transposed convolution. Its size input is ignored, since `SAME` means
+/// input · stride.
 fn deconvolution(
     node: &NodeDef,
-    x: &Picture,
+    x: &Image,
     weights: &Rc<Constant>,
     to: &mut Lowering,
 ) -> Result<Value, Fault> {
-    last_channels(node)?;
+    require_channels_last(node)?;
     let (stride, dilation) = (sides(node, "strides")?, sides(node, "dilations")?);
-    let (weight, size, [inputs, outputs]) = kernel(node, weights, to)?;
-    if inputs != x.channels || dilation != [1; 2] {
-        return Err(node.damaged(format!("its kernel is for {inputs} channels of {}", x.channels)));
+    let Kernel { name, size: [height, width], channels: [outputs, inputs] } =
+        kernel(node, weights, to)?;
+    check_inputs(node, x, inputs)?;
+    if dilation != [1; 2] {
+        return Err(node.unsuitable(format!("the dilations {dilation:?} are not supported")));
     }
-    let (pads, more) = match node.text("padding") {
+    let [stride_height, stride_width] = stride;
+    let (pads, output_pads) = match node.text("padding") {
         Some("VALID") => ([0; 4], [0; 2]),
         Some("SAME") => {
-            let over = std::array::from_fn(|i| size[i].saturating_sub(stride[i]));
-            (same(over), std::array::from_fn(|i| stride[i].saturating_sub(size[i])))
+            let excess = [height.saturating_sub(stride_height), width.saturating_sub(stride_width)];
+            let missing =
+                [stride_height.saturating_sub(height), stride_width.saturating_sub(width)];
+            (same(excess), missing)
         }
-        other => return Err(node.unsuitable(format!("padding {other:?}"))),
+        padding => {
+            let padding = padding.unwrap_or("(none)");
+            return Err(node.unsuitable(format!("the padding {padding} is not supported")));
+        }
     };
     let value = x.samples.emit(&mut to.graph);
     let window = Window { stride, pads, dilation, group: 1 };
-    let value = to.graph.conv_transpose(&value, &weight, None, window, more);
-    Ok(Value::Picture(Picture::new(value, outputs)))
+    let value = to.graph.conv_transpose(&value, &name, None, window, output_pads);
+    Ok(Value::Image(Image::new(value, outputs)))
 }

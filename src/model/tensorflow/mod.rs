@@ -1,5 +1,5 @@
-//! TensorFlow's frozen graphs, such as those of OpenCV's `dnn_superres`: EDSR, ESPCN, FSRCNN
-//! and LapSRN.
+//! TensorFlow's frozen graphs, such as those of OpenCV's `dnn_superres`: EDSR, ESPCN, FSRCNN and
+//! LapSRN.
 
 mod graphdef;
 mod lower;
@@ -11,187 +11,178 @@ use bytes::Bytes;
 
 use self::{
     graphdef::{NodeDef, Nodes},
-    lower::{Lowering, Picture, Value},
+    lower::{Image, Lowering, Value, lower},
 };
-use super::{Error, Graph, Window, fault::Fault};
+use super::{Error, Graph, Window, fault::Fault, order};
 
-/// EDSR's published graphs have up to 173 MB.
-const MOST: u64 = 1 << 30;
+/// The largest file in bytes; EDSR's published graphs have up to 173 MB.
+const MAX_SIZE: u64 = 1 << 30;
 
-/// Mean of the pictures that EDSR was trained on, B, G, R of 0..255: dnn_superres.cpp takes
-/// it off ahead of the network and adds it after.
+/// The mean B, G, R, in 0..=255, of EDSR's training images. dnn_superres.cpp subtracts it before
+/// the network and adds it after.
 const EDSR_MEAN: [f32; 3] = [103.154_58, 111.561_55, 114.356_3];
+
+/// The transposed convolution, whose first input, the size of its output, is never computed.
+const DECONVOLUTION: &str = "Conv2DBackpropInput";
 
 /// Reads the frozen graph at `path`.
 ///
 /// # Errors
-/// [`Error::Unsuitable`] where an operator is not known; [`Error::Damaged`] where the file is
-/// no graph or contradicts itself.
-pub fn read(path: &Path) -> Result<Graph, Error> {
+/// [`Error::Unsuitable`] if an operator is not supported; [`Error::Damaged`] if the file is not a
+/// graph or contradicts itself; [`Error::Io`].
+pub(crate) fn read(path: &Path) -> Result<Graph, Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MOST {
-        return Err(Fault::damaged(format!("{size} bytes: {MOST} is the most")).at(path));
+    if size > MAX_SIZE {
+        let why = format!("the file has {size} bytes (maximum {MAX_SIZE})");
+        return Err(Fault::damaged(why).at(path));
     }
     let bytes = std::fs::read(path).map_err(io)?;
     parse(bytes.into()).map_err(|fault| fault.at(path))
 }
 
-/// The graph from the file's bytes, in the contract's form.
+/// Reads a frozen graph from the content of a file. The result follows the contract of
+/// [`crate::model`].
 ///
-/// A graph of one channel takes Y′ of 0..1 as it is; one of three is EDSR, which wants B, G, R
-/// of 0..255 less their mean.
+/// A graph of one channel takes Y′ of 0..=1 as it is; a graph of three channels is EDSR, which
+/// takes B, G, R of 0..=255 minus their mean.
 ///
 /// # Errors
-/// See [`read`].
+/// [`Fault`], as [`Error`] in [`Model::open`](super::Model::open).
 pub fn parse(bytes: Bytes) -> Result<Graph, Fault> {
     let nodes = Nodes::decode(bytes)?;
     let output = output(&nodes)?;
     let order = order(&nodes, output)?;
     let channels = input_channels(&nodes, &order)?;
     let mut graph = Graph::new(channels);
-    let mut first = graph.input.clone();
+    let mut input = graph.input.clone();
     if channels == 3 {
         let weights = [[0.0, 0.0, 255.0], [0.0, 255.0, 0.0], [255.0, 0.0, 0.0]];
-        first = mix(&mut graph, &first, weights, EDSR_MEAN.map(|mean| -mean));
+        input = mix(&mut graph, &input, weights, EDSR_MEAN.map(|mean| -mean));
     }
     let mut lowering = Lowering::new(graph);
     let mut values: Vec<Option<Value>> = vec![None; nodes.list.len()];
-    let mut pictures = 0;
-    for &place in &order {
-        let node = &nodes.list[place];
-        let inputs = inputs(&nodes, node)?;
-        let ready = inputs.iter().map(|&input| values[input].clone());
-        let value = match node.op.as_str() {
-            "Placeholder" | "PlaceholderV2" => {
-                pictures += 1;
-                Value::Picture(Picture::new(first.clone(), channels))
-            }
-            // Its size input is never computed.
-            "Conv2DBackpropInput" => {
-                let nothing = Value::Picture(Picture::new(String::new(), 0));
-                let rest: Option<Vec<_>> = ready.skip(1).collect();
-                let rest = rest.ok_or_else(|| node.damaged("lacks an input"))?;
-                lower::lower(node, &[vec![nothing], rest].concat(), &mut lowering)?
-            }
-            _ => {
-                let ready: Option<Vec<_>> = ready.collect();
-                let ready = ready.ok_or_else(|| node.damaged("lacks an input"))?;
-                lower::lower(node, &ready, &mut lowering)?
-            }
+    let mut inputs = 0;
+    for &index in &order {
+        let node = nodes.get(index)?;
+        let value = if matches!(node.op.as_str(), "Placeholder" | "PlaceholderV2") {
+            inputs += 1;
+            Value::Image(Image::new(input.clone(), channels))
+        } else {
+            let operands = dependencies(&nodes, node)?.into_iter();
+            let operands = operands.map(|input| values.get(input).cloned().flatten());
+            // Stands for the size input.
+            let unused = (node.op == DECONVOLUTION)
+                .then(|| Some(Value::Image(Image::new(String::new(), 0))));
+            let operands: Option<Vec<Value>> = unused.into_iter().chain(operands).collect();
+            let operands = operands.ok_or_else(|| node.damaged("lacks an input"))?;
+            lower(node, &operands, &mut lowering)?
         };
-        values[place] = Some(value);
+        if let Some(slot) = values.get_mut(index) {
+            *slot = Some(value);
+        }
     }
-    let Some(Some(Value::Picture(picture))) = values.get(output) else {
+    let Some(Some(Value::Image(image))) = values.get(output) else {
         return Err(Fault::unsuitable("its output is a constant"));
     };
-    if pictures != 1 || picture.channels != channels {
+    if inputs != 1 {
+        return Err(Fault::unsuitable(format!("it has {inputs} inputs; expected 1")));
+    }
+    if image.channels != channels {
+        let outputs = image.channels;
         return Err(Fault::unsuitable(format!(
-            "it makes {} channels from {pictures} pictures of {channels}",
-            picture.channels
+            "it has {channels} input channels, but {outputs} output channels"
         )));
     }
     let mut graph = lowering.graph;
-    let mut last = picture.samples.emit(&mut graph);
+    let mut last = image.samples.emit(&mut graph);
     if channels == 3 {
-        let part = 1.0 / 255.0;
-        let weights = [[0.0, 0.0, part], [0.0, part, 0.0], [part, 0.0, 0.0]];
-        let [b, g, r] = EDSR_MEAN.map(|mean| mean * part);
+        let scale = 1.0 / 255.0;
+        let weights = [[0.0, 0.0, scale], [0.0, scale, 0.0], [scale, 0.0, 0.0]];
+        let [b, g, r] = EDSR_MEAN.map(|mean| mean * scale);
         last = mix(&mut graph, &last, weights, [r, g, b]);
     }
     graph.set_output(&last);
     Ok(graph)
 }
 
-/// Each channel as a sum of all three: a matrix and an offset.
+/// Multiplies the three channels by a matrix and adds an offset.
 fn mix(graph: &mut Graph, x: &str, weights: [[f32; 3]; 3], offset: [f32; 3]) -> String {
     let weights = graph.constant_f32("mix", &[3, 3, 1, 1], weights.as_flattened());
     let offset = graph.constant_f32("mix.offset", &[3], &offset);
     graph.conv(x, &weights, Some(&offset), Window::default())
 }
 
-/// The node whose picture is the result. Of several (LapSRN's ×4 graph gives ×2 too, and calls
-/// them `NCHW_output_2x` and `NCHW_output_4x`) it is the one with the largest number, else the
-/// one called `NCHW_output`, else the last.
+/// The index of the output node. LapSRN's ×4 graph has several, `NCHW_output_2x` and
+/// `NCHW_output_4x`: the one with the largest number is the output, or else the one named
+/// `NCHW_output`, or else the last.
 fn output(nodes: &Nodes) -> Result<usize, Fault> {
     let mut used = HashSet::new();
     for node in &nodes.list {
-        used.extend(inputs(nodes, node)?);
+        used.extend(nodes.inputs(node)?);
     }
-    let ends = nodes.list.iter().enumerate().filter(|(place, node)| {
-        !used.contains(place) && !matches!(node.op.as_str(), "Const" | "Placeholder" | "NoOp")
+    let ends = nodes.list.iter().enumerate().filter(|(index, node)| {
+        !used.contains(index) && !matches!(node.op.as_str(), "Const" | "Placeholder" | "NoOp")
     });
     let factor = |node: &NodeDef| -> Option<u32> {
         node.name.strip_suffix('x')?.rsplit('_').next()?.parse().ok()
     };
-    let last = ends.max_by_key(|&(place, node)| (factor(node), node.name == "NCHW_output", place));
-    last.map(|(place, _)| place).ok_or_else(|| Fault::damaged("it ends nowhere"))
+    let last = ends.max_by_key(|&(index, node)| (factor(node), node.name == "NCHW_output", index));
+    last.map(|(index, _)| index).ok_or_else(|| Fault::damaged("it has no output"))
 }
 
-/// The places of a node's inputs.
-fn inputs(nodes: &Nodes, node: &NodeDef) -> Result<Vec<usize>, Fault> {
-    node.data_inputs().map(|input| nodes.place(input)).collect()
-}
-
-/// The nodes that `output` needs, each behind its inputs.
-fn order(nodes: &Nodes, output: usize) -> Result<Vec<usize>, Fault> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum State {
-        New,
-        Open,
-        Done,
+/// The indices of the nodes that `node` needs to be computed.
+fn dependencies(nodes: &Nodes, node: &NodeDef) -> Result<Vec<usize>, Fault> {
+    let mut inputs = nodes.inputs(node)?;
+    if node.op == DECONVOLUTION && !inputs.is_empty() {
+        inputs.remove(0);
     }
-    let mut states = vec![State::New; nodes.list.len()];
-    let mut order = Vec::new();
+    Ok(inputs)
+}
+
+/// The indices of the nodes that `output` depends on, each after its inputs.
+fn order(nodes: &Nodes, output: usize) -> Result<Vec<usize>, Fault> {
+    let mut needed = HashSet::from([output]);
+    let mut lists = vec![Vec::new(); nodes.list.len()];
     let mut stack = vec![output];
-    while let Some(&place) = stack.last() {
-        let node = &nodes.list[place];
-        match states[place] {
-            State::New => {
-                states[place] = State::Open;
-                let skipped = usize::from(node.op == "Conv2DBackpropInput");
-                for input in inputs(nodes, node)?.into_iter().skip(skipped) {
-                    match states[input] {
-                        State::New => stack.push(input),
-                        State::Open => return Err(node.damaged("is its own input")),
-                        State::Done => {}
-                    }
-                }
-            }
-            State::Open => {
-                states[place] = State::Done;
-                order.push(place);
-                stack.pop();
-            }
-            State::Done => {
-                stack.pop();
-            }
+    while let Some(index) = stack.pop() {
+        let list = dependencies(nodes, nodes.get(index)?)?;
+        stack.extend(list.iter().copied().filter(|&input| needed.insert(input)));
+        if let Some(slot) = lists.get_mut(index) {
+            *slot = list;
         }
     }
+    let mut order =
+        order::topological(&lists).ok_or_else(|| Fault::damaged("the graph has a cycle"))?;
+    order.retain(|index| needed.contains(index));
     Ok(order)
 }
 
-/// 1 or 3: what the first kernel is for.
+/// The input channels, 1 or 3, that the first kernel expects.
 fn input_channels(nodes: &Nodes, order: &[usize]) -> Result<u64, Fault> {
-    for &place in order {
-        let node = &nodes.list[place];
+    for &index in order {
+        let node = nodes.get(index)?;
         let axis = match node.op.as_str() {
             "Conv2D" => 2,
-            "Conv2DBackpropInput" => 3,
+            DECONVOLUTION => 3,
             _ => continue,
         };
-        let kernel = match inputs(nodes, node)?.get(1) {
-            Some(&kernel) => &nodes.list[kernel],
-            None => return Err(node.damaged("lacks its kernel")),
+        let Some(&kernel) = nodes.inputs(node)?.get(1) else {
+            return Err(node.damaged("lacks its kernel"));
         };
-        let kernel = match (kernel.op.as_str(), inputs(nodes, kernel)?.as_slice()) {
-            ("Identity", &[inner, ..]) => &nodes.list[inner],
-            _ => kernel,
-        };
+        let mut kernel = nodes.get(kernel)?;
+        if kernel.op == "Identity"
+            && let Some(&inner) = nodes.inputs(kernel)?.first()
+        {
+            kernel = nodes.get(inner)?;
+        }
         return match kernel.constant()?.dims.get(axis) {
             Some(&channels @ (1 | 3)) => Ok(channels),
-            other => Err(node.unsuitable(format!("takes {other:?} channels, not 1 or 3"))),
+            Some(other) => {
+                Err(node.unsuitable(format!("has {other} input channels; expected 1 or 3")))
+            }
+            None => Err(node.damaged("its kernel has too few dimensions")),
         };
     }
-    Err(Fault::unsuitable("it has no convolution: it is no upscaler"))
+    Err(Fault::unsuitable("it has no convolution, so it is not an upscaler"))
 }

@@ -1,15 +1,15 @@
-//! Values that are straight lines through zero on either side of it.
+//! Piecewise linear functions with one bend, at zero.
 //!
-//! Frozen graphs spell PReLU as `relu(x) + α·(x − |x|)/2`, leaky ReLU as
-//! `relu(x) − α·relu(−x)` and so on. Each step of such a spelling is `p·x` where x > 0 and
-//! `n·x` where x < 0, so the steps can be worked out here and leave one operator.
+//! Frozen graphs express PReLU as `relu(x) + α·(x − |x|)/2`, leaky ReLU as `relu(x) − α·relu(−x)`,
+//! and so on. Each step is `p·x` for x > 0 and `n·x` for x < 0, so that all steps together become
+//! one operator.
 
 use crate::model::Graph;
 
-/// `positive·max(x, 0) + negative·min(x, 0)` of the value `base`; each slope one number for
-/// all channels or one for each.
+/// `positive·max(x, 0) + negative·min(x, 0)` of the value `base`. The slopes are one number for all
+/// channels, or one for each.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Piecewise {
+pub(super) struct Piecewise {
     pub base: String,
     positive: Vec<f32>,
     negative: Vec<f32>,
@@ -21,28 +21,28 @@ impl Piecewise {
         Self { base, positive: vec![1.0], negative: vec![1.0] }
     }
 
-    /// Where the value is below 0, 0.
+    /// max(x, 0) of this.
     pub fn relu(self) -> Self {
         let positive = self.positive.iter().map(|&p| p.max(0.0)).collect();
         let negative = self.negative.iter().map(|&n| n.min(0.0)).collect();
         Self { positive, negative, ..self }
     }
 
-    /// The value without its sign.
+    /// The absolute value of this.
     pub fn abs(self) -> Self {
         let positive = self.positive.iter().map(|p| p.abs()).collect();
         let negative = self.negative.iter().map(|n| -n.abs()).collect();
         Self { positive, negative, ..self }
     }
 
-    /// Times one number, or one for each channel; `None` where the counts do not fit.
+    /// This times one number, or one for each channel; `None` if the counts do not match.
     pub fn times(&self, factors: &[f32]) -> Option<Self> {
         let positive = pairs(&self.positive, factors, |a, b| a * b)?;
         let negative = pairs(&self.negative, factors, |a, b| a * b)?;
         Some(Self { base: self.base.clone(), positive, negative })
     }
 
-    /// The sum with `sign` times another of the same base.
+    /// This plus `sign` times `other`; `None` if they have different bases.
     pub fn plus(&self, other: &Self, sign: f32) -> Option<Self> {
         if self.base != other.base {
             return None;
@@ -52,7 +52,7 @@ impl Piecewise {
         Some(Self { base: self.base.clone(), positive, negative })
     }
 
-    /// The value in `graph`, by as few operators as it takes.
+    /// Adds this to `graph` with as few operators as possible; returns the name of the value.
     pub fn emit(&self, graph: &mut Graph) -> String {
         let all = |slopes: &[f32], value| slopes.iter().all(|&slope| slope == value);
         if all(&self.positive, 1.0) {
@@ -72,17 +72,20 @@ impl Piecewise {
         }
         let above = graph.relu(&self.base);
         let below = graph.sub(&self.base, &above);
-        let factors = [&self.positive, &self.negative].map(|slopes| per_channel(graph, slopes));
-        let above = graph.mul(&above, &factors[0]);
-        let below = graph.mul(&below, &factors[1]);
+        let [positive, negative] =
+            [&self.positive, &self.negative].map(|slopes| per_channel(graph, slopes));
+        let above = graph.mul(&above, &positive);
+        let below = graph.mul(&below, &negative);
         graph.add(&above, &below)
     }
 }
 
+/// Adds the constant `numbers` in a shape that broadcasts over channels.
 fn per_channel(graph: &mut Graph, numbers: &[f32]) -> String {
     graph.constant_f32("slope", &[numbers.len() as u64, 1, 1], numbers)
 }
 
+/// `op` of each pair; `None` if the counts do not match.
 fn pairs(a: &[f32], b: &[f32], op: impl Fn(f32, f32) -> f32) -> Option<Vec<f32>> {
     match (a, b) {
         (&[a], b) => Some(b.iter().map(|&b| op(a, b)).collect()),
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_prelu_becomes_one_operator() {
+    fn prelu_and_leaky_relu_become_one_operator() {
         let alpha = [0.25, -0.5];
         let below = x().plus(&x().abs(), -1.0).and_then(|v| v.times(&alpha)?.times(&[0.5]));
         let prelu = below.and_then(|v| x().relu().plus(&v, 1.0)).expect("fits");
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_stay_apart() {
+    fn different_bases_are_not_combined() {
         let other = Piecewise::identity("y".into());
         assert_eq!(x().plus(&other, 1.0), None);
         assert_eq!(x().times(&[1.0, 2.0]).and_then(|v| v.times(&[1.0, 2.0, 3.0])), None);

@@ -13,9 +13,7 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest as _, Sha256};
-
-use crate::engine::Error;
+use crate::{engine::Error, model::sha256_hex};
 
 /// Written last. A directory without it is left from an interrupted build.
 const MARK: &str = "complete.txt";
@@ -181,7 +179,9 @@ impl TensorRtCache {
 }
 
 fn name(text: &str) -> String {
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = sha256_hex([text]);
+    name.truncate(32);
+    name
 }
 
 #[cfg(test)]
