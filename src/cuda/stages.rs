@@ -203,7 +203,9 @@ impl Device {
     }
 
     /// Sets the bits of the blocks of `frame` that differ from `reference` by more than
-    /// `tolerance` steps of 8-bit codes, or at all among the blocks `due`. Clears no bits.
+    /// `tolerance` steps of 8-bit codes, or at all among the blocks `due`. Clears no bits. Only
+    /// the given `samples` are compared: for each plane, a bit per sample of a group (a pixel, or
+    /// a pair of Cb and Cr).
     ///
     /// # Errors
     /// [`Error::InvalidArguments`], and those of the driver.
@@ -211,18 +213,20 @@ impl Device {
         &self,
         frame: &DeviceFrame,
         reference: &DeviceFrame,
+        samples: &[u32],
         tolerance: u8,
         due: Rect,
         changes: &DeviceChanges,
     ) -> Result<(), Error> {
         let arguments = self.compare_args(frame, reference, tolerance, changes, "comparison")?;
-        let arguments = CompareArgs { due, ..arguments };
+        let arguments = CompareArgs { due, ..arguments.only(samples) };
         let work = work(changes.whole.all().items(), SPAN);
         // SAFETY: checked above.
         unsafe { self.launch(self.upload(), Kernel::CompareBlocks, &arguments, work) }
     }
 
-    /// Copies the blocks of `frame` whose bits are set into `reference`.
+    /// Copies the blocks of `frame` whose bits are set into `reference`, in the planes that have
+    /// any of `samples` (see [`compare`](Self::compare)).
     ///
     /// # Errors
     /// [`Error::InvalidArguments`], and those of the driver.
@@ -230,9 +234,11 @@ impl Device {
         &self,
         frame: &DeviceFrame,
         reference: &DeviceFrame,
+        samples: &[u32],
         changes: &DeviceChanges,
     ) -> Result<(), Error> {
         let arguments = self.compare_args(frame, reference, 0, changes, "reference update")?;
+        let arguments = arguments.only(samples);
         let work = work(changes.whole.all().items(), SPAN);
         // SAFETY: checked above.
         unsafe { self.launch(self.upload(), Kernel::UpdateReference, &arguments, work) }

@@ -23,9 +23,8 @@ use super::{
     stream::{Negotiated, Next, Stream, is_empty_gap},
 };
 use crate::{
-    cuda,
     engine::Backend,
-    upscaler::{self, FrameParams},
+    upscaler::{self, EngineTraits, FrameParams, MemoryUse},
 };
 
 impl Upscale {
@@ -47,7 +46,11 @@ impl Upscale {
             state.latency.restart();
             state.model.replace(model.info)
         };
-        stream.set_engine(engine.infer, engine.regions_exact, engine.tolerant_halo);
+        let traits = EngineTraits {
+            exact_regions: engine.regions_exact,
+            tolerant_halo: engine.tolerant_halo,
+        };
+        stream.set_engine(engine.infer, traits);
         // The factor decides the output size if nothing else does.
         if previous.is_none_or(|previous| previous.factor != factor) {
             self.obj().reconfigure_src();
@@ -100,7 +103,8 @@ impl Upscale {
         lock(&self.properties).engine_options().backend == Backend::Auto
             && matches!(
                 failure,
-                Failure::Upscaler(upscaler::Error::Device(cuda::Error::OutOfMemory { .. }))
+                Failure::Upscaler(upscaler::Error::OutOfMemory(out))
+                    if out.purpose == MemoryUse::Gpu
             )
     }
 

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use gst::prelude::*;
 
 use super::{sizes::TooLarge, video_info::FrameError};
-use crate::{cuda, engine, frame, model, upscaler};
+use crate::{engine, frame, model, upscaler};
 
 /// Why the element cannot continue.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +83,9 @@ impl Failure {
                     _ => Library(LibraryError::Failed),
                 }
             }
-            Self::Upscaler(
-                upscaler::Error::NoMemory { .. }
-                | upscaler::Error::TooLarge { .. }
-                | upscaler::Error::Device(cuda::Error::OutOfMemory { .. }),
-            )
-            | Self::NoMemory => Resource(ResourceError::NoSpaceLeft),
+            Self::Upscaler(upscaler::Error::OutOfMemory(_)) | Self::NoMemory => {
+                Resource(ResourceError::NoSpaceLeft)
+            }
             Self::Upscaler(upscaler::Error::Device(_)) => Resource(ResourceError::Failed),
             Self::Upscaler(_)
             | Self::TooLarge(_)

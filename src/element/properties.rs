@@ -165,8 +165,6 @@ impl Properties {
             tile_size: self.tile_size,
             halo: u32::try_from(self.halo).ok(),
             memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
-            regions_exact: false,
-            tolerant_halo: None,
         }
     }
 

@@ -15,7 +15,8 @@ use crate::{
     frame::FrameInfo,
     model::ModelInfo,
     upscaler::{
-        self, CpuPipeline, CudaPipeline, FrameParams, FrameReport, Pipeline, Reuse, StreamSettings,
+        self, CpuPipeline, CudaPipeline, EngineTraits, FrameParams, FrameReport, Pipeline, Reuse,
+        StreamSettings,
     },
 };
 
@@ -115,10 +116,7 @@ const MAX_SKIPPED: u32 = 8;
 #[derive(Default)]
 pub(super) struct Stream {
     engine: StreamEngine,
-    /// See [`StreamSettings::regions_exact`].
-    regions_exact: bool,
-    /// See [`StreamSettings::tolerant_halo`].
-    tolerant_halo: Option<u32>,
+    traits: EngineTraits,
     /// Whether the engine is only a [`placeholder`] for a model that is being loaded.
     is_placeholder: bool,
     /// The number of frames submitted since the start or the last flush.
@@ -146,7 +144,7 @@ impl Stream {
     /// loaded.
     pub fn set_placeholder(&mut self, info: ModelInfo) {
         if !self.has_engine() {
-            self.set_engine(placeholder::engine(info), false, None);
+            self.set_engine(placeholder::engine(info), EngineTraits::default());
             self.is_placeholder = true;
         }
     }
@@ -157,15 +155,10 @@ impl Stream {
     }
 
     /// Replaces the engine. No frame may be in flight.
-    pub fn set_engine(
-        &mut self,
-        engine: AnyEngine,
-        regions_exact: bool,
-        tolerant_halo: Option<u32>,
-    ) {
+    pub fn set_engine(&mut self, engine: AnyEngine, traits: EngineTraits) {
         self.last = None;
         self.engine = StreamEngine::Idle(engine);
-        (self.regions_exact, self.tolerant_halo) = (regions_exact, tolerant_halo);
+        self.traits = traits;
         self.is_placeholder = false;
     }
 
@@ -351,12 +344,13 @@ impl Stream {
             && let StreamEngine::Idle(engine) = std::mem::take(&mut self.engine)
         {
             let (from, to) = (negotiated.input_frame, negotiated.output_frame);
-            let (regions_exact, tolerant_halo) = (self.regions_exact, self.tolerant_halo);
-            let settings = StreamSettings { regions_exact, tolerant_halo, ..settings() };
+            let (traits, settings) = (self.traits, settings());
             self.engine = StreamEngine::Running(match engine {
-                AnyEngine::Host(engine) => Box::new(CpuPipeline::new(engine, from, to, settings)?),
+                AnyEngine::Host(engine) => {
+                    Box::new(CpuPipeline::new(engine, traits, from, to, settings)?)
+                }
                 AnyEngine::Device(engine, device) => {
-                    Box::new(CudaPipeline::new(engine, device, from, to, settings)?)
+                    Box::new(CudaPipeline::new(engine, traits, device, from, to, settings)?)
                 }
             });
         }

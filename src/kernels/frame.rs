@@ -162,4 +162,19 @@ impl CompareArgs {
             ..Self::default()
         }
     }
+
+    /// The comparison of these samples alone: for each plane, a bit per sample of a group. Planes
+    /// without any are left out.
+    #[must_use]
+    pub fn only(mut self, samples: &[u32]) -> Self {
+        let planes = self.plane.into_iter().take(self.planes as usize).zip(samples);
+        let mut count = 0;
+        for (to, (plane, &samples)) in
+            self.plane.iter_mut().zip(planes.filter(|(_, samples)| **samples != 0))
+        {
+            *to = ComparedPlane { used: plane.used & samples, ..plane };
+            count += 1;
+        }
+        Self { planes: count, ..self }
+    }
 }

@@ -1,35 +1,72 @@
-//! How much memory inference may take, and how much it needs.
+//! Working memory of inference: how much may be used, and how much a run needs.
 //!
-//! Linux grants memory that it does not have, and kills later: the need is estimated before
-//! anything is allocated.
+//! Linux grants memory that it does not have and kills the process later, so the need is
+//! estimated before anything is allocated.
 
-use crate::model::ModelInfo;
+use super::error::{Error, MemoryUse, OutOfMemory};
+use crate::{frame::FrameInfo, model::ModelInfo};
 
-/// Share of the free memory that inference may take unless told otherwise: the rest of the
-/// process and the machine want some too.
+/// Share of the free memory that inference may use by default. The rest is for other parts of the
+/// process and other processes.
 const SHARE: f64 = 0.5;
 
-/// Bytes that may be used: `limit`, or half of what the machine and the control group that
-/// this process is in have free.
-pub fn allowance(limit: Option<u64>) -> u64 {
-    limit.unwrap_or_else(|| (free() as f64 * SHARE) as u64)
+/// Memory for running a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Budget {
+    /// Bytes that may be used.
+    bytes: u64,
+    /// Bytes that a run needs for each input pixel.
+    per_pixel: f64,
 }
 
-/// The most pixels that may be given to the model at once within `bytes`.
-pub fn pixels_within(bytes: u64, info: &ModelInfo) -> u64 {
-    let per_pixel = info.peak_floats_per_pixel.max(1.0) * size_of::<f32>() as f64;
-    (bytes as f64 / per_pixel) as u64
+impl Budget {
+    /// `bytes` for running `model` with samples of `sample_bytes` bytes.
+    pub fn new(bytes: u64, model: &ModelInfo, sample_bytes: usize) -> Self {
+        Self { bytes, per_pixel: model.peak_floats_per_pixel.max(1.0) * sample_bytes as f64 }
+    }
+
+    /// `limit` bytes, or half of the free memory, for running `model` on the CPU.
+    pub fn on_cpu(limit: Option<u64>, model: &ModelInfo) -> Self {
+        let bytes = limit.unwrap_or_else(|| (free() as f64 * SHARE) as u64);
+        Self::new(bytes, model, size_of::<f32>())
+    }
+
+    /// Most input pixels that the model may run on at once.
+    pub fn pixels(&self) -> u64 {
+        (self.bytes as f64 / self.per_pixel) as u64
+    }
+
+    /// Bytes that a run on `pixels` needs.
+    pub fn bytes_for(&self, pixels: u64) -> u64 {
+        (pixels as f64 * self.per_pixel) as u64
+    }
 }
 
-/// Bytes that the machine and the control group have left.
-pub fn free() -> u64 {
+/// Checks that the enlarged picture of frames like `input` fits into the free memory.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(super) fn check_canvas(model: &ModelInfo, input: &FrameInfo) -> Result<(), Error> {
+    let [width, height] =
+        [input.width, input.height].map(|side| u64::from(side) * u64::from(model.factor));
+    let sample = (model.channels.count() * size_of::<f32>()) as u64;
+    let (needed, available) = ((width * height).saturating_mul(sample), free());
+    if needed <= available {
+        return Ok(());
+    }
+    let purpose = MemoryUse::Canvas { width, height };
+    Err(OutOfMemory { purpose, needed: Some(needed), available: Some(available) }.into())
+}
+
+/// Bytes that the machine and this process's control group have left.
+fn free() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     left(system.available_memory(), system.cgroup_limits())
 }
 
-/// What is left of `available` under the `limits` of a control group. Files that it caches make
-/// room when memory is wanted, so only what its processes hold counts.
+/// `available` bytes, bounded by the `limits` of a control group. Its page cache is released on
+/// demand, so only the memory of its processes counts.
 fn left(available: u64, limits: Option<sysinfo::CGroupLimits>) -> u64 {
     match limits {
         Some(limits) if limits.total_memory > 0 => {
@@ -42,16 +79,31 @@ fn left(available: u64, limits: Option<sysinfo::CGroupLimits>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Channels;
 
-    #[test]
-    fn the_automatic_allowance_is_some_but_not_all_of_what_is_free() {
-        let automatic = allowance(None);
-        assert!(automatic > 1 << 20, "{automatic}");
-        assert!(automatic < free(), "{automatic}");
+    fn model() -> ModelInfo {
+        ModelInfo {
+            channels: Channels::Rgb,
+            factor: 2,
+            halo: Some(1),
+            align: 1,
+            min_side: 1,
+            fixed_size: None,
+            batch: true,
+            parameters: 0,
+            macs_per_pixel: 1.0,
+            peak_floats_per_pixel: 8.0,
+        }
     }
 
     #[test]
-    fn files_that_a_control_group_caches_count_as_free() {
+    fn the_default_budget_is_a_part_of_the_free_memory() {
+        let budget = Budget::on_cpu(None, &model());
+        assert!(budget.bytes > 1 << 20 && budget.bytes < free(), "{budget:?}");
+    }
+
+    #[test]
+    fn the_page_cache_of_a_control_group_counts_as_free() {
         let limits = sysinfo::CGroupLimits {
             total_memory: 8 << 30,
             free_memory: 0,
@@ -64,7 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn an_asked_limit_is_kept() {
-        assert_eq!(allowance(Some(12345)), 12345);
+    fn a_given_limit_is_kept_and_divided_by_the_need_of_a_pixel() {
+        let budget = Budget::on_cpu(Some(64_000), &model());
+        assert_eq!((budget.bytes, budget.pixels()), (64_000, 2000));
+        assert_eq!(budget.bytes_for(2000), 64_000);
+        assert_eq!(Budget::new(64_000, &model(), 2).pixels(), 4000);
     }
 }

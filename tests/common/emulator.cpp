@@ -79,7 +79,7 @@ static std::vector<Function> functions = {
     FUNCTION(finish_f16),     FUNCTION(pack_f32),         FUNCTION(pack_f16),
 };
 
-enum Count : u32 { BUFFERS, PINNED, EVENTS, STREAMS, CONTEXTS, MODULES, FAULTS, UP, DOWN, LAUNCHES, COUNTERS };
+enum Count : u32 { BUFFERS, PINNED, EVENTS, STREAMS, CONTEXTS, MODULES, FAULTS, UP, DOWN, LAUNCHES, UNPACKING, COUNTERS };
 
 static const size_t GUARD = 256;
 static std::recursive_mutex mutex;
@@ -189,7 +189,7 @@ EXPORT void emulator_reset() {
     Lock lock(mutex);
     devices = 1, version = 12040, capability = 86, limit = (size_t)1 << 40, lost = false;
     lost_status = LAUNCH_FAILED, launches_left = -1, random_state = 0;
-    counts[FAULTS] = counts[UP] = counts[DOWN] = counts[LAUNCHES] = 0;
+    counts[FAULTS] = counts[UP] = counts[DOWN] = counts[LAUNCHES] = counts[UNPACKING] = 0;
 }
 EXPORT void emulator_set_devices(int count) { devices = count; }
 EXPORT void emulator_set_version(int value) { version = value; }
@@ -274,6 +274,8 @@ EXPORT int cuLaunchKernel(void *raw, unsigned gx, unsigned gy, unsigned gz, unsi
         return lost = true, lost_status;
     launches_left -= launches_left > 0;
     counts[LAUNCHES]++;
+    if (((Function *)raw)->name.rfind("unpack", 0) == 0)
+        counts[UNPACKING] += (u64)gx * gy * gz * bx * by;
     return enqueue(stream, ((Function *)raw)->prepare(args[0], {gx, gy, gz}, {bx, by, 1}));
 }
 

@@ -29,6 +29,8 @@ pub enum Count {
     Uploaded,
     Downloaded,
     Launches,
+    /// Threads of the kernels that unpack frames.
+    UnpackingThreads,
 }
 
 /// The emulated driver, used by one test at a time.

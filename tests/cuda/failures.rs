@@ -4,7 +4,7 @@ use gstupscale::{
     cuda,
     cuda::Device,
     frame::Channels,
-    upscaler::{Error, StreamSettings},
+    upscaler::{Error, MemoryUse, StreamSettings},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     emulator::{Count, Emulator},
     frame::{self, Frame},
     model::DeviceBlur,
-    stream::{MODEL_ONLY, Stream, format, settings},
+    stream::{EXACT_REGIONS, MODEL_ONLY, Stream, format, settings},
 };
 
 fn input() -> Frame {
@@ -25,7 +25,7 @@ fn on_cpu(input: &Frame) -> Frame {
 }
 
 fn is_out_of_memory(error: &Error) -> bool {
-    matches!(error, Error::Device(cuda::Error::OutOfMemory { .. }))
+    matches!(error, Error::OutOfMemory(out) if out.purpose == MemoryUse::Gpu)
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_memory_limit_cuts_the_frame_and_does_not_change_the_output() {
     let hopeless = StreamSettings { memory_limit: Some(1000), ..settings() };
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let refused = Stream::try_on_gpu(&device, model, input.info, (400, 300), hopeless);
-    assert!(matches!(refused, Err(Error::NoMemory { .. })));
+    assert!(matches!(refused, Err(Error::OutOfMemory(_))));
 }
 
 #[test]
@@ -184,7 +184,8 @@ fn the_engine_is_returned_for_the_next_stream() {
     let device = Device::open(0).unwrap();
     let info = input().info;
     let model = Box::new(DeviceBlur::new(&device, Channels::Rgb, 1));
-    let upscaler = upscaler::CudaPipeline::new(model, device.clone(), info, info, settings());
+    let upscaler =
+        upscaler::CudaPipeline::new(model, EXACT_REGIONS, device.clone(), info, info, settings());
     let engine = upscaler::Pipeline::into_engine(Box::new(upscaler.unwrap()));
     assert!(matches!(engine, Some(AnyEngine::Device(..))));
     assert_eq!(emulator.used(), 0);

@@ -1,9 +1,11 @@
 //! Reuse and frames in flight on the GPU.
 
+use std::sync::Arc;
+
 use gstupscale::{
     cuda::Device,
     frame::{Channels, Rect},
-    upscaler::{FrameParams, Next, Reuse},
+    upscaler::{FrameParams, FrameReport, Next, Reuse},
 };
 use proptest::prelude::*;
 
@@ -30,7 +32,7 @@ proptest! {
 
     // With any order of independent work, and several frames in flight.
     #[test]
-    fn exact_reuse_in_flight_equals_the_processor_without_reuse(
+    fn exact_reuse_with_frames_in_flight_equals_the_cpu_without_reuse(
         seed in any::<u64>(),
         depth in 1usize..4,
         name in prop::sample::select(vec!["I420", "NV12", "Y42B", "RGB", "GRAY8", "P010_10LE", "RGBA"]),
@@ -152,6 +154,90 @@ fn distant_changes_are_processed_in_one_batch() {
     let runs = runs.lock().unwrap();
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!(runs[0].0, 4);
+}
+
+/// The report on a small change of `component`, the second of two, whose outputs are compared with
+/// those of the CPU without reuse.
+fn report_of_change(
+    device: &Arc<Device>,
+    name: &str,
+    channels: Channels,
+    component: usize,
+    reuse: Reuse,
+) -> FrameReport {
+    let info = frame::info(format(name), 320, 240);
+    let model = DeviceBlur::new(device, channels, 1);
+    let mut gpu = Stream::on_gpu(device, model, info, (640, 480));
+    let mut cpu = Stream::on_cpu(Blur::new(channels, 2, 1), info, (640, 480));
+    let mut input = Frame::new(info, 0).noisy(3);
+    let params = FrameParams { reuse, ..MODEL_ONLY };
+    gpu.push(&input, params);
+    let mut last = None;
+    for x in [100, 200] {
+        paint(&mut input, component, Rect::new(x, 90, 20, 13), 200);
+        let (reused, report) = gpu.push(&input, params);
+        let (computed, _) = cpu.push(&input, MODEL_ONLY);
+        assert!(reused.samples() == computed.samples(), "{name} {channels:?} {component}");
+        last = report;
+    }
+    last.unwrap()
+}
+
+#[test]
+fn changes_of_planes_that_bypass_the_model_compute_no_regions() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    for (name, channels, component) in [
+        ("I420", Channels::Luma, 1),
+        ("NV12", Channels::Luma, 2),
+        ("P010_10LE", Channels::Luma, 2),
+        ("A420", Channels::Rgb, 3),
+        ("RGBA", Channels::Rgb, 3),
+        ("RGBA", Channels::Luma, 3),
+    ] {
+        let report = report_of_change(&device, name, channels, component, Reuse::Exact);
+        assert_eq!((report.pixels, report.regions), (0, 0), "{name} {channels:?} {component}");
+    }
+    for (name, channels, component) in
+        [("I420", Channels::Luma, 0), ("I420", Channels::Rgb, 1), ("RGBA", Channels::Luma, 2)]
+    {
+        let report = report_of_change(&device, name, channels, component, Reuse::Exact);
+        assert!(report.pixels > 0, "{name} {channels:?} {component}");
+    }
+    // With a tolerance, a plane that the model reads in part is compared as a whole.
+    let exactly = Reuse::Tolerant { tolerance: 0, refresh: 250 };
+    assert_eq!(report_of_change(&device, "NV12", Channels::Luma, 1, exactly).pixels, 0);
+    assert!(report_of_change(&device, "RGBA", Channels::Rgb, 3, exactly).pixels > 0);
+}
+
+#[test]
+fn only_what_changed_is_unpacked() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    for (name, channels, blend) in
+        [("NV12", Channels::Rgb, 1.0), ("NV12", Channels::Rgb, 0.5), ("I420", Channels::Luma, 1.0)]
+    {
+        let info = frame::info(format(name), 640, 360);
+        let model = DeviceBlur::new(&device, channels, 1);
+        let mut gpu = Stream::on_gpu(&device, model, info, (1280, 720));
+        let mut cpu = Stream::on_cpu(Blur::new(channels, 2, 1), info, (1280, 720));
+        let mut input = Frame::new(info, 0).noisy(5);
+        let mut threads = vec![];
+        for x in [0, 300, 310, 320] {
+            paint(&mut input, 0, Rect::new(x, 200, 2, 2), 255);
+            paint(&mut input, 1, Rect::new(x + 40, 200, 2, 2), 255);
+            let before = emulator.count(Count::UnpackingThreads);
+            let params = FrameParams { blend, ..EXACT };
+            let (reused, _) = gpu.push(&input, params);
+            threads.push(emulator.count(Count::UnpackingThreads) - before);
+            let (computed, _) = cpu.push(&input, FrameParams { reuse: Reuse::Off, ..params });
+            assert!(reused.samples() == computed.samples(), "{name} {channels:?} at {x}");
+        }
+        let [whole, parts @ ..] = &threads[..] else { panic!("no frames") };
+        for part in parts {
+            assert!(*part > 0 && part * 8 < *whole, "{name} {channels:?}: {threads:?}");
+        }
+    }
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::{
     stream::format,
 };
 
+/// All samples of every plane.
+const ALL_SAMPLES: [u32; 4] = [u32::MAX; 4];
+
 const SIZE: (u32, u32) = (40, 30);
 
 fn device_frame(device: &Arc<Device>, name: &str, width: u32, height: u32) -> DeviceFrame {
@@ -73,11 +76,11 @@ fn memory_of_other_sizes_formats_and_devices_is_rejected() {
     let changes = DeviceChanges::new(&device, SIZE.0, SIZE.1).unwrap();
     for (name, width) in [("I420", SIZE.0), ("NV12", 48)] {
         let reference = device_frame(&device, name, width, SIZE.1);
-        rejected(device.compare(&frame, &reference, 0, Rect::default(), &changes));
-        rejected(device.update(&reference, &frame, &changes));
+        rejected(device.compare(&frame, &reference, &ALL_SAMPLES, 0, Rect::default(), &changes));
+        rejected(device.update(&reference, &frame, &ALL_SAMPLES, &changes));
     }
     let narrow = DeviceChanges::new(&device, 8, 8).unwrap();
-    rejected(device.compare(&frame, &frame, 0, Rect::default(), &narrow));
+    rejected(device.compare(&frame, &frame, &ALL_SAMPLES, 0, Rect::default(), &narrow));
     device.synchronize();
     assert_eq!(emulator.count(Count::Launches), 0);
 }

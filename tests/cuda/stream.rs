@@ -5,7 +5,9 @@ use std::{collections::VecDeque, sync::Arc};
 use gstupscale::{
     cuda::Device,
     frame::{FrameInfo, PixelFormat, Rect},
-    upscaler::{self, Error, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings},
+    upscaler::{
+        self, EngineTraits, Error, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
+    },
 };
 
 use super::{blur::Blur, frame::Frame, model::DeviceBlur};
@@ -13,15 +15,11 @@ use super::{blur::Blur, frame::Frame, model::DeviceBlur};
 pub const MODEL_ONLY: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 7, reuse: Reuse::Off };
 
+/// A model whose regions equal the whole frame.
+pub const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
+
 pub fn settings() -> StreamSettings {
-    StreamSettings {
-        threads: 1,
-        tile_size: 0,
-        halo: None,
-        memory_limit: None,
-        regions_exact: true,
-        tolerant_halo: None,
-    }
+    StreamSettings { threads: 1, tile_size: 0, halo: None, memory_limit: None }
 }
 
 pub fn format(name: &str) -> PixelFormat {
@@ -42,7 +40,8 @@ impl Stream {
     pub fn on_cpu(model: Blur, input: FrameInfo, (width, height): (u32, u32)) -> Self {
         let output = FrameInfo { width, height, ..input };
         let upscaler =
-            upscaler::CpuPipeline::new(Box::new(model), input, output, settings()).unwrap();
+            upscaler::CpuPipeline::new(Box::new(model), EXACT_REGIONS, input, output, settings())
+                .unwrap();
         Self::new(Box::new(upscaler), output)
     }
 
@@ -64,7 +63,8 @@ impl Stream {
     ) -> Result<Self, Error> {
         let output = FrameInfo { width, height, ..input };
         let (model, device) = (Box::new(model), device.clone());
-        let upscaler = upscaler::CudaPipeline::new(model, device, input, output, settings)?;
+        let upscaler =
+            upscaler::CudaPipeline::new(model, EXACT_REGIONS, device, input, output, settings)?;
         Ok(Self::new(Box::new(upscaler), output))
     }
 

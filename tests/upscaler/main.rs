@@ -1,7 +1,8 @@
-//! The stages of one stream, on models that need no ONNX Runtime.
+//! Pipelines on the CPU, with models that need no ONNX Runtime.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod enlarger;
 mod reuse;
 mod stages;

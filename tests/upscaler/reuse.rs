@@ -5,20 +5,19 @@ use crate::common::frame;
 use crate::common::frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat, Rect},
-    upscaler::{CpuPipeline, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings},
+    upscaler::{
+        CpuPipeline, EngineTraits, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
+    },
 };
 use proptest::prelude::*;
 
 const TOLERANT: Reuse = Reuse::Tolerant { tolerance: 2, refresh: 250 };
 
-const SETTINGS: StreamSettings = StreamSettings {
-    threads: 2,
-    tile_size: 0,
-    halo: None,
-    memory_limit: None,
-    regions_exact: true,
-    tolerant_halo: None,
-};
+const SETTINGS: StreamSettings =
+    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None };
+
+/// A model whose regions equal the whole frame.
+const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
 
 /// A stream that keeps its last output, as the element does.
 struct Stream {
@@ -30,21 +29,17 @@ struct Stream {
 
 impl Stream {
     fn new(model: Blur, input: FrameInfo, size: (u32, u32)) -> Self {
-        Self::with(model, input, size, true)
+        Self::with(model, input, size, EXACT_REGIONS)
     }
 
-    fn with(model: Blur, input: FrameInfo, size: (u32, u32), regions_exact: bool) -> Self {
-        Self::with_settings(model, input, size, StreamSettings { regions_exact, ..SETTINGS })
-    }
-
-    fn with_settings(
+    fn with(
         model: Blur,
         input: FrameInfo,
         (width, height): (u32, u32),
-        settings: StreamSettings,
+        traits: EngineTraits,
     ) -> Self {
         let output = FrameInfo { width, height, ..input };
-        let upscaler = CpuPipeline::new(Box::new(model), input, output, settings).unwrap();
+        let upscaler = CpuPipeline::new(Box::new(model), traits, input, output, SETTINGS).unwrap();
         Self { upscaler, output, last: None, frames: 0 }
     }
 
@@ -143,9 +138,10 @@ proptest! {
 }
 
 /// A stream of frames that has settled: whole frame computed, costs known.
-fn settled(reuse: Reuse, regions_exact: bool) -> (Stream, Frame) {
+fn settled(reuse: Reuse, exact_regions: bool) -> (Stream, Frame) {
     let info = frame::info(format("NV12"), 640, 360);
-    let mut stream = Stream::with(Blur::new(Channels::Rgb, 2, 1), info, (1280, 720), regions_exact);
+    let traits = EngineTraits { exact_regions, tolerant_halo: None };
+    let mut stream = Stream::with(Blur::new(Channels::Rgb, 2, 1), info, (1280, 720), traits);
     let input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
     let (_, report) = stream.push(&input, reuse, 1.0);
     assert_eq!(report.unwrap().pixels, 640 * 360);
@@ -286,9 +282,9 @@ fn what_the_model_does_not_read_is_enlarged_without_it() {
 #[test]
 fn the_shorter_halo_is_for_tolerant_mode_and_leaves_nothing_behind() {
     let info = frame::info(format("GRAY8"), 320, 240);
-    let settings = StreamSettings { tolerant_halo: Some(1), ..SETTINGS };
+    let traits = EngineTraits { tolerant_halo: Some(1), ..EXACT_REGIONS };
     let model = || Blur::new(Channels::Luma, 2, 1);
-    let mut stream = Stream::with_settings(model(), info, (640, 480), settings);
+    let mut stream = Stream::with(model(), info, (640, 480), traits);
     let mut full = Stream::new(model(), info, (640, 480));
     let mut off = Stream::new(model(), info, (640, 480));
     let mut input = Frame::new(info, 0).noisy(3);

@@ -5,7 +5,7 @@ use crate::common::frame;
 use crate::common::frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat},
-    upscaler::{CpuPipeline, Error, FrameParams, Pipeline, Reuse, StreamSettings},
+    upscaler::{CpuPipeline, EngineTraits, Error, FrameParams, Pipeline, Reuse, StreamSettings},
 };
 
 fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {
@@ -13,15 +13,11 @@ fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {
 }
 
 fn settings() -> StreamSettings {
-    StreamSettings {
-        threads: 2,
-        tile_size: 0,
-        halo: None,
-        memory_limit: None,
-        regions_exact: true,
-        tolerant_halo: None,
-    }
+    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None }
 }
+
+/// A model whose regions equal the whole frame.
+const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
 
 const MODEL_ONLY: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 7, reuse: Reuse::Off };
@@ -36,7 +32,8 @@ fn upscale(
 ) -> Frame {
     let mut output = Frame::new(FrameInfo { width: size.0, height: size.1, ..input.info }, 8);
     let mut upscaler =
-        CpuPipeline::new(Box::new(model), input.info, output.info, settings).unwrap();
+        CpuPipeline::new(Box::new(model), EXACT_REGIONS, input.info, output.info, settings)
+            .unwrap();
     upscaler.process(&input.read(), None, &mut output.write(), &params).unwrap();
     output
 }
@@ -103,9 +100,10 @@ fn memory_that_never_suffices_is_an_error() {
     let mut output = Frame::new(FrameInfo { width: 400, height: 300, ..input.info }, 8);
     let none = Blur { memory: 0, ..Blur::new(Channels::Rgb, 2, 1) };
     let mut upscaler =
-        CpuPipeline::new(Box::new(none), input.info, output.info, settings()).unwrap();
+        CpuPipeline::new(Box::new(none), EXACT_REGIONS, input.info, output.info, settings())
+            .unwrap();
     let result = upscaler.process(&input.read(), None, &mut output.write(), &MODEL_ONLY);
-    assert!(matches!(result, Err(Error::NoMemory { .. })));
+    assert!(matches!(result, Err(Error::OutOfMemory(_))));
 }
 
 #[test]
@@ -116,8 +114,9 @@ fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
     let limited = StreamSettings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
     assert!(whole == upscale(model(), &input, (400, 300), limited, MODEL_ONLY));
     let hopeless = StreamSettings { memory_limit: Some(1000), ..settings() };
-    let refused = CpuPipeline::new(Box::new(model()), input.info, whole.info, hopeless);
-    assert!(matches!(refused, Err(Error::NoMemory { .. })));
+    let refused =
+        CpuPipeline::new(Box::new(model()), EXACT_REGIONS, input.info, whole.info, hopeless);
+    assert!(matches!(refused, Err(Error::OutOfMemory(_))));
 }
 
 #[test]
@@ -133,7 +132,9 @@ fn sides_that_overflow_are_refused() {
     let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 30000, 1);
     let output = FrameInfo { width: 40000, ..input.info };
     let model = Blur::new(Channels::Luma, 2, 1);
-    assert!(CpuPipeline::new(Box::new(model), input.info, output, settings()).is_err());
+    assert!(
+        CpuPipeline::new(Box::new(model), EXACT_REGIONS, input.info, output, settings()).is_err()
+    );
 }
 
 #[test]

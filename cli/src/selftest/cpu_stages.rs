@@ -2,7 +2,9 @@
 
 use gstupscale::{
     frame::{Channels, PixelFormat},
-    upscaler::{CpuPipeline, Error, FrameParams, Pipeline as _, Reuse, StreamSettings},
+    upscaler::{
+        CpuPipeline, EngineTraits, Error, FrameParams, Pipeline as _, Reuse, StreamSettings,
+    },
 };
 
 use super::{
@@ -22,15 +24,11 @@ pub const PARAMS: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
 
 /// Settings for one thread and this tile size; 0: whole frames.
+/// A model whose regions equal the whole frame.
+pub const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
+
 pub fn settings(tile_size: u32) -> StreamSettings {
-    StreamSettings {
-        threads: 1,
-        tile_size,
-        halo: None,
-        memory_limit: None,
-        regions_exact: true,
-        tolerant_halo: None,
-    }
+    StreamSettings { threads: 1, tile_size, halo: None, memory_limit: None }
 }
 
 /// Adds the CPU's rows.
@@ -111,7 +109,8 @@ fn enlarge(model: TestModel, frame: &Frame, tile_size: u32) -> Result<Frame, Err
     let factor = model.info.factor;
     let large = frame::info(input.info.format, SIZE.0 * factor, SIZE.1 * factor);
     let mut output = Frame::new(large);
-    let mut upscaler = CpuPipeline::new(Box::new(model), input.info, large, settings(tile_size))?;
+    let mut upscaler =
+        CpuPipeline::new(Box::new(model), EXACT_REGIONS, input.info, large, settings(tile_size))?;
     upscaler.process(&input, None, &mut output.write()?, &PARAMS)?;
     Ok(output)
 }

@@ -81,11 +81,24 @@ fn difference(
     let info = frame.read()?.info;
 
     let model = Box::new(TestModel::new(channels, 2, Filter::Soft));
-    let mut upscaler = upscaler::CpuPipeline::new(model, info, large, settings.clone())?;
+    let mut upscaler = upscaler::CpuPipeline::new(
+        model,
+        cpu_stages::EXACT_REGIONS,
+        info,
+        large,
+        settings.clone(),
+    )?;
     upscaler.process(&frame.read()?, None, &mut by_cpu.write()?, params)?;
 
     let model = Box::new(TestModelOnDevice::new(device, channels)?);
-    let mut upscaler = upscaler::CudaPipeline::new(model, device.clone(), info, large, settings)?;
+    let mut upscaler = upscaler::CudaPipeline::new(
+        model,
+        cpu_stages::EXACT_REGIONS,
+        device.clone(),
+        info,
+        large,
+        settings,
+    )?;
     upscaler.process(&frame.read()?, None, &mut by_gpu.write()?, params)?;
     let pairs = iter::zip(by_cpu.codes(), by_gpu.codes());
     Ok(pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0))

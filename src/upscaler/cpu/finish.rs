@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::super::{FrameParams, conversion::Conversion};
+use super::super::{conversion::Conversion, settings::FrameParams};
 use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row};
 
 /// Output rows that are finished at a time: few enough that their floats stay in the cache.

@@ -1,115 +1,173 @@
-//! The stages on the processor, over frames in system memory.
+//! The pipeline on the CPU, for frames in system memory.
 //!
-//! Each stage owns what it works with, and a [`Job`] carries a frame from one to the next:
-//! [`Prepare`] knows what came in before, the [`Worker`] has the model, [`Canvas`] and [`Finish`]
-//! know what went out.
+//! A frame passes these states:
+//!
+//! 1. [`Prepared`](in_flight::Prepared): [`Prepare`] has compared it, decided what it changes and
+//!    unpacked that, on the caller's thread.
+//! 2. [`Inferred`]: the [`Worker`] has run the model on its own thread.
+//! 3. Finished: the [`Surface`] of the canvas has been updated, and [`Finish`] has written the
+//!    output, on the caller's thread with the help of a thread pool.
 
-mod buffer_pool;
-mod canvas;
 mod finish;
-mod infer;
-mod job;
+mod in_flight;
 mod prepare;
+mod surface;
 mod worker;
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, io, time::Instant};
 
 use self::{
-    buffer_pool::BufferPool, canvas::Canvas, finish::Finish, infer::Inference, job::Job,
-    prepare::Prepare, worker::Worker,
+    finish::Finish,
+    in_flight::{Inferred, Painting, Prepared},
+    prepare::Prepare,
+    surface::Surface,
+    worker::Worker,
 };
 use super::{
-    Error, FrameParams, FrameReport, Geometry, Next, Pipeline, StreamSettings,
-    conversion::Conversion, memory,
+    buffer_pool::BufferPool,
+    conversion::Conversion,
+    enlarger::{Cost, Enlarger, Planning},
+    error::Error,
+    geometry::{Geometry, Tiling},
+    memory::{self, Budget},
+    pipeline::{Next, Pipeline},
+    region_plan::RegionPlan,
+    regionwise::Regionwise,
+    schedule::{Schedule, SourceUse},
+    settings::{EngineTraits, FrameParams, FrameReport, StreamSettings},
 };
 use crate::{
     engine::{AnyEngine, Infer},
-    frame::{FrameInfo, FrameMut, FrameRef},
+    frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
 };
 
-/// A frame in flight.
-enum Flight {
-    /// The worker has it; whether it fills the whole canvas.
-    AtWork { whole: bool },
-    /// The model has nothing to do for it.
-    Ready(Box<Job>),
+/// A frame between [`Pipeline::submit`] and [`Pipeline::next`].
+enum InFlight {
+    /// The model computes a part of the canvas, or all of it (`whole`).
+    AtModel { painting: Painting, whole: bool },
+    /// The model has nothing to do.
+    Inferred(Inferred),
 }
 
-/// [`Pipeline`] on the processor.
+/// [`Pipeline`] on the CPU.
 pub struct CpuPipeline {
     prepare: Prepare,
     worker: Worker,
-    flights: VecDeque<Flight>,
-    /// The frame that is to be finished.
-    next: Option<Job>,
-    canvas: Canvas,
+    in_flight: VecDeque<InFlight>,
+    /// The frame to finish.
+    next: Option<Inferred>,
+    canvas: Surface,
     finish: Finish,
-    pool: rayon::ThreadPool,
+    threads: rayon::ThreadPool,
     input: FrameInfo,
 }
 
 impl CpuPipeline {
-    /// For a stream that goes from `input` to `output` frames (same format and colour, any sizes).
+    /// A stream from `input` to `output` frames, of the same format and colorimetry and of any
+    /// sizes, through an engine with these `traits`.
     ///
     /// # Errors
-    /// [`Error::Frame`] for sizes that cannot be handled, [`Error::NoMemory`],
-    /// [`Error::TooLarge`] and [`Error::Impossible`] where the model cannot take such frames.
+    /// [`Error::Frame`] for unsupported sizes, [`Error::OutOfMemory`], [`Error::FixedSize`] if the
+    /// model does not accept such frames, [`Error::Thread`].
     pub fn new(
         engine: Box<dyn Infer>,
+        traits: EngineTraits,
         input: FrameInfo,
         output: FrameInfo,
         settings: StreamSettings,
     ) -> Result<Self, Error> {
         let model = engine.info().clone();
-        input.check()?;
-        output.check()?;
-        check_room(&model, &input)?;
-        let buffers = BufferPool::default();
+        check(&model, &input, &output)?;
         let geometry = Geometry::new((input.width, input.height), &model, settings.halo);
-        let grid = engine.shape_grid();
-        let prepare = Prepare::new(input, &model, geometry, grid, &settings, buffers.clone())?;
-        let pool = rayon::ThreadPoolBuilder::new()
+        let budget = Budget::on_cpu(settings.memory_limit, &model);
+        let tiling = Tiling::new(geometry, settings.tile_size, budget.pixels(), budget)?;
+        let enlarger = Box::new(Regionwise::new(engine, tiling.clone()));
+        Self::build(enlarger, tiling, traits, input, output, &settings)
+    }
+
+    /// As [`new`](Self::new), with an engine that keeps the canvas up to date by itself
+    /// ([`Planning::Changes`]).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_enlarger(
+        enlarger: Box<dyn Enlarger>,
+        traits: EngineTraits,
+        input: FrameInfo,
+        output: FrameInfo,
+        settings: StreamSettings,
+    ) -> Result<Self, Error> {
+        let model = enlarger.info();
+        check(model, &input, &output)?;
+        let geometry = Geometry::new((input.width, input.height), model, settings.halo);
+        let budget = Budget::on_cpu(settings.memory_limit, model);
+        let tiling = match enlarger.planning() {
+            Planning::Changes => Tiling::new(geometry, 0, u64::MAX, budget)?,
+            Planning::Regions { .. } => {
+                Tiling::new(geometry, settings.tile_size, budget.pixels(), budget)?
+            }
+        };
+        Self::build(enlarger, tiling, traits, input, output, &settings)
+    }
+
+    fn build(
+        enlarger: Box<dyn Enlarger>,
+        tiling: Tiling,
+        traits: EngineTraits,
+        input: FrameInfo,
+        output: FrameInfo,
+        settings: &StreamSettings,
+    ) -> Result<Self, Error> {
+        let model = enlarger.info().clone();
+        let conversion = Conversion::new(input, output, model.channels, model.factor)?;
+        let spread = conversion.unpacker.reads_beyond();
+        let planning = enlarger.planning();
+        let plan = RegionPlan::new(&model, tiling, spread, planning, traits, settings);
+        let schedule = Schedule::new(plan, spread, SourceUse::Model);
+        let (pool, bounds) = (BufferPool::default(), Rect::of_size(input.width, input.height));
+        let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(settings.threads.max(1))
             .thread_name(|index| format!("upscale-{index}"))
             .build()
-            .map_err(|error| Error::Impossible(format!("threads could not be started: {error}")))?;
+            .map_err(|error| Error::Thread(io::Error::other(error)))?;
+        let source = Surface::new(bounds, 1, pool.clone());
         Ok(Self {
-            prepare,
-            worker: Worker::start(Inference::new(engine, geometry, buffers.clone()))?,
-            flights: VecDeque::new(),
+            prepare: Prepare::new(input, &model, schedule, pool.clone())?,
+            worker: Worker::start(enlarger, source, pool.clone())?,
+            in_flight: VecDeque::new(),
             next: None,
-            canvas: Canvas::new(model.factor, buffers),
-            finish: Finish {
-                conversion: Conversion::new(input, output, model.channels, model.factor)?,
-            },
-            pool,
+            canvas: Surface::new(bounds, model.factor, pool),
+            finish: Finish { conversion },
+            threads,
             input,
         })
     }
 
-    /// Lets the picture of the canvas be written again where the frame that comes next does not
-    /// build on it.
+    /// Releases the memory of the canvas if the next frame replaces all of it.
     fn release_canvas(&mut self) {
         if self.next.is_none()
-            && let Some(Flight::AtWork { whole: true }) = self.flights.front()
+            && let Some(InFlight::AtModel { whole: true, .. }) = self.in_flight.front()
         {
             self.canvas.release();
         }
     }
 
-    fn take(&mut self) -> Result<Option<Next>, Error> {
+    fn receive(&mut self) -> Result<Option<Next>, Error> {
         self.release_canvas();
-        let job = match self.flights.pop_front() {
+        let frame = match self.in_flight.pop_front() {
             None => return Ok(None),
-            Some(Flight::Ready(job)) => *job,
-            Some(Flight::AtWork { .. }) => self.worker.receive()?,
+            Some(InFlight::Inferred(frame)) => frame,
+            Some(InFlight::AtModel { painting, .. }) => {
+                let (canvas, cost) = self.worker.receive()?;
+                if let Some(max_edge) = cost.max_edge {
+                    self.prepare.limit_edges(max_edge)?;
+                }
+                painting.inferred(canvas, &cost)
+            }
         };
-        if let Some(edge) = job.cut_to {
-            self.prepare.cut_to(edge)?;
-        }
-        let next = if job.is_same() { Next::Same } else { Next::Changed };
-        self.next = Some(job);
+        let next = if frame.is_same() { Next::Same } else { Next::Changed };
+        self.next = Some(frame);
         Ok(Some(next))
     }
 
@@ -119,37 +177,36 @@ impl CpuPipeline {
         output: &mut FrameMut<'_>,
     ) -> Result<FrameReport, Error> {
         let start = Instant::now();
-        let mut job = self.next.take().ok_or(Error::NoFrame)?;
-        self.canvas.update(std::mem::take(&mut job.update));
+        let Inferred { painting, canvas } = self.next.take().ok_or(Error::NoFrame)?;
+        self.canvas.update(canvas);
         let (canvas, finish) = (&self.canvas, &self.finish);
-        let (rects, previous) = match (&job.stale, previous) {
-            (Some(stale), Some(previous)) => {
-                let rects = stale.iter().map(|rect| finish.conversion.dependents(*rect)).collect();
-                (rects, Some(previous))
+        let conversion = &finish.conversion;
+        let rects = match previous {
+            Some(_) => {
+                painting.repaint.map(|rect| conversion.dependents(rect)).rects(conversion.whole())
             }
-            _ => (vec![finish.conversion.whole()], None),
+            None => vec![conversion.whole()],
         };
-        let source = job.frame(self.input);
-        self.pool.install(|| {
-            finish.run(canvas.picture(), &source, previous, output, &rects, &job.params)
+        let source = painting.frame(self.input);
+        self.threads.install(|| {
+            finish.run(canvas.picture(), &source, previous, output, &rects, &painting.params)
         })?;
         self.release_canvas();
-        job.report.finish = start.elapsed();
-        Ok(job.report)
+        Ok(FrameReport { finish: start.elapsed(), ..painting.report })
     }
 }
 
 impl Pipeline for CpuPipeline {
     fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
         let worker = &self.worker;
-        let costs = |part: job::Part| worker.costs(part.region, part.picture);
-        let job = self.prepare.prepare(input, params, costs)?;
-        self.flights.push_back(match job.inputs.is_empty() {
-            true => Flight::Ready(Box::new(job)),
-            false => {
-                let whole = job.whole;
-                self.worker.send(job)?;
-                Flight::AtWork { whole }
+        let Prepared { painting, task } =
+            self.prepare.prepare(input, params, |region| worker.measure(region))?;
+        self.in_flight.push_back(match task {
+            None => InFlight::Inferred(painting.inferred(vec![], &Cost::default())),
+            Some(task) => {
+                let whole = task.is_whole();
+                self.worker.send(task)?;
+                InFlight::AtModel { painting, whole }
             }
         });
         self.release_canvas();
@@ -157,11 +214,11 @@ impl Pipeline for CpuPipeline {
     }
 
     fn next(&mut self) -> Result<Option<Next>, Error> {
-        // What was not finished is not on the canvas.
-        if self.next.take().is_some_and(|job| !job.is_same()) {
+        // The canvas lacks the changes of a frame that was not finished.
+        if self.next.take().is_some_and(|frame| !frame.is_same()) {
             self.abort();
         }
-        self.take().inspect_err(|_| self.abort())
+        self.receive().inspect_err(|_| self.abort())
     }
 
     fn finish(
@@ -179,23 +236,18 @@ impl Pipeline for CpuPipeline {
     fn abort(&mut self) {
         self.prepare.reset();
         self.worker.abort();
-        self.flights.clear();
+        self.in_flight.clear();
         self.next = None;
     }
 
     fn into_engine(self: Box<Self>) -> Option<AnyEngine> {
-        let inference = self.worker.into_inference()?;
-        Some(AnyEngine::Host(inference.into_engine()))
+        Some(self.worker.into_enlarger()?.into_engine())
     }
 }
 
-/// Checks that there is room for the enlarged picture.
-fn check_room(model: &ModelInfo, input: &FrameInfo) -> Result<(), Error> {
-    let [width, height] =
-        [input.width, input.height].map(|side| u64::from(side) * u64::from(model.factor));
-    let bytes = (width * height).saturating_mul((model.channels.count() * size_of::<f32>()) as u64);
-    if bytes > memory::free() {
-        return Err(Error::TooLarge { width, height, megabytes: bytes >> 20 });
-    }
-    Ok(())
+/// Checks the sizes of frames and the memory for the enlarged picture.
+fn check(model: &ModelInfo, input: &FrameInfo, output: &FrameInfo) -> Result<(), Error> {
+    input.check()?;
+    output.check()?;
+    memory::check_canvas(model, input)
 }

@@ -1,4 +1,4 @@
-//! The thread that the model runs on, so that other frames can be at work meanwhile.
+//! The thread that the model runs on, so that other frames can be prepared and finished meanwhile.
 
 use std::{
     sync::{
@@ -10,116 +10,143 @@ use std::{
 };
 
 use super::{
-    super::{Error, Region},
-    infer::Inference,
-    job::Job,
+    super::{
+        buffer_pool::BufferPool,
+        enlarger::{Cost, Enlarger, Patch},
+        error::Error,
+    },
+    in_flight::Task,
+    surface::Surface,
 };
-use crate::{frame::Image, reuse::CostModel};
+use crate::reuse::{CostModel, Region};
 
-enum Task {
-    Frame(u64, Job),
-    Time(Region, Image, mpsc::Sender<Result<Option<CostModel>, Error>>),
+enum Message {
+    Run { epoch: u64, task: Task },
+    Measure(Region, mpsc::Sender<Result<Option<CostModel>, Error>>),
 }
 
-struct Outcome {
-    epoch: u64,
-    job: Job,
-    result: Result<(), Error>,
-}
+/// What a task gave.
+type Outcome = Result<(Vec<Patch>, Cost), Error>;
 
-/// Runs one job after the other.
+/// Runs tasks in the order in which they are sent.
 pub(super) struct Worker {
-    /// `None` once it is to end.
-    tasks: Option<mpsc::Sender<Task>>,
-    outcomes: mpsc::Receiver<Outcome>,
-    thread: Option<thread::JoinHandle<Inference>>,
-    /// Jobs of earlier epochs have been discarded.
+    /// `None` once the thread has been told to end.
+    messages: Option<mpsc::Sender<Message>>,
+    outcomes: mpsc::Receiver<(u64, Outcome)>,
+    thread: Option<thread::JoinHandle<Box<dyn Enlarger>>>,
+    /// Tasks of earlier epochs were aborted.
     epoch: Arc<AtomicU64>,
 }
 
+/// What the thread works with.
+struct Model {
+    enlarger: Box<dyn Enlarger>,
+    /// The source picture.
+    source: Surface,
+    pool: BufferPool,
+}
+
+impl Model {
+    fn run(&mut self, task: Task) -> Outcome {
+        self.source.update(task.source);
+        self.enlarger.update(self.source.picture(), &task.work, &self.pool)
+    }
+
+    fn measure(&mut self, region: &Region) -> Result<Option<CostModel>, Error> {
+        self.enlarger.measure(self.source.picture(), region, &self.pool)
+    }
+}
+
 impl Worker {
+    /// Starts the thread. `source` is the source picture, of which there is nothing yet.
+    ///
     /// # Errors
-    /// [`Error::Impossible`] where no thread can be started.
-    pub fn start(mut inference: Inference) -> Result<Self, Error> {
-        let (tasks, receiver) = mpsc::channel();
+    /// [`Error::Thread`].
+    pub fn start(
+        enlarger: Box<dyn Enlarger>,
+        source: Surface,
+        pool: BufferPool,
+    ) -> Result<Self, Error> {
+        let (messages, receiver) = mpsc::channel();
         let (sender, outcomes) = mpsc::channel();
         let epoch = Arc::new(AtomicU64::new(0));
         let current = epoch.clone();
-        let thread = thread::Builder::new().name("upscale-infer".into()).spawn(move || {
-            for task in receiver {
-                match task {
-                    Task::Frame(epoch, _) if epoch != current.load(Ordering::SeqCst) => {}
-                    Task::Frame(epoch, mut job) => {
-                        let result = inference.run(&mut job);
-                        // No one waits any longer where this fails.
-                        let _ = sender.send(Outcome { epoch, job, result });
+        let mut model = Model { enlarger, source, pool };
+        let run = move || {
+            for message in receiver {
+                match message {
+                    Message::Run { epoch, .. } if epoch != current.load(Ordering::SeqCst) => {}
+                    Message::Run { epoch, task } => {
+                        // Sending fails once the pipeline is gone, which needs no outcome.
+                        let _ = sender.send((epoch, model.run(task)));
                     }
-                    Task::Time(region, picture, reply) => {
-                        let _ = reply.send(inference.costs(&region, &picture));
+                    Message::Measure(region, reply) => {
+                        let _ = reply.send(model.measure(&region));
                     }
                 }
             }
-            inference
-        });
-        let thread = thread
-            .map_err(|error| Error::Impossible(format!("threads could not be started: {error}")))?;
-        Ok(Self { tasks: Some(tasks), outcomes, thread: Some(thread), epoch })
+            model.enlarger
+        };
+        let builder = thread::Builder::new().name("upscale-infer".into());
+        let thread = builder.spawn(run).map_err(Error::Thread)?;
+        Ok(Self { messages: Some(messages), outcomes, thread: Some(thread), epoch })
     }
 
-    /// # Errors
-    /// [`Error::Panicked`].
-    pub fn send(&self, job: Job) -> Result<(), Error> {
-        self.give(Task::Frame(self.epoch.load(Ordering::SeqCst), job))
-    }
-
-    /// Waits for the oldest job that was sent and neither received nor discarded.
+    /// Sends a task.
     ///
     /// # Errors
-    /// What its run gave.
-    pub fn receive(&self) -> Result<Job, Error> {
+    /// [`Error::Panicked`].
+    pub fn send(&self, task: Task) -> Result<(), Error> {
+        self.message(Message::Run { epoch: self.epoch.load(Ordering::SeqCst), task })
+    }
+
+    /// Waits for the oldest task that was sent and neither received nor aborted.
+    ///
+    /// # Errors
+    /// Errors of the task.
+    pub fn receive(&self) -> Outcome {
         loop {
-            let Outcome { epoch, job, result } =
-                self.outcomes.recv().map_err(|_| Error::Panicked)?;
+            let (epoch, outcome) = self.outcomes.recv().map_err(|_| Error::Panicked)?;
             if epoch == self.epoch.load(Ordering::SeqCst) {
-                return result.map(|()| job);
+                return outcome;
             }
         }
     }
 
-    /// What runs of the model cost, known after those that have been sent: of the largest yet,
-    /// and of `region`, given as `picture`. `None` where none has been run yet.
+    /// The cost of runs of the model, measured on `region` after the tasks that have been sent. See
+    /// [`Enlarger::measure`].
     ///
     /// # Errors
-    /// What running the region gave.
-    pub fn costs(&self, region: Region, picture: Image) -> Result<Option<CostModel>, Error> {
+    /// Errors of the run.
+    pub fn measure(&self, region: Region) -> Result<Option<CostModel>, Error> {
         let (reply, answer) = mpsc::channel();
-        self.give(Task::Time(region, picture, reply))?;
+        self.message(Message::Measure(region, reply))?;
         answer.recv().map_err(|_| Error::Panicked)?
     }
 
-    fn give(&self, task: Task) -> Result<(), Error> {
-        self.tasks.as_ref().and_then(|tasks| tasks.send(task).ok()).ok_or(Error::Panicked)
+    fn message(&self, message: Message) -> Result<(), Error> {
+        self.messages.as_ref().and_then(|it| it.send(message).ok()).ok_or(Error::Panicked)
     }
 
-    /// Nothing of what was sent is to be received any more.
+    /// Drops the tasks that were sent; the one that runs is completed, but not received.
     pub fn abort(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits for the frame at work; `None` after a panic.
-    pub fn into_inference(mut self) -> Option<Inference> {
+    /// Waits for the running task. `None` after a panic.
+    pub fn into_enlarger(mut self) -> Option<Box<dyn Enlarger>> {
         self.end()
     }
 
-    fn end(&mut self) -> Option<Inference> {
+    fn end(&mut self) -> Option<Box<dyn Enlarger>> {
         self.abort();
-        self.tasks = None;
+        self.messages = None;
         self.thread.take().and_then(|thread| thread.join().ok())
     }
 }
 
 impl Drop for Worker {
-    /// ONNX Runtime must not be at work when the process ends.
+    /// ONNX Runtime must not run when the process ends.
     fn drop(&mut self) {
         self.end();
     }

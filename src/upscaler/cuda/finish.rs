@@ -1,9 +1,9 @@
-//! Stages 5 and 6: from the canvas to the asked size, blended and grained, into planes.
+//! The stages behind the model: resampling to the output's size, blending, grain and packing.
 
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    super::{FrameParams, conversion::Conversion},
+    super::{conversion::Conversion, settings::FrameParams},
     source::Source,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     kernels::{self, Samples},
 };
 
-/// Everything between the canvas and the output's planes, set up once per caps.
+/// Makes outputs, set up once per stream.
 pub(super) struct Finisher {
     device: Arc<Device>,
     pub conversion: Conversion,
@@ -24,12 +24,12 @@ pub(super) struct Finisher {
     input: DeviceResampler,
     downsampler: DeviceResampler,
     bypass_planes: Vec<BypassPicture>,
-    /// The picture at the asked size, where it is not the canvas itself.
+    /// The picture at the output's size, unless it is the canvas itself.
     finished: Option<DevicePicture>,
     noise: Buffer,
 }
 
-/// What goes beside the model, at the asked size.
+/// Planes that bypass the model, at the output's size.
 struct BypassPicture {
     kind: BypassKind,
     grid: Grid,
@@ -37,13 +37,13 @@ struct BypassPicture {
     picture: DevicePicture,
 }
 
-/// What of an output is to be made.
+/// What of an output is made.
 #[derive(Clone, Copy)]
-pub(super) struct Made<'a> {
-    /// Pixels that differ from the output before.
-    pub stale: &'a [Rect],
-    /// Those and what else this frame's memory does not hold yet.
-    pub lagging: &'a [Rect],
+pub(super) struct Repaint<'a> {
+    /// Pixels that differ from the previous output.
+    pub changed: &'a [Rect],
+    /// Pixels that differ from what the frame's memory holds, those included.
+    pub outdated: &'a [Rect],
 }
 
 impl Finisher {
@@ -81,12 +81,12 @@ impl Finisher {
         canvas: &DevicePicture,
         source: &Source,
         params: &FrameParams,
-        Made { stale, lagging }: Made<'_>,
+        Repaint { changed, outdated }: Repaint<'_>,
         list: &mut DeviceList<Rect>,
         frame: &DeviceFrame,
     ) -> Result<(), Error> {
         let untouched = params.blend >= 1.0 && params.grain <= 0.0;
-        let as_it_is = untouched && self.conversion.canvas.is_identity();
+        let in_place = untouched && self.conversion.canvas.is_identity();
         let packer = &self.conversion.packer;
         let mut rects = Vec::new();
         let mut push = |part: &mut dyn Iterator<Item = Rect>| {
@@ -94,27 +94,27 @@ impl Finisher {
             rects.extend(part);
             start..rects.len()
         };
-        let main = push(&mut stale.iter().map(|rect| packer.needed(*rect)));
-        let beside: Vec<Range<usize>> = self
+        let finished = push(&mut changed.iter().map(|rect| packer.needed(*rect)));
+        let bypass: Vec<Range<usize>> = self
             .bypass_planes
             .iter()
-            .map(|it| push(&mut stale.iter().map(|rect| it.grid.samples(*rect))))
+            .map(|it| push(&mut changed.iter().map(|rect| it.grid.samples(*rect))))
             .collect();
-        let packed = push(&mut lagging.iter().copied());
+        let packed = push(&mut outdated.iter().copied());
         list.send(rects)?;
 
-        if !as_it_is {
-            self.finish(canvas, source, params, &list.slice(main))?;
+        if !in_place {
+            self.finish(canvas, source, params, &list.slice(finished))?;
         }
         for ((it, (_, from)), range) in
-            self.bypass_planes.iter().zip(&source.bypass_planes).zip(beside)
+            self.bypass_planes.iter().zip(&source.bypass_planes).zip(bypass)
         {
             let from =
                 Finish { canvas: (from, &it.resampler), input: None, share: 1.0, grain: None };
             self.device.finish(&from, &list.slice(range), &it.picture)?;
         }
         let model = match &self.finished {
-            Some(finished) if !as_it_is => finished,
+            Some(finished) if !in_place => finished,
             _ => canvas,
         };
         let pictures = FramePictures {

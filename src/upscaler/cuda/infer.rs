@@ -1,14 +1,15 @@
-//! Stage 4: regions in batches through the model, onto the canvas.
+//! Running regions through the model in batches.
 
 use std::{ops::Range, sync::Arc};
 
-use super::super::{Error, FrameReport, Region};
+use super::super::{error::Error, settings::FrameReport};
 use crate::{
     cuda::{self, Buffer, Device, DeviceList, DevicePicture, DeviceSlice, Event, MAX_LAYERS},
-    engine::{self, DeviceBatch, InferOnDevice},
+    engine::{DeviceBatch, InferOnDevice},
     frame::Rect,
     kernels::RegionArgs,
     model::ModelInfo,
+    reuse::Region,
 };
 
 impl From<Region> for RegionArgs {
@@ -17,124 +18,142 @@ impl From<Region> for RegionArgs {
     }
 }
 
-/// The model, with room for what goes in and comes out of it.
+/// Why regions could not be run.
+pub(super) enum RunError {
+    /// There is not enough memory; fewer or smaller regions at once may succeed (see
+    /// [`Inference::take_less`]).
+    TooMuchAtOnce,
+    /// Any other error.
+    Other(Error),
+}
+
+impl From<Error> for RunError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<cuda::Error> for RunError {
+    fn from(error: cuda::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// The model with the buffers for its batches.
 pub(super) struct Inference {
     pub engine: Box<dyn InferOnDevice>,
     info: ModelInfo,
     device: Arc<Device>,
-    /// What goes in and what comes out.
-    room: Option<(Buffer, Buffer)>,
-    /// Pixels that the model may be given at once.
-    most_pixels: u64,
-    /// The batch that there was no memory for: regions, and pixels of all of them.
+    /// A batch before and behind the model.
+    buffers: Option<(Buffer, Buffer)>,
+    /// Most pixels that the model may get at once.
+    max_pixels: u64,
+    /// The batch that memory did not suffice for: regions, and pixels of all of them.
     failed: (u32, u64),
 }
 
 impl Inference {
-    pub fn new(engine: Box<dyn InferOnDevice>, device: &Arc<Device>, most_pixels: u64) -> Self {
-        let info = engine.info().clone();
-        Self { engine, info, device: device.clone(), room: None, most_pixels, failed: (0, 0) }
+    /// `engine`, with at most `max_pixels` at once.
+    pub fn new(engine: Box<dyn InferOnDevice>, device: &Arc<Device>, max_pixels: u64) -> Self {
+        let (info, device) = (engine.info().clone(), device.clone());
+        Self { engine, info, device, buffers: None, max_pixels, failed: (0, 0) }
     }
 
-    /// Has `regions` of `main` enlarged into their places on `canvas`, on the compute stream;
-    /// their pictures are left aside where there is none. `list` is free.
-    ///
-    /// # Errors
-    /// An error whose [`engine::Error::smaller_may_succeed`] holds, where less at once may go (see
-    /// [`take_less`](Self::take_less)).
+    /// Queues the enlargement of `regions` of `source` into their places on `canvas`, on the
+    /// compute stream. Without a canvas their pictures are dropped. Overwrites `list`.
     pub fn run(
         &mut self,
         regions: &[Region],
         list: &mut DeviceList<RegionArgs>,
-        main: &DevicePicture,
+        source: &DevicePicture,
         canvas: Option<&DevicePicture>,
         report: &mut FrameReport,
-    ) -> Result<(), Error> {
+    ) -> Result<(), RunError> {
         report.regions += regions.len() as u32;
         report.pixels += regions.iter().map(Region::pixels).sum::<u64>();
         if let ([region], Some(canvas)) = (regions, canvas)
-            && let Some(batch) = in_place(region, main, canvas, self.info.factor)
+            && let Some(batch) = self.in_place(region, source, canvas)
         {
             return self.enlarge(&batch);
         }
         let mut regions = regions.to_vec();
         regions.sort_by_key(|region| region.padded);
-        let batches = batches(&regions, self.engine.max_batch(), self.most_pixels);
+        let sizes: Vec<_> = regions.iter().map(|region| region.padded).collect();
+        let batches = batches(&sizes, self.engine.max_batch(), self.max_pixels);
         list.send(regions.iter().map(|region| (*region).into()).collect())?;
-        self.make_room(&regions, &batches)?;
+        self.allocate(&sizes, &batches)?;
         for range in batches {
-            let list = list.slice(range.clone());
-            self.batch(regions.get(range).unwrap_or_default(), &list, main, canvas)?;
+            let Some(&size) = sizes.get(range.start) else { continue };
+            self.batch(&list.slice(range.clone()), range.len() as u32, size, source, canvas)?;
         }
         Ok(())
     }
 
-    /// Has one region enlarged, and the time taken between `events`; its picture is left aside.
+    /// Runs one region and measures it between `events`. Returns its pixels and seconds.
     pub fn time(
         &mut self,
         region: &Region,
         list: &mut DeviceList<RegionArgs>,
-        main: &DevicePicture,
+        source: &DevicePicture,
         [begin, end]: [&Event; 2],
-    ) -> Result<(u64, f64), Error> {
+    ) -> Result<(u64, f64), RunError> {
         let mut ignored = FrameReport::default();
-        // The first run of a shape sets it up.
-        self.run(&[*region], list, main, None, &mut ignored)?;
+        // The first run of a shape includes its setup.
+        self.run(&[*region], list, source, None, &mut ignored)?;
         self.device.compute().synchronize()?;
         self.device.compute().record(begin)?;
-        self.run(&[*region], list, main, None, &mut ignored)?;
+        self.run(&[*region], list, source, None, &mut ignored)?;
         self.device.compute().record(end)?;
         end.synchronize()?;
         Ok((region.pixels(), end.since(begin).as_secs_f64()))
     }
 
-    /// Waits until nothing runs any more.
+    /// Waits for the compute stream.
     pub fn synchronize(&self) -> Result<(), Error> {
         Ok(self.device.compute().synchronize()?)
     }
 
-    /// After memory ran out: half as many pixels at once; how many those are. Regions that are
-    /// larger must be cut, and fewer small ones go together.
+    /// After memory ran out: halves the pixels at once, and returns them. Larger regions have to be
+    /// cut, and batches of small ones get smaller.
     pub fn take_less(&mut self) -> u64 {
-        self.most_pixels = self.failed.1 / 2;
-        self.most_pixels
+        self.max_pixels = self.failed.1 / 2;
+        self.max_pixels
     }
 
-    /// Whether what memory ran out for was several regions, of which fewer may go.
+    /// Whether the batch that memory did not suffice for had several regions.
     pub fn can_take_fewer(&self) -> bool {
         self.failed.0 > 1
     }
 
-    /// What memory ran out for, about.
+    /// Estimated bytes of the batch that memory did not suffice for.
     pub fn failed_bytes(&self) -> usize {
         let floats = self.failed.1 as f64 * self.info.peak_floats_per_pixel.max(1.0);
         (floats * self.engine.samples().size() as f64) as usize
     }
 
-    /// Sees to it that there is room for the largest of `batches`.
-    fn make_room(&mut self, regions: &[Region], batches: &[Range<usize>]) -> Result<(), Error> {
-        let of = |range: &Range<usize>| -> (u32, u64) {
-            let batch = regions.get(range.clone()).unwrap_or_default();
-            (batch.len() as u32, batch.iter().map(Region::pixels).sum())
+    /// Makes the buffers large enough for the largest of `batches`.
+    fn allocate(&mut self, sizes: &[(u32, u32)], batches: &[Range<usize>]) -> Result<(), RunError> {
+        let count_and_pixels = |range: &Range<usize>| -> (u32, u64) {
+            let batch = sizes.get(range.clone()).unwrap_or_default();
+            (batch.len() as u32, batch.iter().copied().map(area).sum())
         };
-        let Some(largest) = batches.iter().map(of).max_by_key(|(_, pixels)| *pixels) else {
-            return Ok(());
-        };
+        let largest = batches.iter().map(count_and_pixels).max_by_key(|(_, pixels)| *pixels);
+        let Some(largest) = largest else { return Ok(()) };
         let samples = largest.1 as usize * self.info.channels.count();
         let bytes = samples * self.engine.samples().size();
-        if self.room.as_ref().is_some_and(|(input, _)| input.len() >= bytes) {
+        if self.buffers.as_ref().is_some_and(|(input, _)| input.len() >= bytes) {
             return Ok(());
         }
-        // The old first: both at once may be too much.
-        self.room = None;
+        // Freed first: memory may not suffice for both.
+        self.buffers = None;
         let factor = self.info.factor as usize;
-        let room = Buffer::new(&self.device, bytes)
+        let buffers = Buffer::new(&self.device, bytes)
             .and_then(|input| Ok((input, Buffer::new(&self.device, bytes * factor * factor)?)));
-        match room {
-            Ok(room) => self.room = Some(room),
+        match buffers {
+            Ok(buffers) => self.buffers = Some(buffers),
             Err(cuda::Error::OutOfMemory { .. }) => {
                 self.failed = largest;
-                return Err(engine::Error::OutOfMemory.into());
+                return Err(RunError::TooMuchAtOnce);
             }
             Err(error) => return Err(error.into()),
         }
@@ -143,63 +162,64 @@ impl Inference {
 
     fn batch(
         &mut self,
-        regions: &[Region],
-        list: &DeviceSlice<'_, RegionArgs>,
-        main: &DevicePicture,
+        regions: &DeviceSlice<'_, RegionArgs>,
+        count: u32,
+        (width, height): (u32, u32),
+        source: &DevicePicture,
         canvas: Option<&DevicePicture>,
-    ) -> Result<(), Error> {
-        let Some(&Region { padded: (width, height), .. }) = regions.first() else { return Ok(()) };
-        let Some((input, output)) = &self.room else { return Ok(()) };
-        self.device.gather(main, list, (width, height), input)?;
-        let batch = DeviceBatch {
-            input: input.address(),
-            output: output.address(),
-            count: regions.len() as u32,
-            width,
-            height,
-        };
-        self.enlarge(&batch)?;
-        let (Some(canvas), Some((_, output))) = (canvas, &self.room) else { return Ok(()) };
-        Ok(self.device.scatter(output, list, (width, height), self.info.factor, canvas)?)
+    ) -> Result<(), RunError> {
+        let Some((input, output)) = &self.buffers else { return Ok(()) };
+        self.device.gather(source, regions, (width, height), input)?;
+        let (input, output) = (input.address(), output.address());
+        self.enlarge(&DeviceBatch { input, output, count, width, height })?;
+        let (Some(canvas), Some((_, output))) = (canvas, &self.buffers) else { return Ok(()) };
+        Ok(self.device.scatter(output, regions, (width, height), self.info.factor, canvas)?)
     }
 
-    fn enlarge(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
-        let pixels = u64::from(batch.count) * u64::from(batch.width) * u64::from(batch.height);
-        self.engine.run(batch).map_err(|error| {
-            self.failed = (batch.count, pixels);
-            error.into()
-        })
+    fn enlarge(&mut self, batch: &DeviceBatch) -> Result<(), RunError> {
+        match self.engine.run(batch) {
+            Err(error) if error.smaller_may_succeed() => {
+                let pixels = area((batch.width, batch.height)) * u64::from(batch.count);
+                self.failed = (batch.count, pixels);
+                Err(RunError::TooMuchAtOnce)
+            }
+            done => Ok(done.map_err(Error::from)?),
+        }
+    }
+
+    /// `region` as a batch that reads `source` and writes `canvas` in place. `None` unless it is
+    /// the whole frame and both pictures have no padding.
+    fn in_place(
+        &self,
+        region: &Region,
+        source: &DevicePicture,
+        canvas: &DevicePicture,
+    ) -> Option<DeviceBatch> {
+        let factor = self.info.factor;
+        let (width, height) = source.size();
+        let whole = Rect::of_size(width, height);
+        let fits = *region == Region { compute: whole, read: whole, padded: (width, height) };
+        let same = canvas.size() == (width * factor, height * factor);
+        let (input, output) = (source.as_batch()?, canvas.as_batch()?);
+        (fits && same).then_some(DeviceBatch { input, output, count: 1, width, height })
     }
 }
 
-/// `region` as a batch that is `main` itself and becomes `canvas` itself, where the one is all
-/// of the other and nothing lies between their rows.
-fn in_place(
-    region: &Region,
-    main: &DevicePicture,
-    canvas: &DevicePicture,
-    factor: u32,
-) -> Option<DeviceBatch> {
-    let ((width, height), large) = (main.size(), canvas.size());
-    let whole = Rect::of_size(width, height);
-    let Region { compute, read, padded } = *region;
-    let fits = compute == whole && read == whole && padded == (width, height);
-    let same = large == (width * factor, height * factor);
-    let (input, output) = (main.as_batch()?, canvas.as_batch()?);
-    (fits && same).then_some(DeviceBatch { input, output, count: 1, width, height })
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
 }
 
-/// `regions`, those of one size side by side, in batches of one size each: of `most_regions` at
-/// most, and of `most_pixels` unless a single one has more.
-fn batches(regions: &[Region], most_regions: u32, most_pixels: u64) -> Vec<Range<usize>> {
-    let most_regions = (most_regions.max(1) as usize).min(MAX_LAYERS);
+/// Divides pictures of these sizes, of which equal ones are neighbours, into batches of one size:
+/// of at most `max_count` pictures, and of at most `max_pixels` unless a single one has more.
+fn batches(sizes: &[(u32, u32)], max_count: u32, max_pixels: u64) -> Vec<Range<usize>> {
+    let max_count = (max_count.max(1) as usize).min(MAX_LAYERS);
     let mut batches = Vec::new();
     let mut start = 0;
-    while let Some(first) = regions.get(start) {
-        let fit = usize::try_from(most_pixels / first.pixels().max(1)).unwrap_or(usize::MAX);
-        let most = most_regions.min(fit.max(1));
-        let rest = regions.get(start..).unwrap_or_default();
-        let count = rest.iter().take(most).take_while(|it| it.padded == first.padded).count();
+    while let Some(first) = sizes.get(start) {
+        let fit = usize::try_from(max_pixels / area(*first).max(1)).unwrap_or(usize::MAX);
+        let most = max_count.min(fit.max(1));
+        let rest = sizes.get(start..).unwrap_or_default();
+        let count = rest.iter().take(most).take_while(|size| *size == first).count();
         batches.push(start..start + count);
         start += count;
     }
@@ -212,37 +232,32 @@ mod tests {
 
     use super::*;
 
-    fn region(width: u32, height: u32) -> Region {
-        let rect = Rect::of_size(width, height);
-        Region { compute: rect, read: rect, padded: (width, height) }
-    }
-
     proptest! {
         #[test]
-        fn batches_take_every_region_once_in_sizes_and_numbers_that_go(
+        fn batches_hold_every_picture_once_and_keep_to_the_limits(
             sizes in prop::collection::vec((1u32..4, 1u32..3), 0..40),
-            most_regions in 0u32..9, most_pixels in 0u64..200,
+            max_count in 0u32..9, max_pixels in 0u64..200,
         ) {
-            let mut regions: Vec<_> = sizes.iter().map(|&(w, h)| region(8 * w, 8 * h)).collect();
-            regions.sort_by_key(|region| region.padded);
-            let batches = batches(&regions, most_regions, most_pixels);
+            let mut sizes: Vec<_> = sizes.iter().map(|&(w, h)| (8 * w, 8 * h)).collect();
+            sizes.sort();
+            let batches = batches(&sizes, max_count, max_pixels);
             let all: Vec<usize> = batches.iter().cloned().flatten().collect();
-            prop_assert_eq!(all, (0..regions.len()).collect::<Vec<_>>());
+            prop_assert_eq!(all, (0..sizes.len()).collect::<Vec<_>>());
             for batch in &batches {
-                let batch = &regions[batch.clone()];
-                prop_assert!(batch.iter().all(|region| region.padded == batch[0].padded));
-                prop_assert!(batch.len() <= most_regions.max(1) as usize);
-                let pixels: u64 = batch.iter().map(Region::pixels).sum();
-                prop_assert!(batch.len() == 1 || pixels <= most_pixels);
+                let batch = &sizes[batch.clone()];
+                prop_assert!(batch.iter().all(|size| *size == batch[0]));
+                prop_assert!(batch.len() <= max_count.max(1) as usize);
+                let pixels: u64 = batch.iter().copied().map(area).sum();
+                prop_assert!(batch.len() == 1 || pixels <= max_pixels);
             }
         }
     }
 
     #[test]
-    fn equal_regions_go_together_as_far_as_they_may() {
-        let regions = [region(8, 8), region(8, 8), region(8, 8), region(16, 8)];
-        assert_eq!(batches(&regions, 8, u64::MAX), [0..3, 3..4]);
-        assert_eq!(batches(&regions, 2, u64::MAX), [0..2, 2..3, 3..4]);
-        assert_eq!(batches(&regions, 8, 128), [0..2, 2..3, 3..4]);
+    fn equal_sizes_share_a_batch_as_far_as_the_limits_allow() {
+        let sizes = [(8, 8), (8, 8), (8, 8), (16, 8)];
+        assert_eq!(batches(&sizes, 8, u64::MAX), [0..3, 3..4]);
+        assert_eq!(batches(&sizes, 2, u64::MAX), [0..2, 2..3, 3..4]);
+        assert_eq!(batches(&sizes, 8, 128), [0..2, 2..3, 3..4]);
     }
 }

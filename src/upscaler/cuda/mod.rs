@@ -1,15 +1,14 @@
-//! The stages on a GPU, over frames in system memory.
+//! The pipeline on a GPU, for frames in system memory.
 //!
-//! Three streams work side by side: the upload stream copies frame N + 1 in and compares it with
-//! the reference, the compute stream takes frame N from planes to planes, the download stream
-//! copies frame N − 1 out. The host waits for the bits of the comparison, which tell it what to
-//! launch, and for the end of a frame; events order all else. A [`Slot`](slot::Slot) is what a
-//! frame in flight has for itself; pictures and canvas are the compute stream's alone.
+//! Three streams run in parallel: the upload stream copies frame N + 1 to the GPU and compares it
+//! with the reference, the compute stream takes frame N from planes to planes, and the download
+//! stream copies frame N − 1 back. The host waits for the comparison, which decides what to launch,
+//! and for the end of a frame; events order everything else. A [`FrameSlot`](slot::FrameSlot) holds
+//! what a frame in flight needs for itself; source picture and canvas belong to the compute stream.
 
-mod budget;
-mod damage;
 mod finish;
 mod infer;
+mod memory_limited;
 mod reference;
 mod slot;
 mod source;
@@ -17,33 +16,51 @@ mod source;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use self::{
-    budget::{Budgeted, schedule},
-    damage::Damage,
-    finish::{Finisher, Made},
-    infer::Inference,
+    finish::{Finisher, Repaint},
+    infer::{Inference, RunError},
+    memory_limited::{MemoryLimited, schedule},
     reference::Reference,
-    slot::Slots,
+    slot::FrameSlots,
     source::Source,
 };
 use super::{
-    Error, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
     conversion::Conversion,
-    schedule::{self, Schedule, Stale},
+    damage::Damage,
+    decision::{Decision, Take},
+    enlarger::Compute,
+    error::Error,
+    pipeline::{Next, Pipeline},
+    schedule::{Comparison, Schedule},
+    settings::{EngineTraits, FrameParams, FrameReport, StreamSettings},
 };
 use crate::{
     cuda::{Device, DeviceFrame, DevicePicture, FrameLayout},
     engine::{AnyEngine, InferOnDevice},
-    frame::{self, FrameInfo, FrameMut, FrameRef},
-    reuse::{ChangedMap, CostModel},
+    frame::{FrameInfo, FrameMut, FrameRef, Rect},
+    reuse::{CostModel, Region},
 };
 
+/// Most rectangles of an output that are copied to the host one by one.
+const MAX_COPIES: usize = 32;
+
 /// A frame in flight.
-struct Flight {
+enum InFlight {
+    /// The output equals that of the frame before, which is in this slot.
+    Same { slot: usize, report: FrameReport },
+    /// The output is made in this slot.
+    Changed {
+        slot: usize,
+        report: FrameReport,
+        /// Runs of the model, if it computed the whole canvas.
+        whole_runs: Option<u64>,
+    },
+}
+
+/// A frame whose output lies in its slot.
+struct Finished {
     slot: usize,
     next: Next,
     report: FrameReport,
-    /// Runs of the model, where they were for a whole frame.
-    whole_runs: Option<u64>,
 }
 
 /// [`Pipeline`] on a GPU.
@@ -54,28 +71,28 @@ pub struct CudaPipeline {
     source: Source,
     canvas: DevicePicture,
     finisher: Finisher,
-    slots: Slots,
-    flights: VecDeque<Flight>,
-    /// The frame that is to be finished.
-    next: Option<Flight>,
-    /// The slot of the frame that came last.
+    slots: FrameSlots,
+    in_flight: VecDeque<InFlight>,
+    /// The frame to copy out.
+    next: Option<Finished>,
+    /// The slot of the frame that was submitted last.
     latest: Option<usize>,
-    /// How long a run over a whole frame took: pixels and seconds.
+    /// The time of a run over a whole frame: pixels and seconds.
     whole_time: Option<(u64, f64)>,
     inference: Inference,
     device: Arc<Device>,
 }
 
 impl CudaPipeline {
-    /// For a stream that goes from `input` to `output` frames (same format and colour, any
-    /// sizes), by an engine that was made for `device`.
+    /// A stream from `input` to `output` frames, of the same format and colorimetry and of any
+    /// sizes, through an engine with these `traits` that was loaded for `device`.
     ///
     /// # Errors
-    /// [`Error::Frame`] for sizes that cannot be handled, [`Error::NoMemory`] and
-    /// [`Error::Impossible`] where the model cannot take such frames, [`Error::Device`] where
-    /// the GPU has too little memory or was lost.
+    /// [`Error::Frame`] for unsupported sizes, [`Error::OutOfMemory`], [`Error::FixedSize`] if the
+    /// model does not accept such frames, [`Error::Device`] if the GPU fails.
     pub fn new(
         engine: Box<dyn InferOnDevice>,
+        traits: EngineTraits,
         device: Arc<Device>,
         input: FrameInfo,
         output: FrameInfo,
@@ -90,14 +107,14 @@ impl CudaPipeline {
         let large = (input.width * model.factor, input.height * model.factor);
         let canvas = DevicePicture::new(&device, channels.count(), large, samples)?;
         let source = Source::new(&device, &layout, &conversion.unpacker, channels, samples)?;
+        let reference = Reference::new(&device, &layout, &conversion.unpacker)?;
         let finisher = Finisher::new(&device, output_layout, conversion)?;
-        let reference = Reference::new(&device, &layout)?;
-        let mut slots = Slots::default();
+        let mut slots = FrameSlots::default();
         let first = slots.take(&device, &layout, &finisher.layout)?;
         slots.release(first);
 
-        let (schedule, most_pixels) =
-            schedule(&device, engine.as_ref(), &input, spread, &settings)?;
+        let (schedule, max_pixels) =
+            schedule(&device, engine.as_ref(), traits, &input, spread, &settings)?;
         Ok(Self {
             schedule,
             input: layout,
@@ -106,71 +123,65 @@ impl CudaPipeline {
             canvas,
             finisher,
             slots,
-            flights: VecDeque::new(),
+            in_flight: VecDeque::new(),
             next: None,
             latest: None,
             whole_time: None,
-            inference: Inference::new(engine, &device, most_pixels),
+            inference: Inference::new(engine, &device, max_pixels),
             device,
         })
     }
 
-    /// Nothing of the frames before is built on; those in flight are lost.
+    /// Aborts everything, after the GPU is idle.
     fn abort_after_error(&mut self) {
         self.device.synchronize();
         self.abort();
     }
 
-    fn submit_frame(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
-        check(input, self.input.info())?;
+    fn try_submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
+        input.check()?;
+        input.info.check_same_kind(self.input.info())?;
         let start = Instant::now();
         let index = self.slots.take(&self.device, &self.input, &self.finisher.layout)?;
         let frame = self.upload(index, input)?;
-        let mut report = FrameReport {
-            frame_pixels: u64::from(input.info.width) * u64::from(input.info.height),
-            ..Default::default()
+        let Rect { width, height, .. } = Rect::of_size(input.info.width, input.info.height);
+        let frame_pixels = u64::from(width) * u64::from(height);
+        let mut report = FrameReport { frame_pixels, ..Default::default() };
+
+        let Comparison { mode, reset } = self.schedule.compare(params.reuse);
+        if reset {
+            self.reference.reset();
+        }
+        let changes = match mode {
+            Some(mode) => Some(self.reference.changes(&frame, mode)?),
+            None => None,
         };
-        let builds_on_last = self.schedule.builds_on_last(params);
-        let (stale, damage) = match schedule::mode(params.reuse) {
-            None => {
-                self.reset();
-                (Stale::Whole, Damage::All)
-            }
-            Some(mode) => {
-                let changed = self.reference.compare(&frame, mode)?;
-                if changed.is_empty()
-                    && let Some(latest) = self.latest.filter(|_| builds_on_last)
-                {
-                    report.compare = start.elapsed();
-                    return self.same(index, latest, report);
-                }
-                let stale = self.stale(index, &changed, &frame, params)?;
-                let damage = match &stale {
-                    Stale::Regions(regions) if builds_on_last && params.blend > 0.0 => {
-                        let conversion = &self.finisher.conversion;
-                        let parts =
-                            regions.iter().map(|region| conversion.dependents(region.compute));
-                        let mut damage = Damage::NONE;
-                        damage.add(&Damage::Parts(parts.collect()));
-                        damage
-                    }
-                    _ => Damage::All,
-                };
-                (stale, damage)
-            }
-        };
+        if let Some(region) = self.schedule.to_measure(changes.as_ref()) {
+            self.measure(index, &region)?;
+        }
+        let (decision, unpack) = self.schedule.decide(params, changes.as_ref());
+        self.reference.take(&frame, &decision.take, changes.as_ref())?;
         report.compare = start.elapsed();
-        let whole_runs = self.compute(index, &frame, stale, &damage, params, &mut report)?;
-        self.schedule.set_last(params);
+        if decision.compute == Compute::Nothing
+            && decision.repaint.is_none()
+            && let Some(latest) = self.latest
+        {
+            // The comparison has been waited for, and with it the upload.
+            self.slots.release(index);
+            self.slots.hold(latest);
+            self.in_flight.push_back(InFlight::Same { slot: latest, report });
+            return Ok(());
+        }
+        let whole_runs = self.launch(index, &frame, &decision, &unpack, params, &mut report)?;
         if let Some(before) = self.latest.replace(index) {
             self.slots.release(before);
         }
         self.slots.hold(index);
-        self.flights.push_back(Flight { slot: index, next: Next::Changed, report, whole_runs });
+        self.in_flight.push_back(InFlight::Changed { slot: index, report, whole_runs });
         Ok(())
     }
 
-    /// Queues the copy of `input` to the GPU, and returns where it will be.
+    /// Queues the upload of `input`. Returns the frame on the GPU.
     fn upload(&mut self, index: usize, input: &FrameRef<'_>) -> Result<Arc<DeviceFrame>, Error> {
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
         self.input.write(input, slot.host_in.bytes_mut()?);
@@ -179,178 +190,138 @@ impl CudaPipeline {
         Ok(slot.frame_in.clone())
     }
 
-    /// The frame is that of `latest` again.
-    fn same(&mut self, index: usize, latest: usize, report: FrameReport) -> Result<(), Error> {
-        // The comparison has been waited for, and with it the copy.
-        self.slots.release(index);
-        self.slots.hold(latest);
-        self.flights.push_back(Flight { slot: latest, next: Next::Same, report, whole_runs: None });
-        Ok(())
-    }
-
-    /// Takes what `changed` into the reference; what of the canvas is stale then.
-    fn stale(
-        &mut self,
-        index: usize,
-        changed: &ChangedMap,
-        frame: &DeviceFrame,
-        params: &FrameParams,
-    ) -> Result<Stale, Error> {
-        let by_regions = self.schedule.by_regions(params.reuse);
-        if !changed.is_empty() {
-            self.source.current = false;
-            self.reference.take_changed(frame)?;
-            if by_regions {
-                self.learn_costs(index)?;
-            }
-        }
-        let stale = self.schedule.stale(changed, by_regions);
-        // In exact mode the reference is the frame already.
-        if let Reuse::Tolerant { .. } = params.reuse {
-            match &stale {
-                Stale::Nothing => {}
-                Stale::Whole => {
-                    self.source.current = false;
-                    self.reference.take_all(frame)?;
-                }
-                Stale::Regions(regions) => {
-                    let owned: Vec<_> = regions.iter().map(|it| self.schedule.owned(it)).collect();
-                    let (width, height) = changed.size();
-                    let owned = ChangedMap::of_rects(&owned, width, height);
-                    self.reference.take(frame, &owned)?;
-                }
-            }
-        }
-        Ok(stale)
-    }
-
-    /// Has a small region timed, once, before regions are planned.
-    fn learn_costs(&mut self, index: usize) -> Result<(), Error> {
-        let (Some(region), Some(whole)) = (self.schedule.wants_timing(), self.whole_time) else {
-            return Ok(());
-        };
+    /// Measures a run on `region`. The cost of runs stays unknown until a whole frame was measured,
+    /// or if memory does not suffice.
+    fn measure(&mut self, index: usize, region: &Region) -> Result<(), Error> {
+        let Some(whole) = self.whole_time else { return Ok(()) };
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
         let [begin, end, ..] = &slot.times;
         let main = &self.source.main;
-        match self.inference.time(&region, &mut slot.regions, main, [begin, end]) {
+        match self.inference.time(region, &mut slot.regions, main, [begin, end]) {
             Ok(small) => self.schedule.set_cost(CostModel::fit(&[whole, small])),
-            // Then frames are computed whole.
-            Err(Error::Inference(error)) if error.smaller_may_succeed() => {}
-            Err(error) => return Err(error),
+            Err(RunError::TooMuchAtOnce) => {}
+            Err(RunError::Other(error)) => return Err(error),
         }
         Ok(())
     }
 
-    /// Has everything done from the uploaded frame to the downloaded one; how many runs of the
-    /// model were for a whole frame.
-    fn compute(
+    /// Queues everything from the uploaded frame to the downloaded output. Returns the number of
+    /// runs of the model if it computes the whole canvas.
+    fn launch(
         &mut self,
         index: usize,
         frame: &DeviceFrame,
-        stale: Stale,
-        damage: &Damage,
+        decision: &Decision,
+        unpack: &Damage,
         params: &FrameParams,
         report: &mut FrameReport,
     ) -> Result<Option<u64>, Error> {
-        let off = params.reuse == Reuse::Off;
-        self.slots.damage(damage);
+        let conversion = &self.finisher.conversion;
+        let damage = decision.repaint.map(|rect| conversion.dependents(rect));
+        self.slots.damage(&damage);
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
         let [begun, unpacked, inferred, finished] = &slot.times;
         let (upload, compute) = (self.device.upload(), self.device.compute());
         upload.record(&slot.uploaded)?;
         compute.wait(&slot.uploaded)?;
         compute.record(begun)?;
-        if off || !self.source.current {
-            self.source.unpack(if off { frame } else { self.reference.frame() })?;
-            self.source.current = !off;
-        }
+        let frame = match decision.take {
+            Take::Discard => frame,
+            _ => self.reference.frame(),
+        };
+        self.source.unpack(frame, unpack, &mut slot.unpack)?;
         self.reference.was_read(compute)?;
         compute.record(unpacked)?;
 
-        let mut whole_runs = None;
-        if params.blend > 0.0 {
-            let (main, canvas) = (&self.source.main, &self.canvas);
-            let mut stage =
-                Budgeted { inference: &mut self.inference, schedule: &mut self.schedule };
-            whole_runs = stage.run(stale, &mut slot.regions, main, canvas, report)?;
-        }
-        // Without its share the model's picture is not seen, and the canvas falls behind.
-        self.schedule.set_current(params.blend > 0.0 && !off);
+        let (inference, schedule) = (&mut self.inference, &mut self.schedule);
+        let whole_runs = MemoryLimited { inference, schedule }.run(
+            &decision.compute,
+            &mut slot.regions,
+            &self.source.main,
+            &self.canvas,
+            report,
+        )?;
         compute.record(inferred)?;
 
-        let whole = self.finisher.conversion.whole();
-        let lagging = std::mem::replace(&mut slot.damage, Damage::NONE).rects(whole);
-        let stale = damage.rects(whole);
+        let whole = conversion.whole();
+        let mut outdated = std::mem::replace(&mut slot.damage, Damage::NONE).rects(whole);
+        if outdated.len() > MAX_COPIES {
+            outdated = vec![whole];
+        }
+        let changed = damage.rects(whole);
         let (canvas, source) = (&self.canvas, &self.source);
-        let rects = Made { stale: &stale, lagging: &lagging };
+        let rects = Repaint { changed: &changed, outdated: &outdated };
         self.finisher.run(canvas, source, params, rects, &mut slot.rects, &slot.frame_out)?;
         compute.record(finished)?;
 
         let download = self.device.download();
         download.wait(finished)?;
-        let rows = lagging.iter().flat_map(|rect| self.finisher.layout.rows(*rect));
+        let rows = outdated.iter().flat_map(|rect| self.finisher.layout.rows(*rect));
         download.download_rows(slot.frame_out.buffer(), &mut slot.host_out, rows)?;
         download.record(&slot.downloaded)?;
         Ok(whole_runs)
     }
 
-    fn wait_for(&mut self, mut flight: Flight) -> Result<Flight, Error> {
-        let slot = self.slots.get(flight.slot).ok_or(Error::NoFrame)?;
+    fn wait_for(&mut self, frame: InFlight) -> Result<Finished, Error> {
+        let (InFlight::Same { slot: index, .. } | InFlight::Changed { slot: index, .. }) = frame;
+        let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
         slot.downloaded.synchronize()?;
-        if flight.next == Next::Same {
-            return Ok(flight);
+        match frame {
+            InFlight::Same { slot, report } => Ok(Finished { slot, next: Next::Same, report }),
+            InFlight::Changed { slot: index, mut report, whole_runs } => {
+                let [begun, unpacked, inferred, finished] = &slot.times;
+                report.unpack = unpacked.since(begun);
+                report.infer = inferred.since(unpacked);
+                report.finish = finished.since(inferred);
+                if let Some(runs) = whole_runs {
+                    let seconds = report.infer.as_secs_f64() / runs.max(1) as f64;
+                    self.whole_time = Some((report.pixels / runs.max(1), seconds));
+                }
+                Ok(Finished { slot: index, next: Next::Changed, report })
+            }
         }
-        let [begun, unpacked, inferred, finished] = &slot.times;
-        flight.report.unpack = unpacked.since(begun);
-        flight.report.infer = inferred.since(unpacked);
-        flight.report.finish = finished.since(inferred);
-        if let Some(runs) = flight.whole_runs {
-            let seconds = flight.report.infer.as_secs_f64() / runs.max(1) as f64;
-            self.whole_time = Some((flight.report.pixels / runs.max(1), seconds));
-        }
-        Ok(flight)
     }
 }
 
 impl Pipeline for CudaPipeline {
     fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
-        self.submit_frame(input, params).inspect_err(|_| self.abort_after_error())
+        self.try_submit(input, params).inspect_err(|_| self.abort_after_error())
     }
 
     fn next(&mut self) -> Result<Option<Next>, Error> {
-        // The caller does not have what it did not finish, and cannot build on it.
+        // The caller lacks the output of a frame that was not finished.
         if let Some(unfinished) = self.next.take() {
             self.slots.release(unfinished.slot);
             if unfinished.next == Next::Changed {
                 self.abort();
             }
         }
-        let Some(flight) = self.flights.pop_front() else { return Ok(None) };
-        let flight = self.wait_for(flight).inspect_err(|_| self.abort_after_error())?;
-        let next = flight.next;
-        self.next = Some(flight);
+        let Some(frame) = self.in_flight.pop_front() else { return Ok(None) };
+        let frame = self.wait_for(frame).inspect_err(|_| self.abort_after_error())?;
+        let next = frame.next;
+        self.next = Some(frame);
         Ok(Some(next))
     }
 
-    /// `previous` is of no use here: the host's side of a slot holds the whole output.
+    /// Ignores `previous`: the host side of a slot holds the whole output.
     fn finish(
         &mut self,
         _previous: Option<&FrameRef<'_>>,
         output: &mut FrameMut<'_>,
     ) -> Result<FrameReport, Error> {
-        let mut flight = self.next.take().ok_or(Error::NoFrame)?;
+        let Finished { slot: index, mut report, .. } = self.next.take().ok_or(Error::NoFrame)?;
         let start = Instant::now();
         let layout = &self.finisher.layout;
         let fits = output.check().and_then(|()| output.info.check_same_kind(layout.info()));
         let written = fits.map_err(Error::from).and_then(|()| {
-            let slot = self.slots.get(flight.slot).ok_or(Error::NoFrame)?;
+            let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
             layout.read(slot.host_out.bytes()?, output);
             Ok(())
         });
-        self.slots.release(flight.slot);
+        self.slots.release(index);
         written.inspect_err(|_| self.abort())?;
-        flight.report.finish += start.elapsed();
-        Ok(flight.report)
+        report.finish += start.elapsed();
+        Ok(report)
     }
 
     fn reset(&mut self) {
@@ -358,10 +329,10 @@ impl Pipeline for CudaPipeline {
         self.reference.reset();
     }
 
-    /// What the GPU is at is left to end by itself.
+    /// The GPU completes what it runs, which nobody waits for.
     fn abort(&mut self) {
         self.reset();
-        self.flights.clear();
+        self.in_flight.clear();
         (self.next, self.latest) = (None, None);
         self.slots.release_all();
     }
@@ -371,10 +342,4 @@ impl Pipeline for CudaPipeline {
         device.synchronize();
         Some(AnyEngine::Device(inference.engine, device))
     }
-}
-
-/// Checks that a frame is of the stream's kind.
-fn check(frame: &FrameRef<'_>, need: &FrameInfo) -> Result<(), frame::Error> {
-    frame.check()?;
-    frame.info.check_same_kind(need)
 }

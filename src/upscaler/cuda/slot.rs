@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::damage::Damage;
+use super::super::damage::Damage;
 use crate::{
     cuda::{Device, DeviceFrame, DeviceList, Error, Event, FrameLayout, Pinned},
     frame::Rect,
@@ -12,27 +12,31 @@ use crate::{
 /// Items that the lists have capacity for at first.
 const LIST_CAPACITY: usize = 128;
 
-/// A frame's memory on both sides of the bus, on its way there and on its way back.
-pub(super) struct Slot {
+/// The memory of a frame on both sides of the bus, before and behind the model.
+pub(super) struct FrameSlot {
     pub host_in: Pinned,
     pub frame_in: Arc<DeviceFrame>,
     pub frame_out: DeviceFrame,
     pub host_out: Pinned,
+    /// Rectangles to unpack.
+    pub unpack: DeviceList<Rect>,
+    /// Regions for the model.
     pub regions: DeviceList<RegionArgs>,
+    /// Rectangles to finish.
     pub rects: DeviceList<Rect>,
-    /// The frame, and the reference with it, may be read.
+    /// The frame and the reference have been written.
     pub uploaded: Event,
-    /// The output may be read by the host.
+    /// The output has been copied to the host.
     pub downloaded: Event,
-    /// Before unpacking, and behind unpacking, model and packing.
+    /// Before unpacking, and after unpacking, the model and packing.
     pub times: [Event; 4],
-    /// What in the output is behind the frame that came last.
+    /// Pixels of the output that differ from the latest frame's.
     pub damage: Damage,
-    /// Who still needs what is in it.
+    /// Number of users of its contents.
     holders: u32,
 }
 
-impl Slot {
+impl FrameSlot {
     fn new(
         device: &Arc<Device>,
         input: &Arc<FrameLayout>,
@@ -44,6 +48,7 @@ impl Slot {
             frame_in: Arc::new(DeviceFrame::new(device, input)?),
             frame_out: DeviceFrame::new(device, output)?,
             host_out: Pinned::new(device, output.bytes())?,
+            unpack: DeviceList::new(device, LIST_CAPACITY)?,
             regions: DeviceList::new(device, LIST_CAPACITY)?,
             rects: DeviceList::new(device, LIST_CAPACITY)?,
             uploaded: event()?,
@@ -55,12 +60,12 @@ impl Slot {
     }
 }
 
-/// All slots; there are as many as frames were ever in flight at once, and one more.
+/// All slots: one more than frames were in flight at once.
 #[derive(Default)]
-pub(super) struct Slots(Vec<Slot>);
+pub(super) struct FrameSlots(Vec<FrameSlot>);
 
-impl Slots {
-    /// One that nobody needs any more; a new one where there is none.
+impl FrameSlots {
+    /// The index of a slot that nobody uses, which is new if there is none.
     pub fn take(
         &mut self,
         device: &Arc<Device>,
@@ -70,44 +75,44 @@ impl Slots {
         let index = match self.0.iter().position(|slot| slot.holders == 0) {
             Some(index) => index,
             None => {
-                self.0.push(Slot::new(device, input, output)?);
+                self.0.push(FrameSlot::new(device, input, output)?);
                 self.0.len() - 1
             }
         };
         self.hold(index);
         if let Some(slot) = self.0.get(index) {
-            // Past already, unless the frame before was dropped in flight.
+            // Only a frame that was aborted in flight can still be copied.
             slot.downloaded.synchronize()?;
         }
         Ok(index)
     }
 
-    pub fn get(&mut self, index: usize) -> Option<&mut Slot> {
+    pub fn get(&mut self, index: usize) -> Option<&mut FrameSlot> {
         self.0.get_mut(index)
     }
 
-    /// One more needs what is in it.
+    /// Adds a user of the slot's contents.
     pub fn hold(&mut self, index: usize) {
         if let Some(slot) = self.0.get_mut(index) {
             slot.holders += 1;
         }
     }
 
-    /// One less does.
+    /// Removes a user of the slot's contents.
     pub fn release(&mut self, index: usize) {
         if let Some(slot) = self.0.get_mut(index) {
             slot.holders = slot.holders.saturating_sub(1);
         }
     }
 
-    /// Nobody needs any, and nothing in them can be built on.
+    /// Removes all users of all slots and invalidates their outputs.
     pub fn release_all(&mut self) {
         for slot in &mut self.0 {
             (slot.holders, slot.damage) = (0, Damage::All);
         }
     }
 
-    /// The output that came last differs so from the one before.
+    /// Records how the output of the next frame differs from that of the latest.
     pub fn damage(&mut self, damage: &Damage) {
         self.0.iter_mut().for_each(|slot| slot.damage.add(damage));
     }

@@ -1,7 +1,8 @@
-//! Stage 1: frames to float pictures.
+//! Unpacking frames to float samples.
 
 use std::sync::Arc;
 
+use super::super::damage::Damage;
 use crate::{
     cuda::{
         Device, DeviceFrame, DeviceList, DevicePicture, DeviceResampler, Error, FrameLayout,
@@ -11,15 +12,15 @@ use crate::{
     kernels::Samples,
 };
 
-/// A frame's pictures: what the model is given of it, and what goes beside the model.
+/// The source picture: what the model reads of a frame, and the planes that bypass it.
 pub(super) struct Source {
     device: Arc<Device>,
     pub main: DevicePicture,
     pub bypass_planes: Vec<(BypassKind, DevicePicture)>,
     upsampler: DeviceResampler,
+    /// One rectangle, the frame.
     whole: DeviceList<Rect>,
-    /// Whether they are those of the reference.
-    pub current: bool,
+    bounds: Rect,
 }
 
 impl Source {
@@ -31,6 +32,7 @@ impl Source {
         samples: Samples,
     ) -> Result<Self, Error> {
         let size = (layout.info().width, layout.info().height);
+        let bounds = Rect::of_size(size.0, size.1);
         let bypass = |it: &BypassPlanes| {
             let size = (it.grid.width(), it.grid.height());
             Ok((it.kind, DevicePicture::new(device, it.channels(), size, Samples::F32)?))
@@ -39,20 +41,34 @@ impl Source {
             main: DevicePicture::new(device, channels.count(), size, samples)?,
             bypass_planes: unpacker.bypass_planes().iter().map(bypass).collect::<Result<_, _>>()?,
             upsampler: DeviceResampler::new(device, unpacker.upsampler())?,
-            whole: DeviceList::holding(device, vec![Rect::of_size(size.0, size.1)])?,
-            current: false,
+            whole: DeviceList::holding(device, vec![bounds])?,
+            bounds,
             device: device.clone(),
         })
     }
 
-    /// Queues the unpacking of `frame`, on the compute stream.
-    pub fn unpack(&self, frame: &DeviceFrame) -> Result<(), Error> {
+    /// Queues the unpacking of `pixels` of `frame`, on the compute stream. Overwrites `list`.
+    pub fn unpack(
+        &self,
+        frame: &DeviceFrame,
+        pixels: &Damage,
+        list: &mut DeviceList<Rect>,
+    ) -> Result<(), Error> {
+        let rects = pixels.rects(self.bounds);
+        let rects = match rects.as_slice() {
+            [] => return Ok(()),
+            [rect] if *rect == self.bounds => self.whole.all(),
+            _ => {
+                list.send(rects)?;
+                list.all()
+            }
+        };
         let pictures = FramePictures {
             model: &self.main,
             chroma: self.bypass_picture(BypassKind::Chroma),
             alpha: self.bypass_picture(BypassKind::Alpha),
         };
-        self.device.unpack(frame, pictures, &self.upsampler, &self.whole.all())
+        self.device.unpack(frame, pictures, &self.upsampler, &rects)
     }
 
     fn bypass_picture(&self, kind: BypassKind) -> Option<&DevicePicture> {

@@ -1,0 +1,69 @@
+//! Pictures that stay from frame to frame and are updated by patches.
+
+use super::super::{buffer_pool::BufferPool, enlarger::Patch};
+use crate::frame::{Image, Rect};
+
+/// The source picture or the canvas of a stream.
+pub(super) struct Surface {
+    picture: Image,
+    /// The frame, in input pixels.
+    bounds: Rect,
+    /// The picture's size relative to the frame.
+    factor: u32,
+    pool: BufferPool,
+}
+
+impl Surface {
+    /// A picture `factor` times as large as the frame, without contents.
+    pub fn new(bounds: Rect, factor: u32, pool: BufferPool) -> Self {
+        Self { picture: Image::default(), bounds, factor, pool }
+    }
+
+    /// The picture; empty until the first patch of the whole frame.
+    pub fn picture(&self) -> &Image {
+        &self.picture
+    }
+
+    /// Replaces what `patches` cover.
+    pub fn update(&mut self, patches: Vec<Patch>) {
+        for Patch { rect, picture } in patches {
+            if rect == self.bounds {
+                self.release();
+                self.picture = picture;
+                continue;
+            }
+            let Rect { x, y, width, height } = rect.scaled(self.factor);
+            let all = Rect::of_size(width, height);
+            self.picture.copy_from(&picture, all, x as usize, y as usize);
+            self.pool.put(picture);
+        }
+    }
+
+    /// Returns the picture's memory to the pool; the next patch covers the whole frame.
+    pub fn release(&mut self) {
+        self.pool.put(std::mem::take(&mut self.picture));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_replace_their_part_and_the_whole_frame_replaces_the_picture() {
+        let pool = BufferPool::default();
+        let mut surface = Surface::new(Rect::of_size(2, 1), 2, pool.clone());
+        let patch = |rect: Rect, value: f32| {
+            let size = rect.scaled(2);
+            let mut picture = Image::new(1, size.width as usize, size.height as usize);
+            picture.data_mut().fill(value);
+            Patch { rect, picture }
+        };
+        surface.update(vec![patch(Rect::of_size(2, 1), 1.0)]);
+        surface.update(vec![patch(Rect::new(1, 0, 1, 1), 2.0)]);
+        assert_eq!(surface.picture().data(), [1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]);
+        surface.release();
+        assert!(surface.picture().data().is_empty());
+        assert!(pool.take(1, 4, 2).capacity() >= 8);
+    }
+}

@@ -1,0 +1,85 @@
+//! The interface of a stream's pipeline, whichever memory it works in.
+
+use super::{
+    error::Error,
+    settings::{FrameParams, FrameReport},
+};
+use crate::{
+    engine::AnyEngine,
+    frame::{FrameMut, FrameRef},
+};
+
+/// Enlarges the frames of one stream. Frames leave in the order in which they were submitted, each
+/// made with the parameters that it was submitted with.
+///
+/// A frame passes three calls: [`submit`](Self::submit), [`next`](Self::next) and
+/// [`finish`](Self::finish). The model runs between the first two, so a caller that submits a frame
+/// before it takes the previous one keeps both busy.
+///
+/// After an error the next frame is computed as the first of a stream; frames in flight are lost.
+pub trait Pipeline: Send {
+    /// Accepts a frame and returns without waiting for earlier ones, except once, when the model
+    /// is timed before the first regions are planned. `input` is no longer needed afterwards.
+    /// Every frame in flight holds memory for its enlarged picture, so the caller limits their
+    /// number.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] if `input` is not of the stream's format and size; errors of inference.
+    fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error>;
+
+    /// Waits until the model has finished the oldest frame in flight. `None` if there is none.
+    ///
+    /// # Errors
+    /// Errors of inference.
+    fn next(&mut self) -> Result<Option<Next>, Error>;
+
+    /// Writes the output of the frame that [`next`](Self::next) returned last. `previous` is the
+    /// output of the frame before it, from which unchanged pixels are copied; without it every
+    /// pixel is computed.
+    ///
+    /// # Errors
+    /// [`Error::NoFrame`] without a preceding [`next`](Self::next); [`Error::Frame`] if `output`
+    /// does not fit the stream. The contents of `output` are undefined after an error.
+    fn finish(
+        &mut self,
+        previous: Option<&FrameRef<'_>>,
+        output: &mut FrameMut<'_>,
+    ) -> Result<FrameReport, Error>;
+
+    /// Makes the next submitted frame independent of earlier ones (after a discontinuity). Frames
+    /// in flight are not affected.
+    fn reset(&mut self);
+
+    /// Drops all frames in flight without waiting for them, then [resets](Self::reset) (after a
+    /// flush).
+    fn abort(&mut self);
+
+    /// Returns the engine for the next stream with the same model. `None` if the engine was lost.
+    fn into_engine(self: Box<Self>) -> Option<AnyEngine>;
+
+    /// [`submit`](Self::submit), [`next`](Self::next) and [`finish`](Self::finish) for one frame,
+    /// when none is in flight.
+    ///
+    /// # Errors
+    /// As the three calls.
+    fn process(
+        &mut self,
+        input: &FrameRef<'_>,
+        previous: Option<&FrameRef<'_>>,
+        output: &mut FrameMut<'_>,
+        params: &FrameParams,
+    ) -> Result<FrameReport, Error> {
+        self.submit(input, params)?;
+        self.next()?;
+        self.finish(previous, output)
+    }
+}
+
+/// What [`Pipeline::next`] says about a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The output equals that of the previous frame. [`Pipeline::finish`] is optional.
+    Same,
+    /// The output has to be made with [`Pipeline::finish`].
+    Changed,
+}
