@@ -69,7 +69,7 @@ mod stream;
 mod video_info;
 
 pub use loader::EngineLoader;
-pub use properties::{ReuseMode, Startup};
+pub use properties::Startup;
 
 glib::wrapper! {
     /// The element `upscale`.
@@ -94,7 +94,7 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     for kind in [
         crate::engine::Backend::static_type(),
         crate::engine::Precision::static_type(),
-        ReuseMode::static_type(),
+        crate::upscaler::ReuseMode::static_type(),
         Startup::static_type(),
     ] {
         kind.mark_as_plugin_api(gst::PluginAPIFlags::empty());

@@ -9,24 +9,8 @@ use gst::prelude::*;
 use crate::{
     engine::{Backend, EngineOptions, Precision},
     model::OpenOptions,
-    upscaler,
+    upscaler::{self, ReuseMode},
 };
-
-/// The property `reuse`: which results of earlier frames may be reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
-#[enum_type(name = "GstUpscaleReuse")]
-pub enum ReuseMode {
-    #[enum_value(name = "Compute every frame completely", nick = "off")]
-    Off,
-    #[default]
-    #[enum_value(name = "Reuse results that are identical to the bit", nick = "exact")]
-    Exact,
-    #[enum_value(
-        name = "Reuse results where the input differs by at most reuse-tolerance",
-        nick = "tolerant"
-    )]
-    Tolerant,
-}
 
 /// The property `startup`: what to do with frames until the first model is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
@@ -170,14 +154,8 @@ impl Properties {
 
     /// The settings of frame `number`, counted from the start of the stream.
     pub fn frame_params(&self, number: u64) -> upscaler::FrameParams {
-        let reuse = match self.reuse {
-            ReuseMode::Off => upscaler::Reuse::Off,
-            ReuseMode::Exact => upscaler::Reuse::Exact,
-            ReuseMode::Tolerant => upscaler::Reuse::Tolerant {
-                tolerance: u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX),
-                refresh: self.reuse_refresh,
-            },
-        };
+        let tolerance = u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX);
+        let reuse = self.reuse.with(tolerance, self.reuse_refresh);
         let (blend, grain) = (self.blend as f32, self.grain as f32);
         upscaler::FrameParams { blend, grain, number, reuse }
     }

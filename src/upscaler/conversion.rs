@@ -1,23 +1,29 @@
-//! How output depends on input and canvas: the same wherever frames lie.
+//! How output pixels depend on input and canvas pixels, whichever memory frames are in.
 
 use crate::frame::{BypassPlanes, Channels, Error, FrameInfo, Packer, Rect, Resampler, Unpacker};
 
-/// What lies between frames of two sizes, set up once per caps.
+/// The conversions between frames of two sizes, set up once per stream.
 pub(super) struct Conversion {
     pub output: FrameInfo,
-    /// The canvas's size over the input's.
+    /// The canvas's size relative to the input's.
     pub factor: u32,
+    /// From the input to the source picture.
     pub unpacker: Unpacker,
+    /// From the finished picture to the output.
     pub packer: Packer,
-    /// From the canvas.
+    /// From the canvas to the output's size.
     pub canvas: Resampler,
-    /// From the input: the Lanczos enlargement that the model's picture is blended over.
+    /// From the source picture to the output's size, for blending with the canvas.
     pub input: Resampler,
-    /// From the planes that do not go through the model: chroma of luma models, alpha.
+    /// From the planes that bypass the model to the output's size.
     pub bypass_planes: Vec<Resampler>,
 }
 
 impl Conversion {
+    /// From `input` to `output` frames, through a model with these channels and this factor.
+    ///
+    /// # Errors
+    /// [`Error`] for unsupported sizes.
     pub fn new(
         input: FrameInfo,
         output: FrameInfo,
@@ -41,8 +47,7 @@ impl Conversion {
         })
     }
 
-    /// The output pixels that change where the input pixels of `rect` and their part of the
-    /// canvas do.
+    /// The output pixels that depend on the input pixels of `rect` and their part of the canvas.
     pub fn dependents(&self, rect: Rect) -> Rect {
         let bypass_planes = self.unpacker.bypass_planes().iter().zip(self.packer.bypass_planes());
         let around = self.packer.dependents(

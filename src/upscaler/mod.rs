@@ -34,5 +34,5 @@ pub use self::{
     enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
     error::{Error, MemoryUse, OutOfMemory},
     pipeline::{Next, Pipeline},
-    settings::{EngineTraits, FrameParams, FrameReport, Reuse, StreamSettings},
+    settings::{EngineTraits, FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
 };

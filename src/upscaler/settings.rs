@@ -1,6 +1,8 @@
 //! Settings of a stream and of a frame, and what a frame cost.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::engine::UnknownName;
 
 /// Settings that hold for a whole stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +45,66 @@ pub enum Reuse {
     },
 }
 
+/// The kinds of [`Reuse`], as the property `reuse` and the command line name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleReuse")]
+#[non_exhaustive]
+pub enum ReuseMode {
+    /// [`Reuse::Off`].
+    #[enum_value(name = "Compute every frame completely", nick = "off")]
+    Off,
+    /// [`Reuse::Exact`].
+    #[default]
+    #[enum_value(name = "Reuse results that are identical to the bit", nick = "exact")]
+    Exact,
+    /// [`Reuse::Tolerant`].
+    #[enum_value(
+        name = "Reuse results where the input differs by at most reuse-tolerance",
+        nick = "tolerant"
+    )]
+    Tolerant,
+}
+
+impl ReuseMode {
+    /// All modes, as the property lists them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Exact, Self::Tolerant];
+
+    /// The mode's name in the property `reuse` and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Exact => "exact",
+            Self::Tolerant => "tolerant",
+        }
+    }
+
+    /// The reuse of this mode; `tolerance` and `refresh` are those of [`Reuse::Tolerant`].
+    #[must_use]
+    pub fn with(self, tolerance: u8, refresh: u32) -> Reuse {
+        match self {
+            Self::Off => Reuse::Off,
+            Self::Exact => Reuse::Exact,
+            Self::Tolerant => Reuse::Tolerant { tolerance, refresh },
+        }
+    }
+}
+
+impl FromStr for ReuseMode {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let unknown = || UnknownName { expected: Self::ALL.map(Self::name).into() };
+        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(unknown)
+    }
+}
+
+impl fmt::Display for ReuseMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// Parameters that may differ from frame to frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameParams {
@@ -75,4 +137,23 @@ pub struct FrameReport {
     pub infer: Duration,
     /// Time for resampling, blending, grain and packing.
     pub finish: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use glib::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_of_modes_parse_print_and_are_the_nicks_of_the_property() {
+        for mode in ReuseMode::ALL {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
+        }
+        let error = "some".parse::<ReuseMode>().unwrap_err().to_string();
+        assert_eq!(error, "expected one of: off, exact, tolerant");
+        let class = glib::EnumClass::with_type(ReuseMode::static_type()).unwrap();
+        let nicks: Vec<_> = class.values().iter().map(|value| value.nick().to_owned()).collect();
+        assert_eq!(nicks, ReuseMode::ALL.map(ReuseMode::name));
+    }
 }

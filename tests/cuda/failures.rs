@@ -29,7 +29,7 @@ fn is_out_of_memory(error: &Error) -> bool {
 }
 
 #[test]
-fn regions_become_smaller_until_the_model_has_memory_for_them() {
+fn regions_get_smaller_until_memory_suffices() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     let input = input();
@@ -52,7 +52,7 @@ fn batches_have_fewer_regions_if_memory_is_short() {
     let device = Device::open(0).unwrap();
     let input = input();
     let tiled = StreamSettings { tile_size: 32, ..settings() };
-    // Tiles of up to 35×36 pixels with their halo.
+    // Tiles have up to 35×36 pixels including the halo.
     for (memory, most) in [(u64::MAX, 4), (4 * 35 * 33 - 1, 2), (35 * 36, 1)] {
         let model = DeviceBlur { memory, ..DeviceBlur::new(&device, Channels::Rgb, 1) };
         let runs = model.runs.clone();
@@ -152,7 +152,7 @@ fn a_gpu_lost_at_any_time_is_an_error_and_leaks_nothing() {
         emulator.lose_after(-1);
         match outcome {
             Ok(()) => {
-                assert!(launches > 3, "no kernel ran");
+                assert!(launches > 3, "kernels ran");
                 break;
             }
             Err(error) => {

@@ -92,7 +92,7 @@ fn tiles_are_processed_in_batches_and_do_not_change_the_output() {
 }
 
 #[test]
-fn half_floats_change_eight_bit_codes_by_one_at_most() {
+fn half_floats_change_eight_bit_samples_by_one_at_most() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     for (format, channels) in

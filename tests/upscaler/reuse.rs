@@ -1,4 +1,4 @@
-//! Output with reuse against output without: equal to the bit, and less work.
+//! Reuse between frames: the same output, bit for bit, with less work.
 
 use crate::common::blur::Blur;
 use crate::common::frame;
@@ -43,7 +43,7 @@ impl Stream {
         Self { upscaler, output, last: None, frames: 0 }
     }
 
-    /// The output for `input`, and what it took; nothing where the last one served again.
+    /// The output for `input`, and its report; `None` if the last output was used again.
     #[track_caller]
     fn push(&mut self, input: &Frame, reuse: Reuse, blend: f32) -> (Frame, Option<FrameReport>) {
         let params = FrameParams { blend, grain: 0.0, number: self.frames, reuse };
@@ -90,7 +90,7 @@ proptest! {
         name in prop::sample::select(vec!["I420", "NV12", "Y42B", "Y444", "RGB", "GRAY8", "P010_10LE", "RGBA"]),
         luma in any::<bool>(),
         size in prop::sample::select(vec![(130u32, 98u32), (131, 97), (64, 64), (33, 101)]),
-        // Per mille of the input's size: the model's own, other factors, smaller.
+        // Thousandths of the input's size: the model's factor, other factors, smaller.
         scale in prop::sample::select(vec![2000u32, 3000, 1500, 700]),
         align in prop::sample::select(vec![1u32, 2]),
         frames in prop::collection::vec(prop::collection::vec(change(), 0..3), 1..7),
@@ -125,7 +125,7 @@ proptest! {
             if seek {
                 with.upscaler.abort();
             }
-            // A tolerant frame between may differ; the exact one after it must not.
+            // A tolerant frame may differ; an exact one after it must not.
             let reuse = [Reuse::Exact, Reuse::Off, TOLERANT][reuse];
             let blend = [1.0, 0.5, 0.0, 1.0][blend];
             let (reused, _) = with.push(&input, reuse, blend);
@@ -137,7 +137,7 @@ proptest! {
     }
 }
 
-/// A stream of frames that has settled: whole frame computed, costs known.
+/// A stream whose first frame has been computed, and that frame.
 fn settled(reuse: Reuse, exact_regions: bool) -> (Stream, Frame) {
     let info = frame::info(format("NV12"), 640, 360);
     let traits = EngineTraits { exact_regions, tolerant_halo: None };
@@ -149,13 +149,13 @@ fn settled(reuse: Reuse, exact_regions: bool) -> (Stream, Frame) {
 }
 
 #[test]
-fn a_duplicate_frame_is_told_and_costs_no_inference() {
+fn a_duplicate_frame_is_reported_and_needs_no_inference() {
     let (mut stream, input) = settled(Reuse::Exact, true);
     assert_eq!(stream.push(&input, Reuse::Exact, 1.0).1, None);
 }
 
 #[test]
-fn a_small_change_is_computed_alone() {
+fn only_the_surroundings_of_a_small_change_are_computed() {
     let (mut stream, mut input) = settled(Reuse::Exact, true);
     paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
     let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
@@ -163,7 +163,7 @@ fn a_small_change_is_computed_alone() {
 }
 
 #[test]
-fn where_regions_are_not_exact_the_whole_frame_is_computed_or_nothing() {
+fn without_exact_regions_the_whole_frame_is_computed_or_nothing() {
     let (mut stream, mut input) = settled(Reuse::Exact, false);
     paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
     let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
@@ -187,7 +187,7 @@ fn without_reuse_a_duplicate_is_computed_again() {
 }
 
 #[test]
-fn grain_lives_on_over_reused_places() {
+fn grain_changes_in_every_frame_over_reused_pixels() {
     let (mut stream, input) = settled(Reuse::Exact, true);
     let mut grained = |number| {
         let params = FrameParams { blend: 1.0, grain: 0.5, number, reuse: Reuse::Exact };
@@ -197,7 +197,7 @@ fn grain_lives_on_over_reused_places() {
             .upscaler
             .process(&input.read(), last.as_ref(), &mut output.write(), &params)
             .unwrap();
-        assert_eq!(report.pixels, 0, "the model has nothing to do");
+        assert_eq!(report.pixels, 0, "the model does not run");
         output.samples()
     };
     assert!(grained(1) != grained(2));
@@ -232,7 +232,7 @@ fn a_difference_within_the_tolerance_is_computed_once_the_refresh_is_due() {
     assert_eq!(computed, 1, "once, and not at once for the whole frame");
 }
 
-/// The report of a frame in which `component` alone has changed, in a small place.
+/// The report on a small change of `component`, the second of two.
 fn change_of(name: &str, channels: Channels, component: usize, reuse: Reuse) -> FrameReport {
     let info = frame::info(format(name), 320, 240);
     let mut stream = Stream::new(Blur::new(channels, 2, 1), info, (640, 480));
@@ -251,7 +251,7 @@ fn change_of(name: &str, channels: Channels, component: usize, reuse: Reuse) -> 
 }
 
 #[test]
-fn what_the_model_does_not_read_is_enlarged_without_it() {
+fn planes_that_bypass_the_model_are_enlarged_without_it() {
     let cases = [
         ("I420", Channels::Luma, 1),
         ("NV12", Channels::Luma, 2),
@@ -273,14 +273,14 @@ fn what_the_model_does_not_read_is_enlarged_without_it() {
         let report = change_of(name, channels, component, Reuse::Exact);
         assert!(report.pixels > 0, "{name} {channels:?} {component}");
     }
-    // Where the planes differ in tolerant mode, too; alpha lies among what the model reads.
+    // With a tolerance, too; but interleaved alpha belongs to a plane that the model reads.
     let exactly = Reuse::Tolerant { tolerance: 0, refresh: 250 };
     assert_eq!(change_of("NV12", Channels::Luma, 1, exactly).pixels, 0);
     assert!(change_of("RGBA", Channels::Rgb, 3, exactly).pixels > 0);
 }
 
 #[test]
-fn the_shorter_halo_is_for_tolerant_mode_and_leaves_nothing_behind() {
+fn the_shorter_halo_of_tolerant_mode_does_not_affect_exact_frames() {
     let info = frame::info(format("GRAY8"), 320, 240);
     let traits = EngineTraits { tolerant_halo: Some(1), ..EXACT_REGIONS };
     let model = || Blur::new(Channels::Luma, 2, 1);
@@ -304,7 +304,7 @@ fn the_shorter_halo_is_for_tolerant_mode_and_leaves_nothing_behind() {
     assert_eq!(pixels[0], (whole, whole));
     assert_eq!(pixels[1].0, pixels[1].1, "the exact halo");
     assert!(pixels[2].0 < pixels[2].1 && pixels[3].0 < pixels[3].1, "{pixels:?}");
-    assert_eq!(pixels[4].0, whole, "what the shorter halo made is not built on");
+    assert_eq!(pixels[4].0, whole, "results with the shorter halo are not reused");
     assert_eq!(pixels[5].0, pixels[5].1);
 }
 

@@ -1,4 +1,4 @@
-//! The stages of one stream: tiles, threads, memory, sizes.
+//! Tiles, threads, memory and sizes.
 
 use crate::common::blur::{Blur, RADIUS};
 use crate::common::frame;
@@ -38,7 +38,7 @@ fn upscale(
     output
 }
 
-/// Formats of every kind: packed, planar, shared chroma, deep, grey, with alpha.
+/// Formats of every kind: packed, planar, with subsampled chroma, deep, gray, with alpha.
 fn formats() -> impl Iterator<Item = PixelFormat> {
     ["I420", "NV12", "Y42B", "Y444", "RGB", "RGBA", "GRAY8", "I420_10LE", "P010_10LE"]
         .into_iter()
@@ -46,7 +46,7 @@ fn formats() -> impl Iterator<Item = PixelFormat> {
 }
 
 #[test]
-fn tiles_give_the_same_frame_as_the_whole_in_every_format() {
+fn tiles_give_the_same_output_as_the_whole_frame_in_every_format() {
     for format in formats() {
         for channels in [Channels::Rgb, Channels::Luma] {
             for (size, align) in [((83, 61), 1), ((64, 48), 2), ((37, 70), 4)] {
@@ -63,7 +63,7 @@ fn tiles_give_the_same_frame_as_the_whole_in_every_format() {
 }
 
 #[test]
-fn a_halo_below_the_receptive_field_is_seen_by_these_tests() {
+fn these_tests_detect_a_halo_below_the_receptive_field() {
     let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 83, 61);
     let model = || Blur::new(Channels::Luma, 2, 1);
     let whole = upscale(model(), &input, (166, 122), settings(), MODEL_ONLY);
@@ -72,7 +72,7 @@ fn a_halo_below_the_receptive_field_is_seen_by_these_tests() {
 }
 
 #[test]
-fn threads_and_bands_do_not_show_in_the_picture() {
+fn the_output_does_not_depend_on_the_number_of_threads() {
     for format in formats() {
         let input = noise(format, 61, 83);
         for size in [(122, 166), (200, 100), (40, 30)] {
@@ -87,7 +87,7 @@ fn threads_and_bands_do_not_show_in_the_picture() {
 }
 
 #[test]
-fn regions_halve_when_memory_runs_out_and_the_frame_is_whole() {
+fn regions_are_halved_when_memory_runs_out_and_the_output_is_the_same() {
     let input = noise(PixelFormat::from_name("NV12").unwrap(), 200, 150);
     let whole = upscale(Blur::new(Channels::Rgb, 2, 1), &input, (400, 300), settings(), MODEL_ONLY);
     let small = Blur { memory: 70 * 70, ..Blur::new(Channels::Rgb, 2, 1) };
@@ -95,7 +95,7 @@ fn regions_halve_when_memory_runs_out_and_the_frame_is_whole() {
 }
 
 #[test]
-fn memory_that_never_suffices_is_an_error() {
+fn insufficient_memory_is_an_error() {
     let input = noise(PixelFormat::from_name("NV12").unwrap(), 200, 150);
     let mut output = Frame::new(FrameInfo { width: 400, height: 300, ..input.info }, 8);
     let none = Blur { memory: 0, ..Blur::new(Channels::Rgb, 2, 1) };
@@ -107,7 +107,7 @@ fn memory_that_never_suffices_is_an_error() {
 }
 
 #[test]
-fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
+fn a_memory_limit_cuts_the_frame_and_the_output_is_the_same() {
     let input = noise(PixelFormat::from_name("I420").unwrap(), 200, 150);
     let model = || Blur::new(Channels::Luma, 2, 2);
     let whole = upscale(model(), &input, (400, 300), settings(), MODEL_ONLY);
@@ -120,7 +120,7 @@ fn a_memory_limit_below_the_whole_frame_cuts_it_and_shows_nothing() {
 }
 
 #[test]
-fn without_the_models_share_it_is_not_run() {
+fn the_model_does_not_run_with_a_blend_of_zero() {
     let input = noise(PixelFormat::from_name("RGB").unwrap(), 40, 30);
     let model = Blur { memory: 0, ..Blur::new(Channels::Rgb, 2, 1) };
     let lanczos = FrameParams { blend: 0.0, ..MODEL_ONLY };
@@ -128,7 +128,7 @@ fn without_the_models_share_it_is_not_run() {
 }
 
 #[test]
-fn sides_that_overflow_are_refused() {
+fn sizes_that_overflow_are_refused() {
     let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 30000, 1);
     let output = FrameInfo { width: 40000, ..input.info };
     let model = Blur::new(Channels::Luma, 2, 1);
@@ -138,7 +138,7 @@ fn sides_that_overflow_are_refused() {
 }
 
 #[test]
-fn the_smallest_frames_go_through() {
+fn the_smallest_frames_are_enlarged() {
     for format in formats() {
         for (width, height) in [(1, 1), (1, 9), (3, 2)] {
             let input = noise(format, width, height);

@@ -23,10 +23,10 @@ pub const SIZE: (u32, u32) = (101, 67);
 pub const PARAMS: FrameParams =
     FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
 
-/// Settings for one thread and this tile size; 0: whole frames.
 /// A model whose regions equal the whole frame.
 pub const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
 
+/// Settings for one thread and this tile size; 0: whole frames.
 pub fn settings(tile_size: u32) -> StreamSettings {
     StreamSettings { threads: 1, tile_size, halo: None, memory_limit: None }
 }

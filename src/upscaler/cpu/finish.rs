@@ -1,29 +1,36 @@
-//! Stages 5 and 6: from the canvas to the asked size, blended and grained, into planes.
+//! The stages behind the model: resampling to the output's size, blending, grain and packing.
 
 use rayon::prelude::*;
 
 use super::super::{conversion::Conversion, settings::FrameParams};
 use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row};
 
-/// Output rows that are finished at a time: few enough that their floats stay in the cache.
+/// Output rows that are finished at a time: few enough for their samples to stay in the cache.
 const BAND_ROWS: u32 = 32;
 
-/// Everything between the canvas and the output's planes, set up once per caps.
+/// Makes outputs, set up once per stream.
 pub(super) struct Finish {
-    pub(super) conversion: Conversion,
+    pub conversion: Conversion,
+}
+
+/// What an output is made from.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub canvas: &'a Image,
+    /// The input frame; without planes if nothing reads it.
+    pub frame: &'a FrameRef<'a>,
+    pub params: &'a FrameParams,
 }
 
 impl Finish {
-    /// Writes `rects` of `output`; the rest of it is copied from `previous`, the output of the
-    /// frame before, which `rects` may leave out only where that is given.
-    pub(super) fn run(
+    /// Computes `rects` of `output` and copies everything else from `previous`, the previous
+    /// output. Without it, `rects` must cover the output.
+    pub fn run(
         &self,
-        canvas: &Image,
-        frame: &FrameRef<'_>,
+        sources: Sources<'_>,
         previous: Option<&FrameRef<'_>>,
         output: &mut FrameMut<'_>,
         rects: &[Rect],
-        params: &FrameParams,
     ) -> Result<(), Error> {
         output.split_rows(BAND_ROWS).into_par_iter().try_for_each_init(
             Scratch::default,
@@ -35,7 +42,7 @@ impl Finish {
                 }
                 for rect in rects.iter().map(|rect| rect.intersection(&all)) {
                     if !rect.is_empty() {
-                        self.rect(canvas, frame, params, rect, &mut band, scratch)?;
+                        self.rect(sources, rect, &mut band, scratch)?;
                     }
                 }
                 Ok(())
@@ -43,68 +50,52 @@ impl Finish {
         )
     }
 
+    /// Computes `rect` of a band.
     fn rect(
         &self,
-        canvas: &Image,
-        frame: &FrameRef<'_>,
-        params: &FrameParams,
+        sources: Sources<'_>,
         rect: Rect,
         band: &mut Band<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
-        let Scratch { main, lanczos, source, bypass_planes } = scratch;
-        let main = self.main(
-            canvas,
-            frame,
-            params,
-            self.conversion.packer.needed(rect),
-            main,
-            lanczos,
-            source,
-        )?;
-        bypass_planes.resize_with(self.conversion.bypass_planes.len(), Image::default);
-        let mut parts = Vec::with_capacity(bypass_planes.len());
-        for (index, (resampler, out)) in
-            self.conversion.bypass_planes.iter().zip(bypass_planes).enumerate()
-        {
-            let wanted = self.conversion.packer.needed_bypass(index, rect);
+        let Conversion { packer, unpacker, bypass_planes: resamplers, .. } = &self.conversion;
+        let Scratch { finished, lanczos, source, bypass_planes } = scratch;
+        let finished = self.picture(sources, packer.needed(rect), finished, lanczos, source)?;
+        bypass_planes.resize_with(resamplers.len(), Image::default);
+        let mut parts = Vec::with_capacity(resamplers.len());
+        for (index, (resampler, out)) in resamplers.iter().zip(bypass_planes).enumerate() {
+            let wanted = packer.needed_bypass(index, rect);
             let needed = resampler.needed(wanted);
-            self.conversion.unpacker.unpack_bypass(index, frame, needed, source)?;
+            unpacker.unpack_bypass(index, sources.frame, needed, source)?;
             resampler.resample(PlacedImage::new(source, needed.x, needed.y), wanted, out)?;
             parts.push(PlacedImage::new(out, wanted.x, wanted.y));
         }
-        self.conversion.packer.pack(main, &parts, rect, band)
+        packer.pack(finished, &parts, rect, band)
     }
 
-    /// The finished main picture of output pixels `rect`: the canvas itself where nothing is to
-    /// be done to it.
-    #[allow(clippy::too_many_arguments)]
-    fn main<'a>(
+    /// The finished picture of the output pixels `rect`: in `out`, or the canvas itself if it needs
+    /// no change.
+    fn picture<'a>(
         &self,
-        canvas: &'a Image,
-        frame: &FrameRef<'_>,
-        params: &FrameParams,
+        Sources { canvas, frame, params }: Sources<'a>,
         rect: Rect,
         out: &'a mut Image,
         lanczos: &mut Image,
         source: &mut Image,
     ) -> Result<PlacedImage<'a>, Error> {
-        let untouched = params.blend >= 1.0 && params.grain <= 0.0;
-        if untouched && self.conversion.canvas.is_identity() {
-            return Ok(PlacedImage::whole(canvas));
+        let Conversion { unpacker, canvas: from_canvas, input: from_input, .. } = &self.conversion;
+        let canvas = PlacedImage::whole(canvas);
+        if params.blend >= 1.0 && params.grain <= 0.0 && from_canvas.is_identity() {
+            return Ok(canvas);
         }
         if params.blend > 0.0 {
-            self.conversion.canvas.resample(PlacedImage::whole(canvas), rect, out)?;
+            from_canvas.resample(canvas, rect, out)?;
         }
         if params.blend < 1.0 {
-            let needed = self.conversion.input.needed(rect);
-            self.conversion.unpacker.unpack(frame, needed, source)?;
+            let needed = from_input.needed(rect);
+            unpacker.unpack(frame, needed, source)?;
             let target = if params.blend > 0.0 { &mut *lanczos } else { &mut *out };
-            self.conversion.input.resample(
-                PlacedImage::new(source, needed.x, needed.y),
-                rect,
-                target,
-            )?;
+            from_input.resample(PlacedImage::new(source, needed.x, needed.y), rect, target)?;
             if params.blend > 0.0 {
                 blend_row(lanczos.data(), out.data_mut(), params.blend);
             }
@@ -116,10 +107,10 @@ impl Finish {
     }
 }
 
-/// Pictures that a thread keeps from band to band, for their allocations.
+/// Pictures that a thread keeps from band to band, to allocate them once.
 #[derive(Default)]
 struct Scratch {
-    main: Image,
+    finished: Image,
     lanczos: Image,
     source: Image,
     bypass_planes: Vec<Image>,

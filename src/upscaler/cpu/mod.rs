@@ -17,7 +17,7 @@ mod worker;
 use std::{collections::VecDeque, io, time::Instant};
 
 use self::{
-    finish::Finish,
+    finish::{Finish, Sources},
     in_flight::{Inferred, Painting, Prepared},
     prepare::Prepare,
     surface::Surface,
@@ -187,10 +187,10 @@ impl CpuPipeline {
             }
             None => vec![conversion.whole()],
         };
-        let source = painting.frame(self.input);
-        self.threads.install(|| {
-            finish.run(canvas.picture(), &source, previous, output, &rects, &painting.params)
-        })?;
+        let frame = painting.frame(self.input);
+        let canvas = canvas.picture();
+        let sources = Sources { canvas, frame: &frame, params: &painting.params };
+        self.threads.install(|| finish.run(sources, previous, output, &rects))?;
         self.release_canvas();
         Ok(FrameReport { finish: start.elapsed(), ..painting.report })
     }
