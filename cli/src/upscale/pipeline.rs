@@ -199,14 +199,14 @@ fn video_bin(
     let description = format!(
         "deinterlace ! videoconvert ! videoflip video-direction=auto ! videoconvert ! {queue} \
          ! upscale name=upscale ! video/x-raw,{size} \
-         ! {queue} ! videoscale method=lanczos add-borders=true ! videoconvert \
+         ! {queue} name=enlarged ! videoscale method=lanczos add-borders=true ! videoconvert \
          ! capsfilter name=first-size ! {}",
         codec.description(arguments.quality)
     );
     let bin = decode_bin(&description)?;
     let upscale = by_name(&bin, "upscale")?;
     arguments.properties.apply(&upscale)?;
-    state.count_frames(&source_pad(&upscale)?);
+    state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
     keep_size(&by_name(&bin, "first-size")?)?;
     Ok(bin.upcast())
 }

@@ -62,6 +62,10 @@ impl RunState {
 
     /// Counts the frames that leave `pad`. After [`RunState::stop`], the stream ends at the next
     /// one.
+    ///
+    /// `pad` is the source pad of a queue, which accepts sticky events after the end of the stream.
+    /// Other elements refuse them, and the next buffer then fails with an error instead of the end
+    /// of the stream.
     pub fn count_frames(self: &Arc<Self>, pad: &gst::Pad) {
         let state = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
@@ -118,4 +122,48 @@ fn replace_by_eos(pad: &gst::Pad, info: &mut gst::PadProbeInfo<'_>) -> gst::PadP
     pad.push_event(gst::event::Eos::new());
     info.flow_res = Err(gst::FlowError::Eos);
     gst::PadProbeReturn::Handled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_ends_the_stream_without_an_error_if_a_tag_follows() {
+        gst::init().unwrap();
+        let bin = "queue name=first ! identity name=upscale ! queue name=enlarged max-size-buffers=1 \
+                   ! fakesink sync=false async=false";
+        let bin = gst::parse::launch(bin).unwrap().downcast::<gst::Pipeline>().unwrap();
+        let pad = |name: &str, pad: &str| bin.by_name(name).unwrap().static_pad(pad).unwrap();
+        let state = Arc::new(RunState::default());
+        state.count_frames(&pad("enlarged", "src"));
+        // Like upscale, put out a frame in flight before an event is forwarded.
+        let output = pad("upscale", "src");
+        pad("upscale", "sink").add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if info.event().is_some_and(|event| event.type_() == gst::EventType::Tag) {
+                let _ = output.push(gst::Buffer::with_size(1).unwrap());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        let source = gst::Pad::new(gst::PadDirection::Src);
+        source.link(&pad("first", "sink")).unwrap();
+        source.set_active(true).unwrap();
+        bin.set_state(gst::State::Playing).unwrap();
+        source.push_event(gst::event::StreamStart::new("test"));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        source.push_event(gst::event::Segment::new(&segment));
+        source.push(gst::Buffer::with_size(1).unwrap()).unwrap();
+        while state.frames() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        state.stop();
+        let mut tags = gst::TagList::new();
+        tags.make_mut().add::<gst::tags::Bitrate>(&1, gst::TagMergeMode::Replace);
+        let flow = (0..100_000).find_map(|_| {
+            source.push_event(gst::event::Tag::new(tags.clone()));
+            source.push(gst::Buffer::with_size(1).unwrap()).err()
+        });
+        bin.set_state(gst::State::Null).unwrap();
+        assert_eq!(flow, Some(gst::FlowError::Eos));
+    }
 }
