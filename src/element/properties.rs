@@ -16,9 +16,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
 #[enum_type(name = "GstUpscaleStartup")]
 pub enum Startup {
+    /// Frames wait until the model is loaded.
     #[default]
     #[enum_value(name = "Wait until the model is loaded", nick = "wait")]
     Wait,
+    /// Frames are enlarged with Lanczos resampling until the model is loaded.
     #[enum_value(
         name = "Enlarge frames with Lanczos resampling until the model is loaded",
         nick = "resample"

@@ -3,12 +3,16 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use gst::prelude::*;
+use gstupscale::engine;
 
 use crate::common;
 
 #[path = "../../examples/appsrc.rs"]
 #[allow(dead_code)]
 mod appsrc;
+#[path = "../../examples/enlarge_picture.rs"]
+#[allow(dead_code)]
+mod enlarge_picture;
 #[path = "../../examples/live_camera.rs"]
 #[allow(dead_code)]
 mod live_camera;
@@ -24,7 +28,10 @@ fn unless_skipped<T>(result: Result<T, Box<dyn Error>>) -> Option<T> {
         Err(error) => error,
     };
     let kind = error.downcast_ref::<glib::Error>().and_then(glib::Error::kind);
-    assert_eq!(kind, Some(gst::LibraryError::Init), "{error}");
+    let library_error = error.downcast_ref::<engine::Error>();
+    let is_missing = kind == Some(gst::LibraryError::Init)
+        || matches!(library_error, Some(engine::Error::NoLibrary { .. }));
+    assert!(is_missing, "{error}");
     eprintln!("skipped: {error}");
     None
 }
@@ -38,6 +45,15 @@ fn the_appsrc_example_enlarges_every_frame() {
     let Some((width, height)) = unless_skipped(size) else { return };
     assert_eq!((width, height), (26, 14), "the built-in model enlarges by 2");
     assert_eq!(output.len(), 3 * 26 * 14 * 3);
+}
+
+#[test]
+fn the_enlarge_picture_example_enlarges_a_picture() {
+    let small = image::RgbImage::from_fn(32, 16, |x, _| image::Rgb([x as u8 * 8; 3]));
+    let Some(large) = unless_skipped(enlarge_picture::enlarge("builtin", &small)) else { return };
+    assert_eq!(large.dimensions(), (64, 32));
+    let brightness = [8, 32, 56].map(|x| large.get_pixel(x, 16).0[1]);
+    assert!(brightness.is_sorted() && brightness[0] + 100 < brightness[2], "{brightness:?}");
 }
 
 #[test]

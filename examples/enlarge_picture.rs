@@ -1,0 +1,89 @@
+//! Enlarges a picture with a model file, as an application does that does not use GStreamer.
+//!
+//! ```shell
+//! cargo run --example enlarge_picture -- model.pth small.png large.png
+//! ```
+//!
+//! `builtin` is the name of the model that is part of the library.
+
+use std::{env, error::Error, thread};
+
+use gstupscale::{
+    backend,
+    engine::{AnyEngine, Backend, EngineOptions, Monitor, Precision},
+    frame::{
+        ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
+        PlaneRef, Range,
+    },
+    model::Model,
+    upscaler::{
+        CpuPipeline, CudaPipeline, EngineTraits, FrameParams, Pipeline, Reuse, StreamSettings,
+    },
+};
+use image::RgbImage;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [model, small, large] = &arguments[..] else {
+        return Err("usage: enlarge_picture MODEL SMALL.png LARGE.png".into());
+    };
+    enlarge(model, &image::open(small)?.to_rgb8())?.save(large)?;
+    Ok(())
+}
+
+/// Enlarges `small` by the factor of the model.
+pub fn enlarge(model: &str, small: &RgbImage) -> Result<RgbImage, Box<dyn Error>> {
+    let model = Model::open(model)?;
+    let threads = thread::available_parallelism()?.get();
+    let options = EngineOptions {
+        backend: Backend::Auto,
+        precision: Precision::Auto,
+        device_id: 0,
+        threads,
+        cache_dir: env::temp_dir().join("enlarge_picture"),
+    };
+    let loaded = backend::load(&model, &options, &PrintProgress)?;
+    let factor = model.info.factor;
+    let mut large = RgbImage::new(small.width() * factor, small.height() * factor);
+    let (from, to) = (frame_info(small), frame_info(&large));
+    let settings = StreamSettings { threads, tile_size: 0, halo: None, memory_limit: None };
+    // What the engine can do with parts of a picture does not matter for a whole one.
+    let traits = EngineTraits::default();
+    let mut pipeline: Box<dyn Pipeline> = match loaded.infer {
+        AnyEngine::Host(engine) => Box::new(CpuPipeline::new(engine, traits, from, to, settings)?),
+        AnyEngine::Device(engine, device) => {
+            Box::new(CudaPipeline::new(engine, traits, device, from, to, settings)?)
+        }
+    };
+    let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
+    let stride = small.width() as usize * 3;
+    let input = FrameRef { info: from, planes: vec![PlaneRef { data: small, stride }] };
+    let stride = large.width() as usize * 3;
+    let mut output = FrameMut { info: to, planes: vec![PlaneMut { data: &mut large, stride }] };
+    pipeline.process(&input, None, &mut output, &params)?;
+    Ok(large)
+}
+
+/// The description of a picture in 8-bit R′G′B′.
+fn frame_info(picture: &RgbImage) -> FrameInfo {
+    FrameInfo {
+        format: PixelFormat::Rgb,
+        width: picture.width(),
+        height: picture.height(),
+        // Models of luma need the matrix to convert R′G′B′ to luma.
+        colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Full },
+        chroma_site: ChromaSite::LEFT,
+    }
+}
+
+struct PrintProgress;
+
+impl Monitor for PrintProgress {
+    fn progress(&self, percent: u32, what: &str) {
+        eprintln!("{percent:3} % {what}");
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
