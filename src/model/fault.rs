@@ -4,7 +4,7 @@ use std::{fmt::Display, path::Path};
 
 use super::Error;
 
-/// Why a reader rejects the content of a file. [`Fault::at`] adds the path.
+/// Why a reader rejects the content of a file. `Fault::at` adds the path.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Fault {
     /// The file violates its own format.

@@ -64,22 +64,50 @@ pub struct Model {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither a file nor a catalogue entry has this name. `known` lists the catalogue.
+    /// Neither a file nor a catalogue entry has this name.
     #[error("there is no model file {path}; check the path, or use a catalogue name: {known}")]
-    NotFound { path: PathBuf, known: String },
+    NotFound {
+        /// The name, as a path.
+        path: PathBuf,
+        /// The names of all catalogue entries.
+        known: String,
+    },
     /// The catalogue entry is not downloaded.
     #[error("the model {name} is not downloaded; run \"gst-upscale models fetch {name}\"")]
-    NotFetched { name: String },
+    NotFetched {
+        /// The name of the entry.
+        name: String,
+    },
     /// The operating system reports an error.
     #[error("cannot read {path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// The file has no supported format.
     #[error("{path} is not a supported model file: {why}")]
-    Unknown { path: PathBuf, why: String },
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What it is, or which formats are supported.
+        why: String,
+    },
     /// The file violates its own format.
     #[error("{path} is damaged: {why}")]
-    Damaged { path: PathBuf, why: String },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file is valid, but its network is not supported, or is not an upscaler.
     #[error("{path} cannot upscale video: {why}")]
-    Unsuitable { path: PathBuf, why: String },
+    Unsuitable {
+        /// The file.
+        path: PathBuf,
+        /// What is not supported, and what to do.
+        why: String,
+    },
 }

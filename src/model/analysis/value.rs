@@ -2,7 +2,7 @@
 
 use super::ratio::Ratio;
 
-/// The maximum number of elements of a value whose numbers are tracked: enough for arithmetic on sizes.
+/// The maximum number of elements that are tracked: enough for arithmetic on sizes.
 pub(super) const MAX_NUMBERS: usize = 256;
 
 /// A direction of the image.

@@ -28,7 +28,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Reads a file for which [`matches`] holds.
+    /// Reads a file for which [`matches()`] holds.
     ///
     /// # Errors
     /// See [`Pickle::read`]; [`Fault::Damaged`] for invalid storages.

@@ -153,7 +153,6 @@ impl Storage {
     }
 
     /// The name in the file, for messages.
-
     pub fn name(&self) -> &str {
         str::from_utf8(&self.key).unwrap_or("?")
     }
