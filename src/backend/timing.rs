@@ -95,19 +95,25 @@ fn key(model: &Model, candidates: &[Candidate], options: &EngineOptions) -> Stri
     format!("{} {candidates}; {threads} threads on {cpu}; ONNX Runtime {runtime}", model.digest)
 }
 
-/// Keeps the fp32 engines, and those of the others that are close enough to the first fp32 one.
+/// Keeps the reference, which is the first fp32 engine, and the engines that are close enough to it.
+/// Keeps all fp32 engines when the reference does not run.
 fn drop_inexact(engines: &mut Vec<CpuEngine>) {
     let side = proof::limits(Precision::Fp32, Choice::Automatic).side;
-    let reference = engines
-        .iter_mut()
-        .find(|engine| engine.precision() == Precision::Fp32)
+    let first = engines.iter().position(|engine| engine.precision() == Precision::Fp32);
+    let reference = first
+        .and_then(|index| engines.get_mut(index))
         .and_then(|engine| Reference::run(engine, side).ok());
-    engines.retain_mut(|engine| match (engine.precision(), &reference) {
-        (Precision::Fp32, _) => true,
-        (precision, Some(reference)) => reference
-            .difference(engine)
-            .is_ok_and(|difference| proof::limits(precision, Choice::Automatic).allow(difference)),
-        (_, None) => false,
+    let mut indices = 0..;
+    engines.retain_mut(|engine| {
+        let is_reference = indices.next() == first;
+        let precision = engine.precision();
+        match &reference {
+            Some(_) if is_reference => true,
+            Some(reference) => reference.difference(engine).is_ok_and(|difference| {
+                proof::limits(precision, Choice::Automatic).allow(difference)
+            }),
+            None => precision == Precision::Fp32,
+        }
     });
 }
 
@@ -151,4 +157,79 @@ fn measure(
 fn measured_side(info: &ModelInfo) -> u32 {
     let pixels = MAX_MACS / info.macs_per_pixel.max(1.0);
     (pixels.sqrt() as u32).clamp(48, 192)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Backend, Infer},
+        frame::Channels,
+    };
+
+    /// Copies a picture and adds `error` to its first sample.
+    struct Copy {
+        info: ModelInfo,
+        error: f32,
+    }
+
+    impl Infer for Copy {
+        fn info(&self) -> &ModelInfo {
+            &self.info
+        }
+
+        fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+            if self.error.is_nan() {
+                return Err(Error::OutOfMemory);
+            }
+            output.clone_from(input);
+            if let Some(sample) = output.data_mut().first_mut() {
+                *sample = 0.5 + self.error;
+            }
+            Ok(())
+        }
+    }
+
+    /// An engine with an error in steps of 8-bit samples; one with an error of NaN fails.
+    fn engine(backend: Backend, precision: Precision, steps: f32) -> CpuEngine {
+        let info = ModelInfo {
+            channels: Channels::Luma,
+            factor: 1,
+            halo: Some(0),
+            align: 1,
+            min_side: 1,
+            fixed_size: None,
+            batch: false,
+            parameters: 0,
+            macs_per_pixel: 0.0,
+            peak_floats_per_pixel: 2.0,
+        };
+        CpuEngine::new(Copy { info, error: steps / 255.0 }, Candidate { backend, precision })
+    }
+
+    #[test]
+    fn only_engines_that_are_close_to_the_first_fp32_engine_are_timed() {
+        use {Backend::OpenVino, Precision::Bf16, Precision::Fp32};
+        let reference = || engine(Backend::Cpu, Fp32, 0.0);
+        for (precision, steps, kept) in
+            [(Fp32, 0.5, true), (Fp32, 3.0, false), (Bf16, 3.0, true), (Bf16, 5.0, false)]
+        {
+            let mut engines = vec![reference(), engine(OpenVino, precision, steps)];
+            drop_inexact(&mut engines);
+            assert_eq!(engines.len() == 2, kept, "{precision} {steps}");
+            assert_eq!(engines[0].backend(), Backend::Cpu);
+        }
+    }
+
+    #[test]
+    fn without_a_reference_only_fp32_engines_are_timed() {
+        let mut engines = vec![
+            engine(Backend::Cpu, Precision::Fp32, f32::NAN),
+            engine(Backend::OpenVino, Precision::Fp32, 0.0),
+            engine(Backend::OpenVino, Precision::Bf16, 0.0),
+        ];
+        drop_inexact(&mut engines);
+        let kept: Vec<Precision> = engines.iter().map(CpuEngine::precision).collect();
+        assert_eq!(kept, [Precision::Fp32, Precision::Fp32]);
+    }
 }
