@@ -74,22 +74,5 @@ pub(crate) mod int8 {
     }
 }
 
-pub(crate) mod gpu {
-    use std::sync::Arc;
-
-    use super::{Candidate, EngineOptions, Error, Model, not_built};
-    use crate::{
-        cuda::Device,
-        engine::{InferOnDevice, Progress},
-    };
-
-    pub(crate) fn build(
-        _model: &Model,
-        candidate: Candidate,
-        _device: &Arc<Device>,
-        _options: &EngineOptions,
-        _progress: &Progress<'_>,
-    ) -> Result<Box<dyn InferOnDevice>, Error> {
-        Err(not_built(candidate.backend))
-    }
-}
+#[path = "gpu/absent.rs"]
+pub(crate) mod gpu;

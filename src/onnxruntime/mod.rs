@@ -2,10 +2,15 @@
 
 mod engine;
 mod fixed_shape;
+#[cfg(feature = "cuda")]
+pub(crate) mod gpu;
+#[cfg(not(feature = "cuda"))]
+#[path = "gpu/absent.rs"]
 pub(crate) mod gpu;
 pub(crate) mod int8;
 mod library;
 mod messages;
+mod openvino;
 mod quantization;
 mod session;
 

@@ -4,7 +4,7 @@ use std::{ffi::CString, ptr};
 
 use ort::{
     AsPointer as _,
-    ep::{self, ArbitrarilyConfigurableExecutionProvider as _, ExecutionProviderDispatch},
+    ep::{self, ExecutionProviderDispatch},
     memory::MemoryInfo,
     session::{
         Session as OrtSession,
@@ -13,17 +13,12 @@ use ort::{
     value::{Shape, TensorRef, TensorRefMut},
 };
 
-use super::{library::Library, messages::runtime_error};
+use super::{library::Library, messages::runtime_error, openvino};
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, Precision, ShapeError},
+    engine::{Backend, Candidate, EngineOptions, Error, ShapeError},
     frame::Image,
     model::{Model, ModelInfo},
 };
-
-/// Entries of OpenVINO's cache of code that is compiled for a layer at a shape. Its default of
-/// 5,000 takes hundreds of megabytes with the many shapes of regions; code is compiled again
-/// within milliseconds.
-const MAX_COMPILED_LAYERS: u32 = 512;
 
 /// A session on the CPU with the names and the shape rules that a run needs.
 pub(super) struct Session {
@@ -195,26 +190,10 @@ fn builder(
 
 /// The provider of `candidate`, then the CPU provider for operators that it does not support.
 fn providers(candidate: Candidate, options: &EngineOptions) -> Vec<ExecutionProviderDispatch> {
-    let cpu = ep::CPU::default().with_arena_allocator(true).build().error_on_failure();
-    match candidate.backend {
-        Backend::OpenVino => vec![openvino(candidate.precision, options), cpu],
-        _ => vec![cpu],
+    let mut providers = Vec::new();
+    if candidate.backend == Backend::OpenVino {
+        providers.extend(openvino::provider(candidate.precision, options));
     }
-}
-
-/// The OpenVINO provider on the CPU. Its options are at
-/// <https://onnxruntime.ai/docs/execution-providers/OpenVINO-ExecutionProvider.html>.
-fn openvino(precision: Precision, options: &EngineOptions) -> ExecutionProviderDispatch {
-    // By default OpenVINO uses bf16 on a processor that supports it.
-    let hint = if precision == Precision::Bf16 { "bf16" } else { "f32" };
-    let config = format!(
-        r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{hint}","CPU_RUNTIME_CACHE_CAPACITY":"{MAX_COMPILED_LAYERS}"}}}}"#
-    );
-    ep::OpenVINO::default()
-        .with_device_type("CPU")
-        .with_num_threads(options.threads.max(1))
-        .with_num_streams(1)
-        .with_arbitrary_config("load_config", config)
-        .build()
-        .error_on_failure()
+    providers.push(ep::CPU::default().with_arena_allocator(true).build().error_on_failure());
+    providers
 }
