@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cuda::{self, Device},
     engine::{
-        AnyEngine, Backend, Candidate, EngineOptions, Error, Fallback, InferOnDevice,
+        AnyEngine, Backend, Candidate, EngineOptions, EngineTraits, Error, Fallback, InferOnDevice,
         Interruptible, Monitor, OnHost, Precision, PrecisionError, Progress, measured,
     },
     model::Model,
@@ -30,12 +30,8 @@ pub struct Loaded {
     pub backend: Backend,
     /// The precision in use (never `Auto`).
     pub precision: Precision,
-    /// Whether a region with the receptive field around it comes out equal to the same part of the
-    /// whole picture, to the bit (see [`regions_are_exact`]).
-    pub regions_exact: bool,
-    /// The smallest halo without a visible effect, in input pixels (see [`tolerant_halo`]); `None`
-    /// when it was not measured.
-    pub tolerant_halo: Option<u32>,
+    /// What tests of the engine found out ([`regions_are_exact`], [`tolerant_halo`]).
+    pub traits: EngineTraits,
     /// A message for the user, for instance why a requested precision is not in use.
     pub note: Option<String>,
     /// The backends that were tried before this one, each with the reason why it is not in use
@@ -209,13 +205,12 @@ impl Providers for ThisMachine<'_> {
         self.progress.step(85, "comparing with the CPU")?;
         self.prove(&mut *engine, candidate, device)?;
         self.progress.step(90, "testing whether regions equal the whole picture")?;
-        let regions_exact = self.regions_are_exact(&mut *engine, device)?;
+        let exact_regions = self.regions_are_exact(&mut *engine, device)?;
         Ok(Loaded {
             infer: AnyEngine::Device(engine, device.clone()),
             backend: candidate.backend,
             precision: candidate.precision,
-            regions_exact,
-            tolerant_halo: None,
+            traits: EngineTraits { exact_regions, tolerant_halo: None },
             note: None,
             fallbacks: Vec::new(),
         })
@@ -225,23 +220,23 @@ impl Providers for ThisMachine<'_> {
         // Frees its streams and buffers.
         self.device = None;
         let mut engine = build_on_cpu(self.model, self.options, self.progress)?;
-        let (regions_exact, tolerant_halo) = match self.model.info.halo {
+        let traits = match self.model.info.halo {
             Some(halo) => {
                 let folder = &self.options.cache_dir;
                 let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
                 self.progress.step(97, "testing whether regions equal the whole picture")?;
-                let exact = regions_are_exact(&mut engine, halo, folder)?;
+                let exact_regions = regions_are_exact(&mut engine, halo, folder)?;
                 self.progress.step(98, "measuring the visible part of the receptive field")?;
-                (exact, tolerant_halo(&mut engine, halo, folder)?)
+                let tolerant_halo = tolerant_halo(&mut engine, halo, folder)?;
+                EngineTraits { exact_regions, tolerant_halo }
             }
-            None => (false, None),
+            None => EngineTraits::default(),
         };
         Ok(Loaded {
             backend: engine.backend(),
             precision: engine.precision(),
             note: engine.note().map(str::to_owned),
-            regions_exact,
-            tolerant_halo,
+            traits,
             fallbacks: Vec::new(),
             infer: AnyEngine::Host(engine.into_infer()),
         })

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     engine::Backend,
-    upscaler::{self, EngineTraits, FrameParams, MemoryUse},
+    upscaler::{self, FrameParams, MemoryUse},
 };
 
 impl Upscale {
@@ -46,11 +46,7 @@ impl Upscale {
             state.latency.restart();
             state.model.replace(model.info)
         };
-        let traits = EngineTraits {
-            exact_regions: engine.regions_exact,
-            tolerant_halo: engine.tolerant_halo,
-        };
-        stream.set_engine(engine.infer, traits);
+        stream.set_engine(engine.infer, engine.traits);
         // The factor decides the output size if nothing else does.
         if previous.is_none_or(|previous| previous.factor != factor) {
             self.obj().reconfigure_src();

@@ -12,6 +12,7 @@ mod on_host;
 mod options;
 mod progress;
 pub(crate) mod test_picture;
+mod traits;
 
 pub use any::AnyEngine;
 pub use device::{DeviceBatch, InferOnDevice, Samples};
@@ -24,3 +25,4 @@ pub use options::{Backend, EngineOptions, Precision, UnknownName};
 pub(crate) use progress::{Interruptible, Progress};
 pub use progress::{Monitor, Silent};
 pub use test_picture::distance;
+pub use traits::EngineTraits;

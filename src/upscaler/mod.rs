@@ -34,5 +34,6 @@ pub use self::{
     enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
     error::{Error, MemoryUse, OutOfMemory},
     pipeline::{Next, Pipeline},
-    settings::{EngineTraits, FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
+    settings::{FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
 };
+pub use crate::engine::EngineTraits;

@@ -6,9 +6,10 @@ use super::{
     enlarger::{Compute, Planning},
     error::Error,
     geometry::{Geometry, Tiling},
-    settings::{EngineTraits, Reuse, StreamSettings},
+    settings::{Reuse, StreamSettings},
 };
 use crate::{
+    engine::EngineTraits,
     frame::Rect,
     model::ModelInfo,
     reuse::{self, ChangedMap, CostModel, Dependence, Mode, Planner, Region, Shapes},

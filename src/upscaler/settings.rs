@@ -17,17 +17,6 @@ pub struct StreamSettings {
     pub memory_limit: Option<u64>,
 }
 
-/// What tests of an engine found out about computing parts of a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EngineTraits {
-    /// A region has the same samples as that part of the whole frame, bit for bit. Required for
-    /// computing parts of a frame with [`Reuse::Exact`].
-    pub exact_regions: bool,
-    /// Input pixels to read around a region with [`Reuse::Tolerant`], unless
-    /// [`StreamSettings::halo`] is set. `None`: the model's receptive field.
-    pub tolerant_halo: Option<u32>,
-}
-
 /// Which results of earlier frames may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Reuse {

@@ -11,7 +11,7 @@ use std::{
 use gstupscale::{
     backend::Loaded,
     element::EngineLoader,
-    engine::{self, AnyEngine, Backend, EngineOptions, Infer, Monitor, Precision},
+    engine::{self, AnyEngine, Backend, EngineOptions, EngineTraits, Infer, Monitor, Precision},
     frame::{Channels, Image},
     model::{self, Model, ModelInfo, OpenOptions},
 };
@@ -141,8 +141,7 @@ impl EngineLoader for Fake {
             infer: AnyEngine::Host(Box::new(infer)),
             backend: Backend::Cpu,
             precision: Precision::Fp32,
-            regions_exact: true,
-            tolerant_halo: None,
+            traits: EngineTraits { exact_regions: true, tolerant_halo: None },
             note: None,
             fallbacks: Vec::new(),
         })

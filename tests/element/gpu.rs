@@ -8,8 +8,8 @@ use gstupscale::{
     cuda::Device,
     element::EngineLoader,
     engine::{
-        self, AnyEngine, Backend, DeviceBatch, EngineOptions, InferOnDevice, Monitor, Precision,
-        Samples,
+        self, AnyEngine, Backend, DeviceBatch, EngineOptions, EngineTraits, InferOnDevice, Monitor,
+        Precision, Samples,
     },
     model::{self, Model, ModelInfo, OpenOptions},
 };
@@ -51,8 +51,7 @@ impl EngineLoader for Gpu {
             infer: AnyEngine::Device(Box::new(engine), device),
             backend: Backend::Cuda,
             precision: Precision::Fp32,
-            regions_exact: true,
-            tolerant_halo: None,
+            traits: EngineTraits { exact_regions: true, tolerant_halo: None },
             note: None,
             fallbacks: Vec::new(),
         })

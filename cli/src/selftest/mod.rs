@@ -90,7 +90,7 @@ fn check(
     }
     let outcome = accuracy::check(spec, model, &mut engine.infer);
     report.add("inference agrees with cpu fp32", &on, outcome)?;
-    let regions_exact = engine.regions_exact;
+    let regions_exact = engine.traits.exact_regions;
     // Its memory must not count in the checks below.
     drop(engine);
     for format in reuse::FORMATS {

@@ -34,10 +34,10 @@ use super::{
     region_plan::RegionPlan,
     regionwise::Regionwise,
     schedule::{Schedule, SourceUse},
-    settings::{EngineTraits, FrameParams, FrameReport, StreamSettings},
+    settings::{FrameParams, FrameReport, StreamSettings},
 };
 use crate::{
-    engine::{AnyEngine, Infer},
+    engine::{AnyEngine, EngineTraits, Infer},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
 };

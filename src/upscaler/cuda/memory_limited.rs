@@ -8,13 +8,13 @@ use super::{
         memory::Budget,
         region_plan::RegionPlan,
         schedule::{Schedule, SourceUse},
-        settings::{EngineTraits, FrameReport, StreamSettings},
+        settings::{FrameReport, StreamSettings},
     },
     infer::{Inference, RunError},
 };
 use crate::{
     cuda::{self, Device, DeviceList, DevicePicture},
-    engine::InferOnDevice,
+    engine::{EngineTraits, InferOnDevice},
     frame::FrameInfo,
     kernels::RegionArgs,
     reuse::Region,

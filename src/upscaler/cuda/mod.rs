@@ -31,11 +31,11 @@ use super::{
     error::Error,
     pipeline::{Next, Pipeline},
     schedule::{Comparison, Schedule},
-    settings::{EngineTraits, FrameParams, FrameReport, StreamSettings},
+    settings::{FrameParams, FrameReport, StreamSettings},
 };
 use crate::{
     cuda::{Device, DeviceFrame, DevicePicture, FrameLayout},
-    engine::{AnyEngine, InferOnDevice},
+    engine::{AnyEngine, EngineTraits, InferOnDevice},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     reuse::{CostModel, Region},
 };
