@@ -110,9 +110,9 @@ fn take(params: &FrameParams, changes: &Changes, compute: &Compute, plan: &impl 
     }
 }
 
-/// Input pixels whose source picture differs once the reference took what is to be taken: `spread`
-/// pixels around those taken, because chroma is interpolated. `bypass`: the planes that bypass the
-/// model are part of the source picture.
+/// Input pixels whose source picture differs after the reference took from a frame: those taken and
+/// `spread` pixels around them, because chroma is interpolated. With `bypass`, the source picture
+/// includes the planes that bypass the model.
 pub(super) fn taken(
     take: &Take,
     changes: Option<&Changes>,

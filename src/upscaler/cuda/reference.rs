@@ -147,8 +147,9 @@ impl Reference {
         Ok(Changes { model_planes: model?, bypass_planes: bypass? })
     }
 
-    /// The samples of each plane that count as the model's, and as bypassing it. What is taken
-    /// with a tolerance must be computed from, so then a plane that the model reads is all its.
+    /// The samples of each plane that count as read by the model, and as bypassing it. With a
+    /// tolerance, all samples of a plane that the model reads in part count as read: taking a block
+    /// copies the whole plane, and the canvas must be computed from what was taken.
     fn samples(&self, mode: Mode) -> (Vec<u32>, Vec<u32>) {
         let samples = |plane: &PlaneUse| match (mode, plane.model) {
             (Mode::Exact, _) | (_, 0) => (plane.model, plane.bypass),
