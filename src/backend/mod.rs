@@ -1,6 +1,6 @@
 //! Chooses the backend that runs a model, builds its engine, and tests what it computes.
 //!
-//! [`load`] tries TensorRT, CUDA and then the CPU (`chain`). On the CPU it takes the fastest of
+//! [`load()`] tries TensorRT, CUDA and then the CPU (`chain`). On the CPU it takes the fastest of
 //! several candidates (`timing`). Every engine must come close enough to fp32 on the CPU
 //! (`proof`); then it measures whether regions equal the whole picture (`exactness`), and how much
 //! of the receptive field has a visible effect (`tolerance`).
