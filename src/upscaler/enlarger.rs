@@ -13,9 +13,10 @@ use crate::{
 /// Keeps the enlarged picture (the canvas) of one stream up to date with its source picture, the
 /// unpacked frames.
 ///
-/// [`Regionwise`](super::Regionwise) does so with any [`Infer`](crate::engine::Infer), region by
-/// region. An engine that keeps features from frame to frame implements it directly: it asks for
-/// [`Planning::Changes`] and computes whatever depends on the changed pixels.
+/// [`CpuPipeline::new`](super::CpuPipeline::new) wraps any [`Infer`](crate::engine::Infer) in an
+/// implementation that runs it region by region. An engine that keeps features from frame to frame
+/// implements this trait directly: it asks for [`Planning::Changes`] and computes whatever depends
+/// on the changed pixels.
 pub trait Enlarger: Send {
     /// The model. The canvas is [`ModelInfo::factor`] times as large as the source picture.
     fn info(&self) -> &ModelInfo;
