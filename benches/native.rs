@@ -1,4 +1,4 @@
-//! The native engine against ONNX Runtime and OpenVINO in fp32, interleaved in one run, by
+//! The native engine in fp32 and int16 against ONNX Runtime and OpenVINO in fp32, interleaved in one run, by
 //! processor time of one thread.
 //!
 //! `UPSCALE_BENCH_TURNS` is the number of turns (9). Arguments that are no options name models
@@ -11,7 +11,7 @@ use gstupscale::{
     engine::{Backend, EngineOptions, Infer, Monitor, Precision},
     frame::Image,
     model::Model,
-    native::{Engine, Options},
+    native::{self, Engine, Options},
 };
 
 struct Quiet;
@@ -93,12 +93,18 @@ fn race(name: &str, width: usize, height: usize, turns: usize) {
             Err(error) => println!("{backend} is left out: {error}"),
         }
     }
-    let mut engine = Engine::open(&model, &Options::default()).expect("the engine opens");
-    let name_of_it = format!("native fp32 ({})", engine.instruction_set());
-    let mut output = Image::default();
-    let picture = &input;
-    let run = Box::new(move || engine.run(picture, &mut output).expect("a run"));
-    contenders.push(Contender { name: name_of_it, run, times: Vec::new() });
+    for precision in [native::Precision::Fp32, native::Precision::Int16] {
+        let options = Options { precision, ..Options::default() };
+        match Engine::open(&model, &options) {
+            Ok(mut engine) => {
+                let name = format!("native {precision:?} ({})", engine.instruction_set());
+                let (input, mut output) = (&input, Image::default());
+                let run = Box::new(move || engine.run(input, &mut output).expect("a run"));
+                contenders.push(Contender { name, run, times: Vec::new() });
+            }
+            Err(error) => println!("native {precision:?} is left out: {error}"),
+        }
+    }
 
     for _ in 0..=turns {
         for contender in &mut contenders {

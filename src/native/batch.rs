@@ -1,9 +1,12 @@
 //! Some tiles of one layer: the root's samples, then the arithmetic on them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::{
     features::Source,
     kernels::{
-        Direct, Kernels, LANES, Lanes, Layout, POSITIONS, Product, Sums, TILE, TILE_PIXELS, Taps,
+        Direct, FixedProduct, FixedSums, Kernels, LANES, Lanes, Layout, POSITIONS, Product, Shorts,
+        Sums, TILE, TILE_PIXELS, Taps, Windows, Words,
     },
     packed::{Method, Packed},
     plan::{Block, Border, Convolution, Layer, Pick, Root, Step},
@@ -32,10 +35,17 @@ pub struct Scratch {
     transformed: Vec<Lanes>,
     sums: Vec<Lanes>,
     windows: Vec<Lanes>,
+    inside: Vec<(usize, usize)>,
+    shorts: Vec<Shorts>,
+    words: Vec<Words>,
     results: Vec<Samples>,
     /// Registers from 1 on.
     registers: Vec<Vec<Samples>>,
 }
+
+/// Tiles of a batch: a multiple of what the multiplications take at once, and so few that
+/// transformed tiles, sums and weights share the second-level cache. No bit depends on it.
+pub const BATCH: usize = 12;
 
 /// One layer and what it reads.
 #[derive(Clone, Copy)]
@@ -45,7 +55,14 @@ pub struct Work<'a> {
     pub packed: Option<&'a Packed>,
     pub kernels: &'a Kernels,
     pub source: Source<'a>,
+    /// Counts windows whose samples exceed their fixed-point range.
+    pub limited: &'a AtomicUsize,
+    /// Sees the transformed tiles of a layer, their layout and number.
+    pub observe: Option<&'a Observe<'a>>,
 }
+
+/// See [`Work::observe`].
+pub type Observe<'a> = dyn Fn(&[Lanes], Layout, usize) + Sync + 'a;
 
 /// At least this much of `vector`, whose content does not matter.
 fn sized<T: Clone>(vector: &mut Vec<T>, count: usize, empty: T) -> &mut [T] {
@@ -58,15 +75,6 @@ fn sized<T: Clone>(vector: &mut Vec<T>, count: usize, empty: T) -> &mut [T] {
 const EMPTY: Samples = [Lanes([0.0; LANES]); TILE_PIXELS];
 
 impl Work<'_> {
-    /// Tiles that fill a batch: transformed tiles, sums and weights share the second-level
-    /// cache. The number changes no bit of the result.
-    pub fn batch_size(&self) -> usize {
-        match &self.layer.root {
-            Root::Convolution(convolution) if convolution.source.len() > 6 => 12,
-            _ => 24,
-        }
-    }
-
     /// Computes tiles; `done` takes, vector by vector, the samples of each tile by its index.
     pub fn run(
         &self,
@@ -79,6 +87,9 @@ impl Work<'_> {
             (Root::Convolution(convolution), Some(packed)) => match packed.method {
                 Method::Winograd => {
                     self.winograd(convolution, packed, tiles, scratch, &mut results, done);
+                }
+                Method::Fixed => {
+                    self.fixed(convolution, packed, tiles, scratch, &mut results, done);
                 }
                 Method::Direct => {
                     self.direct(convolution, packed, tiles, scratch, &mut results, done);
@@ -106,30 +117,23 @@ impl Work<'_> {
         results: &mut Vec<Samples>,
         done: &mut dyn FnMut(usize, usize, &Samples),
     ) {
-        const WINDOW: [usize; 2] = Taps { height: 3, width: 3 }.window();
-        const AREA: usize = WINDOW[0] * WINDOW[1];
         let inputs = convolution.source.len();
         // An odd number of cache lines apart, so that positions do not share their sets.
         let from = Layout { position: (tiles.len() * inputs) | 1, tile: inputs };
         let transformed =
             sized(&mut scratch.transformed, POSITIONS * from.position, Lanes::default());
-        let edge = sized(&mut scratch.windows, AREA, Lanes::default());
-        for (index, &block) in convolution.source.iter().enumerate() {
-            for (tile, place) in tiles.iter().enumerate() {
-                let [y, x] = place.origin();
-                let at = [y - convolution.before[0], x - convolution.before[1]];
-                let Some(to) = transformed.get_mut(tile * inputs + index..) else { continue };
-                match self.source.inside(block, at, WINDOW) {
-                    Some(plane) => {
-                        let first = at[0] as usize * plane.width + at[1] as usize;
-                        (self.kernels.winograd_input)(&plane.data, plane.width, &[first], to, from);
-                    }
-                    None => {
-                        self.source.window(block, at, WINDOW, edge);
-                        (self.kernels.winograd_input)(edge, WINDOW[1], &[0], to, from);
-                    }
-                }
-            }
+        self.windows(
+            convolution,
+            tiles,
+            &mut scratch.windows,
+            &mut scratch.inside,
+            |index, windows| {
+                let to = transformed.get_mut(index..).unwrap_or_default();
+                (self.kernels.winograd_input)(windows, to, from);
+            },
+        );
+        if let Some(observe) = self.observe {
+            observe(transformed, from, tiles.len());
         }
         for group in &packed.groups {
             let to = Layout { position: (tiles.len() * group.count) | 1, tile: group.count };
@@ -151,6 +155,93 @@ impl Work<'_> {
                 (self.kernels.winograd_output)(&job, results);
                 let block = group.first + index;
                 self.finish(block, tiles, results, &mut scratch.registers, done);
+            }
+        }
+    }
+
+    fn fixed(
+        &self,
+        convolution: &Convolution,
+        packed: &Packed,
+        tiles: &[Tile],
+        scratch: &mut Scratch,
+        results: &mut Vec<Samples>,
+        done: &mut dyn FnMut(usize, usize, &Samples),
+    ) {
+        let Some(fixed) = &packed.fixed else { return };
+        let inputs = convolution.source.len();
+        let from = Layout { position: (tiles.len() * inputs) | 1, tile: inputs };
+        let transformed = sized(&mut scratch.shorts, POSITIONS * from.position, Shorts::default());
+        let mut limited = 0;
+        self.windows(
+            convolution,
+            tiles,
+            &mut scratch.windows,
+            &mut scratch.inside,
+            |index, windows| {
+                let scales = fixed.scales.get(index..).unwrap_or_default();
+                let to = transformed.get_mut(index..).unwrap_or_default();
+                limited += (self.kernels.fixed_input)(windows, scales, to, from);
+            },
+        );
+        if limited > 0 {
+            self.limited.fetch_add(limited, Ordering::Relaxed);
+        }
+        for (group, weights) in packed.groups.iter().zip(&fixed.groups) {
+            let to = Layout { position: (tiles.len() * group.count) | 1, tile: group.count };
+            let sums = sized(&mut scratch.words, POSITIONS * to.position, Words::default());
+            let product = FixedProduct {
+                transformed,
+                from,
+                weights: &weights.weights,
+                tiles: tiles.len(),
+                inputs,
+                outputs: group.count,
+                to,
+            };
+            (self.kernels.fixed_multiply)(&product, sums);
+            let steps = weights.steps.chunks_exact(POSITIONS);
+            let each = steps.zip(group.bias.iter().zip(&group.slope)).enumerate();
+            for (index, (steps, (bias, slope))) in each {
+                let results = sized(results, tiles.len(), EMPTY);
+                let sums = sums.get(index..).unwrap_or_default();
+                let job = FixedSums { sums, layout: to, steps, bias, slope };
+                (self.kernels.fixed_output)(&job, results);
+                let block = group.first + index;
+                self.finish(block, tiles, results, &mut scratch.registers, done);
+            }
+        }
+    }
+
+    /// Hands the windows of each input on, with the input's index.
+    fn windows(
+        &self,
+        convolution: &Convolution,
+        tiles: &[Tile],
+        edge: &mut Vec<Lanes>,
+        inside: &mut Vec<(usize, usize)>,
+        mut transform: impl FnMut(usize, &Windows<'_>),
+    ) {
+        const WINDOW: [usize; 2] = Taps { height: 3, width: 3 }.window();
+        let edge = sized(edge, WINDOW[0] * WINDOW[1], Lanes::default());
+        for (index, &block) in convolution.source.iter().enumerate() {
+            inside.clear();
+            let mut own = None;
+            for (tile, place) in tiles.iter().enumerate() {
+                let [y, x] = place.origin();
+                let at = [y - convolution.before[0], x - convolution.before[1]];
+                if let Some(plane) = self.source.inside(block, at, WINDOW) {
+                    inside.push((tile, at[0] as usize * plane.width + at[1] as usize));
+                    own = Some(plane);
+                } else {
+                    self.source.window(block, at, WINDOW, edge);
+                    let windows = Windows { source: edge, stride: WINDOW[1], tiles: &[(tile, 0)] };
+                    transform(index, &windows);
+                }
+            }
+            if let Some(plane) = own {
+                let windows = Windows { source: &plane.data, stride: plane.width, tiles: inside };
+                transform(index, &windows);
             }
         }
     }

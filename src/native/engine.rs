@@ -1,14 +1,21 @@
 //! A model, ready to run.
 
-use std::{env, sync::Arc};
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use super::{
     Error, InstructionSet,
     bands::{Band, Whole, all_tiles, cut},
-    batch::{Scratch, Work},
+    batch::{BATCH, Observe, Scratch, Work},
+    calibration,
     features::{Plane, Source},
     incremental::Kept,
-    kernels::{self, Kernels, Lanes, TILE},
+    kernels::{self, Kernels, Lanes, Layout, TILE},
     packed::Packed,
     plan::{Block, Layer, Plan, Root},
     pool::Pool,
@@ -25,9 +32,19 @@ pub struct Options {
     pub threads: usize,
     /// Threads that the engine shares with others.
     pub pool: Option<Arc<rayon::ThreadPool>>,
+    pub precision: Precision,
     /// The kernels to use; `None`: those that `UPSCALE_NATIVE_ISA` names, else the fastest that
     /// the processor has.
     pub instruction_set: Option<InstructionSet>,
+}
+
+/// The arithmetic of an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    #[default]
+    Fp32,
+    /// 3×3 convolutions multiply 16-bit fixed point; the rest is fp32.
+    Int16,
 }
 
 /// A model, lowered and packed, and its memory.
@@ -35,13 +52,15 @@ pub struct Engine {
     info: ModelInfo,
     pub(super) plan: Arc<Plan>,
     /// The weights of each layer whose root is a convolution.
-    pub(super) packed: Arc<Vec<Option<Packed>>>,
+    pub(super) packed: Vec<Option<Packed>>,
     pub(super) kernels: &'static Kernels,
     pub(super) pool: Pool,
     /// Memory of planes that are not in use.
     free: Vec<Vec<Lanes>>,
     /// For each plane the last layer that reads it.
     last_reader: Vec<usize>,
+    /// Windows that exceeded their fixed-point range.
+    limited: AtomicUsize,
     /// Features from picture to picture.
     pub(super) kept: Option<Kept>,
 }
@@ -54,6 +73,9 @@ impl std::fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
+
+/// Sees the transformed tiles of a layer: its index, the tiles, their layout and number.
+pub(super) type ObserveLayer<'a> = dyn Fn(usize, &[Lanes], Layout, usize) + Sync + 'a;
 
 /// The size of each layer's features for one picture: rows, columns.
 pub(super) type Sizes = Vec<[usize; 2]>;
@@ -88,16 +110,27 @@ impl Engine {
             Some(pool) => Pool::with(Some(Arc::clone(pool))),
             None => Pool::new(options.threads)?,
         };
-        Ok(Self {
+        let mut engine = Self {
             info: model.info.clone(),
             plan: Arc::new(plan),
-            packed: Arc::new(packed),
+            packed,
             kernels,
             pool,
             free: Vec::new(),
             last_reader,
+            limited: AtomicUsize::new(0),
             kept: None,
-        })
+        };
+        if options.precision == Precision::Int16 {
+            calibration::calibrate(&mut engine)?;
+        }
+        Ok(engine)
+    }
+
+    /// How many windows, since the engine was opened, held samples beyond the range that fixed
+    /// point was calibrated for. Their pictures may show it: run those in fp32.
+    pub fn limited_windows(&self) -> usize {
+        self.limited.load(Ordering::Relaxed)
     }
 
     /// What is known of the model.
@@ -117,10 +150,20 @@ impl Engine {
     /// # Errors
     /// [`Error::Shape`], [`Error::OutOfMemory`].
     pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+        self.observed_run(input, output, None)
+    }
+
+    /// A run in which `observe` sees the transformed tiles of each layer by its index.
+    pub(super) fn observed_run(
+        &mut self,
+        input: &Image,
+        output: &mut Image,
+        observe: Option<&ObserveLayer<'_>>,
+    ) -> Result<(), Error> {
         let sizes = self.sizes(input)?;
         self.shape(&sizes, output);
         let mut planes: Vec<Plane> = vec![Plane::default(); self.plan.planes.len()];
-        let result = self.layers(&sizes, &mut planes, input, output);
+        let result = self.layers(&sizes, &mut planes, input, output, observe);
         self.free.extend(planes.into_iter().map(|plane| plane.data));
         self.free.retain(|memory| memory.capacity() > 0);
         result
@@ -132,6 +175,7 @@ impl Engine {
         planes: &mut Vec<Plane>,
         input: &Image,
         output: &mut Image,
+        observe: Option<&ObserveLayer<'_>>,
     ) -> Result<(), Error> {
         let plan = Arc::clone(&self.plan);
         for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
@@ -141,12 +185,18 @@ impl Engine {
             }
             let tiles = all_tiles(size);
             let source = Source { planes, input };
-            let work = self.work(index, layer, source);
+            let own = |transformed: &[Lanes], layout: Layout, tiles: usize| {
+                if let Some(observe) = observe {
+                    observe(index, transformed, layout, tiles);
+                }
+            };
+            let observe = observe.map(|_| &own as &Observe<'_>);
+            let work = Work { observe, ..self.work(index, layer, source) };
             let whole = match index + 1 < plan.layers.len() {
                 true => Whole::Planes(&mut made),
                 false => Whole::Picture { picture: output, shuffle: plan.shuffle },
             };
-            let bands = cut(whole, size, &tiles, self.least(&work, tiles.len()), &mut []);
+            let bands = cut(whole, size, &tiles, self.least(tiles.len()), &mut []);
             self.pool.each(bands, |band, scratch| store(&work, band, scratch));
             for (&plane, made) in layer.outputs.iter().zip(made) {
                 if let Some(to) = planes.get_mut(plane) {
@@ -169,14 +219,14 @@ impl Engine {
         source: Source<'a>,
     ) -> Work<'a> {
         let packed = self.packed.get(index).and_then(Option::as_ref);
-        Work { layer, packed, kernels: self.kernels, source }
+        Work { layer, packed, kernels: self.kernels, source, limited: &self.limited, observe: None }
     }
 
     /// The least number of tiles of a band: full batches, and several bands for each thread.
-    pub(super) fn least(&self, work: &Work<'_>, tiles: usize) -> usize {
+    pub(super) fn least(&self, tiles: usize) -> usize {
         let threads = self.pool.threads();
         let share = if threads > 1 { tiles.div_ceil(threads * 4) } else { tiles };
-        share.max(work.batch_size())
+        share.max(BATCH)
     }
 
     /// The size of each layer's features.
@@ -209,15 +259,13 @@ impl Engine {
     }
 }
 
-/// Tiles in batches of equal size.
-pub(super) fn batches(count: usize, most: usize) -> usize {
-    let batches = count.div_ceil(most.max(1)).max(1);
-    // Kernels take six or eight tiles at once.
-    count.div_ceil(batches).next_multiple_of(2).max(1)
+/// The size of equal batches of so many tiles.
+pub(super) fn batch_size(count: usize) -> usize {
+    count.div_ceil(count.div_ceil(BATCH).max(1)).max(1)
 }
 
 fn store(work: &Work<'_>, mut band: Band<'_>, scratch: &mut Scratch) {
-    let size = batches(band.tiles.len(), work.batch_size());
+    let size = batch_size(band.tiles.len());
     for tiles in band.tiles.chunks(size) {
         work.run(tiles, scratch, &mut |block, tile, samples| {
             if let Some(tile) = tiles.get(tile) {

@@ -107,8 +107,8 @@ impl Source<'_> {
             // The last row may be cut off where it ends with the plane.
             return;
         }
-        if let Block::Input { factor: 1, first: 0 } = block {
-            return self.input_window([y, x], size, to);
+        if let Block::Input { factor, first } = block {
+            return self.input_window(factor, first, [y, x], size, to);
         }
         for (row, to) in to.chunks_exact_mut(width).enumerate().take(height) {
             for (column, to) in to.iter_mut().enumerate() {
@@ -118,21 +118,32 @@ impl Source<'_> {
     }
 
     /// A window of the network's input.
-    fn input_window(&self, [y, x]: [i64; 2], [height, width]: [usize; 2], to: &mut [Lanes]) {
+    fn input_window(
+        &self,
+        factor: usize,
+        first: usize,
+        [y, x]: [i64; 2],
+        [height, width]: [usize; 2],
+        to: &mut [Lanes],
+    ) {
         to.fill(Lanes::default());
+        let area = factor * factor;
+        let lanes = (self.input.channels() * area).saturating_sub(first).min(LANES);
+        // Columns that lie left of the picture.
+        let skip = usize::try_from(-x).unwrap_or(0);
+        let from = usize::try_from(x).unwrap_or(0) * factor;
         for (row, to) in to.chunks_exact_mut(width).enumerate().take(height) {
-            let Some(y) = usize::try_from(y + row as i64).ok().filter(|&y| y < self.input.height())
-            else {
-                continue;
-            };
-            for channel in 0..self.input.channels().min(LANES) {
-                let line = self.input.row(channel, y);
-                let skip = usize::try_from(-x).unwrap_or(0);
-                let line = line.get(usize::try_from(x).unwrap_or(0)..).unwrap_or_default();
-                for (to, sample) in to.iter_mut().skip(skip).zip(line) {
-                    if let Some(to) = to.0.get_mut(channel) {
-                        *to = *sample;
-                    }
+            let Ok(y) = usize::try_from(y + row as i64) else { continue };
+            for lane in 0..lanes {
+                let (channel, place) = ((first + lane) / area, (first + lane) % area);
+                let line = y * factor + place / factor;
+                if line >= self.input.height() {
+                    continue;
+                }
+                let line = self.input.row(channel, line).get(from + place % factor..);
+                let samples = line.unwrap_or_default().iter().step_by(factor);
+                for (to, sample) in to.iter_mut().skip(skip).zip(samples) {
+                    to.0[lane] = *sample;
                 }
             }
         }

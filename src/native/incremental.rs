@@ -8,7 +8,7 @@ use super::{
     Error,
     bands::{Band, Target, Whole, cut},
     batch::{Reach, Scratch, Tile, Work},
-    engine::{Engine, batches},
+    engine::{Engine, batch_size},
     features::{Plane, Source},
     kernels::{Lanes, TILE},
     mask::Mask,
@@ -227,7 +227,7 @@ impl Engine {
                 }
             };
             mask.fill(whole);
-            let least = self.least(&work, tiles.len());
+            let least = self.least(tiles.len());
             let last = index + 1 == self.plan.layers.len();
             let target = match last {
                 false => Whole::Planes(&mut made),
@@ -263,7 +263,7 @@ fn refresh(
     compare: &Compare<'_>,
     scratch: &mut Scratch,
 ) {
-    let size = batches(band.tiles.len(), work.batch_size());
+    let size = batch_size(band.tiles.len());
     for tiles in band.tiles.chunks(size) {
         work.run(tiles, scratch, &mut |block, tile, samples| {
             let Some(tile) = tiles.get(tile) else { return };

@@ -10,6 +10,7 @@
 
 mod bands;
 mod batch;
+mod calibration;
 mod engine;
 mod features;
 mod incremental;
@@ -19,7 +20,7 @@ mod packed;
 mod plan;
 mod pool;
 
-pub use engine::{Engine, Options};
+pub use engine::{Engine, Options, Precision};
 pub use incremental::{Tolerance, Update};
 
 /// An instruction set that the engine has kernels for.
@@ -28,6 +29,8 @@ pub enum InstructionSet {
     Portable,
     Avx2,
     Avx512,
+    /// AVX-512 with VNNI, which fixed point gains from.
+    Avx512Vnni,
 }
 
 impl InstructionSet {
@@ -37,12 +40,13 @@ impl InstructionSet {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
         }
     }
 
     /// Those that this processor has, the fastest first.
     pub fn available() -> Vec<Self> {
-        let all = [Self::Avx512, Self::Avx2, Self::Portable];
+        let all = [Self::Avx512Vnni, Self::Avx512, Self::Avx2, Self::Portable];
         let tables = kernels::available();
         all.into_iter().filter(|set| tables.iter().any(|table| table.name == set.name())).collect()
     }
@@ -62,6 +66,10 @@ pub enum Error {
         "the model cannot take a picture of {channels} channels and {width}x{height}: use one of {expected} channels with sides that are multiples of the model's alignment"
     )]
     Shape { channels: usize, width: usize, height: usize, expected: usize },
+    #[error(
+        "the model loses too much in 16-bit fixed point ({db:.1} dB, {worst} of 255 on test pictures); use fp32"
+    )]
+    Precision { db: f64, worst: u32 },
     #[error("memory ran out while running the model")]
     OutOfMemory,
     #[error("threads could not be started: {0}")]

@@ -1,7 +1,7 @@
 //! A convolution's weights as the kernels take them.
 
 use super::{
-    kernels::{Kernels, LANES, Lanes, POSITIONS, Taps, winograd_weights},
+    kernels::{Kernels, LANES, Lanes, MOST_WEIGHT, POSITIONS, Taps, Words, winograd_weights},
     plan::{Convolution, blocks},
 };
 
@@ -9,6 +9,8 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Winograd,
+    /// Winograd's in fixed point; see [`Fixed`].
+    Fixed,
     Direct,
 }
 
@@ -29,6 +31,23 @@ pub struct Packed {
     /// Input lanes that are read in direct convolution.
     pub channels: usize,
     pub groups: Vec<Group>,
+    pub fixed: Option<Fixed>,
+}
+
+/// What convolution in fixed point needs in place of the groups' weights.
+pub struct Fixed {
+    /// What transformed samples are multiplied by: position after position, of each a vector for
+    /// each input.
+    pub scales: Vec<Lanes>,
+    pub groups: Vec<FixedGroup>,
+}
+
+/// The weights of a [`Group`] in fixed point.
+pub struct FixedGroup {
+    /// Positions × pairs of input lanes × vectors.
+    pub weights: Vec<Words>,
+    /// Vectors × positions: what one of a sum is worth.
+    pub steps: Vec<Lanes>,
 }
 
 impl Packed {
@@ -49,12 +68,35 @@ impl Packed {
             count: end - first,
             weights: match method {
                 Method::Winograd => winograd(convolution, first, end - first),
-                Method::Direct => direct(convolution, channels, first, end - first),
+                _ => direct(convolution, channels, first, end - first),
             },
             bias: vectors_of(&convolution.bias, first, end - first),
             slope: vectors_of(&convolution.slope, first, end - first),
         };
-        Self { method, channels, groups: bounds.map(group).collect() }
+        Self { method, channels, groups: bounds.map(group).collect(), fixed: None }
+    }
+
+    /// Goes over to fixed point. `ranges` are the largest transformed samples, position after
+    /// position, of each a vector for each input; samples of `headroom` times that fit.
+    pub fn fix(&mut self, ranges: &[Lanes], headroom: f32) {
+        let inputs = ranges.len() / POSITIONS;
+        if self.method == Method::Direct || inputs == 0 {
+            return;
+        }
+        let steps: Vec<Lanes> =
+            ranges.chunks_exact(inputs).flat_map(|ranges| input_steps(ranges, headroom)).collect();
+        let scale = |step: f32| if step > 0.0 { 1.0 / step } else { 0.0 };
+        let scales = steps.iter().map(|steps| Lanes(steps.0.map(scale))).collect();
+        let groups = self.groups.iter().map(|group| fixed_group(group, &steps, inputs)).collect();
+        self.fixed = Some(Fixed { scales, groups });
+        self.method = Method::Fixed;
+    }
+
+    /// Frees what fixed point does not need. It cannot be calibrated again then.
+    pub fn free_floats(&mut self) {
+        if self.method == Method::Fixed {
+            self.groups.iter_mut().for_each(|group| group.weights = Vec::new());
+        }
     }
 }
 
@@ -111,4 +153,89 @@ fn direct(convolution: &Convolution, lanes: usize, first: usize, count: usize) -
         }
     }
     weights
+}
+
+/// No channel's range is taken to be less than this share of the largest of its position: what
+/// calibration did not see must fit too.
+const LEAST_SHARE: f32 = 1.0 / 8.0;
+
+/// What one of a transformed sample is worth, for the inputs of one position.
+fn input_steps(ranges: &[Lanes], headroom: f32) -> Vec<Lanes> {
+    let most = ranges.iter().flat_map(|lanes| lanes.0).fold(0.0, f32::max);
+    let step = |range: f32| range.max(most * LEAST_SHARE) * headroom / f32::from(i16::MAX);
+    ranges.iter().map(|lanes| Lanes(lanes.0.map(step))).collect()
+}
+
+fn fixed_group(group: &Group, steps: &[Lanes], inputs: usize) -> FixedGroup {
+    let count = group.count;
+    let rows = inputs * LANES;
+    let mut weights = vec![Words::default(); POSITIONS * rows / 2 * count];
+    let mut worth = vec![Lanes::default(); count * POSITIONS];
+    let positions = group.weights.chunks_exact(rows * count);
+    for (position, (own, steps)) in positions.zip(steps.chunks_exact(inputs)).enumerate() {
+        for output in 0..count * LANES {
+            let (vector, lane) = (output / LANES, output % LANES);
+            let real: Vec<f64> = own
+                .iter()
+                .skip(vector)
+                .step_by(count)
+                .zip(steps.iter().flat_map(|steps| steps.0))
+                .map(|(weight, step)| f64::from(weight.0[lane]) * f64::from(step))
+                .collect();
+            let (whole, unit) = whole_weights(&real);
+            worth[vector * POSITIONS + position].0[lane] = unit as f32;
+            for (pair, values) in whole.chunks_exact(2).enumerate() {
+                let word = values[1] << 16 | values[0] & 0xffff;
+                weights[(position * rows / 2 + pair) * count + vector].0[lane] = word;
+            }
+        }
+    }
+    FixedGroup { weights, steps: worth }
+}
+
+/// Whole numbers of 16 bits in proportion to weights, the sum of whose magnitudes is at most
+/// [`MOST_WEIGHT`], and what one of them is worth.
+fn whole_weights(real: &[f64]) -> (Vec<i32>, f64) {
+    let sum: f64 = real.iter().map(|weight| weight.abs()).sum();
+    let most = real.iter().fold(0.0f64, |most, weight| most.max(weight.abs()));
+    if most <= 0.0 {
+        return (vec![0; real.len()], 0.0);
+    }
+    // Rounding adds at most a half to each.
+    let scale = (f64::from(i16::MAX) / most).min((MOST_WEIGHT - real.len() as f64 / 2.0) / sum);
+    let limit = f64::from(i16::MAX);
+    let whole = real.iter().map(|weight| (weight * scale).round().clamp(-limit, limit) as i32);
+    (whole.collect(), 1.0 / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_whole_weights_cannot_overflow() {
+        let mut state = 1u32;
+        for count in [2, 16, 64, 208, 1024] {
+            for exponent in 0..20 {
+                let real: Vec<f64> = (0..count)
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        let value = f64::from(state >> 8) / f64::from(1 << 24) - 0.5;
+                        value.signum() * value.abs().powi(exponent)
+                    })
+                    .collect();
+                let (whole, unit) = whole_weights(&real);
+                let sum: i64 = whole.iter().map(|&weight| i64::from(weight).abs()).sum();
+                assert!(sum as f64 <= MOST_WEIGHT, "{count} {exponent}: {sum}");
+                assert!(sum * 32_768 < 1 << 31);
+                let worst = whole.iter().zip(&real).map(|(&w, r)| (f64::from(w) * unit - r).abs());
+                assert!(worst.fold(0.0, f64::max) <= unit * 0.501, "{count} {exponent}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_of_nothing_are_nothing() {
+        assert_eq!(whole_weights(&[0.0; 4]), (vec![0; 4], 0.0));
+    }
 }

@@ -3,7 +3,7 @@
 use gstupscale::{
     frame::Image,
     model::Model,
-    native::{Engine, InstructionSet, Options},
+    native::{Engine, InstructionSet, Options, Precision},
 };
 
 use crate::{
@@ -30,7 +30,7 @@ fn sets_agree(model: &Model, input: &Image) {
     let expected = run(model, &with(InstructionSet::Portable), input);
     for set in InstructionSet::available() {
         let found = run(model, &with(set), input);
-        assert!(found == expected, "{} and {} differ", set.name(), "portable");
+        assert!(found == expected, "{} and portable differ", set.name());
     }
 }
 
@@ -46,6 +46,23 @@ fn instruction_sets_give_the_same_bits_of_random_networks_and_sizes() {
         let mut numbers = Numbers::new(seed);
         let (width, height) = (numbers.between(1, 30), numbers.between(1, 20));
         sets_agree(&random(seed), &picture(3, width, height));
+    }
+}
+
+#[test]
+fn instruction_sets_give_the_same_bits_in_fixed_point() {
+    let model = Model::open("builtin").unwrap();
+    let input = picture(1, 34, 22);
+    let with = |set| Options {
+        instruction_set: Some(set),
+        precision: Precision::Int16,
+        ..Options::default()
+    };
+    let expected = run(&model, &with(InstructionSet::Portable), &input);
+    assert!(expected != run(&model, &Options::default(), &input), "it is not fixed point");
+    for set in InstructionSet::available() {
+        let found = run(&model, &with(set), &input);
+        assert!(found == expected, "{} and portable differ", set.name());
     }
 }
 

@@ -3,7 +3,7 @@
 use gstupscale::{
     frame::{Image, Rect},
     model::Model,
-    native::{Engine, Options, Tolerance},
+    native::{Engine, Options, Precision, Tolerance},
 };
 
 use crate::{
@@ -78,6 +78,12 @@ fn updates_equal_whole_runs_with_every_kind_of_layer() {
 #[test]
 fn updates_equal_whole_runs_of_the_built_in_models() {
     updates_equal_whole_runs(&Model::open("builtin").unwrap(), 90, 50, &Options::default());
+}
+
+#[test]
+fn updates_equal_whole_runs_in_fixed_point() {
+    let options = Options { precision: Precision::Int16, ..Options::default() };
+    updates_equal_whole_runs(&Model::open("builtin").unwrap(), 58, 42, &options);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use gstupscale::{
     backend,
     engine::{Backend, EngineOptions, Infer, Monitor, Precision},
-    frame::Image,
+    frame::{Image, Rect},
     model::Model,
-    native::{Engine, Error, Options},
+    native::{self, Engine, Error, Options},
 };
 
 use crate::common::{
@@ -170,4 +170,56 @@ fn a_model_with_another_operator_is_refused_by_its_name() {
     let error = Engine::open(&model, &Options::default()).unwrap_err();
     let operator = "GlobalAveragePool";
     assert!(matches!(&error, Error::Operator { operator: own, .. } if own == operator), "{error}");
+}
+
+/// How far the picture in fixed point is from that in fp32, in decibels and steps of 1/255;
+/// `None` where the model is refused.
+fn fixed_point(model: &Model, input: &Image) -> Option<(f64, i32)> {
+    let options = Options { precision: native::Precision::Int16, ..Options::default() };
+    let mut fixed = match Engine::open(model, &options) {
+        Ok(engine) => engine,
+        Err(error @ Error::Precision { .. }) => {
+            eprintln!("{}: {error}", model.name);
+            return None;
+        }
+        Err(error) => panic!("{}: {error}", model.name),
+    };
+    let (mut expected, mut output) = (Image::default(), Image::default());
+    Engine::open(model, &Options::default()).unwrap().run(input, &mut expected).unwrap();
+    let before = fixed.limited_windows();
+    fixed.run(input, &mut output).unwrap();
+    let limited = fixed.limited_windows() - before;
+    let code = |sample: &f32| (sample.clamp(0.0, 1.0) * 255.0).round() as i32;
+    let pairs = output.data().iter().zip(expected.data());
+    let worst = pairs.map(|(a, b)| (code(a) - code(b)).abs()).max().unwrap_or(0);
+    let (_, db) = difference(&output, &expected);
+    eprintln!("{} in fixed point: {db:.1} dB, {worst} of 255, {limited} limited", model.name);
+    Some((db, worst))
+}
+
+#[test]
+fn fixed_point_stays_near_fp32() {
+    let mut jobs: Vec<(Model, Image)> = ["builtin", "builtin-quality"]
+        .map(|name| Model::open(name).unwrap())
+        .map(|model| {
+            let input = picture(model.info.channels.count(), 40, 36);
+            (model, input)
+        })
+        .into();
+    if let Some(data) = test_data() {
+        for (name, image) in [
+            ("realesr-animevideov3.onnx", "images/comic_lq.png"),
+            ("realesr-general-x4v3.safetensors", "images/baboon_lq.png"),
+        ] {
+            let model = open(&data.join("weights").join(name));
+            let input = read_png(&data.join(image));
+            let mut part = Image::new(3, 48, 40);
+            part.copy_from(&input, Rect::new(20, 20, 48, 40), 0, 0);
+            jobs.push((model, part));
+        }
+    }
+    for (model, input) in jobs {
+        let (db, worst) = fixed_point(&model, &input).expect("the model is offered");
+        assert!(db >= 55.0 && worst <= 3, "{}: {db} dB, {worst} of 255", model.name);
+    }
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Kernels, Lanes,
+    Kernels, Lanes, Shorts, Words,
     isa::{Isa, kernels},
 };
 
@@ -29,6 +29,7 @@ type V = [__m256; 2];
 
 impl Isa for Avx2 {
     type V = V;
+    type N = [__m256i; 2];
 
     #[inline(always)]
     fn splat(self, value: f32) -> V {
@@ -107,6 +108,67 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn round(self, value: V) -> V {
         halves!(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>, value)
+    }
+
+    #[inline(always)]
+    fn prefetch(self, from: &Lanes) {
+        // SAFETY: a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn any_outside(self, low: V, high: V, limit: f32) -> bool {
+        let (low, high) = (self.max(self.sub(self.splat(0.0), low), high), self.splat(limit));
+        // SAFETY: see `halves`.
+        let half = |value, limit| unsafe {
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(value, limit)) != 0
+        };
+        half(low[0], high[0]) || half(low[1], high[1])
+    }
+
+    #[inline(always)]
+    fn store_shorts(self, to: &mut Shorts, value: V) {
+        // SAFETY: see `halves`; `Shorts` is 32 bytes on a boundary of 32.
+        unsafe {
+            let [low, high] = value.map(|half| _mm256_cvtps_epi32(half));
+            // Packing interleaves quarters: the middle two change places.
+            let shorts = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
+            _mm256_store_si256(to.0.as_mut_ptr().cast(), shorts);
+        }
+    }
+
+    #[inline(always)]
+    fn splat_word(self, value: i32) -> Self::N {
+        // SAFETY: see `halves`.
+        unsafe { [_mm256_set1_epi32(value); 2] }
+    }
+
+    #[inline(always)]
+    fn load_words(self, from: &Words) -> Self::N {
+        let from = from.0.as_ptr();
+        // SAFETY: see `halves`; `Words` is 64 bytes on a boundary of 64.
+        unsafe { [_mm256_load_si256(from.cast()), _mm256_load_si256(from.add(8).cast())] }
+    }
+
+    #[inline(always)]
+    fn store_words(self, to: &mut Words, value: Self::N) {
+        let to = to.0.as_mut_ptr();
+        // SAFETY: see `halves`; `Words` is 64 bytes on a boundary of 64.
+        unsafe {
+            _mm256_store_si256(to.cast(), value[0]);
+            _mm256_store_si256(to.add(8).cast(), value[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, a: Self::N, b: Self::N, sum: Self::N) -> Self::N {
+        let products = halves!(_mm256_madd_epi16, a, b);
+        halves!(_mm256_add_epi32, sum, products)
+    }
+
+    #[inline(always)]
+    fn to_float(self, value: Self::N) -> V {
+        halves!(_mm256_cvtepi32_ps, value)
     }
 
     #[inline(always)]

@@ -1,30 +1,50 @@
 //! AVX-512: one register per vector, four vectors of output channels at once.
 
-use std::arch::x86_64::*;
+use std::arch::{asm, x86_64::*};
 
 use super::{
-    Kernels, Lanes,
+    Kernels, Lanes, Shorts, Words,
     isa::{Isa, kernels},
 };
 
-/// Exists only in functions that are compiled with AVX-512.
+/// Exists only in functions that are compiled with AVX-512, and with VNNI where `VNNI`.
 #[derive(Clone, Copy)]
-struct Avx512(());
+struct Avx512<const VNNI: bool>(());
 
-/// The table, where the processor has AVX-512 F, BW, DQ and VL.
-pub fn kernels() -> Option<&'static Kernels> {
-    (is_x86_feature_detected!("avx512f")
+/// The tables, where the processor has AVX-512 F, BW, DQ and VL; the one with VNNI first.
+pub fn kernels() -> impl Iterator<Item = &'static Kernels> {
+    let has = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("fma"))
-    .then_some(&KERNELS)
+        && is_x86_feature_detected!("fma");
+    let vnni = has && is_x86_feature_detected!("avx512vnni");
+    vnni.then_some(&VNNI_KERNELS).into_iter().chain(has.then_some(&KERNELS))
 }
 
-// SAFETY (of every intrinsic below): an `Avx512` exists only in the functions of `KERNELS`,
-// which `kernels` hands out only where the processor has the features.
-impl Isa for Avx512 {
+/// `VPDPWSSD`. LLVM turns the intrinsic into a multiplication and an addition, which shortens a
+/// chain of dependent sums that the kernels do not have.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+fn dot_vnni(a: __m512i, b: __m512i, mut sum: __m512i) -> __m512i {
+    // SAFETY: the instruction reads and writes these registers and nothing else.
+    unsafe {
+        asm!(
+            "vpdpwssd {sum}, {a}, {b}",
+            sum = inout(zmm_reg) sum,
+            a = in(zmm_reg) a,
+            b = in(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+// SAFETY (of every intrinsic below): an `Avx512` exists only in the functions of `KERNELS`
+// and `VNNI_KERNELS`, which `kernels` hands out only where the processor has the features.
+impl<const VNNI: bool> Isa for Avx512<VNNI> {
     type V = __m512;
+    type N = __m512i;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -108,6 +128,63 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(self, from: &Lanes) {
+        // SAFETY: a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn any_outside(self, low: __m512, high: __m512, limit: f32) -> bool {
+        // SAFETY: see above.
+        unsafe {
+            let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(low, _mm512_set1_ps(-limit));
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(high, _mm512_set1_ps(limit));
+            below | above != 0
+        }
+    }
+
+    #[inline(always)]
+    fn store_shorts(self, to: &mut Shorts, value: __m512) {
+        // SAFETY: see above; `Shorts` is 32 bytes on a boundary of 32.
+        unsafe {
+            let shorts = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(value));
+            _mm256_store_si256(to.0.as_mut_ptr().cast(), shorts);
+        }
+    }
+
+    #[inline(always)]
+    fn splat_word(self, value: i32) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    fn load_words(self, from: &Words) -> __m512i {
+        // SAFETY: see above; `Words` is 64 bytes on a boundary of 64.
+        unsafe { _mm512_load_si512(from.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_words(self, to: &mut Words, value: __m512i) {
+        // SAFETY: see above; `Words` is 64 bytes on a boundary of 64.
+        unsafe { _mm512_store_si512(to.0.as_mut_ptr().cast(), value) }
+    }
+
+    #[inline(always)]
+    fn dot(self, a: __m512i, b: __m512i, sum: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe {
+            if VNNI { dot_vnni(a, b, sum) } else { _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)) }
+        }
+    }
+
+    #[inline(always)]
+    fn to_float(self, value: __m512i) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(value) }
+    }
+
+    #[inline(always)]
     fn power_of_two(self, n: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe {
@@ -121,6 +198,14 @@ kernels!(
     KERNELS,
     "avx512",
     4,
-    Avx512(()),
+    Avx512::<false>(()),
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,avx2")]
+);
+
+kernels!(
+    VNNI_KERNELS,
+    "avx512vnni",
+    4,
+    Avx512::<true>(()),
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,avx2")]
 );

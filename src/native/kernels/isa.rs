@@ -1,6 +1,6 @@
 //! What a kernel needs of an instruction set.
 
-use super::Lanes;
+use super::{Lanes, Shorts, Words};
 
 /// A proof that the processor has an instruction set, and its vector of sixteen floats.
 ///
@@ -8,6 +8,8 @@ use super::Lanes;
 /// `min` give their second operand where either is NaN.
 pub trait Isa: Copy {
     type V: Copy;
+    /// Sixteen whole numbers of 32 bits.
+    type N: Copy;
 
     fn splat(self, value: f32) -> Self::V;
     fn load(self, from: &Lanes) -> Self::V;
@@ -28,6 +30,20 @@ pub trait Isa: Copy {
     fn leaky(self, value: Self::V, slope: Self::V) -> Self::V;
     /// The nearest whole number, halves to even.
     fn round(self, value: Self::V) -> Self::V;
+    /// Whether a lane of `low` is below −`limit` or one of `high` above `limit`.
+    fn any_outside(self, low: Self::V, high: Self::V, limit: f32) -> bool;
+    /// The nearest whole numbers, halves to even, limited to 16 bits. Beyond 32 bits, and of
+    /// NaN: the least.
+    fn store_shorts(self, to: &mut Shorts, value: Self::V);
+    fn splat_word(self, value: i32) -> Self::N;
+    fn load_words(self, from: &Words) -> Self::N;
+    fn store_words(self, to: &mut Words, value: Self::N);
+    /// `sum` + the products of the low and of the high halves, modulo 2³².
+    fn dot(self, a: Self::N, b: Self::N, sum: Self::N) -> Self::N;
+    fn to_float(self, value: Self::N) -> Self::V;
+    /// Brings a vector that will be read soon into the first-level cache.
+    #[inline(always)]
+    fn prefetch(self, _from: &Lanes) {}
     /// 2ⁿ of a whole `n` from −126 to 127.
     fn power_of_two(self, n: Self::V) -> Self::V;
 }
@@ -38,19 +54,17 @@ macro_rules! kernels {
     ($table:ident, $name:literal, $group:literal, $isa:expr, $(#[$feature:meta])*) => {
         pub static $table: $crate::native::kernels::Kernels = {
             use $crate::native::kernels::{
-                Activation, Direct, Kernels, Lanes, Layout, Product, Sums, TILE_PIXELS, direct,
-                pointwise, winograd,
+                Activation, Direct, FixedProduct, FixedSums, Kernels, Lanes, Layout, Product, Shorts,
+                Sums, TILE_PIXELS, Windows, Words, direct, fixed, pointwise, winograd,
             };
 
             $(#[$feature])*
             fn input(
-                source: &[Lanes],
-                stride: usize,
-                windows: &[usize],
+                windows: &Windows<'_>,
                 to: &mut [Lanes],
                 layout: Layout,
             ) {
-                winograd::input($isa, source, stride, windows, to, layout);
+                winograd::input($isa, windows, to, layout);
             }
 
             $(#[$feature])*
@@ -61,6 +75,26 @@ macro_rules! kernels {
             $(#[$feature])*
             fn output(job: &Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
                 winograd::output($isa, job, out);
+            }
+
+            $(#[$feature])*
+            fn fixed_input(
+                windows: &Windows<'_>,
+                scales: &[Lanes],
+                to: &mut [Shorts],
+                layout: Layout,
+            ) -> usize {
+                fixed::input($isa, windows, scales, to, layout)
+            }
+
+            $(#[$feature])*
+            fn fixed_products(job: &FixedProduct<'_>, sums: &mut [Words]) {
+                fixed::multiply($isa, job, sums);
+            }
+
+            $(#[$feature])*
+            fn fixed_output(job: &FixedSums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+                fixed::output($isa, job, out);
             }
 
             $(#[$feature])*
@@ -99,11 +133,14 @@ macro_rules! kernels {
             Kernels {
                 name: $name,
                 group: $group,
-                winograd_input: |source, stride, windows, to, layout| unsafe {
-                    input(source, stride, windows, to, layout)
-                },
+                winograd_input: |windows, to, layout| unsafe { input(windows, to, layout) },
                 winograd_multiply: |job, sums| unsafe { products(job, sums) },
                 winograd_output: |job, out| unsafe { output(job, out) },
+                fixed_input: |windows, scales, to, layout| unsafe {
+                    fixed_input(windows, scales, to, layout)
+                },
+                fixed_multiply: |job, sums| unsafe { fixed_products(job, sums) },
+                fixed_output: |job, out| unsafe { fixed_output(job, out) },
                 direct: |job, out| unsafe { convolve(job, out) },
                 add: |to, from| unsafe { add(to, from) },
                 subtract: |to, from| unsafe { subtract(to, from) },

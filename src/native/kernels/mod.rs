@@ -7,6 +7,7 @@
 //! only the number of pixels and channels in registers differs.
 
 mod direct;
+mod fixed;
 mod isa;
 mod pointwise;
 mod portable;
@@ -18,6 +19,7 @@ mod avx2;
 mod avx512;
 
 pub use direct::{Direct, Taps};
+pub use fixed::MOST_WEIGHT;
 pub use pointwise::Activation;
 pub use winograd::{POSITIONS, weights as winograd_weights};
 
@@ -35,12 +37,32 @@ pub const TILE_PIXELS: usize = TILE * TILE;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lanes(pub [f32; LANES]);
 
+/// Sixteen channels of one position in fixed point, as pairs: the even channel is the low half.
+#[repr(C, align(32))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shorts(pub [i32; LANES / 2]);
+
+/// A sum for each of sixteen channels, or a pair of weights for each.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Words(pub [i32; LANES]);
+
 /// Where the positions of a transformed batch are: position `p` of tile `t` starts at
 /// `p * position + t * tile`, in vectors.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     pub position: usize,
     pub tile: usize,
+}
+
+/// Windows of 6×6 vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Windows<'a> {
+    /// Rows that are `stride` apart.
+    pub source: &'a [Lanes],
+    pub stride: usize,
+    /// Of each window the tile that it belongs to and the index of its first vector.
+    pub tiles: &'a [(usize, usize)],
 }
 
 /// At each position, `tiles` rows of `inputs` vectors by weights of `inputs * 16` × `outputs`
@@ -67,20 +89,51 @@ pub struct Sums<'a> {
     pub slope: &'a Lanes,
 }
 
+/// [`Product`] in fixed point: per position `inputs * 8` pairs of channels × `outputs` words.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedProduct<'a> {
+    pub transformed: &'a [Shorts],
+    pub from: Layout,
+    pub weights: &'a [Words],
+    pub tiles: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Where the sums go.
+    pub to: Layout,
+}
+
+/// [`Sums`] in fixed point.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedSums<'a> {
+    pub sums: &'a [Words],
+    pub layout: Layout,
+    /// For each position, what one of the sums is worth.
+    pub steps: &'a [Lanes],
+    pub bias: &'a Lanes,
+    /// What negative values are multiplied by.
+    pub slope: &'a Lanes,
+}
+
 /// The functions of one instruction set.
 pub struct Kernels {
     /// The value of `UPSCALE_NATIVE_ISA` that selects this table.
     pub name: &'static str,
     /// The largest number of vectors of output channels that the multiplications take at once.
     pub group: usize,
-    /// Transforms the 6×6 windows that start at `windows` (indices into `source`, whose rows are
-    /// `stride` apart). Tile `t` is written from `to[t * layout.tile]` on.
-    pub winograd_input:
-        fn(source: &[Lanes], stride: usize, windows: &[usize], to: &mut [Lanes], layout: Layout),
+    /// Transforms windows. Tile `t` is written from `to[t * layout.tile]` on.
+    pub winograd_input: fn(&Windows<'_>, to: &mut [Lanes], layout: Layout),
     /// Multiplies at each of the 36 positions; see [`Product`].
     pub winograd_multiply: fn(&Product<'_>, sums: &mut [Lanes]),
     /// Transforms sums back into tiles of sixteen pixels; see [`Sums`].
     pub winograd_output: fn(&Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
+    /// As `winograd_input`, in fixed point: position `p` is multiplied by
+    /// `scales[p * layout.tile]`, rounded and limited to 16 bits. How many of the windows had to
+    /// be limited.
+    pub fixed_input: fn(&Windows<'_>, scales: &[Lanes], to: &mut [Shorts], layout: Layout) -> usize,
+    /// As `winograd_multiply`, in fixed point.
+    pub fixed_multiply: fn(&FixedProduct<'_>, sums: &mut [Words]),
+    /// As `winograd_output`, of sums in fixed point.
+    pub fixed_output: fn(&FixedSums<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
     /// Convolves directly; see [`Direct`]. Vector `z` of tile `t` goes to `out[z * tiles + t]`.
     pub direct: fn(&Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
     pub add: fn(to: &mut [Lanes], from: &[Lanes]),

@@ -2,7 +2,7 @@
 //! the C library, which is slow and gives the same bits.
 
 use super::{
-    LANES, Lanes,
+    LANES, Lanes, Shorts, Words,
     isa::{Isa, kernels},
 };
 
@@ -20,6 +20,7 @@ fn each(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; 
 
 impl Isa for Portable {
     type V = [f32; LANES];
+    type N = [i32; LANES];
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
@@ -88,6 +89,55 @@ impl Isa for Portable {
     #[inline(always)]
     fn round(self, value: Self::V) -> Self::V {
         value.map(f32::round_ties_even)
+    }
+
+    #[inline(always)]
+    fn any_outside(self, low: Self::V, high: Self::V, limit: f32) -> bool {
+        low.into_iter().any(|low| low < -limit) || high.into_iter().any(|high| high > limit)
+    }
+
+    #[inline(always)]
+    fn store_shorts(self, to: &mut Shorts, value: Self::V) {
+        const BEYOND: f32 = 2_147_483_648.0;
+        let short = |value: f32| {
+            let fits = (-BEYOND..BEYOND).contains(&value);
+            let word = if fits { value.round_ties_even() as i32 } else { i32::MIN };
+            word.clamp(i16::MIN.into(), i16::MAX.into())
+        };
+        for (to, pair) in to.0.iter_mut().zip(value.as_chunks::<2>().0) {
+            *to = short(pair[1]) << 16 | short(pair[0]) & 0xffff;
+        }
+    }
+
+    #[inline(always)]
+    fn splat_word(self, value: i32) -> Self::N {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn load_words(self, from: &Words) -> Self::N {
+        from.0
+    }
+
+    #[inline(always)]
+    fn store_words(self, to: &mut Words, value: Self::N) {
+        to.0 = value;
+    }
+
+    #[inline(always)]
+    fn dot(self, a: Self::N, b: Self::N, sum: Self::N) -> Self::N {
+        let mut out = sum;
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            let low = i32::from(a as i16).wrapping_mul(i32::from(b as i16));
+            let high = (a >> 16).wrapping_mul(b >> 16);
+            *out = out.wrapping_add(low).wrapping_add(high);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn to_float(self, value: Self::N) -> Self::V {
+        value.map(|value| value as f32)
     }
 
     #[inline(always)]

@@ -1,26 +1,33 @@
 //! Winograd's F(4×4, 3×3): a tile of 4×4 outputs from a window of 6×6 inputs, with 36
-//! multiplications per pair of channels in place of 144 (Lavin and Gray, 2016; points 0, ±1, ±2
-//! and infinity).
+//! multiplications per pair of channels in place of 144 (Lavin and Gray, 2016). The points are 0,
+//! ±1/√2, ±√2 and infinity: rounding does less harm than at the usual ±1 and ±2.
 
 // Loops over registers count to a constant and are unrolled.
 #![allow(clippy::needless_range_loop)]
 
-use super::{LANES, Lanes, Layout, Product, Sums, TILE, TILE_PIXELS, isa::Isa};
+use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
+
+use super::{LANES, Lanes, Layout, Product, Sums, TILE, TILE_PIXELS, Windows, isa::Isa};
 
 /// Rows and columns of a transformed window.
-const SIDE: usize = 6;
+pub const SIDE: usize = 6;
+
+/// How many windows ahead of their turn are prefetched.
+const AHEAD: usize = 2;
 
 /// Positions of a transformed window.
 pub const POSITIONS: usize = SIDE * SIDE;
 
 /// A 3×3 kernel (rows first) transformed: G·g·Gᵀ.
 pub fn weights(kernel: &[f64; 9]) -> [f64; POSITIONS] {
+    const A: f64 = std::f64::consts::FRAC_1_SQRT_2;
+    const B: f64 = std::f64::consts::SQRT_2;
     const G: [[f64; 3]; SIDE] = [
-        [1.0 / 4.0, 0.0, 0.0],
-        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [1.0, 0.0, 0.0],
+        [-2.0 / 3.0, -2.0 / 3.0 * A, -1.0 / 3.0],
+        [-2.0 / 3.0, 2.0 / 3.0 * A, -1.0 / 3.0],
+        [1.0 / 6.0, 1.0 / 6.0 * B, 1.0 / 3.0],
+        [1.0 / 6.0, -1.0 / 6.0 * B, 1.0 / 3.0],
         [0.0, 0.0, 1.0],
     ];
     let mut out = [0.0; POSITIONS];
@@ -39,45 +46,56 @@ pub fn weights(kernel: &[f64; 9]) -> [f64; POSITIONS] {
 /// Bᵀ·x of one row or column.
 #[inline(always)]
 fn input_line<I: Isa>(isa: I, x: [I::V; SIDE]) -> [I::V; SIDE] {
-    let (two, four, five) = (isa.splat(2.0), isa.splat(4.0), isa.splat(5.0));
-    let a = isa.fnma(four, x[2], x[4]);
-    let b = isa.fnma(four, x[1], x[3]);
-    let c = isa.sub(x[4], x[2]);
-    let d = isa.sub(x[3], x[1]);
+    let (a, b) = (isa.splat(FRAC_1_SQRT_2), isa.splat(SQRT_2));
+    let (half, two, sum) = (isa.splat(0.5), isa.splat(2.0), isa.splat(2.5));
+    let (c, d) = (isa.fnma(two, x[2], x[4]), isa.fnma(two, x[1], x[3]));
+    let (e, f) = (isa.fnma(half, x[2], x[4]), isa.fnma(half, x[1], x[3]));
     [
-        isa.fma(four, x[0], isa.fnma(five, x[2], x[4])),
-        isa.add(a, b),
-        isa.sub(a, b),
-        isa.fma(two, d, c),
-        isa.fnma(two, d, c),
-        isa.fma(four, x[1], isa.fnma(five, x[3], x[5])),
+        isa.add(isa.fnma(sum, x[2], x[4]), x[0]),
+        isa.fma(a, d, c),
+        isa.fnma(a, d, c),
+        isa.fma(b, f, e),
+        isa.fnma(b, f, e),
+        isa.add(isa.fnma(sum, x[3], x[5]), x[1]),
     ]
 }
 
 /// Aᵀ·m of one row or column.
 #[inline(always)]
-fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
-    let (two, four, eight) = (isa.splat(2.0), isa.splat(4.0), isa.splat(8.0));
+pub fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
+    let (a, b) = (isa.splat(FRAC_1_SQRT_2), isa.splat(SQRT_2));
+    // The third powers.
+    let (a3, b3) = (isa.splat(FRAC_1_SQRT_2 / 2.0), isa.splat(SQRT_2 * 2.0));
+    let (half, two) = (isa.splat(0.5), isa.splat(2.0));
     let (s, d) = (isa.add(m[1], m[2]), isa.sub(m[1], m[2]));
     let (t, e) = (isa.add(m[3], m[4]), isa.sub(m[3], m[4]));
     [
         isa.add(isa.add(m[0], s), t),
-        isa.fma(two, e, d),
-        isa.fma(four, t, s),
-        isa.add(isa.fma(eight, e, d), m[5]),
+        isa.fma(b, e, isa.mul(a, d)),
+        isa.fma(two, t, isa.mul(half, s)),
+        isa.fma(b3, e, isa.fma(a3, d, m[5])),
     ]
 }
 
+/// Transforms each window; `put` takes tile, position and vector, and `end` follows each tile.
 #[inline(always)]
-pub fn input<I: Isa>(
+pub fn transform<I: Isa>(
     isa: I,
-    source: &[Lanes],
-    stride: usize,
-    windows: &[usize],
-    to: &mut [Lanes],
-    layout: Layout,
+    windows: &Windows<'_>,
+    mut put: impl FnMut(usize, usize, I::V),
+    mut end: impl FnMut(),
 ) {
-    for (tile, &window) in windows.iter().enumerate() {
+    let Windows { source, stride, tiles } = *windows;
+    for (index, &(tile, window)) in tiles.iter().enumerate() {
+        if let Some(&(_, later)) = tiles.get(index + AHEAD) {
+            for row in 0..SIDE {
+                let line = source.get(later + row * stride..).and_then(|rest| rest.get(..SIDE));
+                // The first two columns are those of the tile before, mostly.
+                for pixel in line.unwrap_or_default().iter().skip(2) {
+                    isa.prefetch(pixel);
+                }
+            }
+        }
         let mut half = [[isa.splat(0.0); SIDE]; SIDE];
         for (row, half) in half.iter_mut().enumerate() {
             let Some(x) =
@@ -91,11 +109,6 @@ pub fn input<I: Isa>(
             }
             *half = input_line(isa, line);
         }
-        let Some(to) = to.get_mut(tile * layout.tile..) else { return };
-        let last = (POSITIONS - 1) * layout.position;
-        if to.len() <= last {
-            return;
-        }
         for column in 0..SIDE {
             let mut line = [isa.splat(0.0); SIDE];
             for row in 0..SIDE {
@@ -103,10 +116,27 @@ pub fn input<I: Isa>(
             }
             let line = input_line(isa, line);
             for row in 0..SIDE {
-                isa.store(&mut to[(row * SIDE + column) * layout.position], line[row]);
+                put(tile, row * SIDE + column, line[row]);
             }
         }
+        end();
     }
+}
+
+#[inline(always)]
+pub fn input<I: Isa>(isa: I, windows: &Windows<'_>, to: &mut [Lanes], layout: Layout) {
+    transform(
+        isa,
+        windows,
+        #[inline(always)]
+        |tile, position, value| {
+            if let Some(to) = to.get_mut(position * layout.position + tile * layout.tile) {
+                isa.store(to, value);
+            }
+        },
+        #[inline(always)]
+        || {},
+    );
 }
 
 /// `R` rows of one position: R × (inputs · 16) by (inputs · 16) × (Z · 16).
