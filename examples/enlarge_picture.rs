@@ -10,15 +10,13 @@ use std::{env, error::Error, thread};
 
 use gstupscale::{
     backend,
-    engine::{AnyEngine, Backend, EngineOptions, Monitor, Precision},
+    engine::{Backend, EngineOptions, Monitor, Precision},
     frame::{
         ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
         PlaneRef, Range,
     },
     model::Model,
-    upscaler::{
-        CpuPipeline, CudaPipeline, EngineTraits, FrameParams, Pipeline, Reuse, StreamSettings,
-    },
+    upscaler::{self, FrameParams, Reuse, StreamSettings},
 };
 use image::RgbImage;
 
@@ -47,14 +45,7 @@ pub fn enlarge(model: &str, small: &RgbImage) -> Result<RgbImage, Box<dyn Error>
     let mut large = RgbImage::new(small.width() * factor, small.height() * factor);
     let (from, to) = (frame_info(small), frame_info(&large));
     let settings = StreamSettings { threads, tile_size: 0, halo: None, memory_limit: None };
-    // What the engine can do with parts of a picture does not matter for a whole one.
-    let traits = EngineTraits::default();
-    let mut pipeline: Box<dyn Pipeline> = match loaded.infer {
-        AnyEngine::Host(engine) => Box::new(CpuPipeline::new(engine, traits, from, to, settings)?),
-        AnyEngine::Device(engine, device) => {
-            Box::new(CudaPipeline::new(engine, traits, device, from, to, settings)?)
-        }
-    };
+    let mut pipeline = upscaler::open(loaded.infer, loaded.traits, from, to, settings)?;
     let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
     let stride = small.width() as usize * 3;
     let input = FrameRef { info: from, planes: vec![PlaneRef { data: small, stride }] };

@@ -6,17 +6,57 @@ use crate::{
     onnxruntime,
 };
 
+/// What the native engine offers for a model without a request for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Native {
+    /// Nothing: it does not support the model.
+    Nothing,
+    /// fp32 only: the calibration of int16 would take long.
+    Fp32,
+    /// fp32 and int16.
+    All,
+}
+
+impl Native {
+    /// Multiply-adds per input pixel above which int16 is not calibrated without a request: about
+    /// 2 seconds on one thread.
+    const MAX_MACS: f64 = 2e6;
+
+    /// What the native engine offers for a model with this many multiply-adds per input pixel.
+    pub fn offer(supported: bool, macs_per_pixel: f64) -> Self {
+        match (supported, macs_per_pixel <= Self::MAX_MACS) {
+            (false, _) => Self::Nothing,
+            (true, false) => Self::Fp32,
+            (true, true) => Self::All,
+        }
+    }
+}
+
 /// The candidates that `options` allow, the most exact first. Automatic choices are limited to
-/// what the library and the processor support.
+/// what the library, the processor and the native engine support.
 ///
 /// # Errors
 /// [`Error::NotOnCpu`] or [`Error::Precision`] when there are none.
-pub(super) fn candidates(options: &EngineOptions) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<Candidate>, Error> {
     use {Backend as B, Precision as P, PrecisionError as Reason};
     let EngineOptions { backend, precision, .. } = *options;
     let unavailable = |reason| Err(Error::Precision { backend, precision, reason });
     let wanted: &[(B, P)] = match (backend, precision) {
         (B::TensorRt | B::Cuda, _) => return Err(Error::NotOnCpu(backend)),
+        // The native engine is faster in fp32 than the other backends (docs/BENCHMARKS.md).
+        (B::Auto, P::Auto) if native == Native::All => {
+            &[(B::Native, P::Fp32), (B::Native, P::Int16), (B::OpenVino, P::Bf16)]
+        }
+        (B::Auto, P::Auto) if native == Native::Fp32 => {
+            &[(B::Native, P::Fp32), (B::OpenVino, P::Bf16)]
+        }
+        (B::Auto, P::Fp32) if native != Native::Nothing => &[(B::Native, P::Fp32)],
+        (B::Native, P::Auto) if native == Native::All => {
+            &[(B::Native, P::Fp32), (B::Native, P::Int16)]
+        }
+        (B::Native, P::Auto | P::Fp32) => &[(B::Native, P::Fp32)],
+        (B::Auto | B::Native, P::Int16) => &[(B::Native, P::Int16)],
+        (_, P::Int16) => return unavailable(Reason::OtherBackend(B::Native)),
         (B::Auto, P::Auto) => &[(B::Cpu, P::Fp32), (B::OpenVino, P::Fp32), (B::OpenVino, P::Bf16)],
         (B::Auto, P::Fp32) => &[(B::Cpu, P::Fp32), (B::OpenVino, P::Fp32)],
         (B::Cpu, P::Auto | P::Fp32) => &[(B::Cpu, P::Fp32)],
@@ -24,10 +64,10 @@ pub(super) fn candidates(options: &EngineOptions) -> Result<Vec<Candidate>, Erro
         (B::OpenVino, P::Fp32) => &[(B::OpenVino, P::Fp32)],
         (B::Auto | B::OpenVino, P::Bf16) if Processor::get().bf16 => &[(B::OpenVino, P::Bf16)],
         (B::Auto | B::OpenVino, P::Bf16) => return unavailable(Reason::NoBf16),
-        (B::Cpu, P::Bf16) => return unavailable(Reason::OtherBackend(B::OpenVino)),
+        (B::Cpu | B::Native, P::Bf16) => return unavailable(Reason::OtherBackend(B::OpenVino)),
         (_, P::Fp16) => return unavailable(Reason::NeedsGpu { tried: Vec::new() }),
         (B::Auto | B::Cpu, P::Int8) => &[(B::Cpu, P::Int8)],
-        (B::OpenVino, P::Int8) => return unavailable(Reason::OtherBackend(B::Cpu)),
+        (B::OpenVino | B::Native, P::Int8) => return unavailable(Reason::OtherBackend(B::Cpu)),
     };
     let mut candidates: Vec<_> =
         wanted.iter().map(|&(backend, precision)| Candidate { backend, precision }).collect();
@@ -45,19 +85,29 @@ mod tests {
     use super::*;
 
     fn allowed(backend: Backend, precision: Precision) -> Result<Vec<Candidate>, Error> {
-        candidates(&EngineOptions {
-            backend,
-            precision,
-            device_id: 0,
-            threads: 1,
-            cache_dir: "/nowhere".into(),
-        })
+        candidates(&options(backend, precision), Native::Nothing)
+    }
+
+    fn options(backend: Backend, precision: Precision) -> EngineOptions {
+        let cache_dir = "/nowhere".into();
+        EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir }
+    }
+
+    #[test]
+    fn the_native_engine_replaces_the_other_backends_in_fp32_where_it_supports_the_model() {
+        for precision in [Precision::Auto, Precision::Fp32] {
+            let all = candidates(&options(Backend::Auto, precision), Native::All).unwrap();
+            let fp32 = all.iter().filter(|candidate| candidate.precision == Precision::Fp32);
+            assert!(fp32.map(|candidate| candidate.backend).eq([Backend::Native]), "{all:?}");
+            let all = allowed(Backend::Auto, precision).unwrap();
+            assert!(all.iter().all(|candidate| candidate.backend != Backend::Native), "{all:?}");
+        }
     }
 
     #[test]
     fn a_requested_precision_is_never_replaced() {
-        for backend in [Backend::Cpu, Backend::OpenVino] {
-            for precision in [Precision::Fp32, Precision::Fp16, Precision::Bf16, Precision::Int8] {
+        for backend in [Backend::Native, Backend::Cpu, Backend::OpenVino] {
+            for precision in Precision::ALL.into_iter().filter(|it| *it != Precision::Auto) {
                 for candidate in allowed(backend, precision).into_iter().flatten() {
                     assert_eq!(candidate, Candidate { backend, precision });
                 }

@@ -93,8 +93,10 @@ fn gpu_candidates(backend: Backend, precision: Precision) -> Result<Vec<Candidat
         _ => vec![candidate(B::Cuda, precision)],
     };
     Ok(match (backend, precision) {
-        (B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int8) => Vec::new(),
-        (B::TensorRt | B::Cuda, P::Bf16 | P::Int8) => {
+        (B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16 | P::Int8) => {
+            Vec::new()
+        }
+        (B::TensorRt | B::Cuda, P::Bf16 | P::Int16 | P::Int8) => {
             let reason = PrecisionError::NotOnGpu;
             return Err(Error::Precision { backend, precision, reason });
         }

@@ -1,22 +1,25 @@
 //! An engine on the CPU, whichever backend it is of.
 
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, Infer, Precision},
+    engine::{AnyEngine, Backend, Candidate, EngineOptions, Error, Fallback, Infer, Precision},
     frame::Image,
     model::{Model, ModelInfo},
+    native,
     onnxruntime::OrtEngine,
 };
 
 /// A model's engine on the CPU, warmed up.
 pub struct CpuEngine {
-    infer: Box<dyn Infer>,
+    infer: AnyEngine,
     candidate: Candidate,
     note: Option<String>,
+    /// A backend that would have come first, and why it is not in use.
+    pub(super) fallback: Option<Fallback>,
 }
 
 impl CpuEngine {
     pub(super) fn new(infer: impl Infer + 'static, candidate: Candidate) -> Self {
-        Self { infer: Box::new(infer), candidate, note: None }
+        Self { infer: AnyEngine::Host(Box::new(infer)), candidate, note: None, fallback: None }
     }
 
     /// Builds and warms up the engine of `candidate`, in a precision other than int8.
@@ -29,6 +32,17 @@ impl CpuEngine {
         options: &EngineOptions,
     ) -> Result<Self, Error> {
         match candidate.backend {
+            Backend::Native => {
+                let precision = match candidate.precision {
+                    Precision::Int16 => native::Precision::Int16,
+                    _ => native::Precision::Fp32,
+                };
+                let threads = options.threads;
+                let options = native::Options { threads, precision, ..Default::default() };
+                let engine = native::Engine::open(model, &options)?;
+                let infer = AnyEngine::Incremental(Box::new(engine));
+                Ok(Self { infer, candidate, note: None, fallback: None })
+            }
             Backend::Cpu | Backend::OpenVino => {
                 Ok(Self::new(OrtEngine::build(model, candidate, options)?, candidate))
             }
@@ -56,8 +70,16 @@ impl CpuEngine {
         self.candidate
     }
 
-    pub(super) fn into_infer(self) -> Box<dyn Infer> {
+    pub(super) fn into_engine(self) -> AnyEngine {
         self.infer
+    }
+
+    fn as_infer(&self) -> Option<&dyn Infer> {
+        match &self.infer {
+            AnyEngine::Host(engine) => Some(&**engine),
+            AnyEngine::Incremental(engine) => Some(&**engine),
+            AnyEngine::Device(..) => None,
+        }
     }
 
     /// The backend in use (never `Auto`).
@@ -90,14 +112,14 @@ impl Infer for CpuEngine {
     }
 
     fn shape_grid(&self) -> u32 {
-        self.infer.shape_grid()
+        self.as_infer().map_or(1, Infer::shape_grid)
     }
 
     fn whole_share(&self) -> f64 {
-        self.infer.whole_share()
+        self.as_infer().map_or(1.0, Infer::whole_share)
     }
 
     fn identity(&self) -> &str {
-        self.infer.identity()
+        self.as_infer().map_or("", Infer::identity)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    candidates::candidates,
+    candidates::{Native, candidates},
     chain::{self, Chosen, Providers},
     cpu_engine::CpuEngine,
     exactness::regions_are_exact,
@@ -19,6 +19,7 @@ use crate::{
         Interruptible, Monitor, OnHost, Precision, PrecisionError, Progress, measured,
     },
     model::Model,
+    native,
     onnxruntime::gpu,
 };
 
@@ -78,7 +79,7 @@ pub fn load(
     monitor: &dyn Monitor,
 ) -> Result<Loaded, Error> {
     let progress = Progress::new(monitor);
-    progress.step(0, "loading ONNX Runtime")?;
+    progress.step(0, "loading the model")?;
     let mut machine = ThisMachine { model, options, progress: &progress, device: None };
     let Chosen { engine, fallbacks, warning } =
         chain::load(options.backend, options.precision, &mut machine)?;
@@ -86,7 +87,7 @@ pub fn load(
     progress.step(100, "ready")?;
     Ok(Loaded {
         note: (!notes.is_empty()).then(|| notes.join("; ")),
-        fallbacks: fallbacks.iter().map(Fallback::to_string).collect(),
+        fallbacks: fallbacks.iter().map(Fallback::to_string).chain(engine.fallbacks).collect(),
         ..engine
     })
 }
@@ -101,7 +102,7 @@ pub fn load_on_cpu(
     monitor: &dyn Monitor,
 ) -> Result<Loaded, Error> {
     let progress = Progress::new(monitor);
-    progress.step(0, "loading ONNX Runtime")?;
+    progress.step(0, "loading the model")?;
     ThisMachine { model, options, progress: &progress, device: None }.on_cpu()
 }
 
@@ -118,7 +119,7 @@ pub fn fastest_on_cpu(
     monitor: &dyn Monitor,
 ) -> Result<CpuEngine, Error> {
     let progress = Progress::new(monitor);
-    progress.step(0, "loading ONNX Runtime")?;
+    progress.step(0, "loading the model")?;
     let engine = build_on_cpu(model, options, &progress)?;
     progress.step(100, "ready")?;
     Ok(engine)
@@ -129,11 +130,18 @@ fn build_on_cpu(
     options: &EngineOptions,
     progress: &Progress<'_>,
 ) -> Result<CpuEngine, Error> {
-    let candidates = candidates(options)?;
-    match candidates[..] {
-        [Candidate { precision: Precision::Int8, .. }] => int8::load(model, options, progress),
-        _ => timing::fastest(model, &candidates, options, progress),
+    let unsupported = native::Engine::supports(model).err();
+    let native = Native::offer(unsupported.is_none(), model.info.macs_per_pixel);
+    let candidates = candidates(options, native)?;
+    let mut engine = match candidates[..] {
+        [Candidate { precision: Precision::Int8, .. }] => int8::load(model, options, progress)?,
+        _ => timing::fastest(model, &candidates, options, progress)?,
+    };
+    let fp32 = matches!(options.precision, Precision::Auto | Precision::Fp32);
+    if let Some(reason) = unsupported.filter(|_| options.backend == Backend::Auto && fp32) {
+        engine.fallback = Some(Fallback { backend: Backend::Native, reason: reason.to_string() });
     }
+    Ok(engine)
 }
 
 struct ThisMachine<'a> {
@@ -221,6 +229,8 @@ impl Providers for ThisMachine<'_> {
         self.device = None;
         let mut engine = build_on_cpu(self.model, self.options, self.progress)?;
         let traits = match self.model.info.halo {
+            // It runs on whole frames, and computes what changed by itself.
+            _ if engine.backend() == Backend::Native => EngineTraits::default(),
             Some(halo) => {
                 let folder = &self.options.cache_dir;
                 let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
@@ -237,8 +247,8 @@ impl Providers for ThisMachine<'_> {
             precision: engine.precision(),
             note: engine.note().map(str::to_owned),
             traits,
-            fallbacks: Vec::new(),
-            infer: AnyEngine::Host(engine.into_infer()),
+            fallbacks: engine.fallback.iter().map(Fallback::to_string).collect(),
+            infer: engine.into_engine(),
         })
     }
 }

@@ -14,10 +14,7 @@ use crate::{
     engine::AnyEngine,
     frame::FrameInfo,
     model::ModelInfo,
-    upscaler::{
-        self, CpuPipeline, CudaPipeline, EngineTraits, FrameParams, FrameReport, Pipeline, Reuse,
-        StreamSettings,
-    },
+    upscaler::{self, EngineTraits, FrameParams, FrameReport, Pipeline, Reuse, StreamSettings},
 };
 
 /// The frames on both pads.
@@ -345,14 +342,8 @@ impl Stream {
         {
             let (from, to) = (negotiated.input_frame, negotiated.output_frame);
             let (traits, settings) = (self.traits, settings());
-            self.engine = StreamEngine::Running(match engine {
-                AnyEngine::Host(engine) => {
-                    Box::new(CpuPipeline::new(engine, traits, from, to, settings)?)
-                }
-                AnyEngine::Device(engine, device) => {
-                    Box::new(CudaPipeline::new(engine, traits, device, from, to, settings)?)
-                }
-            });
+            self.engine =
+                StreamEngine::Running(upscaler::open(engine, traits, from, to, settings)?);
         }
         match &mut self.engine {
             StreamEngine::Running(pipeline) => Ok(pipeline.as_mut()),

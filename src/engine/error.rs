@@ -60,6 +60,14 @@ pub enum Error {
         /// The library in use.
         library: PathBuf,
     },
+    /// The backend does not support this model.
+    #[error("backend {backend} cannot run this model: {reason}; use backend=auto")]
+    Unsupported {
+        /// The requested backend.
+        backend: Backend,
+        /// Why.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A shared library that the backend needs is not installed.
     #[error("a shared library is not installed: {message}")]
     NotInstalled {

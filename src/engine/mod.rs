@@ -1,12 +1,13 @@
 //! The contract between the engines that run a model and the pipelines that feed them.
 //!
-//! An engine implements [`Infer`] (pictures in system memory) or [`InferOnDevice`] (pictures in
-//! the memory of a GPU). [`backend`](crate::backend) chooses, builds and tests engines.
+//! An engine implements [`Infer`] (pictures in system memory), perhaps [`InferChanges`] (it keeps
+//! features from picture to picture), or [`InferOnDevice`] (pictures in the memory of a GPU). [`backend`](crate::backend) chooses, builds and tests engines.
 
 mod any;
 mod device;
 mod error;
 mod infer;
+mod infer_changes;
 pub(crate) mod measured;
 mod on_host;
 mod options;
@@ -19,6 +20,7 @@ pub use device::{DeviceBatch, InferOnDevice, Samples};
 pub(crate) use error::list;
 pub use error::{Error, Fallback, PrecisionError, ShapeError};
 pub use infer::Infer;
+pub use infer_changes::{InferChanges, Tolerance, Update};
 pub(crate) use on_host::OnHost;
 pub(crate) use options::Candidate;
 pub use options::{Backend, EngineOptions, Precision, UnknownName};

@@ -19,6 +19,9 @@ pub enum Backend {
     /// cuDNN on an NVIDIA GPU, through ONNX Runtime.
     #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
     Cuda,
+    /// The project's own engine on the CPU, for networks of convolutions.
+    #[enum_value(name = "Built-in engine on the CPU", nick = "native")]
+    Native,
     /// OpenVINO on the CPU, through ONNX Runtime.
     #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
     OpenVino,
@@ -45,6 +48,9 @@ pub enum Precision {
     /// 16-bit brain floating point: fp32's exponent with an 8-bit significand.
     #[enum_value(name = "16-bit brain floating point", nick = "bf16")]
     Bf16,
+    /// 16-bit fixed point, for convolutions of the native engine.
+    #[enum_value(name = "16-bit fixed point", nick = "int16")]
+    Int16,
     /// 8-bit integers, for convolutions.
     #[enum_value(name = "8-bit integers", nick = "int8")]
     Int8,
@@ -52,7 +58,8 @@ pub enum Precision {
 
 impl Backend {
     /// All backends, as the property lists them.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::TensorRt, Self::Cuda, Self::OpenVino, Self::Cpu];
+    pub const ALL: [Self; 6] =
+        [Self::Auto, Self::TensorRt, Self::Cuda, Self::Native, Self::OpenVino, Self::Cpu];
 
     /// The value's name in the property `backend` and on the command line.
     #[must_use]
@@ -61,6 +68,7 @@ impl Backend {
             Self::Auto => "auto",
             Self::TensorRt => "tensorrt",
             Self::Cuda => "cuda",
+            Self::Native => "native",
             Self::OpenVino => "openvino",
             Self::Cpu => "cpu",
         }
@@ -69,7 +77,8 @@ impl Backend {
 
 impl Precision {
     /// All precisions, as the property lists them.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::Fp32, Self::Fp16, Self::Bf16, Self::Int8];
+    pub const ALL: [Self; 6] =
+        [Self::Auto, Self::Fp32, Self::Fp16, Self::Bf16, Self::Int16, Self::Int8];
 
     /// The value's name in the property `precision` and on the command line.
     #[must_use]
@@ -79,6 +88,7 @@ impl Precision {
             Self::Fp32 => "fp32",
             Self::Fp16 => "fp16",
             Self::Bf16 => "bf16",
+            Self::Int16 => "int16",
             Self::Int8 => "int8",
         }
     }
@@ -181,8 +191,8 @@ mod tests {
     #[test]
     fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
         let error = "abacus".parse::<Backend>().unwrap_err().to_string();
-        assert_eq!(error, "expected one of: auto, tensorrt, cuda, openvino, cpu");
+        assert_eq!(error, "expected one of: auto, tensorrt, cuda, native, openvino, cpu");
         let error = "FP16".parse::<Precision>().unwrap_err().to_string();
-        assert_eq!(error, "expected one of: auto, fp32, fp16, bf16, int8");
+        assert_eq!(error, "expected one of: auto, fp32, fp16, bf16, int16, int8");
     }
 }

@@ -50,6 +50,7 @@ pub enum Precision {
 /// A model, lowered and packed, and its memory.
 pub struct Engine {
     info: ModelInfo,
+    identity: String,
     pub(super) plan: Arc<Plan>,
     /// The weights of each layer whose root is a convolution.
     pub(super) packed: Vec<Option<Packed>>,
@@ -112,6 +113,12 @@ impl Engine {
         };
         let mut engine = Self {
             info: model.info.clone(),
+            identity: format!(
+                "{} native {:?} {}",
+                model.digest,
+                options.precision,
+                env!("CARGO_PKG_VERSION")
+            ),
             plan: Arc::new(plan),
             packed,
             kernels,
@@ -131,6 +138,19 @@ impl Engine {
     /// point was calibrated for. Their pictures may show it: run those in fp32.
     pub fn limited_windows(&self) -> usize {
         self.limited.load(Ordering::Relaxed)
+    }
+
+    /// Whether the engine supports every operator of a model.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] and [`Error::UnknownGraph`], as [`Engine::open`].
+    pub fn supports(model: &Model) -> Result<(), Error> {
+        Plan::new(model.graph.as_deref().ok_or(Error::UnknownGraph)?).map(drop)
+    }
+
+    /// The model and the arithmetic: everything that determines the samples.
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// What is known of the model.
@@ -227,6 +247,19 @@ impl Engine {
         let threads = self.pool.threads();
         let share = if threads > 1 { tiles.div_ceil(threads * 4) } else { tiles };
         share.max(BATCH)
+    }
+
+    /// Memory for the features that [`Engine::update`] keeps of pictures of this size in pixels,
+    /// in bytes, the picture itself included.
+    pub fn feature_bytes(&self, width: u32, height: u32) -> u64 {
+        let size = [height as usize, width as usize];
+        let pixels = |[height, width]: [usize; 2]| height as u64 * width as u64;
+        let features = self.plan.layers.iter().map(|layer| {
+            let pixels = layer.size.at(size).map_or(0, pixels);
+            pixels.saturating_mul((layer.outputs.len() * size_of::<Lanes>()) as u64)
+        });
+        let input = pixels(size).saturating_mul((self.plan.channels * size_of::<f32>()) as u64);
+        features.fold(input, u64::saturating_add)
     }
 
     /// The size of each layer's features.

@@ -14,6 +14,7 @@ mod calibration;
 mod engine;
 mod features;
 mod incremental;
+mod infer;
 mod kernels;
 mod mask;
 mod packed;
@@ -56,9 +57,9 @@ impl InstructionSet {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("the native engine does not support the operator {operator}: {why}")]
+    #[error("it does not support the operator {operator}: {why}")]
     Operator { operator: String, why: String },
-    #[error("the native engine cannot run this model: its graph is not known in full")]
+    #[error("the graph of the model is not known")]
     UnknownGraph,
     #[error("UPSCALE_NATIVE_ISA={name} is not available; use one of {available}")]
     InstructionSet { name: String, available: String },

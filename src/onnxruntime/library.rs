@@ -90,7 +90,7 @@ impl Library {
     /// [`Error::NotBuilt`], [`Error::NoLibrary`] or [`Error::NoProvider`].
     pub fn with(backend: Backend) -> Result<&'static Self, Error> {
         let (built, feature) = match backend {
-            Backend::Auto | Backend::Cpu => (true, "onnxruntime"),
+            Backend::Auto | Backend::Native | Backend::Cpu => (true, "onnxruntime"),
             Backend::OpenVino => (cfg!(feature = "openvino"), "openvino"),
             Backend::Cuda | Backend::TensorRt => (cfg!(feature = "cuda"), "cuda"),
         };
@@ -107,7 +107,7 @@ impl Library {
     /// Whether the library was built with the provider of `backend`.
     fn has(&self, backend: Backend) -> bool {
         let name = match backend {
-            Backend::Auto | Backend::Cpu => return true,
+            Backend::Auto | Backend::Native | Backend::Cpu => return true,
             Backend::OpenVino => "OpenVINOExecutionProvider",
             Backend::Cuda => "CUDAExecutionProvider",
             Backend::TensorRt => "TensorrtExecutionProvider",

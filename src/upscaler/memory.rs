@@ -31,6 +31,11 @@ impl Budget {
         Self::new(bytes, model, size_of::<f32>())
     }
 
+    /// Bytes that are left after a run on `pixels`.
+    pub fn bytes_beside(&self, pixels: u64) -> u64 {
+        self.bytes.saturating_sub(self.bytes_for(pixels))
+    }
+
     /// Most input pixels that the model may run on at once.
     pub fn pixels(&self) -> u64 {
         (self.bytes as f64 / self.per_pixel) as u64

@@ -1,6 +1,6 @@
 //! Enlarging the frames of one stream: compare, plan, unpack, infer, finish, pack.
 //!
-//! A [`Pipeline`] does so for frames in system memory: [`CpuPipeline`] with an engine on the CPU,
+//! A [`Pipeline`], which [`open`] makes, does so for frames in system memory: [`CpuPipeline`] with an engine on the CPU,
 //! [`CudaPipeline`] with an engine on a GPU. Both keep the same state between frames:
 //!
 //! - the *reference*, the frame that everything was computed from;
@@ -18,8 +18,10 @@ mod damage;
 mod decision;
 mod enlarger;
 mod error;
+mod featurewise;
 mod geometry;
 mod memory;
+mod open;
 mod pipeline;
 mod reflection;
 mod region_plan;
@@ -33,6 +35,7 @@ pub use self::{
     cuda::CudaPipeline,
     enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
     error::{Error, MemoryUse, OutOfMemory},
+    open::open,
     pipeline::{Next, Pipeline},
     settings::{FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
 };

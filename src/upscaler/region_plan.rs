@@ -155,14 +155,11 @@ impl Plan for RegionPlan {
     }
 
     fn affected(&self, compute: &Compute) -> Damage {
-        let Geometry { frame: (width, height), halo, .. } = *self.tiling.geometry();
-        match (compute, halo) {
-            (Compute::Nothing, _) => Damage::NONE,
-            (Compute::Regions(regions), _) => Damage::of(regions.iter().map(|it| it.compute)),
-            (Compute::Changed(rects), Some(halo)) => {
-                Damage::of(rects.iter().map(|rect| rect.grown_within(halo, width, height)))
-            }
-            (Compute::Changed(_), None) | (Compute::Whole, _) => Damage::All,
+        match compute {
+            // What the engine changes is known when it has run.
+            Compute::Nothing | Compute::Changed(_) => Damage::NONE,
+            Compute::Regions(regions) => Damage::of(regions.iter().map(|it| it.compute)),
+            Compute::Whole => Damage::All,
         }
     }
 }

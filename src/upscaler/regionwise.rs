@@ -18,8 +18,8 @@ use crate::{
 
 /// Keeps a canvas up to date with an engine that knows nothing of earlier frames: each region is
 /// run with its halo.
-pub(super) struct Regionwise {
-    engine: Box<dyn Infer>,
+pub(super) struct Regionwise<E: Infer + ?Sized> {
+    engine: Box<E>,
     tiling: Tiling,
     /// The picture of a region that is not the whole frame, before the model.
     input: Image,
@@ -38,9 +38,9 @@ struct Target<'a> {
     rect: Rect,
 }
 
-impl Regionwise {
+impl<E: Infer + ?Sized> Regionwise<E> {
     /// For frames that are cut by `tiling`.
-    pub fn new(engine: Box<dyn Infer>, tiling: Tiling) -> Self {
+    pub fn new(engine: Box<E>, tiling: Tiling) -> Self {
         let (input, output) = Default::default();
         Self { engine, tiling, input, output, max_edge: u32::MAX, largest: None }
     }
@@ -137,7 +137,10 @@ impl Regionwise {
     }
 }
 
-impl Enlarger for Regionwise {
+impl<E: Infer + ?Sized> Enlarger for Regionwise<E>
+where
+    AnyEngine: From<Box<E>>,
+{
     fn info(&self) -> &ModelInfo {
         self.engine.info()
     }
@@ -190,7 +193,7 @@ impl Enlarger for Regionwise {
     }
 
     fn into_engine(self: Box<Self>) -> AnyEngine {
-        AnyEngine::Host(self.engine)
+        self.engine.into()
     }
 }
 

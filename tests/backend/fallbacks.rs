@@ -77,7 +77,7 @@ fn play(properties: &str) -> Option<Outcome> {
 #[track_caller]
 fn check_cpu(outcome: &Outcome) {
     assert_eq!((outcome.errors.len(), outcome.frames), (0, 2), "{outcome:?}");
-    assert!(["cpu", "openvino"].contains(&outcome.backend.as_str()), "{outcome:?}");
+    assert!(["native", "cpu", "openvino"].contains(&outcome.backend.as_str()), "{outcome:?}");
     let [tensorrt, cuda] = &outcome.fallbacks[..] else { panic!("{outcome:?}") };
     assert!(tensorrt.starts_with("tensorrt: ") && cuda.starts_with("cuda: "), "{outcome:?}");
 }

@@ -64,7 +64,23 @@ fn reuse_is_exact_with_a_narrow_rgb_model_at_full_size() {
 }
 
 #[test]
+fn reuse_by_layers_is_exact_with_the_native_engine_on_real_footage() {
+    for (clip, elements) in &CLIPS[..4] {
+        let model = narrow_model();
+        reuse_is_exact(clip, elements, 6, &format!("backend=native model={}", model.display()));
+        reuse_is_exact(clip, elements, 6, "backend=native model=builtin");
+    }
+}
+
+#[test]
 fn reuse_is_exact_across_seeks_and_changes_of_caps_and_model() {
+    for engine in [CPU, "backend=native"] {
+        reuse_is_exact_across_changes(engine);
+    }
+}
+
+#[track_caller]
+fn reuse_is_exact_across_changes(engine: &str) {
     let Some(data) = common::test_data() else { return };
     let frames = |clip: &str, from, count| -> Vec<_> {
         Footage::open(&data.join("video").join(clip), "").skip(from).take(count).collect()
@@ -77,7 +93,7 @@ fn reuse_is_exact_across_seeks_and_changes_of_caps_and_model() {
         assert!(computed == reused, "frame {compared} differs");
         compared += 1;
     };
-    let mut pair = Pair::new(OFF_AND_EXACT, &format!("{CPU} model={narrow}"));
+    let mut pair = Pair::new(OFF_AND_EXACT, &format!("{engine} model={narrow}"));
     if !pair.push(still.clone(), &mut check) {
         return;
     }
@@ -114,7 +130,12 @@ fn reuse_is_exact_with_a_narrow_rgb_model_on_every_frame_of_every_clip() {
 #[ignore = "takes minutes"]
 fn reuse_is_exact_with_an_rgb_model_on_forty_small_frames_of_every_clip() {
     for (clip, elements) in wanted_clips() {
-        for engine in [CPU, "backend=openvino precision=fp32", "backend=openvino precision=bf16"] {
+        for engine in [
+            CPU,
+            "backend=native",
+            "backend=openvino precision=fp32",
+            "backend=openvino precision=bf16",
+        ] {
             let model = "model=DATA/weights/realesr-animevideov3.onnx";
             let elements = format!("{elements} {SMALL}");
             reuse_is_exact(clip, &elements, 40, &format!("{engine} {model}"));

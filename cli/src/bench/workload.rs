@@ -54,11 +54,13 @@ impl Session {
         let side = |side: u32| side.max(info.min_side).next_multiple_of(info.align.max(1));
         let (width, height) = info.fixed_size.unwrap_or((side(width), side(height)));
         let (channels, factor) = (info.channels.count(), info.factor as usize);
+        let host = |engine| {
+            let picture = test_pictures::pan(channels, width as usize, height as usize, 0);
+            Ok(Self::Host { engine, picture, output: Image::default() })
+        };
         match engine {
-            AnyEngine::Host(engine) => {
-                let picture = test_pictures::pan(channels, width as usize, height as usize, 0);
-                Ok(Self::Host { engine, picture, output: Image::default() })
-            }
+            AnyEngine::Host(engine) => host(engine),
+            AnyEngine::Incremental(engine) => host(engine),
             AnyEngine::Device(engine, device) => {
                 let samples = channels * width as usize * height as usize;
                 let bytes = samples * engine.samples().size();

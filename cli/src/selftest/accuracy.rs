@@ -13,6 +13,8 @@ use crate::{error::Error, test_pictures};
 const MAX_FP32_ERROR: f32 = 1.0 / 255.0;
 /// The lowest PSNR of fp16 and bf16, in dB.
 const MIN_HALF_PSNR: f64 = 50.0;
+/// The lowest PSNR of int16, in dB.
+const MIN_INT16_PSNR: f64 = 55.0;
 /// The lowest PSNR of int8, in dB.
 const MIN_INT8_PSNR: f64 = 42.0;
 
@@ -47,6 +49,7 @@ fn compare(spec: &EngineSpec, model: &Model, engine: &mut AnyEngine) -> Result<O
 fn is_close(precision: Precision, psnr: f64, largest: f32) -> bool {
     match precision {
         Precision::Fp16 | Precision::Bf16 => psnr >= MIN_HALF_PSNR,
+        Precision::Int16 => psnr >= MIN_INT16_PSNR,
         Precision::Int8 => psnr >= MIN_INT8_PSNR,
         _ => largest <= MAX_FP32_ERROR,
     }

@@ -86,6 +86,8 @@ pub fn engine_specs(arguments: &Arguments) -> Vec<EngineSpec> {
     use {Backend as B, Precision as P};
     const ALL: &[(Backend, Precision)] = &[
         (B::Cpu, P::Fp32),
+        (B::Native, P::Fp32),
+        (B::Native, P::Int16),
         (B::Cpu, P::Int8),
         (B::OpenVino, P::Fp32),
         (B::OpenVino, P::Bf16),

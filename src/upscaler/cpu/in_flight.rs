@@ -58,6 +58,7 @@ impl Painting {
         let report = &mut self.report;
         (report.regions, report.pixels, report.infer) = (cost.regions, cost.pixels, cost.time);
         report.less_at_once = cost.max_edge.is_some();
+        self.repaint.add(&Damage::of(canvas.iter().map(|patch| patch.rect)));
         Inferred { painting: self, canvas }
     }
 

@@ -28,6 +28,7 @@ use super::{
     conversion::Conversion,
     enlarger::{Cost, Enlarger, Planning},
     error::Error,
+    featurewise::Featurewise,
     geometry::{Geometry, Tiling},
     memory::{self, Budget},
     pipeline::{Next, Pipeline},
@@ -37,7 +38,7 @@ use super::{
     settings::{FrameParams, FrameReport, StreamSettings},
 };
 use crate::{
-    engine::{AnyEngine, EngineTraits, Infer},
+    engine::{AnyEngine, EngineTraits, Infer, InferChanges},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
 };
@@ -77,13 +78,56 @@ impl CpuPipeline {
         output: FrameInfo,
         settings: StreamSettings,
     ) -> Result<Self, Error> {
+        Self::regionwise(engine, traits, input, output, &settings)
+    }
+
+    /// As [`new`](Self::new), with an engine that keeps features from frame to frame. It runs on
+    /// whole frames; if these do not fit into the memory, or `settings` ask for tiles, it runs on
+    /// regions as any other engine.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn incremental(
+        engine: Box<dyn InferChanges>,
+        traits: EngineTraits,
+        input: FrameInfo,
+        output: FrameInfo,
+        settings: StreamSettings,
+    ) -> Result<Self, Error> {
+        let model = engine.info();
+        let (size, pixels) =
+            ((input.width, input.height), u64::from(input.width) * u64::from(input.height));
+        let budget = Budget::on_cpu(settings.memory_limit, model);
+        let side = |side: u32| side >= model.min_side && side.is_multiple_of(model.align.max(1));
+        let whole = side(input.width)
+            && side(input.height)
+            && model.fixed_size.is_none_or(|fixed| fixed == size)
+            && (settings.tile_size, settings.halo) == (0, None)
+            && pixels <= budget.pixels();
+        if !whole {
+            return Self::regionwise(engine, traits, input, output, &settings);
+        }
+        let enlarger = Featurewise::new(engine, size, budget.bytes_beside(pixels));
+        Self::with_enlarger(Box::new(enlarger), traits, input, output, settings)
+    }
+
+    fn regionwise<E: Infer + ?Sized + 'static>(
+        engine: Box<E>,
+        traits: EngineTraits,
+        input: FrameInfo,
+        output: FrameInfo,
+        settings: &StreamSettings,
+    ) -> Result<Self, Error>
+    where
+        AnyEngine: From<Box<E>>,
+    {
         let model = engine.info().clone();
         check(&model, &input, &output)?;
         let geometry = Geometry::new((input.width, input.height), &model, settings.halo);
         let budget = Budget::on_cpu(settings.memory_limit, &model);
         let tiling = Tiling::new(geometry, settings.tile_size, budget.pixels(), budget)?;
         let enlarger = Box::new(Regionwise::new(engine, tiling.clone()));
-        Self::build(enlarger, tiling, traits, input, output, &settings)
+        Self::build(enlarger, tiling, traits, input, output, settings)
     }
 
     /// As [`new`](Self::new), with an engine that keeps the canvas up to date by itself

@@ -1,0 +1,46 @@
+//! Engines that keep what they computed for the previous picture.
+
+use super::{error::Error, infer::Infer};
+use crate::frame::{Image, Rect};
+
+/// When an engine may keep an old intermediate result instead of a new one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// When both are equal to the bit, so that the picture equals that of a whole run.
+    Exact,
+    /// When they differ by at most this share of the largest value of their channel, above 0.
+    Share(f32),
+}
+
+/// What an update did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Update {
+    /// The parts of the enlarged picture that were written, in its own pixels.
+    pub changed: Vec<Rect>,
+    /// The computations as a share of those of a whole run, 0 to 1.
+    pub work: f64,
+}
+
+/// An engine that keeps the features of the previous picture, so that it computes again only what
+/// depends on changed pixels.
+pub trait InferChanges: Infer {
+    /// Enlarges `input`, which differs from that of the previous update at most inside `changed`,
+    /// and updates `output`, the picture of the previous update. The first update, and one of
+    /// another size, computes everything.
+    ///
+    /// # Errors
+    /// As [`Infer::run`]. The next update then computes everything.
+    fn update(
+        &mut self,
+        input: &Image,
+        changed: &[Rect],
+        tolerance: Tolerance,
+        output: &mut Image,
+    ) -> Result<Update, Error>;
+
+    /// Drops the features. The next update computes everything.
+    fn forget(&mut self);
+
+    /// Memory for the features of pictures of this size in pixels, in bytes.
+    fn feature_bytes(&self, width: u32, height: u32) -> u64;
+}

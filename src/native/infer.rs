@@ -1,0 +1,56 @@
+//! The engine as an implementation of the contract of engines.
+
+use super::{Engine, Error, Tolerance};
+use crate::{
+    engine::{self, Backend, Infer, InferChanges},
+    frame::{Image, Rect},
+    model::ModelInfo,
+};
+
+impl Infer for Engine {
+    fn info(&self) -> &ModelInfo {
+        Self::info(self)
+    }
+
+    fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), engine::Error> {
+        Ok(Self::run(self, input, output)?)
+    }
+
+    fn identity(&self) -> &str {
+        Self::identity(self)
+    }
+}
+
+impl InferChanges for Engine {
+    fn update(
+        &mut self,
+        input: &Image,
+        changed: &[Rect],
+        tolerance: engine::Tolerance,
+        output: &mut Image,
+    ) -> Result<engine::Update, engine::Error> {
+        let tolerance = match tolerance {
+            engine::Tolerance::Exact => Tolerance::Exact,
+            engine::Tolerance::Share(share) => Tolerance::Share(share),
+        };
+        let update = Self::update(self, input, changed, tolerance, output)?;
+        Ok(engine::Update { changed: update.changed, work: update.work })
+    }
+
+    fn forget(&mut self) {
+        Self::forget(self);
+    }
+
+    fn feature_bytes(&self, width: u32, height: u32) -> u64 {
+        Self::feature_bytes(self, width, height)
+    }
+}
+
+impl From<Error> for engine::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::OutOfMemory => Self::OutOfMemory,
+            error => Self::Unsupported { backend: Backend::Native, reason: Box::new(error) },
+        }
+    }
+}

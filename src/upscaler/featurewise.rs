@@ -1,0 +1,134 @@
+//! Engines that keep features from frame to frame: only what depends on changed pixels is computed.
+
+use std::time::Instant;
+
+use super::{
+    buffer_pool::BufferPool,
+    damage::Damage,
+    enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
+    error::Error,
+    settings::Reuse,
+};
+use crate::{
+    engine::{AnyEngine, InferChanges, Tolerance, Update},
+    frame::{Image, Rect},
+    model::ModelInfo,
+    reuse::{CostModel, Region},
+};
+
+/// Share of the largest value of a channel below which a change of features does not spread, with
+/// [`Reuse::Tolerant`]. Measurements: docs/BENCHMARKS.md.
+const TOLERANT_SHARE: f32 = 1.0 / 256.0;
+
+/// Keeps a canvas up to date with an engine that keeps the features of the previous frame.
+pub(super) struct Featurewise {
+    engine: Box<dyn InferChanges>,
+    /// Whether the memory suffices for features. Otherwise every update computes everything.
+    keeps_features: bool,
+    /// The canvas as the engine updates it.
+    canvas: Image,
+}
+
+impl Featurewise {
+    /// For frames of this size in pixels, with `memory` bytes for features.
+    pub fn new(engine: Box<dyn InferChanges>, (width, height): (u32, u32), memory: u64) -> Self {
+        let keeps_features = engine.feature_bytes(width, height) <= memory;
+        Self { engine, keeps_features, canvas: Image::default() }
+    }
+
+    /// The whole canvas, without features.
+    fn run(&mut self, source: &Image, pool: &BufferPool) -> Result<Vec<Patch>, Error> {
+        self.engine.forget();
+        let (bounds, large) = self.sizes(source);
+        let channels = self.engine.info().channels.count();
+        let mut picture = pool.take(channels, large.width as usize, large.height as usize);
+        self.engine.run(source, &mut picture)?;
+        Ok(vec![Patch { rect: bounds, picture }])
+    }
+
+    /// The parts of the canvas that an update wrote.
+    fn patches(&self, source: &Image, update: &Update, pool: &BufferPool) -> Vec<Patch> {
+        let (bounds, _) = self.sizes(source);
+        let factor = self.engine.info().factor.max(1);
+        let covering = |rect: &Rect| {
+            let [x, y] = [rect.x / factor, rect.y / factor];
+            let [right, bottom] =
+                [rect.x + rect.width, rect.y + rect.height].map(|end| end.div_ceil(factor));
+            Rect::new(x, y, right - x, bottom - y)
+        };
+        let patch = |rect: Rect| {
+            let large = rect.scaled(factor);
+            let (width, height) = (large.width as usize, large.height as usize);
+            let mut picture = pool.take(self.canvas.channels(), width, height);
+            picture.copy_from(&self.canvas, large, 0, 0);
+            Patch { rect, picture }
+        };
+        if update.changed.is_empty() {
+            return Vec::new();
+        }
+        Damage::of(update.changed.iter().map(covering))
+            .rects(bounds)
+            .into_iter()
+            .map(patch)
+            .collect()
+    }
+
+    /// The bounds of the source picture and of the canvas.
+    fn sizes(&self, source: &Image) -> (Rect, Rect) {
+        let bounds = Rect::of_size(source.width() as u32, source.height() as u32);
+        (bounds, bounds.scaled(self.engine.info().factor))
+    }
+}
+
+impl Enlarger for Featurewise {
+    fn info(&self) -> &ModelInfo {
+        self.engine.info()
+    }
+
+    fn planning(&self) -> Planning {
+        Planning::Changes
+    }
+
+    fn update(
+        &mut self,
+        source: &Image,
+        work: &Work,
+        pool: &BufferPool,
+    ) -> Result<(Vec<Patch>, Cost), Error> {
+        let start = Instant::now();
+        let tolerance = match work.reuse {
+            Reuse::Tolerant { .. } => Tolerance::Share(TOLERANT_SHARE),
+            Reuse::Exact | Reuse::Off => Tolerance::Exact,
+        };
+        let (patches, share) = match &work.compute {
+            Compute::Nothing => return Ok((Vec::new(), Cost::default())),
+            _ if !self.keeps_features || work.reuse == Reuse::Off => (self.run(source, pool)?, 1.0),
+            Compute::Changed(rects) => {
+                let update = self.engine.update(source, rects, tolerance, &mut self.canvas)?;
+                (self.patches(source, &update, pool), update.work)
+            }
+            Compute::Whole | Compute::Regions(_) => {
+                self.engine.forget();
+                let update = self.engine.update(source, &[], tolerance, &mut self.canvas)?;
+                (self.patches(source, &update, pool), update.work)
+            }
+        };
+        let pixels = (self.sizes(source).0.area() as f64 * share).ceil() as u64;
+        let regions = u32::from(!patches.is_empty());
+        Ok((patches, Cost { regions, pixels, time: start.elapsed(), max_edge: None }))
+    }
+
+    fn measure(
+        &mut self,
+        _source: &Image,
+        _region: &Region,
+        _pool: &BufferPool,
+    ) -> Result<Option<CostModel>, Error> {
+        Ok(None)
+    }
+
+    fn into_engine(mut self: Box<Self>) -> AnyEngine {
+        self.engine.forget();
+        AnyEngine::Incremental(self.engine)
+    }
+}
