@@ -47,6 +47,15 @@ pub enum Precision {
     Int16,
 }
 
+/// Bytes of features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The most that [`Engine::run`] has at once.
+    pub run: usize,
+    /// What [`Engine::update`] keeps from picture to picture.
+    pub update: usize,
+}
+
 /// A model, lowered and packed, and its memory.
 pub struct Engine {
     info: ModelInfo,
@@ -201,7 +210,8 @@ impl Engine {
         for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
             let mut made = Vec::with_capacity(layer.outputs.len());
             for _ in &layer.outputs {
-                made.push(Plane::reuse(size, self.free.pop().unwrap_or_default())?);
+                let memory = self.take_memory(size[0].saturating_mul(size[1]));
+                made.push(Plane::reuse(size, memory)?);
             }
             let tiles = all_tiles(size);
             let source = Source { planes, input };
@@ -230,6 +240,34 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Memory that is not in use: the smallest that suffices, else the largest.
+    fn take_memory(&mut self, count: usize) -> Vec<Lanes> {
+        let each = || self.free.iter().map(Vec::capacity).enumerate();
+        let enough = each().filter(|(_, capacity)| *capacity >= count);
+        let best = enough.min_by_key(|(_, capacity)| *capacity);
+        let best = best.or_else(|| each().max_by_key(|(_, capacity)| *capacity));
+        best.map(|(index, _)| self.free.swap_remove(index)).unwrap_or_default()
+    }
+
+    /// Bytes of features for pictures of this size; `None` where the model cannot take it.
+    /// Weights, pictures and the threads' scratch memory (a few megabytes) come on top.
+    pub fn memory(&self, width: usize, height: usize) -> Option<Memory> {
+        let (mut live, mut most, mut all) = (0usize, 0, 0);
+        for (index, layer) in self.plan.layers.iter().enumerate() {
+            let [rows, columns] = layer.size.at([height, width])?;
+            let own = rows * columns * size_of::<Lanes>() * layer.outputs.len();
+            (live, all) = (live + own, all + own);
+            most = live.max(most);
+            for (plane, &last) in self.plan.planes.iter().zip(&self.last_reader) {
+                if last == index {
+                    let [rows, columns] = plane.at([height, width])?;
+                    live = live.saturating_sub(rows * columns * size_of::<Lanes>());
+                }
+            }
+        }
+        Some(Memory { run: most, update: all })
     }
 
     pub(super) fn work<'a>(

@@ -9,7 +9,7 @@ use super::{
 
 /// Joins what can be joined, leaves out what nobody reads, and numbers the planes anew.
 pub fn fuse(plan: &mut Plan) {
-    while join_one(plan) || drop_one(plan) {}
+    join(plan);
     for layer in &mut plan.layers {
         fold_slope(layer);
     }
@@ -19,24 +19,62 @@ pub fn fuse(plan: &mut Plan) {
     renumber(plan);
 }
 
-/// Which layers read a layer's result.
-fn readers(plan: &Plan, index: usize) -> BTreeSet<usize> {
-    let Some(maker) = plan.layers.get(index) else { return BTreeSet::new() };
-    let outputs: BTreeSet<usize> = maker.outputs.iter().copied().collect();
-    let reads = |layer: &Layer| {
-        let own = |block: Block| matches!(block, Block::Plane(plane) if outputs.contains(&plane));
-        layer.reads().into_iter().any(own)
+/// For each layer, which layers read its result.
+fn readers(layers: &[Layer]) -> Vec<BTreeSet<usize>> {
+    let outputs = |(index, layer): (usize, &Layer)| {
+        layer.outputs.iter().map(|&plane| (plane, index)).collect::<Vec<_>>()
     };
-    plan.layers.iter().enumerate().filter(|(_, layer)| reads(layer)).map(|(at, _)| at).collect()
+    let makers: BTreeMap<usize, usize> = layers.iter().enumerate().flat_map(outputs).collect();
+    let mut readers = vec![BTreeSet::new(); layers.len()];
+    for (index, layer) in layers.iter().enumerate() {
+        for block in layer.reads() {
+            if let Block::Plane(plane) = block
+                && let Some(readers) = makers.get(&plane).and_then(|&maker| readers.get_mut(maker))
+            {
+                readers.insert(index);
+            }
+        }
+    }
+    readers
 }
 
-fn drop_one(plan: &mut Plan) -> bool {
-    let last = plan.layers.len().saturating_sub(1);
-    let unread = (0..last).find(|&index| readers(plan, index).is_empty());
-    if let Some(index) = unread {
-        plan.layers.remove(index);
+/// Moves arithmetic into the layers whose results only it reads, and drops what nobody reads.
+fn join(plan: &mut Plan) {
+    let mut readers = readers(&plan.layers);
+    let mut layers: Vec<Option<Layer>> =
+        std::mem::take(&mut plan.layers).into_iter().map(Some).collect();
+    let last = layers.len().saturating_sub(1);
+    let mut again = true;
+    while again {
+        again = false;
+        for index in (0..last).rev() {
+            let Some(maker) = layers.get(index).and_then(Option::as_ref) else { continue };
+            let Some(own) = readers.get(index) else { continue };
+            // What reads the maker's sources from now on.
+            let reader = match (own.first(), own.len()) {
+                (None, _) => None,
+                (Some(&reader), 1) => {
+                    let user = layers.get(reader).and_then(Option::as_ref);
+                    let Some(whole) = user.and_then(|user| joined(maker, user)) else { continue };
+                    if let Some(user) = layers.get_mut(reader) {
+                        *user = Some(whole);
+                    }
+                    Some(reader)
+                }
+                _ => continue,
+            };
+            if let Some(maker) = layers.get_mut(index) {
+                *maker = None;
+            }
+            for readers in &mut readers {
+                if readers.remove(&index) {
+                    readers.extend(reader);
+                }
+            }
+            again = true;
+        }
     }
-    unread.is_some()
+    plan.layers = layers.into_iter().flatten().collect();
 }
 
 /// Whether the picks are the maker's vectors as they are.
@@ -49,25 +87,6 @@ fn is_result(picks: &[Pick], maker: &Layer) -> bool {
 fn touches(picks: &[Pick], maker: &Layer) -> bool {
     let own = |block: Block| matches!(block, Block::Plane(plane) if maker.outputs.contains(&plane));
     picks.iter().flat_map(Pick::blocks).any(own)
-}
-
-/// Moves one layer of arithmetic into the layer whose result only it reads.
-fn join_one(plan: &mut Plan) -> bool {
-    for index in 0..plan.layers.len() {
-        let readers = readers(plan, index);
-        let (Some(&reader), 1) = (readers.first(), readers.len()) else { continue };
-        let (Some(maker), Some(user)) = (plan.layers.get(index), plan.layers.get(reader)) else {
-            continue;
-        };
-        if let Some(joined) = joined(maker, user) {
-            if let Some(user) = plan.layers.get_mut(reader) {
-                *user = joined;
-            }
-            plan.layers.remove(index);
-            return true;
-        }
-    }
-    false
 }
 
 fn joined(maker: &Layer, user: &Layer) -> Option<Layer> {

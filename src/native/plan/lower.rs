@@ -72,6 +72,9 @@ impl Value {
     }
 }
 
+/// The most weights of one convolution, as it is run.
+const MOST_WEIGHTS: usize = 1 << 27;
+
 struct Lowering<'a> {
     constants: Constants<'a>,
     values: HashMap<&'a str, Value>,
@@ -222,7 +225,7 @@ impl<'a> Lowering<'a> {
         let group = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
         if x.channels().checked_div(group).is_none_or(|own| own != inputs)
             || outputs % group != 0
-            || weights.len() != outputs * inputs * height * width
+            || weight.count() != Some(weights.len() as u64)
             || weights.is_empty()
         {
             return Err(wrong("its weights do not fit"));
@@ -260,7 +263,9 @@ impl<'a> Lowering<'a> {
         let cells = stride * stride;
         let area = taps.height * taps.width;
         let all = x.channels() * cells;
-        let mut packed = vec![0.0; outputs * all * area];
+        let count = all.checked_mul(outputs).and_then(|count| count.checked_mul(area));
+        let count = count.filter(|&count| count <= MOST_WEIGHTS);
+        let mut packed = vec![0.0; count.ok_or_else(|| wrong("it has too many weights"))?];
         for (output, kernels) in weights.chunks_exact(inputs * height * width).enumerate() {
             let first = output / (outputs / group) * inputs;
             for (index, value) in kernels.iter().enumerate() {
@@ -315,7 +320,7 @@ impl<'a> Lowering<'a> {
         padding_is_explicit(node)?;
         let dilations: [usize; 2] = sizes(node, "dilations", [1; 2])?;
         let [stride, other]: [usize; 2] = sizes(node, "strides", [1; 2])?;
-        let fits = inputs == x.channels() && weights.len() == inputs * outputs * height * width;
+        let fits = inputs == x.channels() && weight.count() == Some(weights.len() as u64);
         if node.int("group").unwrap_or(1) != 1
             || node.ints("output_shape").is_some()
             || dilations != [1, 1]
@@ -323,6 +328,8 @@ impl<'a> Lowering<'a> {
             || !(1..=8).contains(&stride)
             || !fits
             || weights.is_empty()
+            || height > 64
+            || width > 64
         {
             return Err(wrong("it has groups, a dilation or unequal strides, or does not fit"));
         }
