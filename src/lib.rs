@@ -20,6 +20,19 @@
 //! Only [`element`] uses GStreamer. The library is licensed under MIT or Apache-2.0, at your
 //! option; GStreamer shows `MIT/X11`, because it accepts a single licence from a fixed list.
 
+#![warn(missing_docs, clippy::must_use_candidate)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod backend;
 pub mod cuda;
 pub mod element;
@@ -33,23 +46,15 @@ pub mod onnxruntime;
 #[cfg(not(feature = "onnxruntime"))]
 #[path = "onnxruntime/absent.rs"]
 mod onnxruntime;
+mod plugin;
 #[doc(hidden)]
 pub mod reuse;
 mod split_mix;
 pub mod upscaler;
 
-fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    element::register(plugin)
-}
-
-gst::plugin_define!(
-    upscale,
-    env!("CARGO_PKG_DESCRIPTION"),
-    plugin_init,
-    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
-    "MIT/X11",
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_REPOSITORY"),
-    env!("BUILD_REL_DATE")
-);
+/// Registers the element `upscale` in this process, for applications that link the library
+/// instead of loading the plugin.
+///
+/// # Errors
+/// Returns the error of GStreamer, for instance if it is not initialized.
+pub use plugin::plugin_register_static;

@@ -5,6 +5,17 @@
 
 // Both panic on a write error: use `say!` and `warn!`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unwrap_used
+    )
+)]
 
 #[macro_use]
 mod print;

@@ -31,6 +31,7 @@ impl From<Box<dyn InferChanges>> for AnyEngine {
 
 impl AnyEngine {
     /// What is known of the model.
+    #[must_use]
     pub fn info(&self) -> &ModelInfo {
         match self {
             Self::Host(engine) => engine.info(),

@@ -125,6 +125,7 @@ pub struct GrainArgs {
 
 impl GrainArgs {
     /// `grain`, cut from a copy of [`noise`](super::noise) at this address.
+    #[must_use]
     pub fn new(grain: &frame::Grain, noise: Address) -> Self {
         let (strength, seed) = grain.sigma_and_seed();
         Self { noise, seed, strength, unused: 0 }

@@ -26,6 +26,7 @@ impl Default for Window {
 
 impl Window {
     /// Stride 1, with `pad` zeros on each side.
+    #[must_use]
     pub fn padded(pad: u32) -> Self {
         Self { pads: [pad; 4], ..Self::default() }
     }
@@ -80,6 +81,7 @@ impl Graph {
 
     /// An empty graph with an input named `input` of this many channels and any batch, height and
     /// width.
+    #[must_use]
     pub fn new(channels: u64) -> Self {
         Self {
             opset: Self::OPSET,
@@ -90,6 +92,7 @@ impl Graph {
     }
 
     /// Whether the graph has a value of this name.
+    #[must_use]
     pub fn has_value(&self, name: &str) -> bool {
         name == self.input
             || self.constants.contains_key(name)
@@ -97,6 +100,7 @@ impl Graph {
     }
 
     /// A name that starts with `stem` and that the graph does not have yet.
+    #[must_use]
     pub fn fresh_name(&self, stem: &str) -> String {
         let mut name = stem.to_owned();
         // Start where a collision is unlikely, so that many names with one stem stay cheap.

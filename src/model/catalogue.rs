@@ -52,16 +52,19 @@ pub struct Entry {
 
 impl Entry {
     /// The name of the downloaded file; `None` for built-in models.
+    #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         self.url.as_deref().and_then(|url| url.rsplit('/').next())
     }
 
     /// The path of the downloaded file; `None` for built-in models, or if there is no data folder.
+    #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
         Some(folder()?.join(self.file_name()?))
     }
 
     /// Whether the model can be opened: it is built in, or its file is downloaded.
+    #[must_use]
     pub fn is_here(&self) -> bool {
         self.url.is_none() || self.path().is_some_and(|path| path.is_file())
     }
@@ -82,17 +85,20 @@ pub fn entries() -> &'static [Entry] {
 }
 
 /// The entry of this name, ignoring case.
+#[must_use]
 pub fn find(name: &str) -> Option<&'static Entry> {
     entries().iter().find(|entry| entry.name.eq_ignore_ascii_case(name))
 }
 
 /// All names, separated by commas, for messages.
+#[must_use]
 pub fn names() -> String {
     entries().iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// The folder of downloaded models: `gst-upscale/models` in the user's XDG data folder. `None` if
 /// the user has no data folder.
+#[must_use]
 pub fn folder() -> Option<PathBuf> {
     dirs::data_dir().map(|data| data.join("gst-upscale/models"))
 }

@@ -21,6 +21,7 @@ pub enum Element {
 impl Element {
     /// The size of one element in bytes; `None` for strings, types smaller than a byte, and unknown
     /// types.
+    #[must_use]
     pub fn size(self) -> Option<usize> {
         match self {
             Element::F32 => Some(4),
@@ -51,12 +52,14 @@ pub struct Tensor {
 
 impl Tensor {
     /// A float32 tensor of shape `dims`. `values` must have as many elements as the shape.
+    #[must_use]
     pub fn from_f32(dims: &[u64], values: &[f32]) -> Self {
         let data: Vec<[u8; 4]> = values.iter().map(|value| value.to_le_bytes()).collect();
         Self { element: Element::F32, dims: dims.to_vec(), data: data.into_flattened().into() }
     }
 
     /// A one-dimensional tensor of 64-bit integers, such as a shape.
+    #[must_use]
     pub fn from_i64(values: &[i64]) -> Self {
         let data: Vec<[u8; 8]> = values.iter().map(|value| value.to_le_bytes()).collect();
         Self {
@@ -146,6 +149,7 @@ impl Node {
     }
 
     /// The integer attribute `name`.
+    #[must_use]
     pub fn int(&self, name: &str) -> Option<i64> {
         match self.attributes.get(name) {
             Some(Attribute::Int(value)) => Some(*value),
@@ -154,6 +158,7 @@ impl Node {
     }
 
     /// The attribute `name`, a list of integers.
+    #[must_use]
     pub fn ints(&self, name: &str) -> Option<&[i64]> {
         match self.attributes.get(name) {
             Some(Attribute::Ints(values)) => Some(values),
@@ -162,6 +167,7 @@ impl Node {
     }
 
     /// The string attribute `name`.
+    #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.attributes.get(name) {
             Some(Attribute::Text(text)) => Some(text),

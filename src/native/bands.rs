@@ -1,5 +1,7 @@
 //! Cutting a layer's output into bands of rows that threads write on their own.
 
+#![allow(clippy::indexing_slicing, reason = "only lanes are indexed, by numbers below LANES")]
+
 use super::{
     batch::{Samples, Tile},
     features::Plane,

@@ -598,17 +598,24 @@ fn two(
     count: usize,
     apply: impl FnOnce(&mut [Samples], &[Samples]),
 ) {
-    let part = |registers: &[Vec<Samples>], index: usize| {
-        registers.get(index).is_some_and(|register| register.len() >= count)
-    };
     match (to.checked_sub(1), from.checked_sub(1)) {
-        (None, Some(from)) if part(registers, from) => apply(results, &registers[from][..count]),
-        (Some(to), None) if part(registers, to) => apply(&mut registers[to][..count], results),
-        (Some(to), Some(from)) if to != from && part(registers, to) && part(registers, from) => {
-            let mut taken = std::mem::take(&mut registers[to]);
-            apply(&mut taken[..count], &registers[from][..count]);
-            registers[to] = taken;
+        (None, Some(from)) => {
+            if let Some(from) = registers.get(from).and_then(|register| register.get(..count)) {
+                apply(results, from);
+            }
         }
-        _ => {}
+        (Some(to), None) => {
+            if let Some(to) = registers.get_mut(to).and_then(|register| register.get_mut(..count)) {
+                apply(to, results);
+            }
+        }
+        (Some(to), Some(from)) => {
+            if let Ok([to, from]) = registers.get_disjoint_mut([to, from])
+                && let (Some(to), Some(from)) = (to.get_mut(..count), from.get(..count))
+            {
+                apply(to, from);
+            }
+        }
+        (None, None) => {}
     }
 }

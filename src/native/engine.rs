@@ -32,6 +32,7 @@ pub struct Options {
     pub threads: usize,
     /// Threads that the engine shares with others.
     pub pool: Option<Arc<rayon::ThreadPool>>,
+    /// The arithmetic of 3×3 convolutions.
     pub precision: Precision,
     /// The kernels to use; `None`: those that `UPSCALE_NATIVE_ISA` names, else the fastest that
     /// the processor has.
@@ -41,6 +42,7 @@ pub struct Options {
 /// The arithmetic of an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
+    /// 32-bit floating point.
     #[default]
     Fp32,
     /// 3×3 convolutions multiply 16-bit fixed point; the rest is fp32.

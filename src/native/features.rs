@@ -1,5 +1,7 @@
 //! Planes of features, and reading windows of them.
 
+#![allow(clippy::indexing_slicing, reason = "only lanes are indexed, by numbers below LANES")]
+
 use super::{
     Error,
     kernels::{LANES, Lanes},

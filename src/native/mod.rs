@@ -27,8 +27,11 @@ pub use incremental::{Tolerance, Update};
 /// An instruction set that the engine has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InstructionSet {
+    /// Plain Rust, for every processor.
     Portable,
+    /// AVX2 and FMA.
     Avx2,
+    /// AVX-512 F, VL, BW and DQ.
     Avx512,
     /// AVX-512 with VNNI, which fixed point gains from.
     Avx512Vnni,
@@ -36,6 +39,7 @@ pub enum InstructionSet {
 
 impl InstructionSet {
     /// Its value in `UPSCALE_NATIVE_ISA`.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -46,6 +50,7 @@ impl InstructionSet {
     }
 
     /// Those that this processor has, the fastest first.
+    #[must_use]
     pub fn available() -> Vec<Self> {
         let all = [Self::Avx512Vnni, Self::Avx512, Self::Avx2, Self::Portable];
         let tables = kernels::available();
@@ -57,22 +62,53 @@ impl InstructionSet {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The model has an operator, or a form of one, that the engine does not have.
     #[error("it does not support the operator {operator}: {why}")]
-    Operator { operator: String, why: String },
+    Operator {
+        /// The operator's name in ONNX.
+        operator: String,
+        /// What is not supported.
+        why: String,
+    },
+    /// [`Model::graph`](crate::model::Model::graph) is `None`.
     #[error("the graph of the model is not known")]
     UnknownGraph,
+    /// The requested instruction set is unknown, or the processor does not have it.
     #[error("UPSCALE_NATIVE_ISA={name} is not available; use one of {available}")]
-    InstructionSet { name: String, available: String },
+    InstructionSet {
+        /// The requested name.
+        name: String,
+        /// The names that can be requested, separated by commas.
+        available: String,
+    },
+    /// The picture does not fit the model.
     #[error(
         "the model cannot take a picture of {channels} channels and {width}x{height}: use one of {expected} channels with sides that are multiples of the model's alignment"
     )]
-    Shape { channels: usize, width: usize, height: usize, expected: usize },
+    Shape {
+        /// Channels of the picture.
+        channels: usize,
+        /// Width of the picture in pixels.
+        width: usize,
+        /// Height of the picture in pixels.
+        height: usize,
+        /// Channels of the model.
+        expected: usize,
+    },
+    /// Fixed point is not close enough to fp32.
     #[error(
         "the model loses too much in 16-bit fixed point ({db:.1} dB, {worst} of 255 on test pictures); use fp32"
     )]
-    Precision { db: f64, worst: u32 },
+    Precision {
+        /// PSNR between both in decibels.
+        db: f64,
+        /// The largest difference in steps of 1/255.
+        worst: u32,
+    },
+    /// A smaller picture may still succeed.
     #[error("memory ran out while running the model")]
     OutOfMemory,
+    /// The operating system refused to start a thread.
     #[error("threads could not be started: {0}")]
     Threads(rayon::ThreadPoolBuildError),
 }

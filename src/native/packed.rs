@@ -1,5 +1,10 @@
 //! A convolution's weights as the kernels take them.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "lanes are below LANES; tables are indexed as they were allocated"
+)]
+
 use super::{
     kernels::{Kernels, LANES, Lanes, MOST_WEIGHT, POSITIONS, Taps, Words, winograd_weights},
     plan::{Convolution, blocks},

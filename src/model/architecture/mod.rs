@@ -39,6 +39,7 @@ const ARCHITECTURES: [Architecture; 8] = [
 ];
 
 /// The name of the architecture of these weights; `None` if it is not known.
+#[must_use]
 pub fn name(weights: &StateDict) -> Option<&'static str> {
     find(weights).map(|architecture| architecture.name)
 }

@@ -50,6 +50,7 @@ impl StateDict {
     }
 
     /// The tensor `name`.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }

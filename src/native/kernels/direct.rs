@@ -1,7 +1,10 @@
 //! Direct convolution of stride 1: one multiplication per tap and pair of channels.
 
-// Loops over registers count to a constant and are unrolled.
-#![allow(clippy::needless_range_loop)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "loops over registers count to a constant and are unrolled"
+)]
 
 use super::{LANES, Lanes, TILE, TILE_PIXELS, isa::Isa};
 

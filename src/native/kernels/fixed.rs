@@ -6,8 +6,11 @@
 //! the sum does not depend on its order. The product of a pair is at most 2 · 32,767 · 32,768,
 //! which fits too.
 
-// Loops over registers count to a constant and are unrolled.
-#![allow(clippy::needless_range_loop)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "loops over registers count to a constant and are unrolled"
+)]
 
 use super::{
     FixedProduct, FixedSums, LANES, Lanes, Layout, Shorts, TILE, TILE_PIXELS, Windows, Words,

@@ -127,9 +127,13 @@ macro_rules! kernels {
                 pointwise::activate($isa, to, activation);
             }
 
-            // SAFETY (of every call below): the table is only handed out where the processor
-            // has the features that these functions are compiled with.
-            #[allow(unused_unsafe)]
+            // SAFETY of every call below: the table is only handed out if the processor has the
+            // features that these functions are compiled with.
+            #[allow(
+                unused_unsafe,
+                clippy::undocumented_unsafe_blocks,
+                reason = "the portable functions are safe; the comment above holds for all"
+            )]
             Kernels {
                 name: $name,
                 group: $group,

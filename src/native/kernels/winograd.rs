@@ -2,8 +2,11 @@
 //! multiplications per pair of channels in place of 144 (Lavin and Gray, 2016). The points are 0,
 //! ±1/√2, ±√2 and infinity: rounding does less harm than at the usual ±1 and ±2.
 
-// Loops over registers count to a constant and are unrolled.
-#![allow(clippy::needless_range_loop)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "loops over registers count to a constant and are unrolled"
+)]
 
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 

@@ -1,6 +1,8 @@
 //! A transposed convolution of stride `s` as a convolution to `s²` times the channels and a
 //! pixel shuffle.
 
+#![allow(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
+
 use super::{super::kernels::Taps, Size};
 
 /// A transposed convolution as ONNX has it.

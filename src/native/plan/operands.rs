@@ -74,10 +74,12 @@ pub fn sizes<const N: usize>(
 /// number where it is the same for all.
 pub fn per_channel(tensor: &Tensor, channels: usize) -> Option<Vec<f32>> {
     let values = tensor.to_f32()?;
-    match (values.len(), tensor.dims.as_slice()) {
-        (1, _) => Some(vec![values[0]; channels]),
-        (count, [rest @ .., own, 1, 1])
-            if count == channels && *own == channels as u64 && rest.iter().all(|&dim| dim == 1) =>
+    match (&values[..], tensor.dims.as_slice()) {
+        ([value], _) => Some(vec![*value; channels]),
+        (_, [rest @ .., own, 1, 1])
+            if values.len() == channels
+                && *own == channels as u64
+                && rest.iter().all(|&dim| dim == 1) =>
         {
             Some(values)
         }
