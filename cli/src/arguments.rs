@@ -33,7 +33,7 @@ impl EngineArguments {
             precision,
             device_id: self.device_id,
             threads: self.threads(),
-            cache_dir: self.cache_dir.clone().unwrap_or_else(machine::cache_dir),
+            cache_dir: self.cache_dir.clone().unwrap_or_else(EngineOptions::default_cache_dir),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! This machine: its threads, its cache directory, and a description for reports.
+//! This machine: its threads, and a description for reports.
 
-use std::{env, fs, path::PathBuf, thread};
+use std::{fs, thread};
 
 use gstupscale::{cuda::Device, onnxruntime};
 
@@ -10,11 +10,6 @@ pub fn threads(requested: usize) -> usize {
         0 => thread::available_parallelism().map_or(1, usize::from),
         requested => requested,
     }
-}
-
-/// The default of the element's property `cache-dir`.
-pub fn cache_dir() -> PathBuf {
-    dirs::cache_dir().unwrap_or_else(env::temp_dir).join("gst-upscale")
 }
 
 /// This program's version, the CPU, ONNX Runtime and the GPU in one line.

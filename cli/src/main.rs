@@ -22,7 +22,6 @@ mod print;
 
 mod arguments;
 mod bench;
-mod error;
 mod frame;
 mod gstreamer;
 mod harness;
@@ -36,7 +35,6 @@ mod upscale;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use error::Error;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,22 +61,48 @@ enum Command {
     Bench(bench::Arguments),
 }
 
+/// Why a command failed. Only this file knows the errors of all subcommands.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Error {
+    Upscale(#[from] upscale::Error),
+    Models(#[from] models::Error),
+    Selftest(#[from] selftest::Error),
+    Bench(#[from] bench::Error),
+}
+
+impl Error {
+    /// Whether the reader of standard output has closed the pipe.
+    fn is_broken_pipe(&self) -> bool {
+        match self {
+            Self::Upscale(upscale::Error::Print(error))
+            | Self::Models(models::Error::Print(error))
+            | Self::Selftest(selftest::Error::Print(error))
+            | Self::Bench(bench::Error::Print(error)) => error.is_broken_pipe(),
+            _ => false,
+        }
+    }
+}
+
 /// The status of a process that SIGPIPE ended, as shells report it.
 const BROKEN_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Upscale(arguments) => upscale::run(&arguments),
-        Command::Models(command) => models::run(&command),
-        Command::Selftest(arguments) => selftest::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-    };
-    match result {
+    match run(&Arguments::parse().command) {
         Ok(code) => code,
-        Err(Error::Print(error)) if error.is_broken_pipe() => ExitCode::from(BROKEN_PIPE),
+        Err(error) if error.is_broken_pipe() => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             warn!("{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: &Command) -> Result<ExitCode, Error> {
+    Ok(match command {
+        Command::Upscale(arguments) => upscale::run(arguments)?,
+        Command::Models(command) => models::run(command)?,
+        Command::Selftest(arguments) => selftest::run(arguments)?,
+        Command::Bench(arguments) => bench::run(arguments)?,
+    })
 }

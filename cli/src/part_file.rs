@@ -145,7 +145,8 @@ impl PartFile {
         match rename(file, &name, IfExists::Fail) {
             Ok(()) => Ok(name),
             Err(failed) => match failed.file.keep() {
-                Ok((_, path)) => Ok(path),
+                // Relative to the same directory as the output.
+                Ok((_, path)) => Ok(output.with_file_name(path.file_name().unwrap_or_default())),
                 Err(error) => Err(Error::Write { path: name, why: error.error.kind() }),
             },
         }
@@ -233,6 +234,17 @@ mod tests {
         symlink("input.mp4", part_name(&output)).unwrap();
         assert_ne!(link.keep().unwrap(), part_name(&output));
         assert_eq!(fs::read_to_string(part_name(&output)).unwrap(), "first");
+    }
+
+    #[test]
+    fn the_path_of_a_kept_file_starts_like_that_of_the_output() {
+        let folder = tempfile::tempdir_in(".").unwrap();
+        let name = Path::new(folder.path().file_name().unwrap());
+        let output = name.join("clip.mp4");
+        fs::write(part_name(&output), "earlier").unwrap();
+        let kept = written(&output, "this").keep().unwrap();
+        assert_eq!(kept.parent(), Some(name));
+        assert_eq!(fs::read_to_string(kept).unwrap(), "this");
     }
 
     #[test]

@@ -116,8 +116,7 @@ impl Properties {
 
     fn cache_dir(&self) -> PathBuf {
         if self.cache_dir.is_empty() {
-            let user = dirs::cache_dir().unwrap_or_else(std::env::temp_dir);
-            return user.join("gst-upscale");
+            return EngineOptions::default_cache_dir();
         }
         PathBuf::from(&self.cache_dir)
     }
@@ -469,7 +468,7 @@ mod tests {
     #[test]
     fn an_empty_cache_directory_means_the_users() {
         let properties = Properties::default();
-        assert!(properties.engine_options().cache_dir.ends_with("gst-upscale"));
+        assert_eq!(properties.engine_options().cache_dir, EngineOptions::default_cache_dir());
         let properties = Properties { cache_dir: "/somewhere".into(), ..properties };
         assert_eq!(properties.engine_options().cache_dir, PathBuf::from("/somewhere"));
     }

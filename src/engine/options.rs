@@ -147,6 +147,14 @@ pub struct EngineOptions {
     pub cache_dir: PathBuf,
 }
 
+impl EngineOptions {
+    /// The usual [`EngineOptions::cache_dir`]: `gst-upscale` in the user's cache directory
+    /// (`$XDG_CACHE_HOME` or `~/.cache`), or in the temporary directory if there is none.
+    pub fn default_cache_dir() -> PathBuf {
+        dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("gst-upscale")
+    }
+}
+
 /// One backend in one precision; neither is `Auto`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Candidate {

@@ -15,14 +15,14 @@ use gstupscale::{
 };
 
 use super::{
+    error::Error,
     report::Ceiling,
     rounds::{self, Workload as _},
     workload::Session,
 };
-use crate::error::Error;
 
-/// The time to measure each, in seconds.
-const SECONDS: f64 = 1.0;
+/// The time to measure each.
+const TIME: Duration = Duration::from_secs(1);
 /// Bytes per copy, far more than caches hold.
 const COPY_BYTES: usize = 64 << 20;
 /// The number of copies that a GPU's rate is averaged over.
@@ -30,7 +30,7 @@ const GPU_COPIES: u32 = 32;
 
 /// The rate at which all threads together copy memory.
 pub fn memory(threads: usize) -> Ceiling {
-    let until = Instant::now() + Duration::from_secs_f64(SECONDS);
+    let until = Instant::now() + TIME;
     let rates = thread::scope(|scope| {
         let copies: Vec<_> = (0..threads).map(|_| scope.spawn(|| copy_rate(until))).collect();
         let rates = copies.into_iter().filter_map(|copy| copy.join().ok());
@@ -99,7 +99,7 @@ fn rate(options: &EngineOptions, channels: u64, kernel: u64) -> Result<f64, Erro
     let engine = backend::load(&model, options, &Silent)?;
     let mut session = Session::new(engine.infer, SIDE, SIDE)?;
     session.step()?;
-    let [rate] = rounds::measure([&mut session], SECONDS)?;
+    let [rate] = rounds::measure([&mut session], TIME)?;
     Ok(rate * flops / 1e9)
 }
 

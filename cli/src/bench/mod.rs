@@ -2,11 +2,12 @@
 //! reaches.
 
 mod ceilings;
+mod error;
 mod report;
 mod rounds;
 mod workload;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use gstupscale::{
     backend,
@@ -23,7 +24,7 @@ use crate::{
     machine,
 };
 
-pub use workload::Error;
+pub use error::Error;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +54,8 @@ pub struct Arguments {
     #[arg(long, default_value = "NV12", value_parser = format)]
     format: PixelFormat,
     /// Time to measure each model and size, in seconds.
-    #[arg(long, default_value_t = 10.0)]
-    seconds: f64,
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    seconds: Duration,
     #[command(flatten)]
     engine: EngineArguments,
     /// Print JSON instead of tables.
@@ -73,6 +74,13 @@ fn size(text: &str) -> Result<(u32, u32), Expected> {
     .ok_or_else(|| Expected("480p, 720p, 1080p or WIDTHxHEIGHT with sides from 16 to 8192".into()))
 }
 
+fn seconds(text: &str) -> Result<Duration, Expected> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| Expected("a number of seconds from 0 to 3600".into()))
+}
+
 fn format(name: &str) -> Result<PixelFormat, Expected> {
     PixelFormat::from_name(name).ok_or_else(|| Expected::one_of(PixelFormat::ALL))
 }
@@ -81,7 +89,7 @@ fn format(name: &str) -> Result<PixelFormat, Expected> {
 ///
 /// # Errors
 /// GStreamer does not start, or standard output cannot be written.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     crate::gstreamer::start()?;
     let mut report = Report::new(machine::describe(arguments.engine.device_id));
     for model in &arguments.models {
@@ -110,11 +118,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
 }
 
 /// Lets the element and its session process the same pictures in turns.
-fn measure(
-    arguments: &Arguments,
-    name: &str,
-    (width, height): (u32, u32),
-) -> Result<Row, crate::Error> {
+fn measure(arguments: &Arguments, name: &str, (width, height): (u32, u32)) -> Result<Row, Error> {
     let model = Model::open(name)?;
     let requested = arguments.engine.options(arguments.backend, arguments.precision);
     let engine = backend::load(&model, &requested, &Silent)?;
@@ -171,6 +175,14 @@ mod tests {
         assert_eq!(size("64x48"), Ok((64, 48)));
         for text in ["", "720", "0x16", "16x", "99999x16"] {
             assert!(size(text).unwrap_err().to_string().contains("1080p"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_number_of_seconds_that_is_not_negative() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["", "-1", "NaN", "inf", "1e9", "10s"] {
+            assert!(seconds(text).unwrap_err().to_string().contains("0 to 3600"), "{text}");
         }
     }
 

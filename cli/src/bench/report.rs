@@ -117,6 +117,9 @@ impl Report {
         for Ceiling { what, value, unit } in &self.ceilings {
             say!("{what:<58} {value:>9.1} {unit}")?;
         }
+        if self.rows.is_empty() {
+            return Ok(());
+        }
         say!(
             "\n{:<28} {:>9} {:<14} {:>9} {:>9} {:>6} {:>9}   {:>8} {:>8} {:>8} {:>8}",
             "MODEL",
@@ -146,7 +149,8 @@ impl Report {
             )?;
         }
         say!(
-            "\nELEMENT, SESSION: frames per second, median of the turns. SHARE: ELEMENT / SESSION.\n\
+            "\nELEMENT, SESSION: frames per second, the median of several turns. SHARE: ELEMENT / SESSION.\n\
+             GFLOP/S: multiplications and additions of the session.\n\
              COMPARE to FINISH: time of the element's stages in milliseconds per frame; they overlap."
         )
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use super::error::Error;
 
 /// The number of turns per workload.
 const TURNS: u32 = 5;
@@ -19,18 +19,16 @@ pub trait Workload {
     fn drain(&mut self) {}
 }
 
-/// Frames per second of each workload: the median of its turns. Measures each for about `seconds`
-/// and for at least one frame.
+/// Frames per second of each workload: the median of its turns. Measures each for about `time` and
+/// for at least one frame.
 ///
 /// # Errors
 /// That of a workload.
 pub fn measure<const N: usize>(
     mut workloads: [&mut dyn Workload; N],
-    seconds: f64,
+    time: Duration,
 ) -> Result<[f64; N], Error> {
-    // NaN is 0 too.
-    let seconds = if seconds > 0.0 { seconds.min(3600.0) } else { 0.0 };
-    let turn = Duration::from_secs_f64(seconds / f64::from(TURNS));
+    let turn = time / TURNS;
     // The first frames allocate and compile.
     for workload in &mut workloads {
         workload.step()?;
@@ -44,7 +42,7 @@ pub fn measure<const N: usize>(
         }
         // If a frame takes longer than a turn, there are fewer turns.
         let spent = start.elapsed().as_secs_f64() / f64::from(round + 1);
-        if start.elapsed().as_secs_f64() + spent > seconds * N as f64 * 1.2 {
+        if start.elapsed().as_secs_f64() + spent > time.as_secs_f64() * N as f64 * 1.2 {
             break;
         }
     }
@@ -95,7 +93,8 @@ mod tests {
     #[test]
     fn a_rate_is_in_frames_per_second() {
         let (mut slow, mut fast) = (Sleep::new(8), Sleep::new(1));
-        let [slow_rate, fast_rate] = measure([&mut slow, &mut fast], 0.1).unwrap();
+        let [slow_rate, fast_rate] =
+            measure([&mut slow, &mut fast], Duration::from_millis(100)).unwrap();
         assert!(slow_rate > 0.0 && slow_rate <= 125.0, "{slow_rate}");
         assert!(fast_rate > 0.0 && fast_rate <= 1000.0, "{fast_rate}");
     }
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn a_frame_longer_than_the_time_is_measured_once() {
         let mut slow = Sleep::new(30);
-        measure([&mut slow], 0.0).unwrap();
+        measure([&mut slow], Duration::ZERO).unwrap();
         assert_eq!(slow.frames, 2, "one to start and one to measure");
     }
 

@@ -8,7 +8,7 @@ use gstupscale::{
     frame::{Image, PixelFormat},
 };
 
-use super::{report::Stages, rounds::Workload};
+use super::{error::Error, report::Stages, rounds::Workload};
 use crate::{
     frame::{self, Frame},
     harness::{self, Harness},
@@ -17,13 +17,6 @@ use crate::{
 
 /// The number of different frames, which are repeated.
 const FRAMES: u32 = 8;
-
-/// Why a workload cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("there are no frames to process")]
-    NoFrames,
-}
 
 /// A session alone. Its picture is in its memory and format before the measurement starts.
 pub enum Session {
@@ -77,7 +70,7 @@ impl Session {
 }
 
 impl Workload for Session {
-    fn step(&mut self) -> Result<(), crate::Error> {
+    fn step(&mut self) -> Result<(), Error> {
         match self {
             Self::Host { engine, picture, output } => Ok(engine.run(picture, output)?),
             Self::Device { engine, batch, device, ends, .. } => {
@@ -111,17 +104,17 @@ impl Element {
     /// An element for frames of this format and size in pixels.
     ///
     /// # Errors
-    /// See [`harness::Error`].
+    /// The element does not start, or the frames cannot be made.
     pub fn new(
         model: &str,
         options: &EngineOptions,
         format: PixelFormat,
         width: u32,
         height: u32,
-    ) -> Result<Self, crate::Error> {
+    ) -> Result<Self, Error> {
         let info = frame::info(format, width, height);
         let video = harness::video(&info)?;
-        let frames = (0..FRAMES).map(|number| -> Result<_, crate::Error> {
+        let frames = (0..FRAMES).map(|number| -> Result<_, Error> {
             let picture = test_pictures::pan(3, width as usize, height as usize, number);
             Ok(harness::buffer(&video, &Frame::from_picture(info, &picture)?, number)?)
         });
@@ -148,7 +141,7 @@ impl Element {
 }
 
 impl Workload for Element {
-    fn step(&mut self) -> Result<(), crate::Error> {
+    fn step(&mut self) -> Result<(), Error> {
         let frame = self.frames.get(self.next % self.frames.len().max(1)).cloned();
         self.next += 1;
         self.harness.push(frame.ok_or(Error::NoFrames)?)?;

@@ -9,7 +9,7 @@ use gstupscale::{
     model::{Model, ModelInfo},
 };
 
-use super::show;
+use super::{Error, show};
 use crate::machine;
 
 const EXAMPLES: &str = "\
@@ -31,29 +31,18 @@ pub struct Arguments {
     tile: u32,
 }
 
-/// Why a check failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the output has {actual:?} pixels instead of {expected:?} for an input of {input:?}")]
-    OutputSize { input: (usize, usize), expected: (usize, usize), actual: (usize, usize) },
-    #[error("the output contains NaN or infinity")]
-    NotFinite,
-    #[error("{failed} of {total} models failed")]
-    Models { failed: usize, total: usize },
-}
-
 /// Checks every model, also after one has failed.
 ///
 /// # Errors
-/// [`Error::Models`] if at least one failed; also if standard output cannot be written.
-pub fn run(Arguments { models, threads, tile }: &Arguments) -> Result<(), crate::Error> {
+/// [`Error::Failed`] if at least one failed, or [`Error::Print`].
+pub fn run(Arguments { models, threads, tile }: &Arguments) -> Result<(), Error> {
     let threads = machine::threads(*threads);
     let mut failed = 0;
     for name in models {
         say!("{name}")?;
         match check(name, threads, *tile) {
             Ok(()) => {}
-            Err(crate::Error::Print(error)) => return Err(error.into()),
+            Err(error @ Error::Print(_)) => return Err(error),
             Err(error) => {
                 warn!("{error}");
                 failed += 1;
@@ -62,12 +51,12 @@ pub fn run(Arguments { models, threads, tile }: &Arguments) -> Result<(), crate:
         say!("")?;
     }
     if failed > 0 {
-        return Err(Error::Models { failed, total: models.len() }.into());
+        return Err(Error::Failed { failed, total: models.len() });
     }
     Ok(())
 }
 
-fn check(name: &str, threads: usize, tile: u32) -> Result<(), crate::Error> {
+fn check(name: &str, threads: usize, tile: u32) -> Result<(), Error> {
     let start = Instant::now();
     let model = Model::open(name)?;
     let opened = start.elapsed();
@@ -79,7 +68,7 @@ fn check(name: &str, threads: usize, tile: u32) -> Result<(), crate::Error> {
         precision: Precision::Fp32,
         device_id: 0,
         threads,
-        cache_dir: machine::cache_dir(),
+        cache_dir: EngineOptions::default_cache_dir(),
     };
     let mut engine = backend::fastest_on_cpu(&model, &options, &Silent)?;
     let input = ramp(&model.info, tile);
@@ -92,7 +81,9 @@ fn check(name: &str, threads: usize, tile: u32) -> Result<(), crate::Error> {
     }
     check_output(&model.info, &input, &output)?;
     let (width, height, time) = (input.width(), input.height(), milliseconds(fastest));
-    say!("run time            {time:.1} ms for {width} x {height}, {threads} threads, cpu fp32")?;
+    say!(
+        "run time            {time:.1} ms for {width}x{height} pixels, {threads} threads, cpu fp32"
+    )?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use gstupscale::model::{Element, Layout, Model};
 
+use super::Error;
 use crate::{
     arguments::{self, Expected},
     part_file::{self, Force, PartFile},
@@ -38,21 +39,6 @@ pub struct Arguments {
     size: Option<(u32, u32)>,
 }
 
-/// Why a model was not converted.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the model accepts only an input of {width}x{height} pixels")]
-    FixedSize { width: u32, height: u32 },
-    #[error("the sides of --size must be a multiple of {align} and at least {min} for this model")]
-    Size { align: u32, min: u32 },
-    #[error("the model processes one picture at a time; omit --batch")]
-    Batch,
-    #[error(
-        "{0} would be read together with the output, which contains its settings already; use a different output file"
-    )]
-    Sidecar(PathBuf),
-}
-
 fn size(text: &str) -> Result<(u32, u32), Expected> {
     arguments::size(text)
         .filter(|(width, height)| (1..=32768).contains(width) && (1..=32768).contains(height))
@@ -60,8 +46,9 @@ fn size(text: &str) -> Result<(u32, u32), Expected> {
 }
 
 /// # Errors
-/// See [`Error`]; also if the model cannot be opened or the output cannot be written.
-pub fn run(arguments: &Arguments) -> Result<(), crate::Error> {
+/// The model cannot be opened, it does not support the requested size or batch, or the output
+/// cannot be written.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let Arguments { model: name, output, force, half, batch, size } = arguments;
     part_file::check(Path::new(name), output, force.if_exists())?;
     let model = Model::open(name)?;

@@ -3,7 +3,7 @@
 use gstupscale::model::catalogue;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::download::{self, Download};
+use super::{Error, download::Download};
 
 const EXAMPLES: &str = "\
 Example:
@@ -20,25 +20,14 @@ pub struct Arguments {
     names: Vec<String>,
 }
 
-/// Why a model was not downloaded.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("unknown model {name}; expected one of: {known}")]
-    Unknown { name: String, known: String },
-    #[error("the data directory is unknown; set HOME or XDG_DATA_HOME")]
-    NoDataDirectory,
-    #[error(transparent)]
-    Download(#[from] download::Error),
-}
-
 /// # Errors
-/// See [`Error`]; also if standard output cannot be written.
-pub fn run(arguments: &Arguments) -> Result<(), crate::Error> {
+/// [`Error::Unknown`], [`Error::NoDataDirectory`], [`Error::Download`] or [`Error::Print`].
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
     arguments.names.iter().try_for_each(|name| fetch(name))
 }
 
 /// Downloads one model and shows the progress. An installed model is left as it is.
-fn fetch(name: &str) -> Result<(), crate::Error> {
+fn fetch(name: &str) -> Result<(), Error> {
     let unknown = || Error::Unknown { name: name.into(), known: catalogue::names() };
     let entry = catalogue::find(name).ok_or_else(unknown)?;
     let (Some(url), Some(sha256)) = (&entry.url, &entry.sha256) else {
@@ -63,7 +52,7 @@ fn fetch(name: &str) -> Result<(), crate::Error> {
         bar.set_position(done);
     };
     let download = Download { url, sha256, size: entry.size };
-    download.to(&path, &mut progress).map_err(Error::from)?;
+    download.to(&path, &mut progress)?;
     bar.finish_and_clear();
     say!("downloaded {}: {}", entry.name, path.display())?;
     Ok(())

@@ -20,7 +20,7 @@ pub fn run() -> Result<(), print::Error> {
         "{:<28} {:>6} {:<12} {:>9}  {:<18} INSTALLED",
         "NAME",
         "FACTOR",
-        "FOR",
+        "PURPOSE",
         "SIZE",
         "LICENCE"
     )?;

@@ -1,16 +1,16 @@
 //! `gst-upscale models`: the catalogue, downloads and model files.
 
-pub mod check;
-pub mod convert;
-pub mod fetch;
-
+mod check;
+mod convert;
 mod download;
+mod error;
+mod fetch;
 mod list;
 mod show;
 
 use std::process::ExitCode;
 
-use crate::error::Error;
+pub use error::Error;
 
 /// List, download, convert and check models.
 #[derive(Debug, clap::Subcommand)]

@@ -1,9 +1,12 @@
 //! `models show`: what the catalogue and the file itself say about one model.
 
-use gstupscale::model::{Model, ModelInfo, catalogue};
+use gstupscale::{
+    frame::Channels,
+    model::{Model, ModelInfo, catalogue},
+};
 
-use super::list;
-use crate::{error::Error, print};
+use super::{Error, list};
+use crate::print;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +27,7 @@ pub fn run(Arguments { model: name }: &Arguments) -> Result<(), Error> {
     if let Some(entry) = catalogue::find(name) {
         say!("name                {}", entry.name)?;
         say!("architecture        {}", entry.architecture)?;
-        say!("for                 {}: {}", list::purpose(entry.purpose), entry.about)?;
+        say!("purpose             {}: {}", list::purpose(entry.purpose), entry.about)?;
         say!("licence             {}", entry.licence)?;
         if let (Some(url), Some(sum)) = (&entry.url, &entry.sha256) {
             say!("url                 {url}")?;
@@ -45,13 +48,13 @@ pub fn run(Arguments { model: name }: &Arguments) -> Result<(), Error> {
 /// See [`print::Error`].
 pub fn print_info(info: &ModelInfo) -> Result<(), print::Error> {
     say!("factor              {}x", info.factor)?;
-    say!("channels            {:?}", info.channels)?;
+    say!("channels            {}", channels(info.channels))?;
     match info.halo {
-        Some(halo) => say!("receptive field     {0} x {0} pixels (halo {halo})", 2 * halo + 1)?,
+        Some(halo) => say!("receptive field     {0}x{0} pixels (halo {halo})", 2 * halo + 1)?,
         None => say!("receptive field     unbounded: every frame is computed whole")?,
     }
     match info.fixed_size {
-        Some((width, height)) => say!("input size          {width} x {height} only")?,
+        Some((width, height)) => say!("input size          {width}x{height} only")?,
         None => {
             say!("input size          multiples of {}, at least {}", info.align, info.min_side)?
         }
@@ -59,4 +62,11 @@ pub fn print_info(info: &ModelInfo) -> Result<(), print::Error> {
     say!("parameters          {}", info.parameters)?;
     say!("multiply-adds       {:.0} per input pixel", info.macs_per_pixel)?;
     say!("working memory      {:.0} bytes per input pixel", info.peak_floats_per_pixel * 4.0)
+}
+
+fn channels(channels: Channels) -> &'static str {
+    match channels {
+        Channels::Luma => "luma",
+        Channels::Rgb => "R'G'B'",
+    }
 }

@@ -6,8 +6,8 @@ use gstupscale::{
     model::{Model, ModelInfo},
 };
 
-use super::{EngineSpec, Outcome};
-use crate::{error::Error, test_pictures};
+use super::{EngineSpec, Error, Outcome};
+use crate::test_pictures;
 
 /// The largest error of fp32, on a scale from 0 to 1.
 const MAX_FP32_ERROR: f32 = 1.0 / 255.0;

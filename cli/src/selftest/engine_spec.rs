@@ -37,6 +37,11 @@ impl Selection {
         use engine::Error as E;
         match error {
             E::Precision { .. } => Outcome::NotAvailable(error.to_string()),
+            // The row names the backend already.
+            E::Unavailable { tried, .. } if !tried.is_empty() => {
+                let reasons: Vec<_> = tried.iter().map(ToString::to_string).collect();
+                self.not_available(reasons.join("; "))
+            }
             E::NoLibrary { .. }
             | E::Unavailable { .. }
             | E::NoProvider { .. }

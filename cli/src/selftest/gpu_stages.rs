@@ -8,7 +8,7 @@ use gstupscale::{
     engine::{self, DeviceBatch, Infer as _, InferOnDevice, Samples},
     frame::{Channels, Image, PixelFormat},
     model::ModelInfo,
-    upscaler::{self, Error, FrameParams, Pipeline as _},
+    upscaler::{self, FrameParams, Pipeline as _},
 };
 
 use super::{
@@ -73,7 +73,7 @@ fn difference(
     channels: Channels,
     size: (u32, u32),
     params: &FrameParams,
-) -> Result<u32, Error> {
+) -> Result<u32, upscaler::Error> {
     let frame = cpu_stages::noise(format)?;
     let settings = cpu_stages::settings(0);
     let large = frame::info(format, size.0, size.1);

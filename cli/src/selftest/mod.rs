@@ -3,6 +3,7 @@
 mod accuracy;
 mod cpu_stages;
 mod engine_spec;
+mod error;
 mod gpu_stages;
 mod memory;
 mod report;
@@ -17,7 +18,7 @@ use report::{Outcome, Report};
 
 use crate::{arguments::EngineArguments, print};
 
-pub use memory::Error;
+pub use error::Error;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,7 +51,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// GStreamer does not start, or the model cannot be opened.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     crate::gstreamer::start()?;
     let model = Model::open(&arguments.model)?;
     let mut report = Report::default();
@@ -83,10 +84,10 @@ fn check(
     let on = spec.to_string();
     let mut engine = match spec.load(model) {
         Ok(engine) => engine,
-        Err(error) => return report.add("engine", &on, selection.not_loaded(&error)),
+        Err(error) => return report.add("engine loads", &on, selection.not_loaded(&error)),
     };
     if let Some(reason) = spec.mismatch(&engine) {
-        return report.add("engine", &on, Outcome::NotAvailable(reason));
+        return report.add("engine loads", &on, Outcome::NotAvailable(reason));
     }
     let outcome = accuracy::check(spec, model, &mut engine.infer);
     report.add("inference agrees with cpu fp32", &on, outcome)?;

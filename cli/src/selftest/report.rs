@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{error::Error, print};
+use super::error::Error;
+use crate::print;
 
 /// The result of a check, with a figure or a reason.
 #[derive(Clone, Debug, PartialEq)]

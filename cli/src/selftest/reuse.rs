@@ -2,9 +2,8 @@
 
 use gstupscale::{frame::PixelFormat, model::Model};
 
-use super::{EngineSpec, Outcome};
+use super::{EngineSpec, Error, Outcome};
 use crate::{
-    error::Error,
     frame::{self, Frame},
     harness::{self, Harness},
     test_pictures,
@@ -45,13 +44,11 @@ fn compare(
     }
     let share = reused.stats.get::<f64>("pixels-share").unwrap_or(1.0) * 100.0;
     let method = if regions_exact {
-        "changed regions"
+        "in changed regions"
     } else {
-        "whole frames only, because this engine's regions are not exact"
+        "in whole frames only, because this engine's regions are not exact"
     };
-    Ok(Outcome::Passed(format!(
-        "{method}; computed {share:.0} % of the pixels at {width}x{height}"
-    )))
+    Ok(Outcome::Passed(format!("computed {share:.0} % of {width}x{height} pixels {method}")))
 }
 
 /// The largest size within [`MAX_MACS`], up to 320×180 pixels; `None` if the model is too slow.

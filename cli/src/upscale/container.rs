@@ -1,10 +1,11 @@
 //! The output's container format and codec: muxer and encoders.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum as _;
-
-use super::Error;
 
 /// The codec of the enlarged video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -14,6 +15,15 @@ pub enum Codec {
     Vp9,
     /// Lossless.
     Ffv1,
+}
+
+/// The output file cannot have this format or codec.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the extension of {path} is not supported; expected one of: {known}")]
+    Extension { path: PathBuf, known: String },
+    #[error("a .{extension} file cannot hold {codec} video; expected one of: {known}")]
+    Codec { codec: Codec, extension: &'static str, known: String },
 }
 
 /// A container format.

@@ -2,6 +2,7 @@
 
 mod container;
 mod elements;
+mod error;
 mod muxer;
 mod pipeline;
 mod progress;
@@ -13,9 +14,10 @@ mod streams;
 use std::{path::PathBuf, process::ExitCode};
 
 use container::{Codec, Container};
-use gst::glib;
 use pipeline::{Outcome, Pipeline};
 use properties::Properties;
+
+pub use error::Error;
 
 use crate::{
     gstreamer,
@@ -56,38 +58,6 @@ pub struct Arguments {
     properties: Properties,
 }
 
-/// Why a video was not enlarged.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{0} does not exist or is not a regular file")]
-    NoInput(PathBuf),
-    #[error("the extension of {path} is not supported; expected one of: {known}")]
-    Extension { path: PathBuf, known: String },
-    #[error("a .{extension} file cannot hold {codec} video; expected one of: {known}")]
-    Codec { codec: Codec, extension: &'static str, known: String },
-    #[error("{codec} video must have an even width and height; {pixels} is odd")]
-    OddSize { codec: Codec, pixels: i32 },
-    #[error("invalid value '{value}' for --{name}: expected {expected}")]
-    PropertyValue { name: String, value: String, expected: String },
-    #[error("the element upscale has no property {0}")]
-    NoProperty(String),
-    #[error("the GStreamer element {0} is not available; install the plugin that contains it")]
-    MissingElement(String),
-    #[error("the pipeline could not be built: {0}")]
-    Build(#[from] glib::BoolError),
-    #[error("the pipeline could not be built: {0}")]
-    Parse(glib::Error),
-    #[error("the pipeline could not be started: {0}")]
-    Start(gst::StateChangeError),
-    #[error("{0} has no video")]
-    NoVideo(PathBuf),
-    /// An element's message. `origin` is the element's name, or what it misses.
-    #[error("{message} ({origin})")]
-    Element { message: glib::Error, origin: String },
-    #[error("Ctrl-C cannot be handled: {0}")]
-    Signal(std::io::Error),
-}
-
 /// The exit status of a process that SIGINT ended, as shells report it.
 const INTERRUPTED: u8 = 130;
 
@@ -96,18 +66,18 @@ const INTERRUPTED: u8 = 130;
 /// code is 1.
 ///
 /// # Errors
-/// See [`Error`] and [`part_file::Error`].
-pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
+/// See [`Error`].
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let Arguments { input, output, force, .. } = arguments;
     if !input.is_file() {
-        return Err(Error::NoInput(input.clone()).into());
+        return Err(Error::NoInput(input.clone()));
     }
     part_file::check(input, output, force.if_exists())?;
     let container = Container::of(output)?;
     let codec = container.codec(arguments.codec)?;
     for pixels in [arguments.width, arguments.height].into_iter().flatten() {
         if pixels % codec.alignment() != 0 {
-            return Err(Error::OddSize { codec, pixels }.into());
+            return Err(Error::OddSize { codec, pixels });
         }
     }
     gstreamer::start()?;
@@ -126,8 +96,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
         Outcome::Truncated { frames, end, duration } => {
             part.finish(force.if_exists())?;
             warn!(
-                "{} ends at {:.1} s, but its header says {:.1} s; it may be truncated or damaged. \
-                 The part that could be read was written to {} ({frames})",
+                "{} ends at {:.1} s, but its header says {:.1} s; it may be truncated or damaged; \
+                 the part that could be read was written to {} ({frames})",
                 input.display(),
                 end.as_secs_f64(),
                 duration.as_secs_f64(),
@@ -138,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, crate::Error> {
         Outcome::Stopped(frames) => {
             let kept = part.keep()?;
             // Not to standard output, whose reader Ctrl-C has stopped as well.
-            warn!("Stopped. The finished part is in {} ({frames})", kept.display());
+            warn!("stopped; the finished part is in {} ({frames})", kept.display());
             Ok(ExitCode::from(INTERRUPTED))
         }
         Outcome::Aborted => Ok(ExitCode::from(INTERRUPTED)),

@@ -52,6 +52,9 @@ pub struct Pipeline {
 /// The largest error of the duration in a file's header that is ignored.
 const MAX_DURATION_ERROR: Duration = Duration::from_secs(1);
 
+/// The name of the element that enlarges.
+const UPSCALE: &str = "upscale";
+
 /// Compressed data queued for one stream while another has none, in bytes.
 const QUEUE_BYTES: u32 = 1 << 28;
 
@@ -108,7 +111,8 @@ impl Pipeline {
     /// Runs to the end, or until Ctrl-C, and writes to `output`.
     ///
     /// # Errors
-    /// [`Error::Element`] with an element's message, [`Error::NoVideo`] or [`Error::Start`].
+    /// [`Error::Upscale`] or [`Error::Element`] with an element's message, [`Error::NoVideo`] or
+    /// [`Error::Start`].
     pub fn run(self, output: &File) -> Result<Outcome, Error> {
         // Not by its name, which another process could have given to another file.
         self.sink.set_property("fd", output.as_raw_fd());
@@ -139,11 +143,18 @@ impl Pipeline {
                 MessageView::Eos(_) => return Ok(self.finish(&mut progress)),
                 MessageView::Error(error) => {
                     progress.finish();
+                    let text = sentence(&error.error());
                     let origin = missing_plugin.unwrap_or_else(|| name(message.src()));
-                    return Err(Error::Element { message: error.error(), origin });
+                    return Err(match origin == UPSCALE {
+                        true => Error::Upscale(text),
+                        false => {
+                            Error::Element { input: self.input.clone(), message: text, origin }
+                        }
+                    });
                 }
                 MessageView::Warning(warning) => {
-                    progress.warn(&format!("{} ({})", warning.error(), name(message.src())));
+                    let text = sentence(&warning.error());
+                    progress.warn(&format!("{text} ({})", name(message.src())));
                 }
                 MessageView::StreamCollection(found)
                     if !may_have_video(&found.stream_collection()) =>
@@ -198,13 +209,13 @@ fn video_bin(
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let description = format!(
         "deinterlace ! videoconvert ! videoflip video-direction=auto ! videoconvert ! {queue} \
-         ! upscale name=upscale ! video/x-raw,{size} \
+         ! upscale name={UPSCALE} ! video/x-raw,{size} \
          ! {queue} name=enlarged ! videoscale method=lanczos add-borders=true ! videoconvert \
          ! capsfilter name=first-size ! {}",
         codec.description(arguments.quality)
     );
     let bin = decode_bin(&description)?;
-    let upscale = by_name(&bin, "upscale")?;
+    let upscale = by_name(&bin, UPSCALE)?;
     arguments.properties.apply(&upscale)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
     keep_size(&by_name(&bin, "first-size")?)?;
@@ -238,6 +249,11 @@ fn keep_size(filter: &gst::Element) -> Result<(), Error> {
 fn may_have_video(streams: &gst::StreamCollection) -> bool {
     let others = gst::StreamType::AUDIO | gst::StreamType::TEXT;
     streams.is_empty() || streams.iter().any(|stream| !others.intersects(stream.stream_type()))
+}
+
+/// The message without the full stop that GStreamer puts at its end.
+fn sentence(error: &glib::Error) -> String {
+    error.message().trim_end_matches('.').to_owned()
 }
 
 fn name(object: Option<&gst::Object>) -> String {

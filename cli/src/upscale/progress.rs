@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+
+const SPINNER: &str = "{spinner} {wide_msg} {elapsed}";
+const BAR: &str = "{wide_bar} {percent}% {msg}, elapsed {elapsed}{remaining}";
 
 /// The number of frames and the time they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -17,7 +20,7 @@ pub struct Frames {
 
 impl fmt::Display for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} frames", self.count)?;
+        write!(f, "{} frame{}", self.count, if self.count == 1 { "" } else { "s" })?;
         // The time starts with the first frame, which therefore does not count.
         let counted = self.count.saturating_sub(1);
         if counted > 0 && self.time > Duration::ZERO {
@@ -37,7 +40,7 @@ pub struct Progress {
 impl Progress {
     pub fn new() -> Self {
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+        if let Ok(style) = ProgressStyle::with_template(SPINNER) {
             bar.set_style(style);
         }
         Self { bar, first: None, frames: Frames::default() }
@@ -62,12 +65,12 @@ impl Progress {
             return;
         }
         let first = *self.first.get_or_insert_with(|| {
+            let first_frame = Frames { count, time: Duration::ZERO };
+            self.bar.set_message(first_frame.to_string());
             if duration.is_some()
-                && let Ok(style) = ProgressStyle::with_template(
-                    "{wide_bar} {percent}% {msg}, elapsed {elapsed}, remaining {eta}",
-                )
+                && let Ok(style) = ProgressStyle::with_template(BAR)
             {
-                self.bar.set_style(style);
+                self.bar.set_style(style.with_key("remaining", write_remaining));
             }
             self.bar.reset();
             Instant::now()
@@ -88,6 +91,15 @@ impl Progress {
     }
 }
 
+/// Writes the estimated time to the end, if there is an estimate.
+fn write_remaining(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let time = state.eta();
+    if time > Duration::ZERO {
+        // A failure would concern the bar only.
+        let _ = write!(text, ", remaining {:#}", HumanDuration(time));
+    }
+}
+
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -100,7 +112,7 @@ mod tests {
     fn the_rate_does_not_count_the_frame_that_starts_the_time() {
         let frames = |count, seconds| Frames { count, time: Duration::from_secs(seconds) };
         assert_eq!(frames(11, 4).to_string(), "11 frames, 2.50 frames/s");
-        assert_eq!(frames(1, 4).to_string(), "1 frames");
+        assert_eq!(frames(1, 4).to_string(), "1 frame");
         assert_eq!(frames(0, 0).to_string(), "0 frames");
     }
 }

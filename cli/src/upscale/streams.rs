@@ -43,7 +43,7 @@ impl Streams {
 
     fn connect_video(&self, pad: &gst::Pad) -> Result<(), Error> {
         if !self.state.set_video(pad) {
-            warn!("skipped an additional video stream: only the first one is enlarged");
+            self.warn("skipped an additional video stream: only the first one is enlarged");
             return Ok(());
         }
         link(&self.enqueue(pad)?, &sink_pad(&self.video)?)
@@ -88,7 +88,7 @@ impl Streams {
                 return self.connect_to_muxer(pad, Some(setter), &template);
             }
         }
-        warn!("skipped a stream of type {media}: the output format cannot hold it");
+        self.warn(&format!("skipped a stream of type {media}: the output format cannot hold it"));
         Ok(())
     }
 
@@ -109,6 +109,11 @@ impl Streams {
         link(&queued, &sink_pad(&element)?)?;
         link(&source_pad(&element)?, &muxer)?;
         Ok(element.sync_state_with_parent()?)
+    }
+
+    /// Posts a warning on the bus, so that it does not run into the progress bar.
+    fn warn(&self, text: &str) {
+        gst::element_warning!(self.muxer, gst::StreamError::Format, ("{text}"));
     }
 
     /// Links `pad` to a new pad of the queue and returns the queue's other end.

@@ -1,0 +1,47 @@
+//! Why a video was not enlarged.
+
+use std::{io, path::PathBuf};
+
+use gst::glib;
+
+use super::container::{self, Codec};
+use crate::{gstreamer, part_file, print};
+
+/// Why a video was not enlarged.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0} does not exist or is not a regular file")]
+    NoInput(PathBuf),
+    #[error("{codec} video must have an even width and height; {pixels} is odd")]
+    OddSize { codec: Codec, pixels: i32 },
+    #[error("invalid value '{value}' for --{name}: expected {expected}")]
+    PropertyValue { name: String, value: String, expected: String },
+    #[error("the element upscale has no property {0}")]
+    NoProperty(String),
+    #[error("the GStreamer element {0} is not available; install the plugin that contains it")]
+    MissingElement(String),
+    #[error("the pipeline could not be built: {0}")]
+    Build(#[from] glib::BoolError),
+    #[error("the pipeline could not be built: {0}")]
+    Parse(glib::Error),
+    #[error("the pipeline could not be started: {0}")]
+    Start(gst::StateChangeError),
+    #[error("{0} has no video")]
+    NoVideo(PathBuf),
+    /// The message of the element `upscale`, which is complete.
+    #[error("{0}")]
+    Upscale(String),
+    /// The message of another element. `origin` is its name, or the plugin that it needs.
+    #[error("{input} could not be enlarged: {message} ({origin})")]
+    Element { input: PathBuf, message: String, origin: String },
+    #[error("Ctrl-C cannot be handled: {0}")]
+    Signal(io::Error),
+    #[error(transparent)]
+    Container(#[from] container::Error),
+    #[error(transparent)]
+    GStreamer(#[from] gstreamer::Error),
+    #[error(transparent)]
+    Output(#[from] part_file::Error),
+    #[error(transparent)]
+    Print(#[from] print::Error),
+}
