@@ -1,23 +1,84 @@
 //! Enlarges pictures and video with super-resolution neural networks, as a library and as the
 //! GStreamer element `upscale` (see [`element`]).
 //!
+//! An application that does not use GStreamer opens a [`Model`](model::Model), loads an engine
+//! that runs it on this machine ([`backend::load`]), opens a [`Pipeline`](upscaler::Pipeline) for
+//! frames of one format and size ([`upscaler::open`]), and passes frames through it. The built-in
+//! engine needs no other library; other backends load ONNX Runtime.
+//!
+//! ```
+//! use gstupscale::{
+//!     backend,
+//!     engine::{Backend, EngineOptions, Precision, Silent},
+//!     frame::{
+//!         ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
+//!         PlaneRef, Range,
+//!     },
+//!     model::Model,
+//!     upscaler::{self, FrameParams, Reuse, StreamSettings},
+//! };
+//!
+//! let model = Model::open("builtin")?;
+//! let options = EngineOptions {
+//!     backend: Backend::Native,
+//!     precision: Precision::Fp32,
+//!     device_id: 0,
+//!     threads: 2,
+//!     cache_dir: std::env::temp_dir().join("enlarge"),
+//! };
+//! let loaded = backend::load(&model, &options, &Silent)?;
+//!
+//! // A grey picture of 64×48 pixels, R′G′B′ with 8 bits per channel.
+//! let (width, height) = (64, 48);
+//! let small = vec![128; (width * height * 3) as usize];
+//! let from = FrameInfo {
+//!     format: PixelFormat::Rgb,
+//!     width,
+//!     height,
+//!     colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Full },
+//!     chroma_site: ChromaSite::LEFT,
+//! };
+//! let to =
+//!     FrameInfo { width: width * model.info.factor, height: height * model.info.factor, ..from };
+//! let mut large = vec![0; (to.width * to.height * 3) as usize];
+//!
+//! let settings = StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None };
+//! let mut pipeline = upscaler::open(loaded.infer, loaded.traits, from, to, settings)?;
+//! let input = PlaneRef { data: &small, stride: from.width as usize * 3 };
+//! let output = PlaneMut { data: &mut large, stride: to.width as usize * 3 };
+//! pipeline.process(
+//!     &FrameRef::new(from, vec![input])?,
+//!     None,
+//!     &mut FrameMut::new(to, vec![output])?,
+//!     &FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off },
+//! )?;
+//! assert!(large.iter().all(|&sample| (120..=136).contains(&sample)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/enlarge_picture.rs` does the same for picture files, on the fastest backend. An
+//! application that uses GStreamer can link the element: [`plugin_register_static`].
+//!
+//! # Modules
+//!
 //! A frame passes through the modules from top to bottom:
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`element`] | the GStreamer element: properties, caps, buffers, events, messages |
 //! | [`upscaler`] | the stages of one stream: unpack, compare, plan, infer, finish, pack |
-//! | [`reuse`] | what changed between frames, and which regions to compute again |
+//! | `reuse` | what changed between frames, and which regions to compute again |
 //! | [`backend`] | chooses, builds and tests the engine that runs a model |
-//! | [`onnxruntime`] | ONNX Runtime: its library, sessions on the CPU and the GPU |
-//! | [`native`] | the project's own engine for convolution networks on the processor |
+//! | `onnxruntime` | ONNX Runtime: its library, sessions on the CPU and the GPU |
+//! | `native` | the project's own engine for convolution networks on the processor |
 //! | [`engine`] | the contract of an engine, its options and errors |
 //! | [`model`] | model files: their readers, the graph, its analysis, the ONNX writer |
-//! | [`cuda`] | a GPU: its memory, its streams, launching kernels |
-//! | [`kernels`] | the CUDA kernels for the stages around inference, and their arguments |
+//! | `cuda` | a GPU: its memory, its streams, launching kernels |
+//! | `kernels` | the CUDA kernels for the stages around inference, and their arguments |
 //! | [`frame`] | pixel formats, colorimetry, chroma siting, planes, resampling |
 //!
-//! Only [`element`] uses GStreamer. The library is licensed under MIT or Apache-2.0, at your
+//! Modules without a link are internal: their interfaces may change in any version. Only
+//! [`element`] uses GStreamer. The library is licensed under MIT or Apache-2.0, at your
 //! option; GStreamer shows `MIT/X11`, because it accepts a single licence from a fixed list.
 
 #![warn(missing_docs, clippy::must_use_candidate)]
@@ -34,14 +95,18 @@
 )]
 
 pub mod backend;
+#[doc(hidden)]
 pub mod cuda;
 pub mod element;
 pub mod engine;
 pub mod frame;
+#[doc(hidden)]
 pub mod kernels;
 pub mod model;
+#[doc(hidden)]
 pub mod native;
 #[cfg(feature = "onnxruntime")]
+#[doc(hidden)]
 pub mod onnxruntime;
 #[cfg(not(feature = "onnxruntime"))]
 #[path = "onnxruntime/absent.rs"]

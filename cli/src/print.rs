@@ -17,7 +17,7 @@ impl Error {
     }
 }
 
-/// Implements [`say!`].
+/// Implements `say!`.
 ///
 /// # Errors
 /// See [`Error`].
@@ -25,7 +25,7 @@ pub fn say(line: fmt::Arguments<'_>) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-/// Implements [`warn!`].
+/// Implements `warn!`.
 pub fn warn(line: fmt::Arguments<'_>) {
     // If standard error is closed too, there is nowhere left to report it.
     let _ = writeln!(io::stderr(), "gst-upscale: {line}");

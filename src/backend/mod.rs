@@ -17,7 +17,13 @@ mod timing;
 mod timings;
 mod tolerance;
 
-pub use cpu_engine::CpuEngine;
-pub use exactness::regions_are_exact;
-pub use load::{Loaded, fastest_on_cpu, load, load_on_cpu};
-pub use tolerance::tolerant_halo;
+pub use load::{Loaded, load};
+
+// For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use self::{
+    cpu_engine::CpuEngine,
+    exactness::regions_are_exact,
+    load::{fastest_on_cpu, load_on_cpu},
+    tolerance::tolerant_halo,
+};

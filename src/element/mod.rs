@@ -68,8 +68,9 @@ mod stats;
 mod stream;
 mod video_info;
 
-pub use loader::EngineLoader;
-pub use properties::Startup;
+// For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use self::{loader::EngineLoader, properties::Startup};
 
 glib::wrapper! {
     /// The element `upscale`.
@@ -80,6 +81,7 @@ glib::wrapper! {
 impl Upscale {
     /// Opens models and loads engines with `engine_loader` from the next change to PAUSED on,
     /// instead of model files and the backends of this library.
+    #[doc(hidden)]
     pub fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
         self.imp().set_engine_loader(engine_loader);
     }

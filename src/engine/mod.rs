@@ -26,5 +26,8 @@ pub(crate) use options::Candidate;
 pub use options::{Backend, EngineOptions, Precision, UnknownName};
 pub(crate) use progress::{Interruptible, Progress};
 pub use progress::{Monitor, Silent};
-pub use test_picture::distance;
 pub use traits::EngineTraits;
+
+// For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use test_picture::distance;

@@ -39,18 +39,24 @@ mod resample;
 mod samples;
 mod unpack;
 
-pub use bypass::{BypassKind, BypassPlanes};
 pub(crate) use colour::{Codes, MatrixCoefficients};
 pub use error::{Error, Operand};
-pub use filter_table::Filter;
 pub(crate) use filter_table::FilterTable;
 pub use format::{Component, Family, FormatLayout, PixelFormat};
-pub use grain::{Grain, blend_row};
-pub use grid::{Axis, Grid};
 pub use image::{Channels, Image};
 pub use info::{ChromaSite, Colorimetry, FrameInfo, Matrix, Range};
-pub use pack::Packer;
-pub use planes::{Band, FrameMut, FrameRef, PlaneMut, PlaneRef};
+pub use planes::{FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
-pub use resample::{PlacedImage, Resampler};
-pub use unpack::Unpacker;
+
+// For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use self::{
+    bypass::{BypassKind, BypassPlanes},
+    filter_table::Filter,
+    grain::{Grain, blend_row},
+    grid::{Axis, Grid},
+    pack::Packer,
+    planes::Band,
+    resample::{PlacedImage, Resampler},
+    unpack::Unpacker,
+};

@@ -33,11 +33,16 @@ mod tensorflow;
 
 pub(crate) use digest::sha256_hex;
 
-pub use builder::{Border, Shuffle, Window};
 pub use graph::{Attribute, Element, Graph, Node, Tensor};
 pub use info::ModelInfo;
-pub use onnx::{Layout, WriteError};
 pub use open::OpenOptions;
+
+// For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use self::{
+    builder::{Border, Shuffle, Window},
+    onnx::{Layout, WriteError},
+};
 
 use std::{io, path::PathBuf, sync::Arc};
 

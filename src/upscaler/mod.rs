@@ -30,13 +30,18 @@ mod schedule;
 mod settings;
 
 pub use self::{
-    buffer_pool::BufferPool,
-    cpu::CpuPipeline,
-    cuda::CudaPipeline,
-    enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
     error::{Error, MemoryUse, OutOfMemory},
     open::open,
     pipeline::{Next, Pipeline},
     settings::{FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
 };
 pub use crate::engine::EngineTraits;
+
+// For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use self::{
+    buffer_pool::BufferPool,
+    cpu::CpuPipeline,
+    cuda::CudaPipeline,
+    enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
+};
