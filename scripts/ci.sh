@@ -22,7 +22,10 @@ skip() {
     [ "${CI:-}" != true ] || exit 1
 }
 
-docs() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items; }
+docs() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
+}
 
 deny() {
     cargo deny --version >/dev/null 2>&1 || { skip deny "install cargo-deny"; return; }
@@ -43,6 +46,7 @@ features() {
         cargo check --package gst-plugin-upscale --lib --locked --no-default-features \
             --features "$features"
     done
+    cargo clippy --package gst-plugin-upscale --lib --locked --features doc -- -D warnings
 }
 
 package() {

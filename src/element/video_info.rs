@@ -1,5 +1,5 @@
 //! Converts GStreamer's descriptions of frames and its mapped frames to the types of
-//! [`frame`](crate::frame).
+//! [`frame`].
 
 use gst_video::{
     VideoChromaSite, VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoFrameRef,

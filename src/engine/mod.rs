@@ -1,7 +1,8 @@
 //! The contract between the engines that run a model and the pipelines that feed them.
 //!
 //! An engine implements [`Infer`] (pictures in system memory), perhaps [`InferChanges`] (it keeps
-//! features from picture to picture), or [`InferOnDevice`] (pictures in the memory of a GPU). [`backend`](crate::backend) chooses, builds and tests engines.
+//! features from picture to picture), or [`InferOnDevice`] (pictures in the memory of a GPU).
+//! [`backend`](crate::backend) chooses, builds and tests engines.
 
 mod any;
 mod device;

@@ -1,7 +1,8 @@
 //! Enlarging the frames of one stream: compare, plan, unpack, infer, finish, pack.
 //!
-//! A [`Pipeline`], which [`open`] makes, does so for frames in system memory: [`CpuPipeline`] with an engine on the CPU,
-//! [`CudaPipeline`] with an engine on a GPU. Both keep the same state between frames:
+//! A [`Pipeline`], which [`open()`] makes, does so for frames in system memory: [`CpuPipeline`] with
+//! an engine on the CPU, [`CudaPipeline`] with an engine on a GPU. Both keep the same state between
+//! frames:
 //!
 //! - the *reference*, the frame that everything was computed from;
 //! - the *source picture*, the reference in float samples as the model reads it;

@@ -1,9 +1,9 @@
 //! The arithmetic, once per instruction set, behind one table of functions.
 //!
-//! Every kernel is written once, generic over [`Isa`]: a vector of sixteen floats, one lane per
-//! output channel. The files `portable`, `avx2` and `avx512` supply the vector and instantiate
+//! Every kernel is written once, generic over [`Isa`](isa::Isa): a vector of sixteen floats, one
+//! lane per output channel. The files `portable`, `avx2` and `avx512` supply the vector and instantiate
 //! the kernels. Each output is a sum in one fixed order with fused multiply-adds, and each
-//! operation of [`Isa`] rounds in the same way everywhere, so every table gives the same bits;
+//! operation of `Isa` rounds in the same way everywhere, so every table gives the same bits;
 //! only the number of pixels and channels in registers differs.
 
 mod direct;

@@ -2,7 +2,7 @@
 //!
 //! A frame passes these states:
 //!
-//! 1. [`Prepared`](in_flight::Prepared): [`Prepare`] has compared it, decided what it changes and
+//! 1. [`Prepared`]: [`Prepare`] has compared it, decided what it changes and
 //!    unpacked that, on the caller's thread.
 //! 2. [`Inferred`]: the [`Worker`] has run the model on its own thread.
 //! 3. Finished: the [`Surface`] of the canvas has been updated, and [`Finish`] has written the
