@@ -17,7 +17,7 @@ use super::{
     incremental::Kept,
     kernels::{self, Kernels, Lanes, Layout, TILE},
     packed::Packed,
-    plan::{Block, Layer, Plan, Root},
+    plan::{Block, Layer, Plan, Root, Size},
     pool::Pool,
 };
 use crate::{
@@ -47,15 +47,6 @@ pub enum Precision {
     Fp32,
     /// 3×3 convolutions multiply 16-bit fixed point; the rest is fp32.
     Int16,
-}
-
-/// Bytes of features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// The most that [`Engine::run`] has at once.
-    pub run: usize,
-    /// What [`Engine::update`] keeps from picture to picture.
-    pub update: usize,
 }
 
 /// A model, lowered and packed, and its memory.
@@ -253,25 +244,6 @@ impl Engine {
         best.map(|(index, _)| self.free.swap_remove(index)).unwrap_or_default()
     }
 
-    /// Bytes of features for pictures of this size; `None` where the model cannot take it.
-    /// Weights, pictures and the threads' scratch memory (a few megabytes) come on top.
-    pub fn memory(&self, width: usize, height: usize) -> Option<Memory> {
-        let (mut live, mut most, mut all) = (0usize, 0, 0);
-        for (index, layer) in self.plan.layers.iter().enumerate() {
-            let [rows, columns] = layer.size.at([height, width])?;
-            let own = rows * columns * size_of::<Lanes>() * layer.outputs.len();
-            (live, all) = (live + own, all + own);
-            most = live.max(most);
-            for (plane, &last) in self.plan.planes.iter().zip(&self.last_reader) {
-                if last == index {
-                    let [rows, columns] = plane.at([height, width])?;
-                    live = live.saturating_sub(rows * columns * size_of::<Lanes>());
-                }
-            }
-        }
-        Some(Memory { run: most, update: all })
-    }
-
     pub(super) fn work<'a>(
         &'a self,
         index: usize,
@@ -300,6 +272,28 @@ impl Engine {
         });
         let input = pixels(size).saturating_mul((self.plan.channels * size_of::<f32>()) as u64);
         features.fold(input, u64::saturating_add)
+    }
+
+    /// The most memory for features that [`Engine::run`] uses at once for pictures of this size
+    /// in pixels, in bytes; 0 where the model cannot take the size.
+    pub fn run_bytes(&self, width: u32, height: u32) -> u64 {
+        let size = [height as usize, width as usize];
+        let bytes = |plane: Size| {
+            let [height, width] = plane.at(size).unwrap_or_default();
+            (height as u64 * width as u64).saturating_mul(size_of::<Lanes>() as u64)
+        };
+        let (mut used, mut most) = (0u64, 0);
+        for (index, layer) in self.plan.layers.iter().enumerate() {
+            used =
+                used.saturating_add(bytes(layer.size).saturating_mul(layer.outputs.len() as u64));
+            most = used.max(most);
+            for (&plane, &last) in self.plan.planes.iter().zip(&self.last_reader) {
+                if last == index {
+                    used = used.saturating_sub(bytes(plane));
+                }
+            }
+        }
+        most
     }
 
     /// The size of each layer's features.

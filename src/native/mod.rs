@@ -21,7 +21,7 @@ mod packed;
 mod plan;
 mod pool;
 
-pub use engine::{Engine, Memory, Options, Precision};
+pub use engine::{Engine, Options, Precision};
 pub use incremental::{Tolerance, Update};
 
 /// An instruction set that the engine has kernels for.

@@ -95,8 +95,7 @@ fn features_take_the_memory_of_their_layers() {
     // 48 channels at half the size are three vectors. A run has two layers of them at once; an
     // update keeps four and the vector that is added at the end.
     let engine = Engine::open(&Model::open("builtin").unwrap(), &Options::default()).unwrap();
-    let memory = engine.memory(640, 360).unwrap();
-    let plane = 320 * 180 * 64;
-    assert_eq!((memory.run, memory.update), (6 * plane, 13 * plane));
-    assert_eq!(engine.memory(641, 360), None);
+    let (plane, input) = (320 * 180 * 64, 640 * 360 * 4);
+    assert_eq!(engine.run_bytes(640, 360), 6 * plane);
+    assert_eq!(engine.feature_bytes(640, 360), 13 * plane + input);
 }
