@@ -81,7 +81,7 @@
 //! [`element`] uses GStreamer. The library is licensed under MIT or Apache-2.0, at your
 //! option; GStreamer shows `MIT/X11`, because it accepts a single licence from a fixed list.
 
-#![warn(missing_docs, clippy::must_use_candidate)]
+#![warn(missing_docs, unreachable_pub, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     warn(

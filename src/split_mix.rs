@@ -10,19 +10,19 @@ pub(crate) struct SplitMix64(pub u64);
 
 impl SplitMix64 {
     /// The next number, uniform over all values.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         let value = mix(self.0);
         self.0 = self.0.wrapping_add(GAMMA);
         value
     }
 
     /// The next number, uniform in `0..end`; 0 if that range is empty.
-    pub fn below(&mut self, end: u32) -> u32 {
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
         (self.next() % u64::from(end.max(1))) as u32
     }
 
     /// The next number, uniform in 0..1.
-    pub fn unit(&mut self) -> f32 {
+    pub(crate) fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 24) as f32
     }
 }

@@ -23,7 +23,7 @@ impl Native {
     const MAX_MACS: f64 = 2e6;
 
     /// What the native engine offers for a model with this many multiply-adds per input pixel.
-    pub fn offer(supported: bool, macs_per_pixel: f64) -> Self {
+    pub(crate) fn offer(supported: bool, macs_per_pixel: f64) -> Self {
         match (supported, macs_per_pixel <= Self::MAX_MACS) {
             (false, _) => Self::Nothing,
             (true, false) => Self::Fp32,

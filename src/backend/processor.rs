@@ -13,7 +13,7 @@ pub(super) struct Processor {
 }
 
 impl Processor {
-    pub fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         static PROCESSOR: LazyLock<Processor> = LazyLock::new(|| {
             Processor::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
         });

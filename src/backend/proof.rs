@@ -48,7 +48,7 @@ pub(super) fn limits(precision: Precision, choice: Choice) -> Limits {
 }
 
 impl Limits {
-    pub fn allow(&self, difference: Difference) -> bool {
+    pub(crate) fn allow(&self, difference: Difference) -> bool {
         difference.psnr_db >= self.min_psnr_db && difference.largest <= self.max_difference
     }
 }
@@ -84,7 +84,7 @@ impl Reference {
     ///
     /// # Errors
     /// The errors of the run.
-    pub fn run(engine: &mut dyn Infer, side: u32) -> Result<Self, Error> {
+    pub(crate) fn run(engine: &mut dyn Infer, side: u32) -> Result<Self, Error> {
         let info = engine.info();
         let (width, height) = probe_size(info, side);
         let picture = scene(info.channels.count(), width, height, 1);
@@ -97,7 +97,7 @@ impl Reference {
     ///
     /// # Errors
     /// The errors of the run.
-    pub fn difference(&self, engine: &mut dyn Infer) -> Result<Difference, Error> {
+    pub(crate) fn difference(&self, engine: &mut dyn Infer) -> Result<Difference, Error> {
         let mut output = Image::default();
         engine.run(&self.picture, &mut output)?;
         Ok(Difference::between(&output, &self.expected))

@@ -33,13 +33,13 @@ pub(super) struct Timings {
 
 impl Timings {
     /// The first measurement, at Unix time `now`.
-    pub fn new(now: u64, times: Vec<(Candidate, Duration)>) -> Self {
+    pub(crate) fn new(now: u64, times: Vec<(Candidate, Duration)>) -> Self {
         Self { shortest: times, first_measured: now, confirmations: 0, loads: 0 }
     }
 
     /// Combines this measurement with the earlier ones, unless those are too old. Candidates that
     /// were not measured this time are dropped.
-    pub fn combined_with(mut self, earlier: Option<Self>) -> Self {
+    pub(crate) fn combined_with(mut self, earlier: Option<Self>) -> Self {
         let Some(earlier) = earlier.filter(|earlier| !earlier.is_old(self.first_measured)) else {
             return self;
         };
@@ -57,7 +57,7 @@ impl Timings {
     }
 
     /// The fastest candidate; `None` without times.
-    pub fn fastest(&self) -> Option<Candidate> {
+    pub(crate) fn fastest(&self) -> Option<Candidate> {
         self.shortest.iter().min_by_key(|(_, time)| *time).map(|(candidate, _)| *candidate)
     }
 
@@ -73,7 +73,7 @@ impl Timings {
     }
 
     /// Counts a load at Unix time `now`. Returns whether to measure again.
-    pub fn count_load(&mut self, now: u64) -> bool {
+    pub(crate) fn count_load(&mut self, now: u64) -> bool {
         self.loads = self.loads.saturating_add(1);
         let loads = if self.lead() < CLEAR_LEAD { LOADS_IN_DOUBT } else { LOADS_WHEN_CLEAR };
         self.is_old(now) || self.loads > loads << self.confirmations.min(MAX_DOUBLINGS)

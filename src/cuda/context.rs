@@ -20,7 +20,7 @@ unsafe impl Send for Context {}
 unsafe impl Sync for Context {}
 
 impl Context {
-    pub fn retain(driver: &'static Driver, device: c_int) -> Result<Self, Error> {
+    pub(crate) fn retain(driver: &'static Driver, device: c_int) -> Result<Self, Error> {
         let mut raw = ptr::null_mut();
         // SAFETY: `raw` can be written to.
         unsafe { (driver.cuDevicePrimaryCtxRetain)(&mut raw, device) }.check("GPU start-up")?;
@@ -28,7 +28,7 @@ impl Context {
     }
 
     /// Makes this the calling thread's context, which every other call needs.
-    pub fn bind(&self) -> Result<&'static Driver, Error> {
+    pub(crate) fn bind(&self) -> Result<&'static Driver, Error> {
         // SAFETY: the context is retained.
         unsafe { (self.driver.cuCtxSetCurrent)(self.raw) }.check("context selection")?;
         Ok(self.driver)

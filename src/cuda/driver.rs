@@ -50,7 +50,7 @@ pub(super) struct Status(c_int);
 
 impl Status {
     /// `task` names what was done, as a noun phrase: "memory allocation".
-    pub fn check(self, task: &'static str) -> Result<(), Error> {
+    pub(crate) fn check(self, task: &'static str) -> Result<(), Error> {
         if self.0 == 0 { Ok(()) } else { Err(Error::of(task, self.0)) }
     }
 }
@@ -120,7 +120,7 @@ impl Driver {
     ///
     /// # Errors
     /// [`Error::NoDriver`] or [`Error::MissingFunction`].
-    pub fn get() -> Result<&'static Self, Error> {
+    pub(crate) fn get() -> Result<&'static Self, Error> {
         static DRIVER: OnceLock<Driver> = OnceLock::new();
         if let Some(driver) = DRIVER.get() {
             return Ok(driver);

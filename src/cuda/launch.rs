@@ -87,7 +87,7 @@ unsafe impl Send for Module {}
 unsafe impl Sync for Module {}
 
 impl Module {
-    pub fn load(context: &Arc<Context>) -> Result<Self, Error> {
+    pub(crate) fn load(context: &Arc<Context>) -> Result<Self, Error> {
         let driver = context.bind()?;
         let text = nul_terminated(kernels::PTX)?;
         let mut raw = ptr::null_mut();
@@ -112,7 +112,7 @@ impl Module {
     /// # Safety
     /// `arguments` is the struct that the kernel takes. What the kernel reads and writes for
     /// `work` is GPU memory that is not freed before the stream is synchronized.
-    pub unsafe fn launch<A: bytemuck::Pod>(
+    pub(crate) unsafe fn launch<A: bytemuck::Pod>(
         &self,
         stream: &Stream,
         kernel: Kernel,

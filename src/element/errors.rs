@@ -109,7 +109,7 @@ impl Failure {
     }
 
     /// Posts the failure on the bus of `element`.
-    pub fn post(&self, element: &gst::Element, severity: Severity) {
+    pub(crate) fn post(&self, element: &gst::Element, severity: Severity) {
         let kind = match severity {
             Severity::Warning => gst::ElementMessageType::Warning,
             Severity::Error => gst::ElementMessageType::Error,
@@ -131,7 +131,7 @@ impl Failure {
     }
 
     /// The failure as a message that the caller posts.
-    pub fn message(&self) -> gst::ErrorMessage {
+    pub(crate) fn message(&self) -> gst::ErrorMessage {
         let (text, debug) = (sentence(&self.to_string()), self.debug());
         match self.code() {
             Code::Library(code) => gst::error_msg!(code, ("{text}"), ["{debug}"]),

@@ -25,18 +25,18 @@ impl Latency {
     const RECENT: u32 = 128;
 
     /// The latency to report.
-    pub fn get(&self) -> gst::ClockTime {
+    pub(crate) fn get(&self) -> gst::ClockTime {
         gst::ClockTime::from_nseconds(self.reported.as_nanos() as u64)
     }
 
     /// Starts over, because the next frames take another time. The first of them is not measured,
     /// as it takes longer than the others.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         *self = Self::default();
     }
 
     /// Adds the time of a frame, and returns whether the latency changes.
-    pub fn add_frame(&mut self, time: Duration) -> bool {
+    pub(crate) fn add_frame(&mut self, time: Duration) -> bool {
         if !std::mem::replace(&mut self.warm, true) {
             return false;
         }

@@ -183,7 +183,7 @@ impl Default for Loader {
 
 impl Loader {
     /// Uses `engine_loader` for all later requests.
-    pub fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
+    pub(crate) fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
         *lock(&self.engine_loader) = engine_loader;
     }
 
@@ -195,7 +195,7 @@ impl Loader {
     ///
     /// # Errors
     /// Returns the error of [`EngineLoader::open`].
-    pub fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
+    pub(crate) fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
         self.engine_loader().open(name, options)
     }
 
@@ -203,7 +203,7 @@ impl Loader {
     ///
     /// A failure is posted on the bus of `element`: as a warning if there is another model to
     /// continue with, otherwise as an error.
-    pub fn begin(&self, element: &gst::Element, request: Request, options: EngineOptions) {
+    pub(crate) fn begin(&self, element: &gst::Element, request: Request, options: EngineOptions) {
         let mut worker = lock(&self.worker);
         let number = {
             let mut state = lock(&self.shared.state);
@@ -235,7 +235,7 @@ impl Loader {
     }
 
     /// Cancels the current request and drops the loaded model. Does not wait for the worker.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         let old = {
             let mut state = lock(&self.shared.state);
             let initial = State { last_request: state.last_request, ..State::default() };
@@ -248,7 +248,7 @@ impl Loader {
 
     /// Waits until a cancelled worker has ended, because ONNX Runtime must not run when the
     /// process exits. Gives up after a few seconds, as some steps cannot be cancelled.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let Some(worker) = lock(&self.worker).take() else { return };
         // The worker itself may stop the element, from a bus handler.
         let is_own = worker.thread().id() == thread::current().id();
@@ -264,13 +264,13 @@ impl Loader {
     }
 
     /// While `interrupted` is set, [`wait`](Self::wait) returns at once.
-    pub fn set_interrupted(&self, interrupted: bool) {
+    pub(crate) fn set_interrupted(&self, interrupted: bool) {
         lock(&self.shared.state).interrupted = interrupted;
         self.shared.changed.notify_all();
     }
 
     /// Takes a model that has been loaded since the last call.
-    pub fn poll(&self) -> Option<LoadedModel> {
+    pub(crate) fn poll(&self) -> Option<LoadedModel> {
         lock(&self.shared.state).take_ready()
     }
 
@@ -278,7 +278,7 @@ impl Loader {
     ///
     /// # Errors
     /// Returns [`NoModel`] if [`wait`](Self::wait) would.
-    pub fn check(&self) -> Result<(), NoModel> {
+    pub(crate) fn check(&self) -> Result<(), NoModel> {
         let state = lock(&self.shared.state);
         if state.interrupted {
             Err(NoModel::Interrupted)
@@ -293,7 +293,7 @@ impl Loader {
     ///
     /// # Errors
     /// Returns [`NoModel`] if the wait was interrupted or loading failed.
-    pub fn wait(&self) -> Result<LoadedModel, NoModel> {
+    pub(crate) fn wait(&self) -> Result<LoadedModel, NoModel> {
         let mut state = lock(&self.shared.state);
         loop {
             if state.interrupted {

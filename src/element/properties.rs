@@ -94,13 +94,13 @@ const AUTOMATIC_DEPTH: usize = 1;
 
 impl Properties {
     /// The value of a property; `None` for `stats` and for unknown names.
-    pub fn get(&mut self, name: &str) -> Option<glib::Value> {
+    pub(crate) fn get(&mut self, name: &str) -> Option<glib::Value> {
         let property = TABLE.iter().find(|property| property.spec.name() == name)?;
         Some((property.get)(self))
     }
 
     /// Sets a property. GObject has checked the type and the range.
-    pub fn set(&mut self, name: &str, value: &glib::Value) {
+    pub(crate) fn set(&mut self, name: &str, value: &glib::Value) {
         if let Some(property) = TABLE.iter().find(|property| property.spec.name() == name) {
             (property.set)(self, value);
         }
@@ -122,18 +122,18 @@ impl Properties {
     }
 
     /// The largest number of frames in flight between two output frames.
-    pub fn depth(&self, live: bool) -> usize {
+    pub(crate) fn depth(&self, live: bool) -> usize {
         let automatic = if live { 0 } else { AUTOMATIC_DEPTH };
         usize::try_from(self.pipeline_depth).unwrap_or(automatic)
     }
 
     /// How to open the model.
-    pub fn open_options(&self) -> OpenOptions {
+    pub(crate) fn open_options(&self) -> OpenOptions {
         OpenOptions { denoise: (self.denoise >= 0.0).then_some(self.denoise as f32) }
     }
 
     /// How to load an engine for the model.
-    pub fn engine_options(&self) -> EngineOptions {
+    pub(crate) fn engine_options(&self) -> EngineOptions {
         EngineOptions {
             backend: self.backend,
             precision: self.precision,
@@ -144,7 +144,7 @@ impl Properties {
     }
 
     /// The settings of a pipeline; those that the engine decides are placeholders.
-    pub fn upscaler_settings(&self) -> upscaler::StreamSettings {
+    pub(crate) fn upscaler_settings(&self) -> upscaler::StreamSettings {
         upscaler::StreamSettings {
             threads: self.thread_count(),
             tile_size: self.tile_size,
@@ -154,7 +154,7 @@ impl Properties {
     }
 
     /// The settings of frame `number`, counted from the start of the stream.
-    pub fn frame_params(&self, number: u64) -> upscaler::FrameParams {
+    pub(crate) fn frame_params(&self, number: u64) -> upscaler::FrameParams {
         let tolerance = u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX);
         let reuse = self.reuse.with(tolerance, self.reuse_refresh);
         let (blend, grain) = (self.blend as f32, self.grain as f32);

@@ -46,7 +46,7 @@ fn representable(fraction: Ratio) -> Ratio {
 pub(super) struct Lengths(pub Vec<(u32, u32, u32)>);
 
 impl Lengths {
-    pub fn any() -> Self {
+    pub(crate) fn any() -> Self {
         Self(vec![(1, FrameInfo::MAX_SIDE, 1)])
     }
 
@@ -81,7 +81,7 @@ impl Lengths {
 pub(super) struct Ratios(pub Vec<(Ratio, Ratio)>);
 
 impl Ratios {
-    pub fn any() -> Self {
+    pub(crate) fn any() -> Self {
         let far = i32::MAX as u64;
         Self(vec![(ratio(1, far), ratio(far, 1))])
     }
@@ -107,7 +107,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub fn display_aspect(&self) -> Ratio {
+    pub(crate) fn display_aspect(&self) -> Ratio {
         ratio(
             u64::from(self.width) * self.pixel_aspect.numer(),
             u64::from(self.height) * self.pixel_aspect.denom(),

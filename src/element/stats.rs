@@ -42,7 +42,7 @@ struct CurrentModel {
 
 impl Stats {
     /// Adds the work for a frame.
-    pub fn add(&mut self, report: &FrameReport) {
+    pub(crate) fn add(&mut self, report: &FrameReport) {
         self.regions += u64::from(report.regions);
         self.pixels += report.pixels;
         self.frame_pixels += report.frame_pixels;
@@ -53,14 +53,14 @@ impl Stats {
     }
 
     /// Adds a frame of this many input pixels whose output was identical to the previous one.
-    pub fn add_reused(&mut self, pixels: u64) {
+    pub(crate) fn add_reused(&mut self, pixels: u64) {
         self.frames_reused += 1;
         self.frame_pixels += pixels;
     }
 
     /// Whether to post a message at running time `now`, with one message per `interval` (0: no
     /// messages). If so, the caller must post it.
-    pub fn is_due(&mut self, now: gst::ClockTime, interval: gst::ClockTime) -> bool {
+    pub(crate) fn is_due(&mut self, now: gst::ClockTime, interval: gst::ClockTime) -> bool {
         // A seek can go back to a time before the last message.
         let waited = self.posted.is_none_or(|posted| now < posted || now - posted >= interval);
         let due = !interval.is_zero() && waited;
@@ -71,14 +71,14 @@ impl Stats {
     }
 
     /// Sets the model that runs from now on.
-    pub fn set_model(&mut self, name: String, engine: &Loaded) {
+    pub(crate) fn set_model(&mut self, name: String, engine: &Loaded) {
         let Loaded { backend, precision, ref fallbacks, .. } = *engine;
         let fallbacks = fallbacks.clone();
         self.current = Some(CurrentModel { name, backend, precision, fallbacks });
     }
 
     /// The value of the property and of the messages. Times are in nanoseconds.
-    pub fn structure(&self) -> gst::Structure {
+    pub(crate) fn structure(&self) -> gst::Structure {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut structure = gst::Structure::builder("upscale-stats")
             .field("frames-in", self.frames_in)

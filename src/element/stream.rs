@@ -31,7 +31,7 @@ impl Negotiated {
     ///
     /// # Errors
     /// Returns why frames of these caps are not supported.
-    pub fn new(input: &gst::CapsRef, output: &gst::CapsRef) -> Result<Self, FrameError> {
+    pub(crate) fn new(input: &gst::CapsRef, output: &gst::CapsRef) -> Result<Self, FrameError> {
         let read = |caps: &gst::CapsRef| {
             VideoInfo::from_caps(caps)
                 .map_err(|error| FrameError::Caps { caps: caps.to_string(), error })
@@ -59,7 +59,7 @@ impl Negotiated {
     }
 
     /// The duration of an input frame; `None` if the caps do not give a frame rate.
-    pub fn frame_duration(&self) -> Option<gst::ClockTime> {
+    pub(crate) fn frame_duration(&self) -> Option<gst::ClockTime> {
         let rate = self.input.fps();
         let frames = u64::try_from(rate.numer()).ok().filter(|frames| *frames > 0)?;
         let seconds = u64::try_from(rate.denom()).ok()?;
@@ -68,12 +68,12 @@ impl Negotiated {
     }
 
     /// The number of pixels of an input frame.
-    pub fn pixels(&self) -> u64 {
+    pub(crate) fn pixels(&self) -> u64 {
         u64::from(self.input_frame.width) * u64::from(self.input_frame.height)
     }
 
     /// Whether input and output have the same width and height.
-    pub fn is_same_size(&self) -> bool {
+    pub(crate) fn is_same_size(&self) -> bool {
         let (input, output) = (&self.input_frame, &self.output_frame);
         (input.width, input.height) == (output.width, output.height)
     }
@@ -129,7 +129,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Whether there is an engine that runs a model.
-    pub fn has_model(&self) -> bool {
+    pub(crate) fn has_model(&self) -> bool {
         self.has_engine() && !self.is_placeholder
     }
 
@@ -139,7 +139,7 @@ impl Stream {
 
     /// Enlarges frames without a model, as the model of this `info` would, until the model is
     /// loaded.
-    pub fn set_placeholder(&mut self, info: ModelInfo) {
+    pub(crate) fn set_placeholder(&mut self, info: ModelInfo) {
         if !self.has_engine() {
             self.set_engine(placeholder::engine(info), EngineTraits::default());
             self.is_placeholder = true;
@@ -147,12 +147,12 @@ impl Stream {
     }
 
     /// The number of frames in flight.
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.pending.len()
     }
 
     /// Replaces the engine. No frame may be in flight.
-    pub fn set_engine(&mut self, engine: AnyEngine, traits: EngineTraits) {
+    pub(crate) fn set_engine(&mut self, engine: AnyEngine, traits: EngineTraits) {
         self.last = None;
         self.engine = StreamEngine::Idle(engine);
         self.traits = traits;
@@ -160,12 +160,12 @@ impl Stream {
     }
 
     /// Drops the engine. The frames in flight must be [submitted again](Self::submit_again).
-    pub fn drop_engine(&mut self) {
+    pub(crate) fn drop_engine(&mut self) {
         self.engine = StreamEngine::Missing;
     }
 
     /// Keeps the engine for frames with other caps. Drops the frames in flight.
-    pub fn caps_changed(&mut self) {
+    pub(crate) fn caps_changed(&mut self) {
         self.abort();
         self.engine = match std::mem::take(&mut self.engine) {
             StreamEngine::Running(pipeline) => {
@@ -176,13 +176,13 @@ impl Stream {
     }
 
     /// Starts over after a flush. Drops the frames in flight.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         (self.number, self.skipped, self.error) = (0, 0, None);
         self.abort();
     }
 
     /// Drops the frames in flight. The next frame reuses nothing of them.
-    pub fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         self.pending.clear();
         self.last = None;
         if let StreamEngine::Running(pipeline) = &mut self.engine {
@@ -191,25 +191,25 @@ impl Stream {
     }
 
     /// The next frame reuses nothing of the frames before it, which stay in flight.
-    pub fn reset_reuse(&mut self) {
+    pub(crate) fn reset_reuse(&mut self) {
         if let StreamEngine::Running(pipeline) = &mut self.engine {
             pipeline.reset();
         }
     }
 
     /// Stores an error for the next frame to return.
-    pub fn set_error(&mut self, error: gst::FlowError) {
+    pub(crate) fn set_error(&mut self, error: gst::FlowError) {
         self.error = Some(error);
     }
 
     /// Takes the error that was stored last.
-    pub fn take_error(&mut self) -> Option<gst::FlowError> {
+    pub(crate) fn take_error(&mut self) -> Option<gst::FlowError> {
         self.error.take()
     }
 
     /// Skips the frame whose submission failed: one damaged frame should not end the stream.
     /// Returns `false` if too many consecutive frames were skipped.
-    pub fn skip_last(&mut self) -> bool {
+    pub(crate) fn skip_last(&mut self) -> bool {
         self.skipped += 1;
         if self.skipped > MAX_SKIPPED {
             return false;
@@ -219,7 +219,7 @@ impl Stream {
     }
 
     /// Submits a gap without a frame.
-    pub fn submit_gap(&mut self, inbuf: &gst::Buffer) {
+    pub(crate) fn submit_gap(&mut self, inbuf: &gst::Buffer) {
         self.pending.push_back(Pending { inbuf: inbuf.clone(), params: None });
     }
 
@@ -229,7 +229,7 @@ impl Stream {
     /// # Errors
     /// Returns why the buffer does not contain such a frame, or why the pipeline failed. The
     /// engine is lost if no pipeline can be created for it.
-    pub fn submit(
+    pub(crate) fn submit(
         &mut self,
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
@@ -250,7 +250,7 @@ impl Stream {
     ///
     /// # Errors
     /// See [`submit`](Self::submit).
-    pub fn submit_again(
+    pub(crate) fn submit_again(
         &mut self,
         negotiated: &Negotiated,
         settings: impl Fn() -> StreamSettings,
@@ -290,7 +290,7 @@ impl Stream {
     ///
     /// # Errors
     /// Returns why inference failed.
-    pub fn next(&mut self) -> Result<Option<Next>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<Option<Next>, Failure> {
         let Some(Pending { inbuf, params }) = self.pending.pop_front() else { return Ok(None) };
         let Some(params) = params else { return Ok(Some(Next::Gap(inbuf))) };
         let next = match &mut self.engine {
@@ -307,7 +307,7 @@ impl Stream {
     ///
     /// # Errors
     /// Returns why `outbuf` cannot hold the frame, or why the pipeline failed.
-    pub fn paint(
+    pub(crate) fn paint(
         &mut self,
         negotiated: &Negotiated,
         outbuf: &mut gst::BufferRef,
@@ -328,7 +328,7 @@ impl Stream {
     }
 
     /// Keeps an output for reuse by the next frame.
-    pub fn keep(&mut self, output: &gst::Buffer, params: &FrameParams) {
+    pub(crate) fn keep(&mut self, output: &gst::Buffer, params: &FrameParams) {
         self.last = (params.reuse != Reuse::Off).then(|| output.clone());
     }
 

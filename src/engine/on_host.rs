@@ -23,7 +23,7 @@ pub(crate) struct OnHost<'a> {
 }
 
 impl<'a> OnHost<'a> {
-    pub fn new(engine: &'a mut dyn InferOnDevice, device: &'a Arc<Device>) -> Self {
+    pub(crate) fn new(engine: &'a mut dyn InferOnDevice, device: &'a Arc<Device>) -> Self {
         Self { engine, device, runs: 0 }
     }
 }

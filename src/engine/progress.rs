@@ -33,7 +33,7 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    pub fn new(monitor: &'a dyn Monitor) -> Self {
+    pub(crate) fn new(monitor: &'a dyn Monitor) -> Self {
         Self { monitor, percent: AtomicU32::new(0) }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Progress<'a> {
     ///
     /// # Errors
     /// [`Error::Cancelled`].
-    pub fn step(&self, percent: u32, what: &str) -> Result<(), Error> {
+    pub(crate) fn step(&self, percent: u32, what: &str) -> Result<(), Error> {
         if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -50,12 +50,12 @@ impl<'a> Progress<'a> {
     }
 
     /// Reports progress within a step.
-    pub fn report(&self, percent: u32, what: &str) {
+    pub(crate) fn report(&self, percent: u32, what: &str) {
         let before = self.percent.fetch_max(percent, Ordering::SeqCst);
         self.monitor.progress(percent.max(before), what);
     }
 
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.monitor.cancelled()
     }
 }

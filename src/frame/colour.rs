@@ -37,7 +37,7 @@ impl Codes {
     }
 
     /// Y′, R′, G′ and B′, 0..1 (H.273 equations 20 to 28).
-    pub fn luma(range: Range, bits: u32) -> Self {
+    pub(crate) fn luma(range: Range, bits: u32) -> Self {
         match range {
             Range::Full => Self::new(0, (1 << bits) - 1, bits),
             Range::Limited => Self::new(16 << (bits - 8), 219 << (bits - 8), bits),
@@ -45,7 +45,7 @@ impl Codes {
     }
 
     /// Cb and Cr, −0.5..0.5.
-    pub fn chroma(range: Range, bits: u32) -> Self {
+    pub(crate) fn chroma(range: Range, bits: u32) -> Self {
         match range {
             Range::Full => Self::new(1 << (bits - 1), (1 << bits) - 1, bits),
             Range::Limited => Self::new(1 << (bits - 1), 224 << (bits - 8), bits),
@@ -53,7 +53,7 @@ impl Codes {
     }
 
     /// The codes of a component of frames like `info`. Alpha always has full range.
-    pub fn of(info: &FrameInfo, component: usize) -> Self {
+    pub(crate) fn of(info: &FrameInfo, component: usize) -> Self {
         let layout = info.format.layout();
         let range = info.colorimetry.range;
         match (layout.family, component) {
@@ -77,7 +77,7 @@ pub(crate) struct MatrixCoefficients {
 
 impl MatrixCoefficients {
     /// The coefficients of `matrix`.
-    pub fn new(matrix: Matrix) -> Self {
+    pub(crate) fn new(matrix: Matrix) -> Self {
         let (kr, kb) = matrix.weights();
         let kg = 1.0 - kr - kb;
         let (red, blue) = (2.0 * (1.0 - kr), 2.0 * (1.0 - kb));
@@ -95,7 +95,7 @@ impl MatrixCoefficients {
     }
 
     /// Converts rows of Y′, Cb, Cr to R′, G′, B′ in place.
-    pub fn to_rgb(&self, y: &mut [f32], cb: &mut [f32], cr: &mut [f32]) {
+    pub(crate) fn to_rgb(&self, y: &mut [f32], cb: &mut [f32], cr: &mut [f32]) {
         let [r_cr, g_cb, g_cr, b_cb] = self.rgb;
         for ((y, cb), cr) in y.iter_mut().zip(cb).zip(cr) {
             let luma = *y;
@@ -107,14 +107,14 @@ impl MatrixCoefficients {
     }
 
     /// Writes the luma of rows of R′, G′, B′ to `y`.
-    pub fn to_luma(&self, r: &[f32], g: &[f32], b: &[f32], y: &mut [f32]) {
+    pub(crate) fn to_luma(&self, r: &[f32], g: &[f32], b: &[f32], y: &mut [f32]) {
         for (((y, r), g), b) in y.iter_mut().zip(r).zip(g).zip(b) {
             *y = self.luma_of(*r, *g, *b);
         }
     }
 
     /// Writes the chroma of rows of R′, G′, B′ to `cb` and `cr`.
-    pub fn to_chroma(&self, rgb: [&[f32]; 3], cb: &mut [f32], cr: &mut [f32]) {
+    pub(crate) fn to_chroma(&self, rgb: [&[f32]; 3], cb: &mut [f32], cr: &mut [f32]) {
         let [r, g, b] = rgb;
         let [to_cb, to_cr] = self.chroma;
         for ((((cb, cr), r), g), b) in cb.iter_mut().zip(cr).zip(r).zip(g).zip(b) {

@@ -65,7 +65,7 @@ pub(crate) struct FilterTable {
 
 impl FilterTable {
     /// Weights that resample from `from` to `to`, two axes of the same picture.
-    pub fn new(from: Axis, to: Axis, filter: Filter) -> Self {
+    pub(crate) fn new(from: Axis, to: Axis, filter: Filter) -> Self {
         if from.is_empty() || to.is_empty() {
             return Self::identity(0, 0);
         }
@@ -128,51 +128,51 @@ impl FilterTable {
     }
 
     /// Whether the output equals the input.
-    pub fn is_identity(&self) -> bool {
+    pub(crate) fn is_identity(&self) -> bool {
         self.taps == 1 && self.windows.len() == self.input as usize && self.weights == [1.0]
     }
 
     /// Number of output samples.
-    pub fn output_len(&self) -> u32 {
+    pub(crate) fn output_len(&self) -> u32 {
         self.windows.len() as u32
     }
 
     /// Number of input samples per output sample.
-    pub fn taps(&self) -> usize {
+    pub(crate) fn taps(&self) -> usize {
         self.taps
     }
 
     /// The number of outputs, and of inputs, after which the weights repeat.
-    pub fn period(&self) -> [usize; 2] {
+    pub(crate) fn period(&self) -> [usize; 2] {
         self.period
     }
 
     /// The outputs whose windows do not reach beyond the input. Their windows and weights repeat
     /// with the period.
-    pub fn interior(&self) -> Range<usize> {
+    pub(crate) fn interior(&self) -> Range<usize> {
         self.interior.clone()
     }
 
     /// The first input sample of output `i` and the weights from there on; no weights beyond the
     /// last output.
-    pub fn window(&self, i: usize) -> (usize, &[f32]) {
+    pub(crate) fn window(&self, i: usize) -> (usize, &[f32]) {
         let Some(&(start, index)) = self.windows.get(i) else { return (0, &[]) };
         let at = index as usize * self.taps;
         (start as usize, self.weights.get(at..at + self.taps).unwrap_or_default())
     }
 
     /// For each output, its first input sample and the index of its set of weights.
-    pub fn windows(&self) -> &[(u32, u32)] {
+    pub(crate) fn windows(&self) -> &[(u32, u32)] {
         &self.windows
     }
 
     /// The sets of weights, each [`taps`](Self::taps) long.
-    pub fn weights(&self) -> &[f32] {
+    pub(crate) fn weights(&self) -> &[f32] {
         &self.weights
     }
 
     /// The first input sample that outputs `from..to` read, and the one after the last.
-    pub fn needed(&self, from: u32, to: u32) -> (u32, u32) {
+    pub(crate) fn needed(&self, from: u32, to: u32) -> (u32, u32) {
         if from >= to {
             return (0, 0);
         }
@@ -182,7 +182,7 @@ impl FilterTable {
     }
 
     /// The first output sample that reads any of the inputs `from..to`, and the one after the last.
-    pub fn dependents(&self, from: u32, to: u32) -> (u32, u32) {
+    pub(crate) fn dependents(&self, from: u32, to: u32) -> (u32, u32) {
         if from >= to {
             return (0, 0);
         }

@@ -10,7 +10,7 @@ use super::{
 use crate::frame::Image;
 
 /// Rows of a layer's output, and the tiles to compute there.
-pub struct Band<'a> {
+pub(crate) struct Band<'a> {
     pub tiles: &'a [Tile],
     pub target: Target<'a>,
     /// One word per tile of the band's rows, where changes are followed.
@@ -20,13 +20,13 @@ pub struct Band<'a> {
 }
 
 /// Where a layer's samples go.
-pub enum Target<'a> {
+pub(crate) enum Target<'a> {
     Planes(PlaneRows<'a>),
     Picture(PictureRows<'a>),
 }
 
 /// Rows of planes.
-pub struct PlaneRows<'a> {
+pub(crate) struct PlaneRows<'a> {
     /// One for each vector of channels.
     planes: Vec<&'a mut [Lanes]>,
     width: usize,
@@ -34,7 +34,7 @@ pub struct PlaneRows<'a> {
 }
 
 /// Rows of the output picture.
-pub struct PictureRows<'a> {
+pub(crate) struct PictureRows<'a> {
     channels: Vec<&'a mut [f32]>,
     /// Of the layer.
     width: usize,
@@ -49,7 +49,7 @@ fn inside(width: usize, rows: usize, y: usize, x: usize) -> [usize; 2] {
 
 impl PlaneRows<'_> {
     /// Stores a tile whose first pixel is (y, x) of the band.
-    pub fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
+    pub(crate) fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
         let [rows, columns] = inside(self.width, self.rows, y, x);
         let Some(plane) = self.planes.get_mut(block) else { return };
         for (row, from) in samples.chunks_exact(TILE).enumerate().take(rows) {
@@ -61,7 +61,7 @@ impl PlaneRows<'_> {
     }
 
     /// Stores the pixels that `differ` from what is there; a bit for each that did.
-    pub fn update(
+    pub(crate) fn update(
         &mut self,
         block: usize,
         y: usize,
@@ -88,7 +88,7 @@ impl PlaneRows<'_> {
 
 impl PictureRows<'_> {
     /// Stores a tile whose first pixel is (y, x) of the band, as cells of the picture.
-    pub fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
+    pub(crate) fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
         let [rows, columns] = inside(self.width, self.rows, y, x);
         let factor = self.shuffle;
         let (area, stride) = (factor * factor, self.width * factor);
@@ -108,7 +108,7 @@ impl PictureRows<'_> {
 }
 
 impl Target<'_> {
-    pub fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
+    pub(crate) fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
         match self {
             Target::Planes(planes) => planes.store(block, y, x, samples),
             Target::Picture(picture) => picture.store(block, y, x, samples),
@@ -117,7 +117,7 @@ impl Target<'_> {
 }
 
 /// What a layer writes, before it is cut.
-pub enum Whole<'a> {
+pub(crate) enum Whole<'a> {
     Planes(&'a mut [Plane]),
     Picture { picture: &'a mut Image, shuffle: usize },
 }
@@ -132,7 +132,7 @@ fn take<'a, T>(from: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 
 /// Cuts a layer's output of `size` (rows, columns) into bands of at least `least` of the
 /// `tiles`, which are sorted. `changed` has one word per tile of the picture, or is empty.
-pub fn cut<'a>(
+pub(crate) fn cut<'a>(
     whole: Whole<'a>,
     size: [usize; 2],
     tiles: &'a [Tile],
@@ -193,7 +193,7 @@ pub fn cut<'a>(
 }
 
 /// All tiles of a picture of `size` (rows, columns).
-pub fn all_tiles([height, width]: [usize; 2]) -> Vec<Tile> {
+pub(crate) fn all_tiles([height, width]: [usize; 2]) -> Vec<Tile> {
     let across = width.div_ceil(TILE) as u32;
     (0..height.div_ceil(TILE) as u32)
         .flat_map(|row| (0..across).map(move |column| Tile { row, column }))

@@ -13,25 +13,25 @@ use super::{
 };
 
 /// The sixteen pixels of a tile, sixteen channels each.
-pub type Samples = [Lanes; TILE_PIXELS];
+pub(crate) type Samples = [Lanes; TILE_PIXELS];
 
 /// A tile by its place in the grid of tiles, which begins at the picture's origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tile {
+pub(crate) struct Tile {
     pub row: u32,
     pub column: u32,
 }
 
 impl Tile {
     /// Its first pixel: row, column.
-    pub fn origin(self) -> [i64; 2] {
+    pub(crate) fn origin(self) -> [i64; 2] {
         [i64::from(self.row) * TILE as i64, i64::from(self.column) * TILE as i64]
     }
 }
 
 /// Memory for one batch; kept from batch to batch.
 #[derive(Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     transformed: Vec<Lanes>,
     sums: Vec<Lanes>,
     windows: Vec<Lanes>,
@@ -45,11 +45,11 @@ pub struct Scratch {
 
 /// Tiles of a batch: a multiple of what the multiplications take at once, and so few that
 /// transformed tiles, sums and weights share the second-level cache. No bit depends on it.
-pub const BATCH: usize = 12;
+pub(crate) const BATCH: usize = 12;
 
 /// One layer and what it reads.
 #[derive(Clone, Copy)]
-pub struct Work<'a> {
+pub(crate) struct Work<'a> {
     pub layer: &'a Layer,
     /// The weights, where the root is a convolution.
     pub packed: Option<&'a Packed>,
@@ -62,7 +62,7 @@ pub struct Work<'a> {
 }
 
 /// See [`Work::observe`].
-pub type Observe<'a> = dyn Fn(&[Lanes], Layout, usize) + Sync + 'a;
+pub(crate) type Observe<'a> = dyn Fn(&[Lanes], Layout, usize) + Sync + 'a;
 
 /// At least this much of `vector`, whose content does not matter.
 fn sized<T: Clone>(vector: &mut Vec<T>, count: usize, empty: T) -> &mut [T] {
@@ -76,7 +76,7 @@ const EMPTY: Samples = [Lanes([0.0; LANES]); TILE_PIXELS];
 
 impl Work<'_> {
     /// Computes tiles; `done` takes, vector by vector, the samples of each tile by its index.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         tiles: &[Tile],
         scratch: &mut Scratch,
@@ -435,7 +435,7 @@ impl Work<'_> {
     }
 
     /// The blocks that a tile depends on, and where; without repetitions.
-    pub fn reaches(&self) -> Vec<(Block, Reach)> {
+    pub(crate) fn reaches(&self) -> Vec<(Block, Reach)> {
         let mut all: Vec<(Block, Reach)> = Vec::new();
         let mut note = |block: Block, reach: Reach| {
             if !all.contains(&(block, reach)) {
@@ -481,7 +481,7 @@ impl Work<'_> {
 
 /// Which pixels of a block a tile depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     Window {
         before: [i64; 2],
         size: [usize; 2],
@@ -503,7 +503,7 @@ impl Reach {
     const SAME: Self = Self::Window { before: [0; 2], size: [TILE; 2] };
 
     /// First row and column, and those behind the last; may exceed the picture.
-    pub fn rectangle(self, tile: Tile) -> [i64; 4] {
+    pub(crate) fn rectangle(self, tile: Tile) -> [i64; 4] {
         let [y, x] = tile.origin();
         let side = TILE as i64;
         match self {

@@ -26,7 +26,7 @@ const SIDE: usize = 48;
 ///
 /// # Errors
 /// [`Error::Precision`] where its pictures are then too far from those in fp32.
-pub fn calibrate(engine: &mut Engine) -> Result<(), Error> {
+pub(crate) fn calibrate(engine: &mut Engine) -> Result<(), Error> {
     let pictures = pictures(engine);
     let ranges: Vec<Mutex<Vec<Lanes>>> = engine
         .plan

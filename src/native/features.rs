@@ -11,7 +11,7 @@ use crate::frame::Image;
 
 /// Sixteen channels, row after row.
 #[derive(Clone, Debug, Default)]
-pub struct Plane {
+pub(crate) struct Plane {
     pub height: usize,
     pub width: usize,
     pub data: Vec<Lanes>,
@@ -22,7 +22,7 @@ impl Plane {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn reuse([height, width]: [usize; 2], mut data: Vec<Lanes>) -> Result<Self, Error> {
+    pub(crate) fn reuse([height, width]: [usize; 2], mut data: Vec<Lanes>) -> Result<Self, Error> {
         let count = height.checked_mul(width).ok_or(Error::OutOfMemory)?;
         let more = count.saturating_sub(data.len());
         data.try_reserve_exact(more).map_err(|_| Error::OutOfMemory)?;
@@ -39,14 +39,14 @@ impl Plane {
 
 /// What a layer may read.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub planes: &'a [Plane],
     pub input: &'a Image,
 }
 
 impl Source<'_> {
     /// The size of a block: rows, columns.
-    pub fn size(&self, block: Block) -> [usize; 2] {
+    pub(crate) fn size(&self, block: Block) -> [usize; 2] {
         match block {
             Block::Plane(plane) => {
                 self.planes.get(plane).map_or([0; 2], |plane| [plane.height, plane.width])
@@ -58,7 +58,12 @@ impl Source<'_> {
     }
 
     /// The plane of a block, where it is one and the window of `size` from (y, x) on lies inside.
-    pub fn inside(&self, block: Block, [y, x]: [i64; 2], size: [usize; 2]) -> Option<&Plane> {
+    pub(crate) fn inside(
+        &self,
+        block: Block,
+        [y, x]: [i64; 2],
+        size: [usize; 2],
+    ) -> Option<&Plane> {
         let Block::Plane(plane) = block else { return None };
         let plane = self.planes.get(plane)?;
         let fits = |at: i64, count: usize, side: usize| at >= 0 && at as usize + count <= side;
@@ -66,7 +71,7 @@ impl Source<'_> {
     }
 
     /// One pixel of a block; zeros outside.
-    pub fn pixel(&self, block: Block, y: i64, x: i64) -> Lanes {
+    pub(crate) fn pixel(&self, block: Block, y: i64, x: i64) -> Lanes {
         match block {
             Block::Plane(plane) => self
                 .planes
@@ -96,7 +101,13 @@ impl Source<'_> {
     }
 
     /// A window of a block, row after row; zeros outside of the picture.
-    pub fn window(&self, block: Block, [y, x]: [i64; 2], size: [usize; 2], to: &mut [Lanes]) {
+    pub(crate) fn window(
+        &self,
+        block: Block,
+        [y, x]: [i64; 2],
+        size: [usize; 2],
+        to: &mut [Lanes],
+    ) {
         let [height, width] = size;
         if let Some(plane) = self.inside(block, [y, x], size) {
             let first = y as usize * plane.width + x as usize;
@@ -152,7 +163,7 @@ impl Source<'_> {
     }
 
     /// One pixel of a pick.
-    pub fn picked(&self, pick: &Pick, y: i64, x: i64) -> Lanes {
+    pub(crate) fn picked(&self, pick: &Pick, y: i64, x: i64) -> Lanes {
         match pick {
             Pick::Whole(block) => self.pixel(*block, y, x),
             Pick::Lanes(places) => {
@@ -172,7 +183,13 @@ impl Source<'_> {
     }
 
     /// A window of a pick.
-    pub fn picked_window(&self, pick: &Pick, at: [i64; 2], size: [usize; 2], to: &mut [Lanes]) {
+    pub(crate) fn picked_window(
+        &self,
+        pick: &Pick,
+        at: [i64; 2],
+        size: [usize; 2],
+        to: &mut [Lanes],
+    ) {
         match pick {
             Pick::Whole(block) => self.window(*block, at, size, to),
             Pick::Lanes(places) => {

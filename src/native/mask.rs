@@ -6,7 +6,7 @@ use super::{
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mask {
+pub(crate) struct Mask {
     /// Tiles across and down.
     across: usize,
     down: usize,
@@ -33,24 +33,24 @@ fn part(tile: usize, [first, end]: [usize; 2]) -> [usize; 2] {
 
 impl Mask {
     /// Nothing has changed in a picture of `size`: rows, columns.
-    pub fn new([height, width]: [usize; 2]) -> Self {
+    pub(crate) fn new([height, width]: [usize; 2]) -> Self {
         let (across, down) = (width.div_ceil(TILE), height.div_ceil(TILE));
         Self { across, down, words: vec![0; across * down] }
     }
 
-    pub fn fill(&mut self, changed: bool) {
+    pub(crate) fn fill(&mut self, changed: bool) {
         self.words.fill(if changed { FULL } else { 0 });
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.words.iter().all(|&word| word == 0)
     }
 
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.words.iter().all(|&word| word == FULL)
     }
 
-    pub fn words_mut(&mut self) -> &mut [u16] {
+    pub(crate) fn words_mut(&mut self) -> &mut [u16] {
         &mut self.words
     }
 
@@ -71,7 +71,7 @@ impl Mask {
     }
 
     /// Marks a rectangle as changed.
-    pub fn mark(&mut self, rectangle: [i64; 4]) {
+    pub(crate) fn mark(&mut self, rectangle: [i64; 4]) {
         for (index, bits) in self.parts(rectangle).collect::<Vec<_>>() {
             if let Some(word) = self.words.get_mut(index) {
                 *word |= bits;
@@ -80,19 +80,19 @@ impl Mask {
     }
 
     /// Whether any pixel of a rectangle changed.
-    pub fn any(&self, rectangle: [i64; 4]) -> bool {
+    pub(crate) fn any(&self, rectangle: [i64; 4]) -> bool {
         self.parts(rectangle)
             .any(|(index, bits)| self.words.get(index).is_some_and(|word| word & bits != 0))
     }
 
     /// All tiles, in order.
-    pub fn tiles(&self) -> impl Iterator<Item = Tile> + use<> {
+    pub(crate) fn tiles(&self) -> impl Iterator<Item = Tile> + use<> {
         let across = self.across as u32;
         (0..self.down as u32)
             .flat_map(move |row| (0..across).map(move |column| Tile { row, column }))
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.words.len()
     }
 }

@@ -12,7 +12,7 @@ use super::{
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     Winograd,
     /// Winograd's in fixed point; see [`Fixed`].
     Fixed,
@@ -20,7 +20,7 @@ pub enum Method {
 }
 
 /// The output channels that one call of a kernel makes.
-pub struct Group {
+pub(crate) struct Group {
     /// Its first vector.
     pub first: usize,
     /// How many vectors.
@@ -31,7 +31,7 @@ pub struct Group {
 }
 
 /// A convolution, packed.
-pub struct Packed {
+pub(crate) struct Packed {
     pub method: Method,
     /// Input lanes that are read in direct convolution.
     pub channels: usize,
@@ -40,7 +40,7 @@ pub struct Packed {
 }
 
 /// What convolution in fixed point needs in place of the groups' weights.
-pub struct Fixed {
+pub(crate) struct Fixed {
     /// What transformed samples are multiplied by: position after position, of each a vector for
     /// each input.
     pub scales: Vec<Lanes>,
@@ -48,7 +48,7 @@ pub struct Fixed {
 }
 
 /// The weights of a [`Group`] in fixed point.
-pub struct FixedGroup {
+pub(crate) struct FixedGroup {
     /// Positions × pairs of input lanes × vectors.
     pub weights: Vec<Words>,
     /// Vectors × positions: what one of a sum is worth.
@@ -56,7 +56,7 @@ pub struct FixedGroup {
 }
 
 impl Packed {
-    pub fn new(convolution: &Convolution, kernels: &Kernels) -> Self {
+    pub(crate) fn new(convolution: &Convolution, kernels: &Kernels) -> Self {
         let taps = convolution.taps;
         // Fewer channels do not pay for the transforms.
         let method = match (taps, convolution.lanes.len()) {
@@ -83,7 +83,7 @@ impl Packed {
 
     /// Goes over to fixed point. `ranges` are the largest transformed samples, position after
     /// position, of each a vector for each input; samples of `headroom` times that fit.
-    pub fn fix(&mut self, ranges: &[Lanes], headroom: f32) {
+    pub(crate) fn fix(&mut self, ranges: &[Lanes], headroom: f32) {
         let inputs = ranges.len() / POSITIONS;
         if self.method == Method::Direct || inputs == 0 {
             return;
@@ -98,7 +98,7 @@ impl Packed {
     }
 
     /// Frees what fixed point does not need. It cannot be calibrated again then.
-    pub fn free_floats(&mut self) {
+    pub(crate) fn free_floats(&mut self) {
         if self.method == Method::Fixed {
             self.groups.iter_mut().for_each(|group| group.weights = Vec::new());
         }

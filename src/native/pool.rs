@@ -10,7 +10,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 use super::{Error, batch::Scratch};
 
 /// Threads, and the scratch memory of each.
-pub struct Pool {
+pub(crate) struct Pool {
     threads: Option<Arc<rayon::ThreadPool>>,
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -26,7 +26,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Threads`].
-    pub fn new(threads: usize) -> Result<Self, Error> {
+    pub(crate) fn new(threads: usize) -> Result<Self, Error> {
         let pool = match threads {
             0 | 1 => None,
             threads => {
@@ -40,16 +40,16 @@ impl Pool {
     }
 
     /// The threads of a pool that exists; `None` is the caller's own.
-    pub fn with(threads: Option<Arc<rayon::ThreadPool>>) -> Self {
+    pub(crate) fn with(threads: Option<Arc<rayon::ThreadPool>>) -> Self {
         Self { threads, scratch: Mutex::default() }
     }
 
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.threads.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
     /// Does all jobs.
-    pub fn each<J: Send>(&self, jobs: Vec<J>, work: impl Fn(J, &mut Scratch) + Sync) {
+    pub(crate) fn each<J: Send>(&self, jobs: Vec<J>, work: impl Fn(J, &mut Scratch) + Sync) {
         let one = |job: J| {
             let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
             let mut scratch = lock().pop().unwrap_or_default();

@@ -27,7 +27,7 @@ impl OrtEngine {
     /// # Errors
     /// [`Error::NotBuilt`], [`Error::NoLibrary`], [`Error::NoProvider`], [`Error::OutOfMemory`] or
     /// [`Error::Failed`].
-    pub fn build(
+    pub(crate) fn build(
         model: &Model,
         candidate: Candidate,
         options: &EngineOptions,

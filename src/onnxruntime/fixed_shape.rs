@@ -42,7 +42,11 @@ pub(super) struct FixedShapeSession {
 
 impl FixedShapeSession {
     /// `None` for a model that does not become faster.
-    pub fn new(model: &Model, candidate: Candidate, options: &EngineOptions) -> Option<Self> {
+    pub(crate) fn new(
+        model: &Model,
+        candidate: Candidate,
+        options: &EngineOptions,
+    ) -> Option<Self> {
         let faster = model.info.fixed_size.is_none()
             && model.external.is_none()
             && model.onnx.len() <= MAX_BYTES;
@@ -59,7 +63,7 @@ impl FixedShapeSession {
     }
 
     /// Enlarges `input` into `output` if there is a session for its shape. Returns whether it did.
-    pub fn run(&mut self, input: &Image, output: &mut Image) -> bool {
+    pub(crate) fn run(&mut self, input: &Image, output: &mut Image) -> bool {
         let Some((shape, session)) = &mut self.session else { return false };
         if *shape != shape_of(input) {
             return false;
@@ -73,7 +77,7 @@ impl FixedShapeSession {
     }
 
     /// Counts a run of the session for any shape, which enlarged `input` into `output`.
-    pub fn observe(&mut self, input: &Image, output: &Image) {
+    pub(crate) fn observe(&mut self, input: &Image, output: &Image) {
         let shape = shape_of(input);
         let area = |(width, height): Shape| width * height;
         if shape == self.largest {

@@ -37,7 +37,7 @@ impl Library {
     ///
     /// # Errors
     /// [`Error::NoLibrary`] when no suitable library is found; the next call searches again.
-    pub fn get() -> Result<&'static Self, Error> {
+    pub(crate) fn get() -> Result<&'static Self, Error> {
         static LIBRARY: OnceLock<Library> = OnceLock::new();
         static LOADING: Mutex<()> = Mutex::new(());
         if let Some(library) = LIBRARY.get() {
@@ -88,7 +88,7 @@ impl Library {
     ///
     /// # Errors
     /// [`Error::NotBuilt`], [`Error::NoLibrary`] or [`Error::NoProvider`].
-    pub fn with(backend: Backend) -> Result<&'static Self, Error> {
+    pub(crate) fn with(backend: Backend) -> Result<&'static Self, Error> {
         let (built, feature) = match backend {
             Backend::Auto | Backend::Native | Backend::Cpu => (true, "onnxruntime"),
             Backend::OpenVino => (cfg!(feature = "openvino"), "openvino"),

@@ -34,7 +34,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotBuilt`], [`Error::NoLibrary`], [`Error::NoProvider`], [`Error::OutOfMemory`] or [`Error::Failed`].
-    pub fn build(
+    pub(crate) fn build(
         model: &Model,
         candidate: Candidate,
         options: &EngineOptions,
@@ -51,7 +51,7 @@ impl Session {
     ///
     /// # Errors
     /// See [`Session::run`].
-    pub fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
+    pub(crate) fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
         check(&self.info, input)?;
         let mut run = || -> ort::Result<Vec<f32>> {
             let from = TensorRef::from_array_view((shape(input), input.data()))?;
@@ -70,7 +70,7 @@ impl Session {
     /// # Errors
     /// [`Error::Shape`] for a picture that the model does not accept, [`Error::OutOfMemory`], or
     /// [`Error::Failed`].
-    pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
+    pub(crate) fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
         check(&self.info, input)?;
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);

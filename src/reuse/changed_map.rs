@@ -7,7 +7,7 @@ use crate::frame::Rect;
 
 /// Width and height of a block in luma pixels. It is even, so that a block contains whole samples
 /// of every plane.
-pub const BLOCK: u32 = 8;
+pub(crate) const BLOCK: u32 = 8;
 
 /// One bit for each block of 8×8 pixels, from the top left. Blocks at the right and bottom border
 /// may be smaller.

@@ -24,7 +24,7 @@ impl Conversion {
     ///
     /// # Errors
     /// [`Error`] for unsupported sizes.
-    pub fn new(
+    pub(crate) fn new(
         input: FrameInfo,
         output: FrameInfo,
         channels: Channels,
@@ -48,7 +48,7 @@ impl Conversion {
     }
 
     /// The output pixels that depend on the input pixels of `rect` and their part of the canvas.
-    pub fn dependents(&self, rect: Rect) -> Rect {
+    pub(crate) fn dependents(&self, rect: Rect) -> Rect {
         let bypass_planes = self.unpacker.bypass_planes().iter().zip(self.packer.bypass_planes());
         let around = self.packer.dependents(
             self.canvas.dependents(rect.scaled(self.factor)).union(&self.input.dependents(rect)),
@@ -59,7 +59,7 @@ impl Conversion {
     }
 
     /// The whole output.
-    pub fn whole(&self) -> Rect {
+    pub(crate) fn whole(&self) -> Rect {
         Rect::of_size(self.output.width, self.output.height)
     }
 }

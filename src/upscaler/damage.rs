@@ -16,22 +16,22 @@ pub(super) enum Damage {
 
 impl Damage {
     /// No pixel.
-    pub const NONE: Self = Self::Rects(Vec::new());
+    pub(crate) const NONE: Self = Self::Rects(Vec::new());
 
     /// The pixels of `rects`.
-    pub fn of(rects: impl IntoIterator<Item = Rect>) -> Self {
+    pub(crate) fn of(rects: impl IntoIterator<Item = Rect>) -> Self {
         let mut damage = Self::NONE;
         damage.add(&Self::Rects(rects.into_iter().collect()));
         damage
     }
 
     /// Whether no pixel is out of date.
-    pub fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         *self == Self::NONE
     }
 
     /// Adds the pixels of `other`.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::Rects(rects), Self::Rects(others)) => {
                 rects.extend(others.iter().filter(|rect| !rect.is_empty()));
@@ -44,7 +44,7 @@ impl Damage {
     }
 
     /// The pixels that depend on these, rectangle by rectangle.
-    pub fn map(&self, dependents: impl Fn(Rect) -> Rect) -> Self {
+    pub(crate) fn map(&self, dependents: impl Fn(Rect) -> Rect) -> Self {
         match self {
             Self::All => Self::All,
             Self::Rects(rects) => Self::of(rects.iter().map(|rect| dependents(*rect))),
@@ -53,7 +53,7 @@ impl Damage {
 
     /// Rectangles that cover the pixels in a picture of size `whole`: `whole` alone if they are
     /// most of it.
-    pub fn rects(&self, whole: Rect) -> Vec<Rect> {
+    pub(crate) fn rects(&self, whole: Rect) -> Vec<Rect> {
         match self {
             Self::Rects(rects) if 4 * area(rects) < 3 * whole.area() => rects.clone(),
             _ => vec![whole],

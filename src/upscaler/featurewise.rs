@@ -31,7 +31,11 @@ pub(super) struct Featurewise {
 
 impl Featurewise {
     /// For frames of this size in pixels, with `memory` bytes for features.
-    pub fn new(engine: Box<dyn InferChanges>, (width, height): (u32, u32), memory: u64) -> Self {
+    pub(crate) fn new(
+        engine: Box<dyn InferChanges>,
+        (width, height): (u32, u32),
+        memory: u64,
+    ) -> Self {
         let keeps_features = engine.feature_bytes(width, height) <= memory;
         Self { engine, keeps_features, canvas: Image::default() }
     }

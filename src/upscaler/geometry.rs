@@ -26,7 +26,7 @@ pub(super) const MIN_EDGE: u32 = 32;
 
 impl Geometry {
     /// For frames of this size and this model, with `halo` instead of the model's own.
-    pub fn new(frame: (u32, u32), info: &ModelInfo, halo: Option<u32>) -> Self {
+    pub(crate) fn new(frame: (u32, u32), info: &ModelInfo, halo: Option<u32>) -> Self {
         Self {
             frame,
             halo: halo.or(info.halo),
@@ -37,12 +37,12 @@ impl Geometry {
     }
 
     /// The frame as a rectangle.
-    pub fn bounds(&self) -> Rect {
+    pub(crate) fn bounds(&self) -> Rect {
         Rect::of_size(self.frame.0, self.frame.1)
     }
 
     /// The region that computes `compute`, grown to the model's alignment.
-    pub fn region(&self, compute: Rect) -> Region {
+    pub(crate) fn region(&self, compute: Rect) -> Region {
         let (width, height) = self.frame;
         let compute = compute.aligned_within(self.align, width, height);
         let read = match self.halo {
@@ -53,12 +53,12 @@ impl Geometry {
     }
 
     /// The whole frame as one region.
-    pub fn whole(&self) -> Region {
+    pub(crate) fn whole(&self) -> Region {
         self.region(self.bounds())
     }
 
     /// The region that computes `compute` from exactly the pixels `read`, both aligned.
-    pub fn region_reading(&self, compute: Rect, read: Rect) -> Region {
+    pub(crate) fn region_reading(&self, compute: Rect, read: Rect) -> Region {
         let padded = (self.padded(read.width), self.padded(read.height));
         Region { compute, read, padded: self.fixed_size.unwrap_or(padded) }
     }
@@ -71,7 +71,7 @@ impl Geometry {
     ///
     /// # Errors
     /// [`CutError`].
-    pub fn cut(&self, limits: Limits) -> Result<Vec<Region>, CutError> {
+    pub(crate) fn cut(&self, limits: Limits) -> Result<Vec<Region>, CutError> {
         if let Some(size) = self.fixed_size {
             return self.cut_fixed(size);
         }
@@ -92,7 +92,7 @@ impl Geometry {
 
     /// Cuts `region`, which is aligned, into parts whose own sides are at most `max_edge`. A halo
     /// that is shorter than the geometry's stays as short.
-    pub fn parts(&self, region: &Region, max_edge: u32) -> Vec<Region> {
+    pub(crate) fn parts(&self, region: &Region, max_edge: u32) -> Vec<Region> {
         let rect = region.compute;
         let edge = (max_edge / self.align * self.align).max(self.align);
         let starts = |start: u32, end: u32| (start..end).step_by(edge as usize);
@@ -257,7 +257,7 @@ impl Tiling {
     /// # Errors
     /// [`Error::OutOfMemory`] if even the smallest tiles have more pixels, [`Error::FixedSize`] if
     /// the model has a fixed size that its halo does not fit into.
-    pub fn new(
+    pub(crate) fn new(
         geometry: Geometry,
         max_edge: u32,
         max_pixels: u64,
@@ -269,17 +269,17 @@ impl Tiling {
     }
 
     /// The frame and the model's requirements.
-    pub fn geometry(&self) -> &Geometry {
+    pub(crate) fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
     /// The tiles, which cover the frame without overlapping.
-    pub fn tiles(&self) -> &[Region] {
+    pub(crate) fn tiles(&self) -> &[Region] {
         &self.tiles
     }
 
     /// Width and height of the largest tile, without its halo.
-    pub fn largest(&self) -> (u32, u32) {
+    pub(crate) fn largest(&self) -> (u32, u32) {
         let sides = self.tiles.iter().map(|tile| (tile.compute.width, tile.compute.height));
         sides.fold((1, 1), |most, side| (most.0.max(side.0), most.1.max(side.1)))
     }
@@ -288,7 +288,7 @@ impl Tiling {
     ///
     /// # Errors
     /// As [`new`](Self::new); nothing changes then.
-    pub fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
+    pub(crate) fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
         self.limit(Limits { max_edge, ..self.limits })
     }
 
@@ -296,7 +296,7 @@ impl Tiling {
     ///
     /// # Errors
     /// As [`new`](Self::new); nothing changes then.
-    pub fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
+    pub(crate) fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
         self.limit(Limits { max_pixels, ..self.limits })
     }
 

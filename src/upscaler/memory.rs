@@ -21,28 +21,28 @@ pub(super) struct Budget {
 
 impl Budget {
     /// `bytes` for running `model` with samples of `sample_bytes` bytes.
-    pub fn new(bytes: u64, model: &ModelInfo, sample_bytes: usize) -> Self {
+    pub(crate) fn new(bytes: u64, model: &ModelInfo, sample_bytes: usize) -> Self {
         Self { bytes, per_pixel: model.peak_floats_per_pixel.max(1.0) * sample_bytes as f64 }
     }
 
     /// `limit` bytes, or half of the free memory, for running `model` on the CPU.
-    pub fn on_cpu(limit: Option<u64>, model: &ModelInfo) -> Self {
+    pub(crate) fn on_cpu(limit: Option<u64>, model: &ModelInfo) -> Self {
         let bytes = limit.unwrap_or_else(|| (free() as f64 * SHARE) as u64);
         Self::new(bytes, model, size_of::<f32>())
     }
 
     /// Bytes that are left after a run on `pixels`.
-    pub fn bytes_beside(&self, pixels: u64) -> u64 {
+    pub(crate) fn bytes_beside(&self, pixels: u64) -> u64 {
         self.bytes.saturating_sub(self.bytes_for(pixels))
     }
 
     /// Most input pixels that the model may run on at once.
-    pub fn pixels(&self) -> u64 {
+    pub(crate) fn pixels(&self) -> u64 {
         (self.bytes as f64 / self.per_pixel) as u64
     }
 
     /// Bytes that a run on `pixels` needs.
-    pub fn bytes_for(&self, pixels: u64) -> u64 {
+    pub(crate) fn bytes_for(&self, pixels: u64) -> u64 {
         (pixels as f64 * self.per_pixel) as u64
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct RegionPlan {
 impl RegionPlan {
     /// For frames cut by `tiling`, in whose source picture a changed pixel affects the pixels up to
     /// `spread` away.
-    pub fn new(
+    pub(crate) fn new(
         model: &ModelInfo,
         tiling: Tiling,
         spread: u32,
@@ -67,13 +67,13 @@ impl RegionPlan {
     }
 
     /// The tiles of a whole frame.
-    pub fn tiling(&self) -> &Tiling {
+    pub(crate) fn tiling(&self) -> &Tiling {
         &self.tiling
     }
 
     /// Plans for the given reuse from now on. Returns whether regions get a longer halo than
     /// before, so that the canvas is not exact.
-    pub fn set_reuse(&mut self, reuse: Reuse) -> bool {
+    pub(crate) fn set_reuse(&mut self, reuse: Reuse) -> bool {
         self.allows_parts = self.exact_regions || reuse != Reuse::Exact;
         let Some(mode) = mode(reuse) else { return false };
         let tolerant = self.tolerant_halo.filter(|_| mode != Mode::Exact);
@@ -90,7 +90,7 @@ impl RegionPlan {
     ///
     /// # Errors
     /// As [`Tiling::limit_edges`].
-    pub fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
+    pub(crate) fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
         self.planner = None;
         self.tiling.limit_edges(max_edge)
     }
@@ -99,13 +99,13 @@ impl RegionPlan {
     ///
     /// # Errors
     /// As [`Tiling::limit_pixels`].
-    pub fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
+    pub(crate) fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
         self.planner = None;
         self.tiling.limit_pixels(max_pixels)
     }
 
     /// The region to measure before the first regions can be planned.
-    pub fn to_measure(&self) -> Option<Region> {
+    pub(crate) fn to_measure(&self) -> Option<Region> {
         let by_regions = self.allows_parts && matches!(self.planning, Planning::Regions { .. });
         if !by_regions || self.dependence.is_none() || self.cost.is_some() {
             return None;
@@ -116,7 +116,7 @@ impl RegionPlan {
     }
 
     /// Sets the cost of runs of the model. `None`: unknown, so that only whole frames are computed.
-    pub fn set_cost(&mut self, cost: Option<CostModel>) {
+    pub(crate) fn set_cost(&mut self, cost: Option<CostModel>) {
         self.cost = cost;
         self.planner = None;
     }

@@ -40,7 +40,7 @@ struct Target<'a> {
 
 impl<E: Infer + ?Sized> Regionwise<E> {
     /// For frames that are cut by `tiling`.
-    pub fn new(engine: Box<E>, tiling: Tiling) -> Self {
+    pub(crate) fn new(engine: Box<E>, tiling: Tiling) -> Self {
         let (input, output) = Default::default();
         Self { engine, tiling, input, output, max_edge: u32::MAX, largest: None }
     }

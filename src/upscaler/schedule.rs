@@ -44,20 +44,20 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// `spread`: see [`RegionPlan::new`].
-    pub fn new(plan: RegionPlan, spread: u32, source_use: SourceUse) -> Self {
+    pub(crate) fn new(plan: RegionPlan, spread: u32, source_use: SourceUse) -> Self {
         let (canvas_current, last, source_damage) = (false, None, Damage::All);
         Self { plan, source_use, spread, canvas_current, last, source_damage }
     }
 
     /// Makes the next frame independent of earlier ones.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.canvas_current = false;
         self.last = None;
         self.source_damage = Damage::All;
     }
 
     /// How the next frame is compared.
-    pub fn compare(&mut self, reuse: Reuse) -> Comparison {
+    pub(crate) fn compare(&mut self, reuse: Reuse) -> Comparison {
         let longer_halo = self.plan.set_reuse(reuse);
         let reset = longer_halo || reuse == Reuse::Off;
         if reset {
@@ -67,20 +67,20 @@ impl Schedule {
     }
 
     /// The region to measure, once, before the decision on a frame with these changes.
-    pub fn to_measure(&self, changes: Option<&Changes>) -> Option<Region> {
+    pub(crate) fn to_measure(&self, changes: Option<&Changes>) -> Option<Region> {
         let changed = changes.is_some_and(|changes| !changes.model_planes.is_empty());
         self.plan.to_measure().filter(|_| changed && self.canvas_current)
     }
 
     /// Sets the cost of runs, as measured.
-    pub fn set_cost(&mut self, cost: Option<CostModel>) {
+    pub(crate) fn set_cost(&mut self, cost: Option<CostModel>) {
         self.plan.set_cost(cost);
     }
 
     /// Decides on the next frame, which differs from the reference by `changes`. Also returns the
     /// pixels of the source picture to unpack again from the reference. If the decision is not
     /// carried out, [`reset`](Self::reset) must follow.
-    pub fn decide(
+    pub(crate) fn decide(
         &mut self,
         params: &FrameParams,
         changes: Option<&Changes>,
@@ -105,7 +105,7 @@ impl Schedule {
     }
 
     /// The tiles of a whole frame.
-    pub fn tiling(&self) -> &Tiling {
+    pub(crate) fn tiling(&self) -> &Tiling {
         self.plan.tiling()
     }
 
@@ -113,7 +113,7 @@ impl Schedule {
     ///
     /// # Errors
     /// As there.
-    pub fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
+    pub(crate) fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
         self.plan.limit_edges(max_edge)
     }
 
@@ -121,7 +121,7 @@ impl Schedule {
     ///
     /// # Errors
     /// As there.
-    pub fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
+    pub(crate) fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
         self.plan.limit_pixels(max_pixels)
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// One output; each position depends on the same position of the inputs.
-    pub fn pointwise(dims: Vec<Dim>) -> Self {
+    pub(crate) fn pointwise(dims: Vec<Dim>) -> Self {
         Self {
             outputs: vec![dims],
             reach: Some([Reach::SAME; 2]),
@@ -36,17 +36,17 @@ impl Outcome {
     }
 
     /// One output; each position may depend on every position of the inputs.
-    pub fn unbounded(dims: Vec<Dim>) -> Self {
+    pub(crate) fn unbounded(dims: Vec<Dim>) -> Self {
         Self { reach: None, ..Self::pointwise(dims) }
     }
 
     /// [`Self::pointwise`] or, unless `bounded`, [`Self::unbounded`].
-    pub fn pointwise_if(bounded: bool, dims: Vec<Dim>) -> Self {
+    pub(crate) fn pointwise_if(bounded: bool, dims: Vec<Dim>) -> Self {
         if bounded { Self::pointwise(dims) } else { Self::unbounded(dims) }
     }
 
     /// Sets the dependency along `axis`, unless it is unbounded already.
-    pub fn set_reach(&mut self, axis: Axis, reach: Reach) {
+    pub(crate) fn set_reach(&mut self, axis: Axis, reach: Reach) {
         if let Some(reaches) = &mut self.reach {
             match axis {
                 Axis::Vertical => reaches[0] = reach,
@@ -56,7 +56,7 @@ impl Outcome {
     }
 
     /// Gives `dim` the role `role`; `None` means that its positions can no longer be tracked.
-    pub fn set_role(&mut self, dim: &mut Dim, role: Option<Role>) {
+    pub(crate) fn set_role(&mut self, dim: &mut Dim, role: Option<Role>) {
         dim.role = role.unwrap_or(Role::Mixed);
         if role.is_none() {
             self.reach = None;
@@ -73,16 +73,16 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    pub fn get(&self, index: usize) -> Option<&'a Value> {
+    pub(crate) fn get(&self, index: usize) -> Option<&'a Value> {
         self.values.get(index).copied().flatten()
     }
 
-    pub fn need(&self, index: usize) -> Result<&'a Value, AnalysisError> {
+    pub(crate) fn need(&self, index: usize) -> Result<&'a Value, AnalysisError> {
         self.get(index).ok_or_else(|| self.error(Problem::MissingInput(index)))
     }
 
     /// The integers of an input, or of the attribute that older operator sets have instead.
-    pub fn ints(&self, index: usize, attribute: &str) -> Option<Vec<i64>> {
+    pub(crate) fn ints(&self, index: usize, attribute: &str) -> Option<Vec<i64>> {
         match self.get(index) {
             Some(value) => Some(value.numbers.as_ref()?.ints()?.to_vec()),
             None => self.node.ints(attribute).map(<[i64]>::to_vec),
@@ -90,7 +90,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// [`Self::ints`]; `name` names what is missing in the error.
-    pub fn need_ints(
+    pub(crate) fn need_ints(
         &self,
         index: usize,
         attribute: &str,
@@ -99,12 +99,12 @@ impl<'a> Inputs<'a> {
         self.ints(index, attribute).ok_or_else(|| self.error(Problem::NotConstant(name)))
     }
 
-    pub fn error(&self, problem: Problem) -> AnalysisError {
+    pub(crate) fn error(&self, problem: Problem) -> AnalysisError {
         AnalysisError::Operator { op: self.node.op.clone(), problem }
     }
 
     /// `axis` as an index below `rank`; negative ones count from the end.
-    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize, AnalysisError> {
+    pub(crate) fn axis(&self, axis: i64, rank: usize) -> Result<usize, AnalysisError> {
         let index = || {
             let from_start = match axis {
                 0.. => axis,

@@ -47,7 +47,7 @@ impl<'a> Probe<'a> {
     ///
     /// # Errors
     /// The first operator that does not support this size, or is not supported at all.
-    pub fn run(graph: &'a Graph, batch: i64, size: [i64; 2]) -> Result<Self, AnalysisError> {
+    pub(crate) fn run(graph: &'a Graph, batch: i64, size: [i64; 2]) -> Result<Self, AnalysisError> {
         let channels = graph.input_dims.get(1).copied().flatten().unwrap_or(3);
         let [height, width] = size;
         let space = |axis, len| Dim { len, role: Role::Space(axis, Ratio::ONE) };
@@ -158,7 +158,7 @@ impl<'a> Probe<'a> {
     }
 
     /// The graph's output; `None` if nothing produces it.
-    pub fn output(&self) -> Option<&Value> {
+    pub(crate) fn output(&self) -> Option<&Value> {
         self.values.get(self.graph.output.as_str())
     }
 }

@@ -10,12 +10,12 @@ pub(super) struct Ratio {
 }
 
 impl Ratio {
-    pub const ONE: Self = Self { num: 1, den: 1 };
+    pub(crate) const ONE: Self = Self { num: 1, den: 1 };
     /// No upscaler has a scale whose numerator or denominator is larger.
     const MAX_TERM: i64 = 1 << 16;
 
     /// `num`/`den`; `None` unless both are positive and at most [`Self::MAX_TERM`] in lowest terms.
-    pub fn new(num: i64, den: i64) -> Option<Self> {
+    pub(crate) fn new(num: i64, den: i64) -> Option<Self> {
         if num <= 0 || den <= 0 {
             return None;
         }
@@ -25,7 +25,7 @@ impl Ratio {
     }
 
     /// This times `num`/`den`.
-    pub fn times(self, num: i64, den: i64) -> Option<Self> {
+    pub(crate) fn times(self, num: i64, den: i64) -> Option<Self> {
         Self::new(self.num.checked_mul(num)?, self.den.checked_mul(den)?)
     }
 }

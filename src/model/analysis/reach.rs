@@ -13,15 +13,15 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Each position depends on the same position.
-    pub const SAME: Self = Self { step: 1, low: 0, high: 0, div: 1 };
+    pub(crate) const SAME: Self = Self { step: 1, low: 0, high: 0, div: 1 };
 
     /// Position i depends on i·step + low ..= i·step + high: convolution, pooling, padding, slicing.
-    pub const fn window(step: i64, low: i64, high: i64) -> Self {
+    pub(crate) const fn window(step: i64, low: i64, high: i64) -> Self {
         Self { step, low, high, div: 1 }
     }
 
     /// The input positions that output positions `a..=b` depend on; `None` on overflow.
-    pub fn inputs_of(self, (a, b): (i64, i64)) -> Option<(i64, i64)> {
+    pub(crate) fn inputs_of(self, (a, b): (i64, i64)) -> Option<(i64, i64)> {
         let position = |at: i64, offset: i64| {
             Some(at.checked_mul(self.step)?.checked_add(offset)?.div_euclid(self.div.max(1)))
         };

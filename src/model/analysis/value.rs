@@ -13,10 +13,10 @@ pub(super) enum Axis {
 }
 
 impl Axis {
-    pub const BOTH: [Self; 2] = [Self::Vertical, Self::Horizontal];
+    pub(crate) const BOTH: [Self; 2] = [Self::Vertical, Self::Horizontal];
 
     /// The element of `pair` (vertical, horizontal) that belongs to this direction.
-    pub fn of<T: Copy>(self, [vertical, horizontal]: [T; 2]) -> T {
+    pub(crate) fn of<T: Copy>(self, [vertical, horizontal]: [T; 2]) -> T {
         match self {
             Self::Vertical => vertical,
             Self::Horizontal => horizontal,
@@ -43,7 +43,7 @@ pub(super) struct Dim {
 }
 
 impl Dim {
-    pub const fn plain(len: i64) -> Self {
+    pub(crate) const fn plain(len: i64) -> Self {
         Self { len, role: Role::Plain }
     }
 }
@@ -56,14 +56,14 @@ pub(super) enum Numbers {
 }
 
 impl Numbers {
-    pub fn ints(&self) -> Option<&[i64]> {
+    pub(crate) fn ints(&self) -> Option<&[i64]> {
         match self {
             Numbers::Ints(values) => Some(values),
             Numbers::Floats(_) => None,
         }
     }
 
-    pub fn floats(&self) -> Option<Vec<f32>> {
+    pub(crate) fn floats(&self) -> Option<Vec<f32>> {
         match self {
             Numbers::Ints(_) => None,
             Numbers::Floats(values) => Some(values.clone()),
@@ -71,7 +71,7 @@ impl Numbers {
     }
 
     /// The elements at these indices; `None` if one does not exist.
-    pub fn pick(&self, indices: impl Iterator<Item = Option<usize>>) -> Option<Self> {
+    pub(crate) fn pick(&self, indices: impl Iterator<Item = Option<usize>>) -> Option<Self> {
         match self {
             Numbers::Ints(values) => indices
                 .map(|index| values.get(index?).copied())
@@ -96,12 +96,12 @@ pub(super) struct Value {
 }
 
 impl Value {
-    pub fn lens(&self) -> Vec<i64> {
+    pub(crate) fn lens(&self) -> Vec<i64> {
         self.dims.iter().map(|dim| dim.len).collect()
     }
 
     /// The number of elements; exact below 2⁵³.
-    pub fn count(&self) -> f64 {
+    pub(crate) fn count(&self) -> f64 {
         self.dims.iter().map(|dim| dim.len as f64).product()
     }
 }

@@ -40,7 +40,11 @@ impl<'a> Network<'a> {
     ///
     /// # Errors
     /// [`Fault::Unsuitable`] unless that is 1 or 3.
-    pub fn new(weights: &'a StateDict, hints: &'a Hints, channels: u64) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        weights: &'a StateDict,
+        hints: &'a Hints,
+        channels: u64,
+    ) -> Result<Self, Fault> {
         if !matches!(channels, 1 | 3) {
             return Err(Fault::unsuitable(format!(
                 "it has {channels} input channels; expected 1 or 3"
@@ -50,14 +54,14 @@ impl<'a> Network<'a> {
     }
 
     /// The input image.
-    pub fn input(&self) -> Features {
+    pub(crate) fn input(&self) -> Features {
         let channels = self.graph.input_dims.get(1).copied().flatten().unwrap_or(3);
         Features { value: self.graph.input.clone(), channels }
     }
 
     /// The input image, enlarged by bicubic interpolation (a = −0.5, as in PIL and MATLAB) by the
     /// factor of the hints, or else by 2: for networks that only sharpen.
-    pub fn enlarged_input(&mut self) -> Features {
+    pub(crate) fn enlarged_input(&mut self) -> Features {
         let input = self.input();
         let factor = self.hints.factor.unwrap_or(2) as f32;
         if factor == 1.0 {
@@ -72,7 +76,7 @@ impl<'a> Network<'a> {
     }
 
     /// Whether there is a tensor of this name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.weights.get(name).is_some()
     }
 
@@ -80,7 +84,7 @@ impl<'a> Network<'a> {
     ///
     /// # Errors
     /// [`Fault::Unsuitable`] if it is missing, is empty, or has another rank.
-    pub fn tensor(&mut self, name: &str, rank: usize) -> Result<&'a Tensor, Fault> {
+    pub(crate) fn tensor(&mut self, name: &str, rank: usize) -> Result<&'a Tensor, Fault> {
         let tensor = tensor(self.weights, name)?;
         if tensor.dims.len() != rank {
             return Err(wrong_shape(name, &tensor.dims));
@@ -90,7 +94,7 @@ impl<'a> Network<'a> {
     }
 
     /// Marks a tensor as one that the graph does not need.
-    pub fn ignore(&mut self, name: &str) {
+    pub(crate) fn ignore(&mut self, name: &str) {
         self.used.insert(name.to_owned());
     }
 
@@ -99,7 +103,7 @@ impl<'a> Network<'a> {
     ///
     /// # Errors
     /// [`Fault::Unsuitable`] if the weight is missing or has a wrong shape.
-    pub fn conv(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
+    pub(crate) fn conv(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
         let key = format!("{name}.weight");
         let weight = self.tensor(&key, 4)?;
         let bias = self.bias(name, dim(self.weights, &key, 0)?)?;
@@ -107,7 +111,7 @@ impl<'a> Network<'a> {
     }
 
     /// [`Self::conv`] with other weights than those of the file; `name` is for messages.
-    pub fn conv_with(
+    pub(crate) fn conv_with(
         &mut self,
         x: &Features,
         name: &str,
@@ -134,7 +138,7 @@ impl<'a> Network<'a> {
     }
 
     /// `name.bias`, which has `count` elements; `None` if there is none.
-    pub fn bias(&mut self, name: &str, count: u64) -> Result<Option<Tensor>, Fault> {
+    pub(crate) fn bias(&mut self, name: &str, count: u64) -> Result<Option<Tensor>, Fault> {
         let key = format!("{name}.bias");
         if !self.has(&key) {
             return Ok(None);
@@ -147,7 +151,7 @@ impl<'a> Network<'a> {
     }
 
     /// The PReLU `name`: `name.weight` has one slope for each channel, or one for all.
-    pub fn prelu(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
+    pub(crate) fn prelu(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
         let key = format!("{name}.weight");
         let slope = self.tensor(&key, 1)?;
         let &[count] = slope.dims.as_slice() else { return Err(missing(&key)) };
@@ -163,7 +167,7 @@ impl<'a> Network<'a> {
     }
 
     /// Applies an activation.
-    pub fn activate(&mut self, x: &Features, activation: Activation) -> Features {
+    pub(crate) fn activate(&mut self, x: &Features, activation: Activation) -> Features {
         let value = match activation {
             Activation::Relu => self.graph.relu(&x.value),
             Activation::LeakyRelu(slope) => self.graph.leaky_relu(&x.value, slope),
@@ -177,7 +181,12 @@ impl<'a> Network<'a> {
     ///
     /// # Errors
     /// [`Fault::Unsuitable`] if their numbers of channels differ.
-    pub fn add(&mut self, a: &Features, b: &Features, name: &str) -> Result<Features, Fault> {
+    pub(crate) fn add(
+        &mut self,
+        a: &Features,
+        b: &Features,
+        name: &str,
+    ) -> Result<Features, Fault> {
         if a.channels != b.channels {
             return Err(Fault::unsuitable(format!(
                 "the layer {name:?} has {} output channels; expected {}",
@@ -188,12 +197,12 @@ impl<'a> Network<'a> {
     }
 
     /// x·factor.
-    pub fn scale(&mut self, x: &Features, factor: f32) -> Features {
+    pub(crate) fn scale(&mut self, x: &Features, factor: f32) -> Features {
         Features { value: self.graph.scale(&x.value, factor), ..*x }
     }
 
     /// Concatenates channels.
-    pub fn concat(&mut self, parts: &[&Features]) -> Features {
+    pub(crate) fn concat(&mut self, parts: &[&Features]) -> Features {
         let values: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
         let channels = parts.iter().map(|part| part.channels).fold(0, u64::saturating_add);
         Features { value: self.graph.concat(&values, 1), channels }
@@ -203,7 +212,7 @@ impl<'a> Network<'a> {
     ///
     /// # Errors
     /// [`Fault::Unsuitable`] unless the channels are a multiple of r².
-    pub fn shuffle(&mut self, x: &Features, r: u64) -> Result<Features, Fault> {
+    pub(crate) fn shuffle(&mut self, x: &Features, r: u64) -> Result<Features, Fault> {
         let area = r.saturating_mul(r);
         let r = u32::try_from(r).ok().filter(|&r| (1..=64).contains(&r));
         let r = r.filter(|_| x.channels.is_multiple_of(area)).ok_or_else(|| {
@@ -217,7 +226,7 @@ impl<'a> Network<'a> {
     }
 
     /// Nearest-neighbour upsampling.
-    pub fn nearest(&mut self, x: &Features, factor: u64) -> Features {
+    pub(crate) fn nearest(&mut self, x: &Features, factor: u64) -> Features {
         if factor <= 1 {
             return x.clone();
         }
@@ -229,7 +238,7 @@ impl<'a> Network<'a> {
     /// # Errors
     /// [`Fault::Unsuitable`] if the output does not have the channels of the input, or if weights
     /// are not used: it is another network, whose results would be wrong.
-    pub fn finish(mut self, output: &Features) -> Result<Graph, Fault> {
+    pub(crate) fn finish(mut self, output: &Features) -> Result<Graph, Fault> {
         let input = self.input();
         if output.channels != input.channels {
             return Err(Fault::unsuitable(format!(

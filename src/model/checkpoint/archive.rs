@@ -48,7 +48,7 @@ pub(super) struct Archive {
 impl Archive {
     /// # Errors
     /// [`Fault`] if it is not a zip archive, or not one of PyTorch's.
-    pub fn open(bytes: &Bytes) -> Result<Self, Fault> {
+    pub(crate) fn open(bytes: &Bytes) -> Result<Self, Fault> {
         let zip = ZipArchive::new(Cursor::new(bytes.clone()))
             .map_err(|error| Fault::damaged(format!("invalid zip archive: {error}")))?;
         let names = || (0..zip.len()).filter_map(|index| zip.name_for_index(index)?.ok());
@@ -71,7 +71,7 @@ impl Archive {
     ///
     /// # Errors
     /// See [`Pickle::read`].
-    pub fn pickle(&mut self, budget: &mut Budget) -> Result<Pickle, Fault> {
+    pub(crate) fn pickle(&mut self, budget: &mut Budget) -> Result<Pickle, Fault> {
         if let Ok(order) = self.entry("byteorder", budget)
             && order.trim_ascii() == b"big"
         {
@@ -82,7 +82,11 @@ impl Archive {
     }
 
     /// The bytes of `storage`.
-    pub fn storage(&mut self, storage: &Storage, budget: &mut Budget) -> Result<Bytes, EntryError> {
+    pub(crate) fn storage(
+        &mut self,
+        storage: &Storage,
+        budget: &mut Budget,
+    ) -> Result<Bytes, EntryError> {
         self.entry(&format!("data/{}", storage.name()), budget)
     }
 

@@ -14,7 +14,7 @@ pub(super) struct Budget {
 impl Budget {
     /// The budget of a file of `size` bytes. Half floats double in size; trained weights hardly
     /// compress, but zeros do.
-    pub fn for_file(size: usize) -> Self {
+    pub(crate) fn for_file(size: usize) -> Self {
         Self { left: (size as u64).saturating_mul(4).saturating_add(64 << 20) }
     }
 
@@ -22,7 +22,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`OverBudget`] if fewer are left.
-    pub fn spend(&mut self, bytes: u64) -> Result<(), OverBudget> {
+    pub(crate) fn spend(&mut self, bytes: u64) -> Result<(), OverBudget> {
         self.left = self.left.checked_sub(bytes).ok_or(OverBudget)?;
         Ok(())
     }

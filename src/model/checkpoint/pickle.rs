@@ -94,7 +94,7 @@ pub(super) enum Object<E> {
 
 impl<E> Object<E> {
     /// The string that this is; `None` for other objects.
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Object::Text(bytes) => str::from_utf8(bytes).ok(),
             _ => None,
@@ -102,7 +102,7 @@ impl<E> Object<E> {
     }
 
     /// The integer, at least 0, that this is; `None` for other objects.
-    pub fn unsigned(&self) -> Option<u64> {
+    pub(crate) fn unsigned(&self) -> Option<u64> {
         match self {
             Object::Int(number) => u64::try_from(*number).ok(),
             _ => None,
@@ -122,7 +122,7 @@ impl<E: Extension> Pickle<E> {
     ///
     /// # Errors
     /// See [`PickleError`].
-    pub fn read(bytes: &Bytes) -> Result<(Self, usize), PickleError> {
+    pub(crate) fn read(bytes: &Bytes) -> Result<(Self, usize), PickleError> {
         let mut machine = Machine {
             bytes,
             position: 0,
@@ -140,17 +140,17 @@ impl<E: Extension> Pickle<E> {
     }
 
     /// The object `id`.
-    pub fn get(&self, id: Id) -> &Object<E> {
+    pub(crate) fn get(&self, id: Id) -> &Object<E> {
         self.objects.get(id).unwrap_or(&Object::Nothing)
     }
 
     /// All objects, in the order of their creation.
-    pub fn objects(&self) -> &[Object<E>] {
+    pub(crate) fn objects(&self) -> &[Object<E>] {
         &self.objects
     }
 
     /// The pairs of a dict whose keys are strings; `None` if `id` is not a dict.
-    pub fn dict(&self, id: Id) -> Option<impl Iterator<Item = (&str, Id)>> {
+    pub(crate) fn dict(&self, id: Id) -> Option<impl Iterator<Item = (&str, Id)>> {
         let Object::Dict(pairs) = self.get(id) else { return None };
         Some(pairs.iter().filter_map(|&(key, value)| Some((self.get(key).text()?, value))))
     }

@@ -32,7 +32,7 @@ impl Stream {
     ///
     /// # Errors
     /// See [`Pickle::read`]; [`Fault::Damaged`] for invalid storages.
-    pub fn open(bytes: &Bytes) -> Result<Self, Fault> {
+    pub(crate) fn open(bytes: &Bytes) -> Result<Self, Fault> {
         let mut rest = bytes.slice((2 + MAGIC.len()).min(bytes.len())..);
         let mut next = || {
             let (pickle, length) = Pickle::read(&rest)?;
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// The bytes of `storage`.
-    pub fn storage(&self, storage: &Storage) -> Result<Bytes, MissingStorage> {
+    pub(crate) fn storage(&self, storage: &Storage) -> Result<Bytes, MissingStorage> {
         let bytes = self.storages.get(&storage.key).cloned();
         bytes.ok_or_else(|| MissingStorage(storage.name().to_owned()))
     }

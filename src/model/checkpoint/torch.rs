@@ -36,7 +36,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The size of an element in bytes.
-    pub fn bytes(self) -> u64 {
+    pub(crate) fn bytes(self) -> u64 {
         match self {
             Kind::F16 | Kind::Bf16 => 2,
             Kind::F32 => 4,
@@ -46,7 +46,7 @@ impl Kind {
     }
 
     /// Appends one element as float32; nothing for [`Kind::Other`].
-    pub fn append(self, element: &[u8], to: &mut Vec<u8>) {
+    pub(crate) fn append(self, element: &[u8], to: &mut Vec<u8>) {
         let value = match (self, element) {
             (Kind::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
             (Kind::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
@@ -153,7 +153,7 @@ impl Storage {
     }
 
     /// The name in the file, for messages.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         str::from_utf8(&self.key).unwrap_or("?")
     }
 }
@@ -183,7 +183,11 @@ pub(super) struct View {
 impl View {
     /// The tensor in float32, from the bytes of its storage; `None` for integers. Shares the memory
     /// of the storage if that is contiguous float32.
-    pub fn tensor(&self, bytes: &Bytes, budget: &mut Budget) -> Result<Option<Tensor>, ViewError> {
+    pub(crate) fn tensor(
+        &self,
+        bytes: &Bytes,
+        budget: &mut Budget,
+    ) -> Result<Option<Tensor>, ViewError> {
         let kind = self.storage.kind;
         if matches!(kind, Kind::Other(_)) {
             return Ok(None);

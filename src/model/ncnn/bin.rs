@@ -17,12 +17,12 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    pub fn new(bytes: Bytes) -> Self {
+    pub(crate) fn new(bytes: Bytes) -> Self {
         Self { rest: bytes }
     }
 
     /// `count` weights after a tag with their type, such as kernels.
-    pub fn tagged(&mut self, count: usize) -> Result<Vec<f32>, Fault> {
+    pub(crate) fn tagged(&mut self, count: usize) -> Result<Vec<f32>, Fault> {
         let tag = self.take(1, 4)?.get_u32_le();
         match tag {
             TAG_FLOAT32 | TAG_FLOAT32_SCALED => self.untagged(count),
@@ -43,7 +43,7 @@ impl Weights {
     }
 
     /// `count` float32 weights without a tag, such as biases.
-    pub fn untagged(&mut self, count: usize) -> Result<Vec<f32>, Fault> {
+    pub(crate) fn untagged(&mut self, count: usize) -> Result<Vec<f32>, Fault> {
         let bytes = self.take(count, 4)?;
         let (words, _) = bytes.as_chunks();
         Ok(words.iter().map(|&word| f32::from_le_bytes(word)).collect())
@@ -53,7 +53,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`Fault::Damaged`] if bytes are left.
-    pub fn finish(self) -> Result<(), Fault> {
+    pub(crate) fn finish(self) -> Result<(), Fault> {
         if self.rest.is_empty() {
             return Ok(());
         }

@@ -9,21 +9,21 @@ use crate::model::{Window, fault::Fault};
 
 /// The parameter ids of Convolution, Deconvolution and their depthwise forms.
 mod id {
-    pub const OUTPUTS: i32 = 0;
-    pub const KERNEL_WIDTH: i32 = 1;
-    pub const DILATION_WIDTH: i32 = 2;
-    pub const STRIDE_WIDTH: i32 = 3;
-    pub const PAD_LEFT: i32 = 4;
-    pub const BIAS: i32 = 5;
-    pub const WEIGHTS: i32 = 6;
-    pub const GROUP: i32 = 7;
-    pub const INT8_SCALE: i32 = 8;
-    pub const KERNEL_HEIGHT: i32 = 11;
-    pub const DILATION_HEIGHT: i32 = 12;
-    pub const STRIDE_HEIGHT: i32 = 13;
-    pub const PAD_TOP: i32 = 14;
-    pub const PAD_RIGHT: i32 = 15;
-    pub const PAD_BOTTOM: i32 = 16;
+    pub(crate) const OUTPUTS: i32 = 0;
+    pub(crate) const KERNEL_WIDTH: i32 = 1;
+    pub(crate) const DILATION_WIDTH: i32 = 2;
+    pub(crate) const STRIDE_WIDTH: i32 = 3;
+    pub(crate) const PAD_LEFT: i32 = 4;
+    pub(crate) const BIAS: i32 = 5;
+    pub(crate) const WEIGHTS: i32 = 6;
+    pub(crate) const GROUP: i32 = 7;
+    pub(crate) const INT8_SCALE: i32 = 8;
+    pub(crate) const KERNEL_HEIGHT: i32 = 11;
+    pub(crate) const DILATION_HEIGHT: i32 = 12;
+    pub(crate) const STRIDE_HEIGHT: i32 = 13;
+    pub(crate) const PAD_TOP: i32 = 14;
+    pub(crate) const PAD_RIGHT: i32 = 15;
+    pub(crate) const PAD_BOTTOM: i32 = 16;
 }
 
 /// The values of [`id::PAD_LEFT`] that mean TensorFlow's `SAME_UPPER` and ONNX's `SAME_LOWER`.

@@ -34,51 +34,51 @@ const MAX_OFFSET: u64 = 1 << 24;
 
 impl Extent {
     /// The size of the input plus `margin` samples.
-    pub fn input(margin: i64) -> Self {
+    pub(crate) fn input(margin: i64) -> Self {
         Self { numerator: 1, denominator: 1, offset: margin }
     }
 
     /// `length` samples for every input.
-    pub fn constant(length: u32) -> Self {
+    pub(crate) fn constant(length: u32) -> Self {
         Self { numerator: 0, denominator: 1, offset: length.into() }
     }
 
     /// Whether this is one sample for every input.
-    pub fn is_one(self) -> bool {
+    pub(crate) fn is_one(self) -> bool {
         self == Self::constant(1)
     }
 
     /// Samples per input sample, if that is a whole number.
-    pub fn factor(self) -> Option<u32> {
+    pub(crate) fn factor(self) -> Option<u32> {
         (self.denominator == 1 && self.numerator > 0).then_some(self.numerator)
     }
 
     /// The difference to `other`, if it is the same for every input.
-    pub fn difference(self, other: Self) -> Option<i64> {
+    pub(crate) fn difference(self, other: Self) -> Option<i64> {
         let same_ratio = (self.numerator, self.denominator) == (other.numerator, other.denominator);
         same_ratio.then_some(self.offset - other.offset)
     }
 
     /// This plus `more` samples.
-    pub fn plus(self, more: i64) -> Self {
+    pub(crate) fn plus(self, more: i64) -> Self {
         Self { offset: self.offset + more, ..self }
     }
 
     /// This times `numerator / denominator`.
-    pub fn scaled(self, numerator: u32, denominator: u32) -> Result<Self, ExtentError> {
+    pub(crate) fn scaled(self, numerator: u32, denominator: u32) -> Result<Self, ExtentError> {
         let offset = self.offset * i64::from(numerator);
         self.ratio(numerator, denominator, offset.div_euclid(i64::from(denominator.max(1))))
     }
 
     /// The number of windows of `kernel` samples at intervals of `stride`: the output of a convolution.
-    pub fn windows(self, kernel: u32, stride: u32) -> Result<Self, ExtentError> {
+    pub(crate) fn windows(self, kernel: u32, stride: u32) -> Result<Self, ExtentError> {
         let free = self.offset - i64::from(kernel);
         self.ratio(1, stride, free.div_euclid(i64::from(stride.max(1))) + 1)
     }
 
     /// The samples covered by one window of `kernel` samples for each sample, at intervals of
     /// `stride`: the output of a transposed convolution.
-    pub fn covered(self, kernel: u32, stride: u32) -> Result<Self, ExtentError> {
+    pub(crate) fn covered(self, kernel: u32, stride: u32) -> Result<Self, ExtentError> {
         self.ratio(stride, 1, (self.offset - 1) * i64::from(stride) + i64::from(kernel))
     }
 

@@ -17,12 +17,12 @@ pub(super) struct Blob {
 
 impl Blob {
     /// Another value of the same shape.
-    pub fn with(&self, value: String) -> Self {
+    pub(crate) fn with(&self, value: String) -> Self {
         Self { value, ..self.clone() }
     }
 
     /// Whether each channel has one sample.
-    pub fn is_vector(&self) -> bool {
+    pub(crate) fn is_vector(&self) -> bool {
         self.height.is_one() && self.width.is_one()
     }
 }
@@ -38,7 +38,7 @@ pub(super) struct Net {
 
 impl Net {
     /// The one input of `layer`.
-    pub fn input(&self, layer: &Layer) -> Result<Blob, Fault> {
+    pub(crate) fn input(&self, layer: &Layer) -> Result<Blob, Fault> {
         match self.inputs(layer)?.as_slice() {
             [blob] => Ok(blob.clone()),
             other => Err(layer.damaged(format_args!("has {} inputs; expected 1", other.len()))),
@@ -46,32 +46,32 @@ impl Net {
     }
 
     /// The two inputs of `layer`.
-    pub fn two_inputs(&self, layer: &Layer) -> Result<[Blob; 2], Fault> {
+    pub(crate) fn two_inputs(&self, layer: &Layer) -> Result<[Blob; 2], Fault> {
         self.inputs(layer)?.try_into().map_err(|inputs: Vec<Blob>| {
             layer.damaged(format_args!("has {} inputs; expected 2", inputs.len()))
         })
     }
 
     /// The inputs of `layer`, at least one.
-    pub fn inputs(&self, layer: &Layer) -> Result<Vec<Blob>, Fault> {
+    pub(crate) fn inputs(&self, layer: &Layer) -> Result<Vec<Blob>, Fault> {
         let find = |name| self.blobs.get(name).cloned();
         let blobs: Option<Vec<_>> = layer.inputs.iter().map(find).collect();
         blobs.filter(|b| !b.is_empty()).ok_or_else(|| layer.damaged("lacks an input"))
     }
 
     /// Adds `op`, which has neither attributes nor other inputs than that of `layer`.
-    pub fn unary(&mut self, layer: &Layer, op: &str) -> Result<Blob, Fault> {
+    pub(crate) fn unary(&mut self, layer: &Layer, op: &str) -> Result<Blob, Fault> {
         let x = self.input(layer)?;
         Ok(x.with(self.graph.push(op, &[&x.value], [])))
     }
 
     /// Adds `op` on `x` and a scalar.
-    pub fn with_scalar(&mut self, op: &str, x: &Blob, scalar: f32) -> Blob {
+    pub(crate) fn with_scalar(&mut self, op: &str, x: &Blob, scalar: f32) -> Blob {
         self.with_constant(op, x, &[], &[scalar])
     }
 
     /// Adds `op` on `x` and one constant for each channel, or one for all channels.
-    pub fn with_channels(&mut self, op: &str, x: &Blob, values: &[f32]) -> Blob {
+    pub(crate) fn with_channels(&mut self, op: &str, x: &Blob, values: &[f32]) -> Blob {
         self.with_constant(op, x, &[values.len() as u64, 1, 1], values)
     }
 
@@ -81,7 +81,13 @@ impl Net {
     }
 
     /// Adds `op` on two blobs. Dimensions of 1 are broadcast.
-    pub fn pairwise(&mut self, layer: &Layer, op: &str, a: &Blob, b: &Blob) -> Result<Blob, Fault> {
+    pub(crate) fn pairwise(
+        &mut self,
+        layer: &Layer,
+        op: &str,
+        a: &Blob,
+        b: &Blob,
+    ) -> Result<Blob, Fault> {
         let side = |a: Extent, b: Extent| match (a.is_one(), b.is_one()) {
             _ if a == b => Ok(a),
             (true, _) => Ok(b),

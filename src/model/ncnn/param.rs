@@ -68,7 +68,7 @@ impl Number {
 
 impl Layer {
     /// Parameter `id` as an integer; `default` if it is not given.
-    pub fn int(&self, id: i32, default: i32) -> Result<i32, Fault> {
+    pub(crate) fn int(&self, id: i32, default: i32) -> Result<i32, Fault> {
         match self.params.get(&id).map(Vec::as_slice) {
             None => Ok(default),
             Some(&[number]) => number.int().ok_or_else(|| self.invalid(id, "an integer")),
@@ -77,7 +77,7 @@ impl Layer {
     }
 
     /// Parameter `id` as an integer from 0 to 65535: a size, a count or a distance.
-    pub fn size(&self, id: i32, default: u32) -> Result<u32, Fault> {
+    pub(crate) fn size(&self, id: i32, default: u32) -> Result<u32, Fault> {
         let value = self.int(id, default.cast_signed())?;
         u32::try_from(value)
             .ok()
@@ -86,7 +86,7 @@ impl Layer {
     }
 
     /// Parameter `id` as a float; `default` if it is not given.
-    pub fn float(&self, id: i32, default: f32) -> Result<f32, Fault> {
+    pub(crate) fn float(&self, id: i32, default: f32) -> Result<f32, Fault> {
         match self.params.get(&id).map(Vec::as_slice) {
             None => Ok(default),
             Some(&[number]) => Ok(number.float()),
@@ -95,30 +95,30 @@ impl Layer {
     }
 
     /// Array `id` as integers; empty if it is not given.
-    pub fn ints(&self, id: i32) -> Result<Vec<i32>, Fault> {
+    pub(crate) fn ints(&self, id: i32) -> Result<Vec<i32>, Fault> {
         let numbers = self.params.get(&id).map(Vec::as_slice).unwrap_or_default();
         let ints: Option<_> = numbers.iter().map(|n| n.int()).collect();
         ints.ok_or_else(|| self.invalid(id, "a list of integers"))
     }
 
     /// Array `id` as floats; empty if it is not given.
-    pub fn floats(&self, id: i32) -> Vec<f32> {
+    pub(crate) fn floats(&self, id: i32) -> Vec<f32> {
         let numbers = self.params.get(&id).map(Vec::as_slice).unwrap_or_default();
         numbers.iter().map(|n| n.float()).collect()
     }
 
     /// Whether parameter `id` is given.
-    pub fn has(&self, id: i32) -> bool {
+    pub(crate) fn has(&self, id: i32) -> bool {
         self.params.contains_key(&id)
     }
 
     /// A fault of this layer that violates the format; `what` is the rest of the message.
-    pub fn damaged(&self, what: impl std::fmt::Display) -> Fault {
+    pub(crate) fn damaged(&self, what: impl std::fmt::Display) -> Fault {
         Fault::damaged(format!("layer {} ({}): {what}", self.name, self.kind))
     }
 
     /// A fault of this layer that is not supported; `what` is the rest of the message.
-    pub fn unsuitable(&self, what: impl std::fmt::Display) -> Fault {
+    pub(crate) fn unsuitable(&self, what: impl std::fmt::Display) -> Fault {
         Fault::unsuitable(format!("layer {} ({}): {what}", self.name, self.kind))
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Folder {
 
 impl Folder {
     /// The folder of the model at `model`.
-    pub fn of(model: &Path) -> Self {
+    pub(crate) fn of(model: &Path) -> Self {
         let path = match model.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -59,16 +59,16 @@ impl Folder {
     }
 
     /// Whether a weight file was read.
-    pub fn is_used(&self) -> bool {
+    pub(crate) fn is_used(&self) -> bool {
         !self.files.is_empty()
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The contents of the weight files, sorted by file name.
-    pub fn contents(&self) -> Vec<&Bytes> {
+    pub(crate) fn contents(&self) -> Vec<&Bytes> {
         let mut files: Vec<_> = self.files.iter().collect();
         files.sort_by_key(|(path, _)| *path);
         files.into_iter().map(|(_, bytes)| bytes).collect()
@@ -78,7 +78,10 @@ impl Folder {
     ///
     /// # Errors
     /// See [`ExternalError`].
-    pub fn data(&mut self, entries: &[StringStringEntryProto]) -> Result<Bytes, ExternalError> {
+    pub(crate) fn data(
+        &mut self,
+        entries: &[StringStringEntryProto],
+    ) -> Result<Bytes, ExternalError> {
         let entry = |key| entries.iter().find(|entry| entry.key == key).map(|e| e.value.as_str());
         let number = |key| match entry(key) {
             None => Ok(None),

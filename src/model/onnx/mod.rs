@@ -18,7 +18,7 @@ pub use write::{Layout, WriteError, write};
 const NO_GRAPH: &str = "it contains no graph";
 
 /// ONNX's messages, from `src/model/proto/onnx.proto`.
-#[allow(clippy::all, clippy::pedantic)]
+#[allow(unreachable_pub, clippy::all, clippy::pedantic)]
 pub(crate) mod proto {
     include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
 }

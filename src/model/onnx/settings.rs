@@ -79,7 +79,7 @@ impl Settings {
     ///
     /// # Errors
     /// See [`SettingsError`].
-    pub fn of(path: &Path, model: &ModelProto) -> Result<Self, SettingsError> {
+    pub(crate) fn of(path: &Path, model: &ModelProto) -> Result<Self, SettingsError> {
         let mut settings = Self::from_metadata(model)?;
         if let Some(sidecar) = sidecar::read::<Self>(path)? {
             settings = sidecar.or(settings);

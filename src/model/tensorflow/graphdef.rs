@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::model::fault::Fault;
 
-#[allow(clippy::all)]
+#[allow(unreachable_pub, clippy::all)]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/tensorflow.rs"));
 }
@@ -36,7 +36,7 @@ impl Nodes {
     ///
     /// # Errors
     /// [`Fault::Damaged`] if `bytes` are not a graph, or two nodes have one name.
-    pub fn decode(bytes: bytes::Bytes) -> Result<Self, Fault> {
+    pub(crate) fn decode(bytes: bytes::Bytes) -> Result<Self, Fault> {
         let graph = GraphDef::decode(bytes)
             .map_err(|error| Fault::damaged(format!("it is not a TensorFlow graph: {error}")))?;
         let list = graph.node;
@@ -54,19 +54,19 @@ impl Nodes {
     }
 
     /// The index of the node that `input` refers to.
-    pub fn find(&self, input: &str) -> Result<usize, Fault> {
+    pub(crate) fn find(&self, input: &str) -> Result<usize, Fault> {
         let name = input.strip_suffix(":0").unwrap_or(input);
         let missing = || Fault::damaged(format!("no node has the name {name}"));
         self.index.get(name).copied().ok_or_else(missing)
     }
 
     /// The node at `index`.
-    pub fn get(&self, index: usize) -> Result<&NodeDef, Fault> {
+    pub(crate) fn get(&self, index: usize) -> Result<&NodeDef, Fault> {
         self.list.get(index).ok_or_else(|| Fault::damaged("it refers to a node that is missing"))
     }
 
     /// The indices of the data inputs of `node`.
-    pub fn inputs(&self, node: &NodeDef) -> Result<Vec<usize>, Fault> {
+    pub(crate) fn inputs(&self, node: &NodeDef) -> Result<Vec<usize>, Fault> {
         node.data_inputs().map(|input| self.find(input)).collect()
     }
 }
@@ -78,7 +78,7 @@ impl NodeDef {
     }
 
     /// An integer attribute.
-    pub fn int(&self, name: &str) -> Option<i64> {
+    pub(crate) fn int(&self, name: &str) -> Option<i64> {
         match self.attr.get(name)?.value {
             Some(Value::I(value)) => Some(value),
             _ => None,
@@ -86,7 +86,7 @@ impl NodeDef {
     }
 
     /// A float attribute.
-    pub fn float(&self, name: &str) -> Option<f32> {
+    pub(crate) fn float(&self, name: &str) -> Option<f32> {
         match self.attr.get(name)?.value {
             Some(Value::F(value)) => Some(value),
             _ => None,
@@ -94,7 +94,7 @@ impl NodeDef {
     }
 
     /// An attribute that is a list of integers.
-    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+    pub(crate) fn ints(&self, name: &str) -> Option<&[i64]> {
         match &self.attr.get(name)?.value {
             Some(Value::List(list)) => Some(&list.i),
             _ => None,
@@ -102,7 +102,7 @@ impl NodeDef {
     }
 
     /// A string attribute.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match &self.attr.get(name)?.value {
             Some(Value::S(bytes)) => str::from_utf8(bytes).ok(),
             _ => None,
@@ -114,7 +114,7 @@ impl NodeDef {
     /// # Errors
     /// [`Fault::Damaged`] if the elements do not match the shape; [`Fault::Unsuitable`] if their
     /// type is not supported.
-    pub fn constant(&self) -> Result<Constant, Fault> {
+    pub(crate) fn constant(&self) -> Result<Constant, Fault> {
         let Some(Value::Tensor(tensor)) = self.attr.get("value").and_then(|a| a.value.as_ref())
         else {
             return Err(self.damaged("has no value"));
@@ -153,12 +153,12 @@ impl NodeDef {
     }
 
     /// A fault of this node that violates the format; `what` is the rest of the message.
-    pub fn damaged(&self, what: impl std::fmt::Display) -> Fault {
+    pub(crate) fn damaged(&self, what: impl std::fmt::Display) -> Fault {
         Fault::damaged(format!("node {} ({}): {what}", self.name, self.op))
     }
 
     /// A fault of this node that is not supported; `what` is the rest of the message.
-    pub fn unsuitable(&self, what: impl std::fmt::Display) -> Fault {
+    pub(crate) fn unsuitable(&self, what: impl std::fmt::Display) -> Fault {
         Fault::unsuitable(format!("node {} ({}): {what}", self.name, self.op))
     }
 }
@@ -181,20 +181,20 @@ pub(super) struct Constant {
 
 impl Constant {
     /// The elements, if they are one for all samples, or one for each channel (the last dimension).
-    pub fn per_channel(&self) -> Option<&[f32]> {
+    pub(crate) fn per_channel(&self) -> Option<&[f32]> {
         let (_, others) = self.dims.split_last().unwrap_or((&1, &[]));
         let only_channels = others.iter().all(|&dim| dim == 1) && !self.numbers.is_empty();
         only_channels.then_some(&self.numbers)
     }
 
     /// The elements as integers.
-    pub fn ints(&self) -> Vec<i64> {
+    pub(crate) fn ints(&self) -> Vec<i64> {
         self.numbers.iter().map(|&n| n as i64).collect()
     }
 
     /// A kernel (height, width, inputs, outputs) in ONNX's order (outputs, inputs, height, width).
     /// `None` if it does not have four dimensions, or is empty.
-    pub fn to_onnx_kernel(&self) -> Option<([u64; 4], Vec<f32>)> {
+    pub(crate) fn to_onnx_kernel(&self) -> Option<([u64; 4], Vec<f32>)> {
         let &[height, width, inputs, outputs] = self.dims.as_slice() else { return None };
         let per_input = usize::try_from(outputs).ok()?;
         let per_position = per_input.checked_mul(usize::try_from(inputs).ok()?)?;

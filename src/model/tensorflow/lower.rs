@@ -27,7 +27,7 @@ pub(super) struct Image {
 
 impl Image {
     /// The value `value` with this many channels.
-    pub fn new(value: String, channels: u64) -> Self {
+    pub(crate) fn new(value: String, channels: u64) -> Self {
         Self { samples: Piecewise::identity(value), channels }
     }
 
@@ -72,7 +72,7 @@ pub(super) struct Lowering {
 }
 
 impl Lowering {
-    pub fn new(graph: Graph) -> Self {
+    pub(crate) fn new(graph: Graph) -> Self {
         Self { graph, kernels: HashMap::new() }
     }
 }

@@ -17,33 +17,33 @@ pub(super) struct Piecewise {
 
 impl Piecewise {
     /// The value itself.
-    pub fn identity(base: String) -> Self {
+    pub(crate) fn identity(base: String) -> Self {
         Self { base, positive: vec![1.0], negative: vec![1.0] }
     }
 
     /// max(x, 0) of this.
-    pub fn relu(self) -> Self {
+    pub(crate) fn relu(self) -> Self {
         let positive = self.positive.iter().map(|&p| p.max(0.0)).collect();
         let negative = self.negative.iter().map(|&n| n.min(0.0)).collect();
         Self { positive, negative, ..self }
     }
 
     /// The absolute value of this.
-    pub fn abs(self) -> Self {
+    pub(crate) fn abs(self) -> Self {
         let positive = self.positive.iter().map(|p| p.abs()).collect();
         let negative = self.negative.iter().map(|n| -n.abs()).collect();
         Self { positive, negative, ..self }
     }
 
     /// This times one number, or one for each channel; `None` if the counts do not match.
-    pub fn times(&self, factors: &[f32]) -> Option<Self> {
+    pub(crate) fn times(&self, factors: &[f32]) -> Option<Self> {
         let positive = pairs(&self.positive, factors, |a, b| a * b)?;
         let negative = pairs(&self.negative, factors, |a, b| a * b)?;
         Some(Self { base: self.base.clone(), positive, negative })
     }
 
     /// This plus `sign` times `other`; `None` if they have different bases.
-    pub fn plus(&self, other: &Self, sign: f32) -> Option<Self> {
+    pub(crate) fn plus(&self, other: &Self, sign: f32) -> Option<Self> {
         if self.base != other.base {
             return None;
         }
@@ -53,7 +53,7 @@ impl Piecewise {
     }
 
     /// Adds this to `graph` with as few operators as possible; returns the name of the value.
-    pub fn emit(&self, graph: &mut Graph) -> String {
+    pub(crate) fn emit(&self, graph: &mut Graph) -> String {
         let all = |slopes: &[f32], value| slopes.iter().all(|&slope| slope == value);
         if all(&self.positive, 1.0) {
             return match self.negative.as_slice() {

@@ -12,7 +12,7 @@ use super::{
 struct Avx2(());
 
 /// The table, where the processor has AVX2 and FMA.
-pub fn kernels() -> Option<&'static Kernels> {
+pub(crate) fn kernels() -> Option<&'static Kernels> {
     (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(&KERNELS)
 }
 

@@ -12,7 +12,7 @@ use super::{
 struct Avx512<const VNNI: bool>(());
 
 /// The tables, where the processor has AVX-512 F, BW, DQ and VL; the one with VNNI first.
-pub fn kernels() -> impl Iterator<Item = &'static Kernels> {
+pub(crate) fn kernels() -> impl Iterator<Item = &'static Kernels> {
     let has = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")

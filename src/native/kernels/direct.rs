@@ -10,21 +10,21 @@ use super::{LANES, Lanes, TILE, TILE_PIXELS, isa::Isa};
 
 /// The size of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taps {
+pub(crate) struct Taps {
     pub height: usize,
     pub width: usize,
 }
 
 impl Taps {
     /// Rows and columns of the window that a tile of outputs reads.
-    pub const fn window(self) -> [usize; 2] {
+    pub(crate) const fn window(self) -> [usize; 2] {
         [TILE + self.height - 1, TILE + self.width - 1]
     }
 }
 
 /// A convolution of some tiles.
 #[derive(Clone, Copy, Debug)]
-pub struct Direct<'a> {
+pub(crate) struct Direct<'a> {
     pub taps: Taps,
     /// Tile after tile; per tile vector after vector of input channels; each a window as
     /// [`Taps::window`] says.
@@ -119,7 +119,7 @@ fn tiles<I: Isa, const R: usize, const Z: usize>(
 }
 
 #[inline(always)]
-pub fn convolve<I: Isa>(isa: I, job: &Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+pub(crate) fn convolve<I: Isa>(isa: I, job: &Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
     match job.outputs {
         1 => tiles::<I, 4, 1>(isa, job, out),
         2 => tiles::<I, 8, 2>(isa, job, out),

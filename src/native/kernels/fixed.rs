@@ -22,10 +22,10 @@ use super::{
 const PAIRS: usize = LANES / 2;
 
 /// The largest Σ|w|; see the lemma.
-pub const MOST_WEIGHT: f64 = 65_535.0;
+pub(crate) const MOST_WEIGHT: f64 = 65_535.0;
 
 #[inline(always)]
-pub fn input<I: Isa>(
+pub(crate) fn input<I: Isa>(
     isa: I,
     windows: &Windows<'_>,
     scales: &[Lanes],
@@ -123,7 +123,7 @@ fn position<I: Isa, const R: usize, const Z: usize>(
 }
 
 #[inline(always)]
-pub fn multiply<I: Isa>(isa: I, job: &FixedProduct<'_>, sums: &mut [Words]) {
+pub(crate) fn multiply<I: Isa>(isa: I, job: &FixedProduct<'_>, sums: &mut [Words]) {
     let positions = job
         .transformed
         .chunks(job.from.position)
@@ -142,7 +142,7 @@ pub fn multiply<I: Isa>(isa: I, job: &FixedProduct<'_>, sums: &mut [Words]) {
 }
 
 #[inline(always)]
-pub fn output<I: Isa>(isa: I, job: &FixedSums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+pub(crate) fn output<I: Isa>(isa: I, job: &FixedSums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
     let (bias, slope) = (isa.load(job.bias), isa.load(job.slope));
     let Some(steps) = job.steps.first_chunk::<POSITIONS>() else { return };
     let last = (POSITIONS - 1) * job.layout.position;

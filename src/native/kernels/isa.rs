@@ -6,7 +6,7 @@ use super::{Lanes, Shorts, Words};
 ///
 /// Implementations must round every operation as IEEE 754 says and agree on the rest: `max` and
 /// `min` give their second operand where either is NaN.
-pub trait Isa: Copy {
+pub(crate) trait Isa: Copy {
     type V: Copy;
     /// Sixteen whole numbers of 32 bits.
     type N: Copy;
@@ -52,7 +52,7 @@ pub trait Isa: Copy {
 /// compiled with, `$isa` an expression that gives the proof.
 macro_rules! kernels {
     ($table:ident, $name:literal, $group:literal, $isa:expr, $(#[$feature:meta])*) => {
-        pub static $table: $crate::native::kernels::Kernels = {
+        pub(crate) static $table: $crate::native::kernels::Kernels = {
             use $crate::native::kernels::{
                 Activation, Direct, FixedProduct, FixedSums, Kernels, Lanes, Layout, Product, Shorts,
                 Sums, TILE_PIXELS, Windows, Words, direct, fixed, pointwise, winograd,

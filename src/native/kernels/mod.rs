@@ -18,46 +18,46 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-pub use direct::{Direct, Taps};
-pub use fixed::MOST_WEIGHT;
-pub use pointwise::Activation;
-pub use winograd::{POSITIONS, weights as winograd_weights};
+pub(crate) use direct::{Direct, Taps};
+pub(crate) use fixed::MOST_WEIGHT;
+pub(crate) use pointwise::Activation;
+pub(crate) use winograd::{POSITIONS, weights as winograd_weights};
 
 /// Channels in one vector.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Pixels along one side of a tile.
-pub const TILE: usize = 4;
+pub(crate) const TILE: usize = 4;
 
 /// Pixels of a tile.
-pub const TILE_PIXELS: usize = TILE * TILE;
+pub(crate) const TILE_PIXELS: usize = TILE * TILE;
 
 /// Sixteen channels of one pixel, or of one weight.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Lanes(pub [f32; LANES]);
+pub(crate) struct Lanes(pub [f32; LANES]);
 
 /// Sixteen channels of one position in fixed point, as pairs: the even channel is the low half.
 #[repr(C, align(32))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shorts(pub [i32; LANES / 2]);
+pub(crate) struct Shorts(pub [i32; LANES / 2]);
 
 /// A sum for each of sixteen channels, or a pair of weights for each.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Words(pub [i32; LANES]);
+pub(crate) struct Words(pub [i32; LANES]);
 
 /// Where the positions of a transformed batch are: position `p` of tile `t` starts at
 /// `p * position + t * tile`, in vectors.
 #[derive(Clone, Copy, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     pub position: usize,
     pub tile: usize,
 }
 
 /// Windows of 6×6 vectors.
 #[derive(Clone, Copy, Debug)]
-pub struct Windows<'a> {
+pub(crate) struct Windows<'a> {
     /// Rows that are `stride` apart.
     pub source: &'a [Lanes],
     pub stride: usize,
@@ -68,7 +68,7 @@ pub struct Windows<'a> {
 /// At each position, `tiles` rows of `inputs` vectors by weights of `inputs * 16` × `outputs`
 /// vectors.
 #[derive(Clone, Copy, Debug)]
-pub struct Product<'a> {
+pub(crate) struct Product<'a> {
     pub transformed: &'a [Lanes],
     pub from: Layout,
     pub weights: &'a [Lanes],
@@ -81,7 +81,7 @@ pub struct Product<'a> {
 
 /// Sums of one vector of channels, from its first on, and what follows them.
 #[derive(Clone, Copy, Debug)]
-pub struct Sums<'a> {
+pub(crate) struct Sums<'a> {
     pub sums: &'a [Lanes],
     pub layout: Layout,
     pub bias: &'a Lanes,
@@ -91,7 +91,7 @@ pub struct Sums<'a> {
 
 /// [`Product`] in fixed point: per position `inputs * 8` pairs of channels × `outputs` words.
 #[derive(Clone, Copy, Debug)]
-pub struct FixedProduct<'a> {
+pub(crate) struct FixedProduct<'a> {
     pub transformed: &'a [Shorts],
     pub from: Layout,
     pub weights: &'a [Words],
@@ -104,7 +104,7 @@ pub struct FixedProduct<'a> {
 
 /// [`Sums`] in fixed point.
 #[derive(Clone, Copy, Debug)]
-pub struct FixedSums<'a> {
+pub(crate) struct FixedSums<'a> {
     pub sums: &'a [Words],
     pub layout: Layout,
     /// For each position, what one of the sums is worth.
@@ -115,7 +115,7 @@ pub struct FixedSums<'a> {
 }
 
 /// The functions of one instruction set.
-pub struct Kernels {
+pub(crate) struct Kernels {
     /// The value of `UPSCALE_NATIVE_ISA` that selects this table.
     pub name: &'static str,
     /// The largest number of vectors of output channels that the multiplications take at once.
@@ -152,7 +152,7 @@ impl std::fmt::Debug for Kernels {
 }
 
 /// All tables that this processor can run, the fastest first. The last is portable.
-pub fn available() -> Vec<&'static Kernels> {
+pub(crate) fn available() -> Vec<&'static Kernels> {
     let mut tables = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {

@@ -4,7 +4,7 @@ use super::{Lanes, isa::Isa};
 
 /// What follows a layer, beyond a slope for negative values.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Activation {
+pub(crate) enum Activation {
     /// PReLU, LeakyReLU and ReLU: negative values are multiplied by these slopes.
     Leaky(Lanes),
     Clip {
@@ -29,7 +29,7 @@ fn pairs<I: Isa>(
 }
 
 #[inline(always)]
-pub fn add<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
+pub(crate) fn add<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
     pairs(
         isa,
         to,
@@ -40,7 +40,7 @@ pub fn add<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
 }
 
 #[inline(always)]
-pub fn subtract<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
+pub(crate) fn subtract<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
     pairs(
         isa,
         to,
@@ -51,7 +51,7 @@ pub fn subtract<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
 }
 
 #[inline(always)]
-pub fn multiply<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
+pub(crate) fn multiply<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
     pairs(
         isa,
         to,
@@ -62,7 +62,7 @@ pub fn multiply<I: Isa>(isa: I, to: &mut [Lanes], from: &[Lanes]) {
 }
 
 #[inline(always)]
-pub fn affine<I: Isa>(isa: I, to: &mut [Lanes], scale: &Lanes, offset: &Lanes) {
+pub(crate) fn affine<I: Isa>(isa: I, to: &mut [Lanes], scale: &Lanes, offset: &Lanes) {
     let (scale, offset) = (isa.load(scale), isa.load(offset));
     for to in to {
         let value = isa.fma(isa.load(to), scale, offset);
@@ -96,7 +96,7 @@ fn sigmoid<I: Isa>(isa: I, x: I::V) -> I::V {
 }
 
 #[inline(always)]
-pub fn activate<I: Isa>(isa: I, to: &mut [Lanes], activation: &Activation) {
+pub(crate) fn activate<I: Isa>(isa: I, to: &mut [Lanes], activation: &Activation) {
     match activation {
         Activation::Leaky(slope) => {
             let slope = isa.load(slope);

@@ -13,16 +13,16 @@ use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 use super::{LANES, Lanes, Layout, Product, Sums, TILE, TILE_PIXELS, Windows, isa::Isa};
 
 /// Rows and columns of a transformed window.
-pub const SIDE: usize = 6;
+pub(crate) const SIDE: usize = 6;
 
 /// How many windows ahead of their turn are prefetched.
 const AHEAD: usize = 2;
 
 /// Positions of a transformed window.
-pub const POSITIONS: usize = SIDE * SIDE;
+pub(crate) const POSITIONS: usize = SIDE * SIDE;
 
 /// A 3×3 kernel (rows first) transformed: G·g·Gᵀ.
-pub fn weights(kernel: &[f64; 9]) -> [f64; POSITIONS] {
+pub(crate) fn weights(kernel: &[f64; 9]) -> [f64; POSITIONS] {
     const A: f64 = std::f64::consts::FRAC_1_SQRT_2;
     const B: f64 = std::f64::consts::SQRT_2;
     const G: [[f64; 3]; SIDE] = [
@@ -65,7 +65,7 @@ fn input_line<I: Isa>(isa: I, x: [I::V; SIDE]) -> [I::V; SIDE] {
 
 /// Aᵀ·m of one row or column.
 #[inline(always)]
-pub fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
+pub(crate) fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
     let (a, b) = (isa.splat(FRAC_1_SQRT_2), isa.splat(SQRT_2));
     // The third powers.
     let (a3, b3) = (isa.splat(FRAC_1_SQRT_2 / 2.0), isa.splat(SQRT_2 * 2.0));
@@ -82,7 +82,7 @@ pub fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
 
 /// Transforms each window; `put` takes tile, position and vector, and `end` follows each tile.
 #[inline(always)]
-pub fn transform<I: Isa>(
+pub(crate) fn transform<I: Isa>(
     isa: I,
     windows: &Windows<'_>,
     mut put: impl FnMut(usize, usize, I::V),
@@ -127,7 +127,7 @@ pub fn transform<I: Isa>(
 }
 
 #[inline(always)]
-pub fn input<I: Isa>(isa: I, windows: &Windows<'_>, to: &mut [Lanes], layout: Layout) {
+pub(crate) fn input<I: Isa>(isa: I, windows: &Windows<'_>, to: &mut [Lanes], layout: Layout) {
     transform(
         isa,
         windows,
@@ -209,7 +209,7 @@ fn position<I: Isa, const R: usize, const Z: usize>(
 }
 
 #[inline(always)]
-pub fn multiply<I: Isa>(isa: I, job: &Product<'_>, sums: &mut [Lanes]) {
+pub(crate) fn multiply<I: Isa>(isa: I, job: &Product<'_>, sums: &mut [Lanes]) {
     let Product { inputs, tiles, .. } = *job;
     let positions = job
         .transformed
@@ -230,7 +230,7 @@ pub fn multiply<I: Isa>(isa: I, job: &Product<'_>, sums: &mut [Lanes]) {
 }
 
 #[inline(always)]
-pub fn output<I: Isa>(isa: I, job: &Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+pub(crate) fn output<I: Isa>(isa: I, job: &Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
     let Sums { sums, layout, .. } = *job;
     let (bias, slope) = (isa.load(job.bias), isa.load(job.slope));
     let last = (POSITIONS - 1) * layout.position;

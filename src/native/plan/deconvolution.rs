@@ -6,7 +6,7 @@
 use super::{super::kernels::Taps, Size};
 
 /// A transposed convolution as ONNX has it.
-pub struct Transposed<'a> {
+pub(crate) struct Transposed<'a> {
     pub inputs: usize,
     pub outputs: usize,
     /// Rows, columns.
@@ -20,7 +20,7 @@ pub struct Transposed<'a> {
 }
 
 /// The convolution that does the same.
-pub struct Equivalent {
+pub(crate) struct Equivalent {
     pub taps: Taps,
     pub before: [i64; 2],
     /// (Outputs · stride²) × inputs × taps.
@@ -60,7 +60,7 @@ impl Axis {
 
 impl Transposed<'_> {
     /// The convolution that does the same; `None` where the result is no whole number of cells.
-    pub fn equivalent(&self, input: Size) -> Option<Equivalent> {
+    pub(crate) fn equivalent(&self, input: Size) -> Option<Equivalent> {
         let s = self.stride;
         let axes = [0, 1].map(|axis| Axis::new(s, self.kernel[axis], self.before[axis]));
         // (side − 1)·s + kernel − before − behind, in cells.

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Joins what can be joined, leaves out what nobody reads, and numbers the planes anew.
-pub fn fuse(plan: &mut Plan) {
+pub(crate) fn fuse(plan: &mut Plan) {
     join(plan);
     for layer in &mut plan.layers {
         fold_slope(layer);

@@ -82,7 +82,7 @@ struct Lowering<'a> {
     planes: Vec<Size>,
 }
 
-pub fn lower(graph: &Graph) -> Result<Plan, Error> {
+pub(crate) fn lower(graph: &Graph) -> Result<Plan, Error> {
     let channels = graph.input_dims.get(1).copied().flatten().unwrap_or(3);
     let channels = usize::try_from(channels).ok().filter(|count| (1..=LANES).contains(count));
     let no_input = || Error::Operator {

@@ -11,7 +11,7 @@ mod lower;
 mod operands;
 mod size;
 
-pub use size::Size;
+pub(crate) use size::Size;
 
 use super::{
     Error,
@@ -20,14 +20,14 @@ use super::{
 use crate::model::Graph;
 
 /// The index of a plane: sixteen channels of features.
-pub type PlaneId = usize;
+pub(crate) type PlaneId = usize;
 
 /// A register of the arithmetic on samples. Register 0 holds the root's and the layer's result.
-pub type Register = usize;
+pub(crate) type Register = usize;
 
 /// Sixteen channels that a layer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Block {
+pub(crate) enum Block {
     Plane(PlaneId),
     /// Channels `first..` of the network's input, after a pixel unshuffle by `factor`: channel
     /// `c · factor² + y · factor + x` is sample (x, y) of each cell of input channel `c`.
@@ -39,7 +39,7 @@ pub enum Block {
 
 /// Where the sixteen lanes of a vector come from.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Pick {
+pub(crate) enum Pick {
     Whole(Block),
     /// Lane by lane; lanes beyond the last are 0.
     Lanes(Vec<(Block, usize)>),
@@ -47,7 +47,7 @@ pub enum Pick {
 
 impl Pick {
     /// The blocks that are read, with repetitions.
-    pub fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
         let (whole, lanes) = match self {
             Pick::Whole(block) => (Some(*block), &[][..]),
             Pick::Lanes(lanes) => (None, &lanes[..]),
@@ -58,7 +58,7 @@ impl Pick {
 
 /// A convolution of stride 1 with zeros around the picture.
 #[derive(Clone, Debug)]
-pub struct Convolution {
+pub(crate) struct Convolution {
     pub source: Vec<Block>,
     /// The lane (counted through all of `source`) of each input channel.
     pub lanes: Vec<usize>,
@@ -75,7 +75,7 @@ pub struct Convolution {
 
 /// What lies outside of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Border {
+pub(crate) enum Border {
     Zero,
     Edge,
     /// Mirrored, the border sample not repeated.
@@ -84,7 +84,7 @@ pub enum Border {
 
 /// What makes a layer's samples.
 #[derive(Clone, Debug)]
-pub enum Root {
+pub(crate) enum Root {
     Convolution(Convolution),
     /// The same pixel of other layers.
     Copy(Vec<Pick>),
@@ -118,7 +118,7 @@ pub enum Root {
 
 /// Arithmetic on each sample. Lists have one entry per vector of output channels.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Load { to: Register, picks: Vec<Pick> },
     Move { to: Register, from: Register },
     Add { to: Register, from: Register },
@@ -130,7 +130,7 @@ pub enum Step {
 
 /// One layer.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub(crate) struct Layer {
     pub root: Root,
     pub steps: Vec<Step>,
     /// The planes that it writes; the last layer writes the output picture instead.
@@ -142,7 +142,7 @@ pub struct Layer {
 
 impl Layer {
     /// Every block that the layer reads, with repetitions.
-    pub fn reads(&self) -> Vec<Block> {
+    pub(crate) fn reads(&self) -> Vec<Block> {
         let mut blocks: Vec<Block> = Vec::new();
         match &self.root {
             Root::Convolution(convolution) => blocks.extend(&convolution.source),
@@ -165,7 +165,7 @@ impl Layer {
     }
 
     /// Registers that the steps use, at least 1.
-    pub fn registers(&self) -> usize {
+    pub(crate) fn registers(&self) -> usize {
         let registers = self.steps.iter().map(|step| match *step {
             Step::Load { to, .. } | Step::Affine { to, .. } | Step::Activate { to, .. } => to,
             Step::Move { to, from }
@@ -179,7 +179,7 @@ impl Layer {
 
 /// A network, lowered.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// In an order in which each one's sources come before it. The last makes the output.
     pub layers: Vec<Layer>,
     /// The size of each plane.
@@ -197,7 +197,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Operator`] for what the engine does not support.
-    pub fn new(graph: &Graph) -> Result<Self, Error> {
+    pub(crate) fn new(graph: &Graph) -> Result<Self, Error> {
         let mut plan = lower::lower(graph)?;
         fuse::fuse(&mut plan);
         Ok(plan)
@@ -205,6 +205,6 @@ impl Plan {
 }
 
 /// Vectors that hold this many channels.
-pub fn blocks(channels: usize) -> usize {
+pub(crate) fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)
 }

@@ -8,19 +8,19 @@ use crate::{
 };
 
 /// The constants of a graph by name, `Constant` nodes and what only copies them included.
-pub struct Constants<'a>(HashMap<&'a str, Cow<'a, Tensor>>);
+pub(crate) struct Constants<'a>(HashMap<&'a str, Cow<'a, Tensor>>);
 
 impl<'a> Constants<'a> {
-    pub fn new(graph: &'a Graph) -> Self {
+    pub(crate) fn new(graph: &'a Graph) -> Self {
         Self(graph.constants.iter().map(|(name, t)| (name.as_str(), Cow::Borrowed(t))).collect())
     }
 
-    pub fn get(&self, name: Option<&str>) -> Option<&Tensor> {
+    pub(crate) fn get(&self, name: Option<&str>) -> Option<&Tensor> {
         self.0.get(name?).map(Cow::as_ref)
     }
 
     /// Takes a node over whose result is a constant. Whether it was one.
-    pub fn take(&mut self, node: &'a Node) -> bool {
+    pub(crate) fn take(&mut self, node: &'a Node) -> bool {
         let Some(output) = node.outputs.first() else { return false };
         let tensor = match node.op.as_str() {
             "Constant" => match node.attributes.get("value") {
@@ -45,12 +45,12 @@ impl<'a> Constants<'a> {
 }
 
 /// The error for a node that the engine does not run.
-pub fn unsupported(node: &Node, why: impl Into<String>) -> Error {
+pub(crate) fn unsupported(node: &Node, why: impl Into<String>) -> Error {
     Error::Operator { operator: node.op.clone(), why: why.into() }
 }
 
 /// A float attribute.
-pub fn float(node: &Node, name: &str, default: f32) -> f32 {
+pub(crate) fn float(node: &Node, name: &str, default: f32) -> f32 {
     match node.attributes.get(name) {
         Some(Attribute::Float(value)) => *value,
         _ => default,
@@ -58,7 +58,7 @@ pub fn float(node: &Node, name: &str, default: f32) -> f32 {
 }
 
 /// A list of `N` whole numbers from 0 on, `default` where the attribute is missing.
-pub fn sizes<const N: usize>(
+pub(crate) fn sizes<const N: usize>(
     node: &Node,
     name: &str,
     default: [usize; N],
@@ -72,7 +72,7 @@ pub fn sizes<const N: usize>(
 
 /// One number per channel of a constant that broadcasts along the channels of N×C×H×W; one
 /// number where it is the same for all.
-pub fn per_channel(tensor: &Tensor, channels: usize) -> Option<Vec<f32>> {
+pub(crate) fn per_channel(tensor: &Tensor, channels: usize) -> Option<Vec<f32>> {
     let values = tensor.to_f32()?;
     match (&values[..], tensor.dims.as_slice()) {
         ([value], _) => Some(vec![*value; channels]),

@@ -2,7 +2,7 @@
 
 /// `side · numerator / denominator + offset`, for both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
+pub(crate) struct Size {
     numerator: usize,
     denominator: usize,
     /// Rows, columns.
@@ -11,17 +11,17 @@ pub struct Size {
 
 impl Size {
     /// The network's input.
-    pub const INPUT: Self = Self { numerator: 1, denominator: 1, offset: [0; 2] };
+    pub(crate) const INPUT: Self = Self { numerator: 1, denominator: 1, offset: [0; 2] };
 
     /// `factor` times as large.
-    pub fn times(self, factor: usize) -> Option<Self> {
+    pub(crate) fn times(self, factor: usize) -> Option<Self> {
         let numerator = self.numerator.checked_mul(factor).filter(|&n| n <= 1 << 16)?;
         let offset = self.offset.map(|offset| offset.saturating_mul(factor as i64));
         Some(Self { numerator, offset, ..self }.reduced())
     }
 
     /// `1 / factor` of the size; `None` where that cannot be whole.
-    pub fn over(self, factor: usize) -> Option<Self> {
+    pub(crate) fn over(self, factor: usize) -> Option<Self> {
         let denominator = self.denominator.checked_mul(factor).filter(|&d| d <= 1 << 16)?;
         let whole = i64::try_from(factor).ok().filter(|&factor| factor > 0)?;
         if self.offset.iter().any(|offset| offset % whole != 0) {
@@ -32,7 +32,7 @@ impl Size {
     }
 
     /// With so many rows and columns more.
-    pub fn plus(self, more: [i64; 2]) -> Self {
+    pub(crate) fn plus(self, more: [i64; 2]) -> Self {
         let [rows, columns] = self.offset;
         Self { offset: [rows.saturating_add(more[0]), columns.saturating_add(more[1])], ..self }
     }
@@ -52,7 +52,7 @@ impl Size {
 
     /// Rows and columns for an input of `height` and `width`; `None` where they are not whole
     /// and positive, or too large.
-    pub fn at(self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
+    pub(crate) fn at(self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
         let side = |side: usize, offset: i64| {
             let scaled = side.checked_mul(self.numerator)?;
             if !scaled.is_multiple_of(self.denominator) {

@@ -27,7 +27,7 @@ impl Profile {
     /// would need memory for batches of frames. A model with a fixed size has one profile.
     ///
     /// `bytes` is the device memory that a run may use; samples have 2 bytes.
-    pub fn all(info: &ModelInfo, bytes: u64) -> Vec<Self> {
+    pub(crate) fn all(info: &ModelInfo, bytes: u64) -> Vec<Self> {
         let max_batch = if info.batch { MAX_REGIONS } else { 1 };
         if let Some(size) = info.fixed_size {
             let tuned_batch = max_batch.div_ceil(2);
@@ -54,13 +54,13 @@ impl Profile {
     }
 
     /// Whether pictures of this size are within the bounds.
-    pub fn admits(&self, width: u32, height: u32) -> bool {
+    pub(crate) fn admits(&self, width: u32, height: u32) -> bool {
         let [min, _, max] = self.sides;
         (min.0..=max.0).contains(&width) && (min.1..=max.1).contains(&height)
     }
 
     /// The provider's options for the graph's `input`: smallest, optimal and largest shape.
-    pub fn texts(&self, input: &str, channels: usize) -> [String; 3] {
+    pub(crate) fn texts(&self, input: &str, channels: usize) -> [String; 3] {
         let [min, tuned, max] = self.sides;
         let text =
             |count: u32, (width, height)| format!("{input}:{count}x{channels}x{height}x{width}");

@@ -46,7 +46,7 @@ impl DeviceSession {
     /// # Errors
     /// [`Error::NoLibrary`], [`Error::NotInstalled`], [`Error::OutOfMemory`] or
     /// [`Error::Failed`].
-    pub fn build(
+    pub(crate) fn build(
         onnx: &[u8],
         folder: Option<&Path>,
         info: &ModelInfo,
@@ -89,7 +89,7 @@ impl DeviceSession {
     ///
     /// # Errors
     /// See there.
-    pub fn run(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
+    pub(crate) fn run(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
         let channels = self.info.channels.count();
         check_shape(&self.info, channels, batch.width.into(), batch.height.into())?;
         match self.samples {

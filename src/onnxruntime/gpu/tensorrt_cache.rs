@@ -49,7 +49,7 @@ impl Key<'_> {
 
     /// The key without the versions of libraries and drivers. The time of a build depends on little
     /// else, and newer engines replace older ones with the same value.
-    pub fn work(&self) -> String {
+    pub(crate) fn work(&self) -> String {
         format!("{} {} {} on {}", self.model, self.shapes, self.precision, self.gpu)
     }
 }
@@ -69,7 +69,7 @@ pub(super) enum Origin {
 
 impl TensorRtCache {
     /// A directory under `cache_dir`. Nothing is created yet.
-    pub fn new(cache_dir: &Path, key: &Key<'_>) -> Self {
+    pub(crate) fn new(cache_dir: &Path, key: &Key<'_>) -> Self {
         let text = key.text();
         let folder = cache_dir.join("tensorrt").join(name(&key.work())).join(name(&text));
         Self { folder, text }
@@ -83,7 +83,7 @@ impl TensorRtCache {
     /// # Errors
     /// [`Error::Cancelled`], [`Error::Cache`], or the error of `make`, after which no engine that
     /// may be broken is left.
-    pub fn engine<E>(
+    pub(crate) fn engine<E>(
         &self,
         cancelled: &dyn Fn() -> bool,
         mut make: impl FnMut(&Path) -> Result<E, Error>,

@@ -34,7 +34,7 @@ pub(in crate::reuse) struct RegionAxis {
 
 impl RegionAxis {
     /// An axis without constraints on the lengths of regions. For the arguments see the fields.
-    pub fn new(length: u32, reach: u32, halo: u32) -> Self {
+    pub(crate) fn new(length: u32, reach: u32, halo: u32) -> Self {
         let blocks = (0..length.div_ceil(BLOCK)).map(|block| block * BLOCK);
         let ends = blocks.map(|start| {
             let end = (start + BLOCK).min(length);
@@ -62,7 +62,13 @@ impl RegionAxis {
     }
 
     /// The same axis with constraints. For the arguments see the fields; 0 counts as 1.
-    pub fn constrained(self, align: u32, grid: u32, min_length: u32, max_length: u32) -> Self {
+    pub(crate) fn constrained(
+        self,
+        align: u32,
+        grid: u32,
+        min_length: u32,
+        max_length: u32,
+    ) -> Self {
         let (align, min_length) = (align.max(1), min_length.max(1));
         let grid = lcm(u64::from(grid.max(1)), u64::from(align));
         Self {
@@ -76,14 +82,14 @@ impl RegionAxis {
     }
 
     /// The lines (by index) between which changes of the blocks `from..to` affect pixels.
-    pub fn affected(&self, from: u32, to: u32) -> (usize, usize) {
+    pub(crate) fn affected(&self, from: u32, to: u32) -> (usize, usize) {
         let first = self.affected.get(from as usize).map_or(0, |lines| lines.0);
         let end = to.checked_sub(1).and_then(|last| self.affected.get(last as usize));
         (first as usize, end.map_or(0, |lines| lines.1 as usize))
     }
 
     /// What regions compute to cover `interval`: one interval, or several where it is too long.
-    pub fn split(&self, interval: Interval) -> impl Iterator<Item = Interval> {
+    pub(crate) fn split(&self, interval: Interval) -> impl Iterator<Item = Interval> {
         let start = interval.start / self.align * self.align;
         let end = interval.end.div_ceil(self.align).saturating_mul(self.align).min(self.length);
         let length = end - start;
@@ -97,7 +103,7 @@ impl RegionAxis {
 
     /// What is read to compute `interval`: it and its halo, within the frame. Where the grid
     /// requires more pixels than there are on one side, the interval extends to the other side.
-    pub fn read(&self, interval: Interval) -> Interval {
+    pub(crate) fn read(&self, interval: Interval) -> Interval {
         let (start, end) = (self.reads(interval.start).start, self.reads(interval.end).end);
         let length = self.input_length(end - start);
         let start = start.min(self.padded - length);
@@ -105,7 +111,7 @@ impl RegionAxis {
     }
 
     /// The whole blocks within `interval` that no pixel outside of it depends on.
-    pub fn owned(&self, interval: Interval) -> Interval {
+    pub(crate) fn owned(&self, interval: Interval) -> Interval {
         let start = match interval.start {
             0 => 0,
             start => start.saturating_add(self.reach).next_multiple_of(BLOCK),
@@ -118,7 +124,7 @@ impl RegionAxis {
     }
 
     /// Where a region that begins at `line` starts to read, and where one that ends there stops.
-    pub fn reads(&self, line: u32) -> Interval {
+    pub(crate) fn reads(&self, line: u32) -> Interval {
         let (start, end) = match self.align {
             1 => (line, line),
             align => (line / align * align, line.div_ceil(align).saturating_mul(align)),
@@ -129,14 +135,14 @@ impl RegionAxis {
     }
 
     /// The length of the model's input when at least `length` pixels are read.
-    pub fn input_length(&self, length: u32) -> u32 {
+    pub(crate) fn input_length(&self, length: u32) -> u32 {
         let length = length.max(self.min_length);
         let length = if self.grid == 1 { length } else { length.next_multiple_of(self.grid) };
         length.min(self.padded)
     }
 
     /// The number of regions that cover `interval`, and the sum of the lengths of their inputs.
-    pub fn size(&self, interval: Interval) -> (u64, u64) {
+    pub(crate) fn size(&self, interval: Interval) -> (u64, u64) {
         self.split(interval).fold((0, 0), |(count, length), part| {
             let read = self.reads(part.end).end - self.reads(part.start).start;
             (count + 1, length + u64::from(self.input_length(read)))

@@ -16,67 +16,67 @@ pub(in crate::reuse) struct CellMask {
 
 impl CellMask {
     /// An empty mask of the cells between these lines.
-    pub fn new(x_lines: Vec<u32>, y_lines: Vec<u32>) -> Self {
+    pub(crate) fn new(x_lines: Vec<u32>, y_lines: Vec<u32>) -> Self {
         let words_per_row = x_lines.len().saturating_sub(1).div_ceil(WORD);
         let words = vec![0; words_per_row * y_lines.len().saturating_sub(1)];
         Self { x_lines, y_lines, words_per_row, words }
     }
 
     /// The positions of the vertical lines.
-    pub fn x_lines(&self) -> &[u32] {
+    pub(crate) fn x_lines(&self) -> &[u32] {
         &self.x_lines
     }
 
     /// The positions of the horizontal lines.
-    pub fn y_lines(&self) -> &[u32] {
+    pub(crate) fn y_lines(&self) -> &[u32] {
         &self.y_lines
     }
 
     /// Cells per row.
-    pub fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.x_lines.len().saturating_sub(1)
     }
 
     /// Rows of cells.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.y_lines.len().saturating_sub(1)
     }
 
     /// Words per row.
-    pub fn words_per_row(&self) -> usize {
+    pub(crate) fn words_per_row(&self) -> usize {
         self.words_per_row
     }
 
     /// The pixels of columns `from..to`.
-    pub fn x_interval(&self, from: usize, to: usize) -> Interval {
+    pub(crate) fn x_interval(&self, from: usize, to: usize) -> Interval {
         interval(&self.x_lines, from, to)
     }
 
     /// The pixels of rows `from..to`.
-    pub fn y_interval(&self, from: usize, to: usize) -> Interval {
+    pub(crate) fn y_interval(&self, from: usize, to: usize) -> Interval {
         interval(&self.y_lines, from, to)
     }
 
     /// The words of row `y`; empty if it does not exist.
-    pub fn row(&self, y: usize) -> &[u64] {
+    pub(crate) fn row(&self, y: usize) -> &[u64] {
         let start = y * self.words_per_row;
         self.words.get(start..start + self.words_per_row).unwrap_or_default()
     }
 
     /// Adds the cells of `bits` to rows `from..to`.
-    pub fn add(&mut self, bits: &[u64], from: usize, to: usize) {
+    pub(crate) fn add(&mut self, bits: &[u64], from: usize, to: usize) {
         for row in self.words.chunks_mut(self.words_per_row.max(1)).take(to).skip(from) {
             row.iter_mut().zip(bits).for_each(|(word, bits)| *word |= bits);
         }
     }
 
     /// An empty row, with as many words as the mask's rows.
-    pub fn blank_row(&self) -> Vec<u64> {
+    pub(crate) fn blank_row(&self) -> Vec<u64> {
         vec![0; self.words_per_row]
     }
 
     /// The runs of cells in row `y`, cut to columns `from..to`, as first column and end.
-    pub fn runs(
+    pub(crate) fn runs(
         &self,
         y: usize,
         from: usize,
@@ -86,7 +86,7 @@ impl CellMask {
     }
 
     /// The same parts of the frame with only those lines at which a part begins or ends.
-    pub fn simplified(&self) -> Self {
+    pub(crate) fn simplified(&self) -> Self {
         let rows = self.rows();
         let differs = |y: &usize| *y == 0 || self.row(*y) != self.row(*y - 1);
         let kept: Vec<_> = (0..rows).filter(differs).collect();

@@ -11,7 +11,7 @@ pub(super) struct Cells {
 
 impl Cells {
     /// The smallest rectangle that contains both.
-    pub fn union(&self, other: &Self) -> Self {
+    pub(crate) fn union(&self, other: &Self) -> Self {
         Self {
             x: self.x.min(other.x),
             right: self.right.max(other.right),
@@ -21,7 +21,7 @@ impl Cells {
     }
 
     /// Whether both have a cell in common.
-    pub fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.x < other.right
             && other.x < self.right
             && self.y < other.bottom
@@ -29,7 +29,7 @@ impl Cells {
     }
 
     /// Whether `other` lies inside.
-    pub fn contains(&self, other: &Self) -> bool {
+    pub(crate) fn contains(&self, other: &Self) -> bool {
         self.union(other) == *self
     }
 }

@@ -17,7 +17,12 @@ pub(super) struct Costs<'a> {
 
 impl<'a> Costs<'a> {
     /// The costs of the rectangles of `mask`, whose lines lie on the axes `x` and `y`.
-    pub fn new(mask: &'a CellMask, x: &'a RegionAxis, y: &'a RegionAxis, model: CostModel) -> Self {
+    pub(crate) fn new(
+        mask: &'a CellMask,
+        x: &'a RegionAxis,
+        y: &'a RegionAxis,
+        model: CostModel,
+    ) -> Self {
         let reads = |axis: &RegionAxis, lines: &[u32]| {
             lines.iter().map(|line| axis.reads(*line)).collect::<Vec<_>>()
         };
@@ -26,7 +31,7 @@ impl<'a> Costs<'a> {
     }
 
     /// The cost of `cells` as one rectangle, in seconds.
-    pub fn of(&self, cells: Cells) -> f64 {
+    pub(crate) fn of(&self, cells: Cells) -> f64 {
         let Cells { x, right, y, bottom } = cells;
         let (columns, width) =
             size(self.x, &self.x_reads, (x, right), self.mask.x_interval(x, right));
@@ -36,13 +41,13 @@ impl<'a> Costs<'a> {
     }
 
     /// The cost of several rectangles.
-    pub fn total(&self, rects: &[Cells]) -> f64 {
+    pub(crate) fn total(&self, rects: &[Cells]) -> f64 {
         rects.iter().map(|cells| self.of(*cells)).sum()
     }
 
     /// A lower bound of the cost of covering `pixels` pixels within `cells` by `rects` rectangles:
     /// the cost of squares.
-    pub fn lower_bound(&self, pixels: u64, cells: Cells, rects: f64) -> f64 {
+    pub(crate) fn lower_bound(&self, pixels: u64, cells: Cells, rects: f64) -> f64 {
         let inside = |axis: &RegionAxis, interval: Interval| {
             interval.start > axis.halo && interval.end.saturating_add(axis.halo) < axis.length
         };

@@ -54,18 +54,18 @@ struct Cut {
 }
 
 impl<'a> CutSearch<'a> {
-    pub fn new(mask: &'a CellMask, costs: &'a Costs<'a>, effort: Effort) -> Self {
+    pub(crate) fn new(mask: &'a CellMask, costs: &'a Costs<'a>, effort: Effort) -> Self {
         Self { mask, costs, effort, known: HashMap::new() }
     }
 
     /// Whether the search ended early.
-    pub fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.effort.budget == 0
     }
 
     /// The cost and the rectangles that cover `all`, which contains `pixels` pixels, if that is
     /// below `limit`.
-    pub fn run(&mut self, all: Cells, pixels: u64, limit: f64) -> Option<(f64, Vec<Cells>)> {
+    pub(crate) fn run(&mut self, all: Cells, pixels: u64, limit: f64) -> Option<(f64, Vec<Cells>)> {
         if self.costs.lower_bound(pixels, all, 1.0) >= limit {
             return None;
         }

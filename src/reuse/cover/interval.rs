@@ -9,7 +9,7 @@ pub(in crate::reuse) struct Interval {
 
 impl Interval {
     /// Number of pixels.
-    pub fn length(&self) -> u32 {
+    pub(crate) fn length(&self) -> u32 {
         self.end - self.start
     }
 }

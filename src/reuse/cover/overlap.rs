@@ -21,7 +21,7 @@ pub(super) struct Overlap<'a> {
 
 impl<'a> Overlap<'a> {
     /// `None` if the mask is too large.
-    pub fn new(mask: &CellMask, costs: &'a Costs<'a>, budget: usize) -> Option<Self> {
+    pub(crate) fn new(mask: &CellMask, costs: &'a Costs<'a>, budget: usize) -> Option<Self> {
         let (columns, rows) = (mask.columns(), mask.rows());
         if columns > MAX_CELLS || rows > MAX_CELLS {
             return None;
@@ -33,7 +33,7 @@ impl<'a> Overlap<'a> {
     /// Up to two covers to start from: the horizontal runs of cells, joined with equal runs above,
     /// and the vertical runs, joined with equal runs to the left. Covers of too many rectangles are
     /// omitted.
-    pub fn runs(&self) -> impl Iterator<Item = Vec<Cells>> {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Vec<Cells>> {
         let horizontal = joined_runs(self.target.iter().copied());
         let columns = (0..self.columns).map(|x| {
             let rows = self.target.iter().enumerate();
@@ -47,7 +47,7 @@ impl<'a> Overlap<'a> {
     }
 
     /// Improves a cover while that reduces its cost and the budget lasts.
-    pub fn improve(&mut self, rects: &mut Vec<Cells>) {
+    pub(crate) fn improve(&mut self, rects: &mut Vec<Cells>) {
         if rects.len() > MAX_RECTS {
             return;
         }

@@ -50,7 +50,7 @@ impl Projection {
     }
 
     /// The projections onto the columns and onto the rows of `cells`.
-    pub fn both(mask: &CellMask, cells: Cells) -> (Self, Self) {
+    pub(crate) fn both(mask: &CellMask, cells: Cells) -> (Self, Self) {
         let Cells { x, right, y, bottom } = cells;
         let (mut columns, mut rows) = (Self::new(right - x), Self::new(bottom - y));
         let mut inside = mask.blank_row();
@@ -110,7 +110,7 @@ impl Projection {
     }
 
     /// The bounds of all cells.
-    pub fn bounds(&self) -> Bounds {
+    pub(crate) fn bounds(&self) -> Bounds {
         self.items().fold(Bounds::EMPTY, |bounds, (index, extent, pixels)| {
             bounds.with(index, extent, pixels)
         })
@@ -122,7 +122,7 @@ impl Projection {
     }
 
     /// For each column, the bounds of the cells before it.
-    pub fn before(&self) -> Vec<Bounds> {
+    pub(crate) fn before(&self) -> Vec<Bounds> {
         let mut bounds = Bounds::EMPTY;
         let all = self.items().map(|(index, extent, pixels)| {
             let next = bounds.with(index, extent, pixels);
@@ -132,7 +132,7 @@ impl Projection {
     }
 
     /// For each column, the bounds of the cells in it and after it.
-    pub fn at_and_after(&self) -> Vec<Bounds> {
+    pub(crate) fn at_and_after(&self) -> Vec<Bounds> {
         let mut bounds = Bounds::EMPTY;
         let all = self.items().rev().map(|(index, extent, pixels)| {
             bounds = bounds.with(index, extent, pixels);

@@ -46,7 +46,7 @@ pub(super) struct Differences {
 
 impl ReferencePlane {
     /// Plane `plane` of frames like `info`. `reads` tells whether the model reads a component.
-    pub fn new(info: &FrameInfo, plane: usize, reads: &dyn Fn(usize) -> bool) -> Self {
+    pub(crate) fn new(info: &FrameInfo, plane: usize, reads: &dyn Fn(usize) -> bool) -> Self {
         let FrameInfo { format, width, height, .. } = *info;
         let (row_bytes, rows) = (format.row_bytes(plane, width), format.rows(plane, height));
         let block_bytes = format.row_bytes(plane, BLOCK).max(1);
@@ -76,17 +76,17 @@ impl ReferencePlane {
     }
 
     /// The plane to read.
-    pub fn get(&self) -> PlaneRef<'_> {
+    pub(crate) fn get(&self) -> PlaneRef<'_> {
         PlaneRef { data: &self.data, stride: self.row_bytes }
     }
 
     /// The current bytes, and the number of bytes per row.
-    pub fn snapshot(&self) -> (Arc<Vec<u8>>, usize) {
+    pub(crate) fn snapshot(&self) -> (Arc<Vec<u8>>, usize) {
         (self.data.clone(), self.row_bytes)
     }
 
     /// What the plane contains.
-    pub fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> Contents {
         self.contents
     }
 
@@ -102,7 +102,7 @@ impl ReferencePlane {
 
     /// Writes the differences of a row of blocks to `differences`, given the rows of the `other`
     /// plane. Returns false, and writes nothing, if all bytes are equal.
-    pub fn measure<'a>(
+    pub(crate) fn measure<'a>(
         &self,
         block_row: u32,
         sample_bytes: usize,
@@ -131,7 +131,7 @@ impl ReferencePlane {
 
     /// Which samples of the block in `column` differ by more than `limit`, given the differences of
     /// its row of blocks.
-    pub fn above<T: Copy + PartialOrd>(
+    pub(crate) fn above<T: Copy + PartialOrd>(
         &self,
         differences: &[T],
         column: u32,
@@ -152,7 +152,7 @@ impl ReferencePlane {
 
     /// Copies the samples of `rect`, in luma pixels and extended to whole blocks, from the rows of
     /// the `other` plane.
-    pub fn copy<'a>(&mut self, rect: Rect, other: impl Fn(usize) -> &'a [u8]) {
+    pub(crate) fn copy<'a>(&mut self, rect: Rect, other: impl Fn(usize) -> &'a [u8]) {
         let start = (rect.x / BLOCK) as usize * self.block_bytes;
         let end = (rect.right().div_ceil(BLOCK) as usize * self.block_bytes).min(self.row_bytes);
         let rows = self.rows_of(rect.y / BLOCK).start

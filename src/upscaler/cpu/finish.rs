@@ -25,7 +25,7 @@ pub(super) struct Sources<'a> {
 impl Finish {
     /// Computes `rects` of `output` and copies everything else from `previous`, the previous
     /// output. Without it, `rects` must cover the output.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         sources: Sources<'_>,
         previous: Option<&FrameRef<'_>>,

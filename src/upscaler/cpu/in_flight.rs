@@ -47,14 +47,14 @@ pub(super) struct Painting {
 
 impl Task {
     /// Whether the whole canvas is replaced.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.work.compute == Compute::Whole
     }
 }
 
 impl Painting {
     /// The frame once the model has computed `canvas` at this cost.
-    pub fn inferred(mut self, canvas: Vec<Patch>, cost: &Cost) -> Inferred {
+    pub(crate) fn inferred(mut self, canvas: Vec<Patch>, cost: &Cost) -> Inferred {
         let report = &mut self.report;
         (report.regions, report.pixels, report.infer) = (cost.regions, cost.pixels, cost.time);
         report.less_at_once = cost.max_edge.is_some();
@@ -63,7 +63,7 @@ impl Painting {
     }
 
     /// The frame itself; without planes if the output does not depend on it.
-    pub fn frame(&self, info: FrameInfo) -> FrameRef<'_> {
+    pub(crate) fn frame(&self, info: FrameInfo) -> FrameRef<'_> {
         let nothing = || FrameRef { info, planes: vec![] };
         self.source.as_ref().map_or_else(nothing, Snapshot::frame)
     }
@@ -71,7 +71,7 @@ impl Painting {
 
 impl Inferred {
     /// Whether the output equals that of the previous frame.
-    pub fn is_same(&self) -> bool {
+    pub(crate) fn is_same(&self) -> bool {
         self.painting.repaint.is_none()
     }
 }

@@ -34,7 +34,7 @@ impl Prepare {
     ///
     /// # Errors
     /// [`Error::Frame`] for an unsupported size.
-    pub fn new(
+    pub(crate) fn new(
         input: FrameInfo,
         model: &ModelInfo,
         schedule: Schedule,
@@ -51,7 +51,7 @@ impl Prepare {
     }
 
     /// Makes the next frame independent of earlier ones.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.reference.reset();
         self.schedule.reset();
     }
@@ -60,7 +60,7 @@ impl Prepare {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] if no region can be so small.
-    pub fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
+    pub(crate) fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
         self.schedule.limit_edges(max_edge)
     }
 
@@ -70,7 +70,7 @@ impl Prepare {
     /// # Errors
     /// [`Error::Frame`] if `input` is not of the stream's format and size; errors of `measure`.
     /// Then the next frame is independent of earlier ones.
-    pub fn prepare(
+    pub(crate) fn prepare(
         &mut self,
         input: &FrameRef<'_>,
         params: &FrameParams,

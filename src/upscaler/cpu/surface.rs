@@ -15,17 +15,17 @@ pub(super) struct Surface {
 
 impl Surface {
     /// A picture `factor` times as large as the frame, without contents.
-    pub fn new(bounds: Rect, factor: u32, pool: BufferPool) -> Self {
+    pub(crate) fn new(bounds: Rect, factor: u32, pool: BufferPool) -> Self {
         Self { picture: Image::default(), bounds, factor, pool }
     }
 
     /// The picture; empty until the first patch of the whole frame.
-    pub fn picture(&self) -> &Image {
+    pub(crate) fn picture(&self) -> &Image {
         &self.picture
     }
 
     /// Replaces what `patches` cover.
-    pub fn update(&mut self, patches: Vec<Patch>) {
+    pub(crate) fn update(&mut self, patches: Vec<Patch>) {
         for Patch { rect, picture } in patches {
             if rect == self.bounds {
                 self.release();
@@ -40,7 +40,7 @@ impl Surface {
     }
 
     /// Returns the picture's memory to the pool; the next patch covers the whole frame.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.pool.put(std::mem::take(&mut self.picture));
     }
 }

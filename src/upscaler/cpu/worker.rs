@@ -62,7 +62,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Thread`].
-    pub fn start(
+    pub(crate) fn start(
         enlarger: Box<dyn Enlarger>,
         source: Surface,
         pool: BufferPool,
@@ -96,7 +96,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Panicked`].
-    pub fn send(&self, task: Task) -> Result<(), Error> {
+    pub(crate) fn send(&self, task: Task) -> Result<(), Error> {
         self.message(Message::Run { epoch: self.epoch.load(Ordering::SeqCst), task })
     }
 
@@ -104,7 +104,7 @@ impl Worker {
     ///
     /// # Errors
     /// Errors of the task.
-    pub fn receive(&self) -> Outcome {
+    pub(crate) fn receive(&self) -> Outcome {
         loop {
             let (epoch, outcome) = self.outcomes.recv().map_err(|_| Error::Panicked)?;
             if epoch == self.epoch.load(Ordering::SeqCst) {
@@ -118,7 +118,7 @@ impl Worker {
     ///
     /// # Errors
     /// Errors of the run.
-    pub fn measure(&self, region: Region) -> Result<Option<CostModel>, Error> {
+    pub(crate) fn measure(&self, region: Region) -> Result<Option<CostModel>, Error> {
         let (reply, answer) = mpsc::channel();
         self.message(Message::Measure(region, reply))?;
         answer.recv().map_err(|_| Error::Panicked)?
@@ -129,12 +129,12 @@ impl Worker {
     }
 
     /// Drops the tasks that were sent; the one that runs is completed, but not received.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Waits for the running task. `None` after a panic.
-    pub fn into_enlarger(mut self) -> Option<Box<dyn Enlarger>> {
+    pub(crate) fn into_enlarger(mut self) -> Option<Box<dyn Enlarger>> {
         self.end()
     }
 

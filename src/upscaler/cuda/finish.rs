@@ -47,7 +47,7 @@ pub(super) struct Repaint<'a> {
 }
 
 impl Finisher {
-    pub fn new(
+    pub(crate) fn new(
         device: &Arc<Device>,
         layout: Arc<FrameLayout>,
         conversion: Conversion,
@@ -76,7 +76,7 @@ impl Finisher {
     }
 
     /// Queues everything from the canvas to `frame`, on the compute stream.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         canvas: &DevicePicture,
         source: &Source,

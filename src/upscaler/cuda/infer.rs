@@ -54,14 +54,18 @@ pub(super) struct Inference {
 
 impl Inference {
     /// `engine`, with at most `max_pixels` at once.
-    pub fn new(engine: Box<dyn InferOnDevice>, device: &Arc<Device>, max_pixels: u64) -> Self {
+    pub(crate) fn new(
+        engine: Box<dyn InferOnDevice>,
+        device: &Arc<Device>,
+        max_pixels: u64,
+    ) -> Self {
         let (info, device) = (engine.info().clone(), device.clone());
         Self { engine, info, device, buffers: None, max_pixels, failed: (0, 0) }
     }
 
     /// Queues the enlargement of `regions` of `source` into their places on `canvas`, on the
     /// compute stream. Without a canvas their pictures are dropped. Overwrites `list`.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         regions: &[Region],
         list: &mut DeviceList<RegionArgs>,
@@ -90,7 +94,7 @@ impl Inference {
     }
 
     /// Runs one region and measures it between `events`. Returns its pixels and seconds.
-    pub fn time(
+    pub(crate) fn time(
         &mut self,
         region: &Region,
         list: &mut DeviceList<RegionArgs>,
@@ -109,24 +113,24 @@ impl Inference {
     }
 
     /// Waits for the compute stream.
-    pub fn synchronize(&self) -> Result<(), Error> {
+    pub(crate) fn synchronize(&self) -> Result<(), Error> {
         Ok(self.device.compute().synchronize()?)
     }
 
     /// After memory ran out: halves the pixels at once, and returns them. Larger regions have to be
     /// cut, and batches of small ones get smaller.
-    pub fn take_less(&mut self) -> u64 {
+    pub(crate) fn take_less(&mut self) -> u64 {
         self.max_pixels = self.failed.1 / 2;
         self.max_pixels
     }
 
     /// Whether the batch that memory did not suffice for had several regions.
-    pub fn can_take_fewer(&self) -> bool {
+    pub(crate) fn can_take_fewer(&self) -> bool {
         self.failed.0 > 1
     }
 
     /// Estimated bytes of the batch that memory did not suffice for.
-    pub fn failed_bytes(&self) -> usize {
+    pub(crate) fn failed_bytes(&self) -> usize {
         let floats = self.failed.1 as f64 * self.info.peak_floats_per_pixel.max(1.0);
         (floats * self.engine.samples().size() as f64) as usize
     }

@@ -62,7 +62,7 @@ pub(super) struct MemoryLimited<'a> {
 
 impl MemoryLimited<'_> {
     /// Brings the canvas up to date. Returns the number of runs if the whole canvas was computed.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         compute: &Compute,
         list: &mut DeviceList<RegionArgs>,

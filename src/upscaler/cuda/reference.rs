@@ -78,7 +78,7 @@ impl Map {
 
 impl Reference {
     /// For frames of this `layout`, of which the model reads what `unpacker` says.
-    pub fn new(
+    pub(crate) fn new(
         device: &Arc<Device>,
         layout: &Arc<FrameLayout>,
         unpacker: &Unpacker,
@@ -106,23 +106,23 @@ impl Reference {
     }
 
     /// Forgets the frame: the next one differs everywhere.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.filled = false;
     }
 
     /// The frame that it holds.
-    pub fn frame(&self) -> &DeviceFrame {
+    pub(crate) fn frame(&self) -> &DeviceFrame {
         &self.frame
     }
 
     /// Records that `stream` has read it.
-    pub fn was_read(&self, stream: &Stream) -> Result<(), Error> {
+    pub(crate) fn was_read(&self, stream: &Stream) -> Result<(), Error> {
         stream.record(&self.read)
     }
 
     /// Where `frame` differs. Waits for the comparison, but not for the model. See
     /// [`reuse::Reference::changes`](crate::reuse::Reference::changes).
-    pub fn changes(&mut self, frame: &DeviceFrame, mode: Mode) -> Result<Changes, Error> {
+    pub(crate) fn changes(&mut self, frame: &DeviceFrame, mode: Mode) -> Result<Changes, Error> {
         let (width, height) = self.model.size;
         let none = ChangedMap::none(width, height);
         if !self.filled {
@@ -159,7 +159,7 @@ impl Reference {
     }
 
     /// Takes from `frame`, which differs by `changes` as compared last.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         frame: &DeviceFrame,
         take: &Take,

@@ -66,7 +66,7 @@ pub(super) struct FrameSlots(Vec<FrameSlot>);
 
 impl FrameSlots {
     /// The index of a slot that nobody uses, which is new if there is none.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         device: &Arc<Device>,
         input: &Arc<FrameLayout>,
@@ -87,33 +87,33 @@ impl FrameSlots {
         Ok(index)
     }
 
-    pub fn get(&mut self, index: usize) -> Option<&mut FrameSlot> {
+    pub(crate) fn get(&mut self, index: usize) -> Option<&mut FrameSlot> {
         self.0.get_mut(index)
     }
 
     /// Adds a user of the slot's contents.
-    pub fn hold(&mut self, index: usize) {
+    pub(crate) fn hold(&mut self, index: usize) {
         if let Some(slot) = self.0.get_mut(index) {
             slot.holders += 1;
         }
     }
 
     /// Removes a user of the slot's contents.
-    pub fn release(&mut self, index: usize) {
+    pub(crate) fn release(&mut self, index: usize) {
         if let Some(slot) = self.0.get_mut(index) {
             slot.holders = slot.holders.saturating_sub(1);
         }
     }
 
     /// Removes all users of all slots and invalidates their outputs.
-    pub fn release_all(&mut self) {
+    pub(crate) fn release_all(&mut self) {
         for slot in &mut self.0 {
             (slot.holders, slot.damage) = (0, Damage::All);
         }
     }
 
     /// Records how the output of the next frame differs from that of the latest.
-    pub fn damage(&mut self, damage: &Damage) {
+    pub(crate) fn damage(&mut self, damage: &Damage) {
         self.0.iter_mut().for_each(|slot| slot.damage.add(damage));
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub fn new(
+    pub(crate) fn new(
         device: &Arc<Device>,
         layout: &FrameLayout,
         unpacker: &Unpacker,
@@ -48,7 +48,7 @@ impl Source {
     }
 
     /// Queues the unpacking of `pixels` of `frame`, on the compute stream. Overwrites `list`.
-    pub fn unpack(
+    pub(crate) fn unpack(
         &self,
         frame: &DeviceFrame,
         pixels: &Damage,
