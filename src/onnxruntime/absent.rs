@@ -32,7 +32,7 @@ pub(crate) fn lacks(_backend: Backend) -> bool {
 }
 
 impl OrtEngine {
-    pub fn build(
+    pub(crate) fn build(
         _model: &Model,
         candidate: Candidate,
         _options: &EngineOptions,
