@@ -12,7 +12,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-max_package_kib=3072
+max_package_kib=3584
 
 say() { printf '%s\n' "ci: $*" >&2; }
 

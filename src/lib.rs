@@ -114,7 +114,6 @@ mod onnxruntime;
 mod plugin;
 #[doc(hidden)]
 pub mod reuse;
-mod split_mix;
 pub mod upscaler;
 
 /// Registers the element `upscale` in this process, for applications that link the library

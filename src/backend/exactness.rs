@@ -11,8 +11,7 @@ use crate::{
         Error, Infer, measured,
         test_picture::{noise, scene},
     },
-    frame::{Image, Rect},
-    split_mix::SplitMix64,
+    frame::{Image, Rect, SplitMix64},
 };
 
 /// Multiply-adds that the measurement may take: some seconds on a small machine.

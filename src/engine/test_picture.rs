@@ -1,6 +1,9 @@
 //! Test pictures for models, the same on every machine.
 
-use crate::{frame::Image, model::ModelInfo, split_mix::SplitMix64};
+use crate::{
+    frame::{Image, SplitMix64},
+    model::ModelInfo,
+};
 
 /// Width and height of a picture that the model accepts, with sides near `side` pixels.
 pub(crate) fn probe_size(info: &ModelInfo, side: u32) -> (usize, usize) {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::Image;
-use crate::split_mix::mix;
+use super::split_mix::mix;
 
 /// Side of the noise tile that all grain is taken from.
 const TILE: usize = 256;

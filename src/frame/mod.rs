@@ -37,6 +37,7 @@ mod planes;
 mod rect;
 mod resample;
 mod samples;
+mod split_mix;
 mod unpack;
 
 pub(crate) use colour::{Codes, MatrixCoefficients};
@@ -47,6 +48,7 @@ pub use image::{Channels, Image};
 pub use info::{ChromaSite, Colorimetry, FrameInfo, Matrix, Range};
 pub use planes::{FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
+pub(crate) use split_mix::SplitMix64;
 
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]

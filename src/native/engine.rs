@@ -1,23 +1,19 @@
 //! A model, ready to run.
 
-use std::{
-    env,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use super::{
     Error, InstructionSet,
     bands::{Band, Whole, all_tiles, cut},
     batch::{BATCH, Observe, Scratch, Work},
-    calibration,
     features::{Plane, Source},
-    incremental::Kept,
-    kernels::{self, Kernels, Lanes, Layout, TILE},
+    kept::Kept,
+    kernels::{Kernels, Lanes, Layout, TILE},
     packed::Packed,
-    plan::{Block, Layer, Plan, Root, Size},
+    plan::{Layer, Plan, Root, Size},
     pool::Pool,
 };
 use crate::{
@@ -51,19 +47,19 @@ pub enum Precision {
 
 /// A model, lowered and packed, and its memory.
 pub struct Engine {
-    info: ModelInfo,
-    identity: String,
+    pub(super) info: ModelInfo,
+    pub(super) identity: String,
     pub(super) plan: Arc<Plan>,
     /// The weights of each layer whose root is a convolution.
     pub(super) packed: Vec<Option<Packed>>,
     pub(super) kernels: &'static Kernels,
     pub(super) pool: Pool,
     /// Memory of planes that are not in use.
-    free: Vec<Vec<Lanes>>,
+    pub(super) free: Vec<Vec<Lanes>>,
     /// For each plane the last layer that reads it.
-    last_reader: Vec<usize>,
+    pub(super) last_reader: Vec<usize>,
     /// Windows that exceeded their fixed-point range.
-    limited: AtomicUsize,
+    pub(super) limited: AtomicUsize,
     /// Features from picture to picture.
     pub(super) kept: Option<Kept>,
 }
@@ -84,58 +80,6 @@ pub(super) type ObserveLayer<'a> = dyn Fn(usize, &[Lanes], Layout, usize) + Sync
 pub(super) type Sizes = Vec<[usize; 2]>;
 
 impl Engine {
-    /// Opens a model.
-    ///
-    /// # Errors
-    /// [`Error::Operator`] where the engine does not support it, [`Error::UnknownGraph`] where
-    /// the model holds operators that its reader did not know, [`Error::InstructionSet`] for
-    /// kernels that the processor cannot run.
-    pub fn open(model: &Model, options: &Options) -> Result<Self, Error> {
-        let graph = model.graph.as_deref().ok_or(Error::UnknownGraph)?;
-        let plan = Plan::new(graph)?;
-        let kernels = select(options.instruction_set)?;
-        let packed = plan.layers.iter().map(|layer| match &layer.root {
-            Root::Convolution(convolution) => Some(Packed::new(convolution, kernels)),
-            _ => None,
-        });
-        let packed = packed.collect();
-        let mut last_reader = vec![0; plan.planes.len()];
-        for (index, layer) in plan.layers.iter().enumerate() {
-            for block in layer.reads() {
-                if let Block::Plane(plane) = block
-                    && let Some(last) = last_reader.get_mut(plane)
-                {
-                    *last = index;
-                }
-            }
-        }
-        let pool = match &options.pool {
-            Some(pool) => Pool::with(Some(Arc::clone(pool))),
-            None => Pool::new(options.threads)?,
-        };
-        let mut engine = Self {
-            info: model.info.clone(),
-            identity: format!(
-                "{} native {:?} {}",
-                model.digest,
-                options.precision,
-                env!("CARGO_PKG_VERSION")
-            ),
-            plan: Arc::new(plan),
-            packed,
-            kernels,
-            pool,
-            free: Vec::new(),
-            last_reader,
-            limited: AtomicUsize::new(0),
-            kept: None,
-        };
-        if options.precision == Precision::Int16 {
-            calibration::calibrate(&mut engine)?;
-        }
-        Ok(engine)
-    }
-
     /// How many windows, since the engine was opened, held samples beyond the range that fixed
     /// point was calibrated for. Their pictures may show it: run those in fp32.
     pub fn limited_windows(&self) -> usize {
@@ -341,20 +285,4 @@ fn store(work: &Work<'_>, mut band: Band<'_>, scratch: &mut Scratch) {
             }
         });
     }
-}
-
-fn select(set: Option<InstructionSet>) -> Result<&'static Kernels, Error> {
-    let tables = kernels::available();
-    let name = match set {
-        Some(set) => set.name().to_owned(),
-        None => env::var("UPSCALE_NATIVE_ISA").unwrap_or_default(),
-    };
-    let found = match name.as_str() {
-        "" => tables.first(),
-        name => tables.iter().find(|table| table.name == name),
-    };
-    found.copied().ok_or_else(|| {
-        let names: Vec<&str> = tables.iter().map(|table| table.name).collect();
-        Error::InstructionSet { name, available: names.join(", ") }
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::{Engine, Error, Tolerance};
 use crate::{
-    engine::{self, Backend, Infer, InferChanges},
+    engine::{self, Backend, Infer, InferChanges, Precision, PrecisionError},
     frame::{Image, Rect},
     model::ModelInfo,
 };
@@ -50,6 +50,11 @@ impl From<Error> for engine::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::OutOfMemory => Self::OutOfMemory,
+            Error::Precision { db, worst } => Self::Precision {
+                backend: Backend::Native,
+                precision: Precision::Int16,
+                reason: PrecisionError::Inexact { psnr_db: db, largest: worst as f32 / 255.0 },
+            },
             error => Self::Unsupported { backend: Backend::Native, reason: Box::new(error) },
         }
     }

@@ -13,15 +13,19 @@ mod batch;
 mod calibration;
 mod engine;
 mod features;
+mod fixed_point;
 mod incremental;
 mod infer;
+mod kept;
 mod kernels;
 mod mask;
+mod open;
 mod packed;
 mod plan;
 mod pool;
 
 pub use engine::{Engine, Options, Precision};
+pub use fixed_point::FixedPoint;
 pub use incremental::{Tolerance, Update};
 
 /// An instruction set that the engine has kernels for.

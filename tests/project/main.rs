@@ -1,3 +1,4 @@
 //! The checkout itself: its scripts, and the structure of its sources.
 
 mod scripts;
+mod structure;

@@ -4,7 +4,8 @@
 
 use super::{
     Hints,
-    network::{Activation, Network, dim, shuffle_factor},
+    activation::Activation,
+    network::{Network, dim, shuffle_factor},
 };
 use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::network::Activation;
+use super::activation::Activation;
 use crate::model::{fault::Fault, sidecar};
 
 /// Scale factors of [`Hints`].

@@ -1,5 +1,6 @@
 //! Networks that are recognized by the names and shapes of their weights.
 
+mod activation;
 mod compact;
 mod edsr;
 mod espcn;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hints, MAX_QUOTED};
+use super::{Hints, MAX_QUOTED, activation::Activation};
 use crate::model::{
     Attribute, Graph, Shuffle, Tensor, Window, checkpoint::StateDict, fault::Fault,
 };
@@ -15,15 +15,6 @@ const MAX_KERNEL: u64 = 63;
 pub(super) struct Features {
     pub value: String,
     pub channels: u64,
-}
-
-/// An activation without trained parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Activation {
-    Relu,
-    LeakyRelu(f32),
-    Silu,
-    Tanh,
 }
 
 /// A graph, and the weights that it is built from.

@@ -3,7 +3,8 @@
 
 use super::{
     Hints,
-    network::{Activation, Features, Network, dim, missing, shuffle_factor},
+    activation::Activation,
+    network::{Features, Network, dim, missing, shuffle_factor},
 };
 use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
 

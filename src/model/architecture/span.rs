@@ -2,7 +2,8 @@
 
 use super::{
     Hints,
-    network::{Activation, Features, Network, dim, shuffle_factor, wrong_shape},
+    activation::Activation,
+    network::{Features, Network, dim, shuffle_factor, wrong_shape},
 };
 use crate::model::{Graph, Tensor, checkpoint::StateDict, fault::Fault};
 

@@ -3,7 +3,8 @@
 
 use super::{
     Hints,
-    network::{Activation, Network, dim},
+    activation::Activation,
+    network::{Network, dim},
 };
 use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::split_mix::SplitMix64;
+use crate::frame::SplitMix64;
 
 const ANY_SHAPE: Shapes = Shapes { grid: 1, min_side: 1, largest: (u32::MAX, u32::MAX) };
 

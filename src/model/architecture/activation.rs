@@ -1,0 +1,10 @@
+//! Activations.
+
+/// An activation without trained parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Activation {
+    Relu,
+    LeakyRelu(f32),
+    Silu,
+    Tanh,
+}

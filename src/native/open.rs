@@ -1,0 +1,85 @@
+//! Opening a model: lowering, packing, calibrating.
+
+use std::{
+    env,
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use super::{
+    Engine, Error, InstructionSet, Options, Precision, calibration,
+    kernels::{self, Kernels},
+    packed::Packed,
+    plan::{Block, Plan, Root},
+    pool::Pool,
+};
+use crate::model::Model;
+
+impl Engine {
+    /// Opens a model.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] where the engine does not support it, [`Error::UnknownGraph`] where
+    /// the model holds operators that its reader did not know, [`Error::InstructionSet`] for
+    /// kernels that the processor cannot run.
+    pub fn open(model: &Model, options: &Options) -> Result<Self, Error> {
+        let graph = model.graph.as_deref().ok_or(Error::UnknownGraph)?;
+        let plan = Plan::new(graph)?;
+        let kernels = select(options.instruction_set)?;
+        let packed = plan.layers.iter().map(|layer| match &layer.root {
+            Root::Convolution(convolution) => Some(Packed::new(convolution, kernels)),
+            _ => None,
+        });
+        let packed = packed.collect();
+        let mut last_reader = vec![0; plan.planes.len()];
+        for (index, layer) in plan.layers.iter().enumerate() {
+            for block in layer.reads() {
+                if let Block::Plane(plane) = block
+                    && let Some(last) = last_reader.get_mut(plane)
+                {
+                    *last = index;
+                }
+            }
+        }
+        let pool = match &options.pool {
+            Some(pool) => Pool::with(Some(Arc::clone(pool))),
+            None => Pool::new(options.threads)?,
+        };
+        let mut engine = Self {
+            info: model.info.clone(),
+            identity: format!(
+                "{} native {:?} {}",
+                model.digest,
+                options.precision,
+                env!("CARGO_PKG_VERSION")
+            ),
+            plan: Arc::new(plan),
+            packed,
+            kernels,
+            pool,
+            free: Vec::new(),
+            last_reader,
+            limited: AtomicUsize::new(0),
+            kept: None,
+        };
+        if options.precision == Precision::Int16 {
+            calibration::calibrate(&mut engine)?;
+        }
+        Ok(engine)
+    }
+}
+
+fn select(set: Option<InstructionSet>) -> Result<&'static Kernels, Error> {
+    let tables = kernels::available();
+    let name = match set {
+        Some(set) => set.name().to_owned(),
+        None => env::var("UPSCALE_NATIVE_ISA").unwrap_or_default(),
+    };
+    let found = match name.as_str() {
+        "" => tables.first(),
+        name => tables.iter().find(|table| table.name == name),
+    };
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = tables.iter().map(|table| table.name).collect();
+        Error::InstructionSet { name, available: names.join(", ") }
+    })
+}
