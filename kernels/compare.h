@@ -1,4 +1,4 @@
-// Comparison of a frame with the reference, as in src/reuse/reference.rs and src/reuse/plane.rs.
+// Comparison of a frame with the reference, as in src/reuse/reference/.
 #pragma once
 
 #include "samples.h"

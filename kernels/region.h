@@ -1,4 +1,4 @@
-// Regions of a picture to a model's batch and back, as in src/upscaler/cpu/infer.rs.
+// Regions of a picture to a model's batch and back, as in src/upscaler/regionwise.rs.
 #pragma once
 
 #include "picture.h"
