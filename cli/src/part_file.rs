@@ -1,5 +1,6 @@
-//! An output file that appears only when it is complete. Until then its content is in a file of a
-//! unique name in the same directory, for example `clip.part.k3X9aQ.mp4` for `clip.mp4`.
+//! An output file that appears under its name only when it is complete, whatever ends the run. Until
+//! then its content is in a file of a unique name in the same directory, for example
+//! `clip.part.k3X9aQ.mp4` for `clip.mp4`.
 
 use std::{
     ffi::OsString,

@@ -1,4 +1,4 @@
-//! Whether an engine's output is close enough to fp32 on the CPU.
+//! The limits of how far an engine may differ from fp32 on the CPU, and the check.
 
 use serde::{Deserialize, Serialize};
 

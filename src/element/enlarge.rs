@@ -1,5 +1,5 @@
-//! The processing of frames on the streaming thread: submitting input buffers, switching models,
-//! and painting output buffers.
+//! What is done for one frame on the streaming thread: submitting the input buffer, painting the
+//! output buffer, and falling back to the CPU when the GPU fails.
 
 use std::time::Duration;
 

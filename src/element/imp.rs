@@ -1,4 +1,5 @@
-//! The GObject subclass: properties, state changes, and the virtual methods of BaseTransform.
+//! The GObject subclass: state changes, events and seeks (flushes), queries, when models are switched
+//! and late frames dropped.
 
 use std::{
     sync::{Arc, LazyLock, Mutex},
@@ -67,6 +68,7 @@ impl ObjectSubclass for Upscale {
 impl ObjectImpl for Upscale {
     fn constructed(&self) {
         self.parent_constructed();
+        // BaseTransform then drops late frames before they are submitted.
         self.obj().set_qos(true);
         // A frame with the GAP flag is enlarged like any other.
         self.obj().set_gap_aware(true);

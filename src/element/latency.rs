@@ -1,4 +1,4 @@
-//! The latency that the element reports to a live pipeline, from the measured time per frame.
+//! The time per frame in the latency that the element reports; `imp.rs` adds queued frames.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Converts GStreamer's descriptions of frames and its mapped frames to the types of
+//! Colorimetry, chroma site (with defaults) and planes of GStreamer's frames as types of
 //! [`frame`].
 
 use gst_video::{

@@ -1,4 +1,4 @@
-//! Where samples lie on a picture: one for every pixel, or one for several pixels.
+//! Where samples lie on a picture (subsampling, chroma site): one per pixel, or one for several.
 
 use super::Rect;
 

@@ -1,4 +1,4 @@
-//! The description of a stream's frames.
+//! The description of a frame: format, size, colorimetry, chroma site.
 
 use super::{Axis, Error, Grid, PixelFormat};
 

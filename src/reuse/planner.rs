@@ -1,4 +1,4 @@
-//! From changed blocks to the regions to compute.
+//! Chooses the cheapest regions, or the whole frame, for the blocks that changed.
 
 use super::{
     bits,

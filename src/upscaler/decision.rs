@@ -1,5 +1,5 @@
-//! What one frame changes: what the reference takes from it, what the model computes, and what of
-//! the output is painted again. Decided here once; the pipelines carry it out.
+//! Decides, once for all pipelines, what one frame changes: what the reference takes from it, what the
+//! model computes, and what of the output is painted again.
 
 use super::{
     damage::Damage,

@@ -1,4 +1,4 @@
-//! From changed blocks to what the model computes.
+//! Sets up the region planner for one engine and stream (halo, tiling, cost), and asks it.
 
 use super::{
     damage::Damage,

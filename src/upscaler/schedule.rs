@@ -1,4 +1,4 @@
-//! What earlier frames left, and with it the decision on each frame.
+//! Keeps what earlier frames left, and asks `decision` about each frame.
 
 use super::{
     damage::Damage,

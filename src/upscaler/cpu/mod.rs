@@ -1,4 +1,5 @@
-//! The pipeline on the CPU, for frames in system memory.
+//! The pipeline on the CPU: the queue of frames in flight, prepared and finished here while the worker
+//! runs the model.
 //!
 //! A frame passes these states:
 //!
@@ -9,7 +10,7 @@
 //!    output, on the caller's thread with the help of a thread pool.
 
 mod finish;
-mod in_flight;
+mod frame_state;
 mod prepare;
 mod surface;
 mod worker;
@@ -18,7 +19,7 @@ use std::{collections::VecDeque, io, time::Instant};
 
 use self::{
     finish::{Finish, Sources},
-    in_flight::{Inferred, Painting, Prepared},
+    frame_state::{Inferred, Painting, Prepared},
     prepare::Prepare,
     surface::Surface,
     worker::Worker,

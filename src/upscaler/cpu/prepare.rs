@@ -12,7 +12,7 @@ use super::{
         schedule::{Comparison, Schedule},
         settings::{FrameParams, FrameReport, Reuse},
     },
-    in_flight::{Painting, Prepared, Task},
+    frame_state::{Painting, Prepared, Task},
 };
 use crate::{
     frame::{FrameInfo, FrameRef, Rect, Unpacker},

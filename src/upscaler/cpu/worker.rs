@@ -15,7 +15,7 @@ use super::{
         enlarger::{Cost, Enlarger, Patch},
         error::Error,
     },
-    in_flight::Task,
+    frame_state::Task,
     surface::Surface,
 };
 use crate::reuse::{CostModel, Region};

@@ -1,4 +1,5 @@
-//! How much the model gets at once, and less of it when GPU memory runs out.
+//! How much the model gets at once, and less of it when GPU memory runs out. If that is not enough, the
+//! element continues on the CPU (`element/enlarge.rs`).
 
 use super::{
     super::{

@@ -1,4 +1,4 @@
-//! The states of a frame in flight: prepared, inferred, and finished, which is its
+//! The types of a frame's states: prepared, inferred, and finished, which is its
 //! [`FrameReport`].
 
 use super::super::{
