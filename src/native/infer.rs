@@ -55,6 +55,9 @@ impl From<Error> for engine::Error {
                 precision: Precision::Int16,
                 reason: PrecisionError::Inexact { psnr_db: db, largest: worst as f32 / 255.0 },
             },
+            error @ Error::InstructionSet { .. } => {
+                Self::Failed { task: "select the kernels", message: error.to_string() }
+            }
             error => Self::Unsupported { backend: Backend::Native, reason: Box::new(error) },
         }
     }

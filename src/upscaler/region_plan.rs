@@ -32,6 +32,8 @@ pub(super) struct RegionPlan {
     tolerant_halo: Option<u32>,
     /// The mode of the current frame allows computing parts.
     allows_parts: bool,
+    /// The last frame was planned with a tolerance.
+    tolerant: bool,
     cost: Option<CostModel>,
     planner: Option<Planner>,
 }
@@ -60,6 +62,7 @@ impl RegionPlan {
             spread,
             planning,
             allows_parts: false,
+            tolerant: false,
             tiling,
             cost: None,
             planner: None,
@@ -71,11 +74,15 @@ impl RegionPlan {
         &self.tiling
     }
 
-    /// Plans for the given reuse from now on. Returns whether regions get a longer halo than
-    /// before, so that the canvas is not exact.
+    /// Plans for the given reuse from now on. Returns whether the canvas is less exact than that:
+    /// regions get a longer halo than before, or the engine kept features within a tolerance.
     pub(crate) fn set_reuse(&mut self, reuse: Reuse) -> bool {
         self.allows_parts = self.exact_regions || reuse != Reuse::Exact;
         let Some(mode) = mode(reuse) else { return false };
+        let was_tolerant = std::mem::replace(&mut self.tolerant, mode != Mode::Exact);
+        if self.planning == Planning::Changes {
+            return was_tolerant && mode == Mode::Exact;
+        }
         let tolerant = self.tolerant_halo.filter(|_| mode != Mode::Exact);
         let halo = tolerant.or(self.tiling.geometry().halo);
         let (Some(dependence), Some(halo)) = (&mut self.dependence, halo) else { return false };

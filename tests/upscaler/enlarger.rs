@@ -76,6 +76,27 @@ impl Enlarger for Incremental {
 }
 
 #[test]
+fn exact_reuse_after_tolerant_reuse_computes_everything_again() {
+    let info = frame::info(PixelFormat::from_name("NV12").unwrap(), 100, 80);
+    let large = FrameInfo { width: 200, height: 160, ..info };
+    let asked = Arc::new(Mutex::new(vec![]));
+    let enlarger = Incremental { blur: Blur::new(Channels::Rgb, 2, 1), asked: asked.clone() };
+    let traits = EngineTraits::default();
+    let mut pipeline =
+        CpuPipeline::with_enlarger(Box::new(enlarger), traits, info, large, SETTINGS).unwrap();
+    let input = Frame::new(info, 0).noisy(2);
+    let tolerant = Reuse::Tolerant { tolerance: 2, refresh: 250 };
+    for reuse in [tolerant, tolerant, Reuse::Exact, Reuse::Exact, tolerant] {
+        let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse };
+        let mut output = Frame::new(large, 0);
+        pipeline.process(&input.read(), None, &mut output.write(), &params).unwrap();
+    }
+    let asked: Vec<Compute> = asked.lock().unwrap().drain(..).map(|work| work.compute).collect();
+    // The first frame, and the first exact one: kept features may differ within the tolerance.
+    assert_eq!(asked, [Compute::Whole, Compute::Whole]);
+}
+
+#[test]
 fn an_engine_that_asks_for_changes_gets_the_changed_pixels_and_nothing_else() {
     let info = frame::info(PixelFormat::from_name("NV12").unwrap(), 100, 80);
     let large = FrameInfo { width: 200, height: 160, ..info };

@@ -38,10 +38,10 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Backend: tensorrt, cuda, openvino or cpu; auto: the fastest.
+    /// Backend: tensorrt, cuda, native, openvino or cpu; auto: the fastest.
     #[arg(long, default_value = "auto")]
     backend: Backend,
-    /// Precision: fp32, fp16, bf16 or int8; auto: the fastest without a visible difference.
+    /// Precision: fp32, fp16, bf16, int16 or int8; auto: the fastest without a visible difference.
     #[arg(long, default_value = "auto")]
     precision: Precision,
     /// Models' names in the catalogue, or files, separated by commas.

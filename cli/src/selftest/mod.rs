@@ -33,7 +33,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Backend to check: tensorrt, cuda, openvino or cpu; auto: each of them.
+    /// Backend to check: tensorrt, cuda, native, openvino or cpu; auto: each of them.
     #[arg(long, default_value = "auto")]
     backend: Backend,
     /// A model's name in the catalogue, or a file.

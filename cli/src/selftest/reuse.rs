@@ -1,6 +1,6 @@
 //! The element's output with `reuse=exact`, compared with `reuse=off`.
 
-use gstupscale::{frame::PixelFormat, model::Model};
+use gstupscale::{engine::Backend, frame::PixelFormat, model::Model};
 
 use super::{EngineSpec, Error, Outcome};
 use crate::{
@@ -43,7 +43,9 @@ fn compare(
         return Ok(Outcome::Failed(format!("frame {frame} of {FRAMES} differs")));
     }
     let share = reused.stats.get::<f64>("pixels-share").unwrap_or(1.0) * 100.0;
-    let method = if regions_exact {
+    let method = if spec.options.backend == Backend::Native {
+        "layer by layer"
+    } else if regions_exact {
         "in changed regions"
     } else {
         "in whole frames only, because this engine's regions are not exact"
