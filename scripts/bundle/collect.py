@@ -49,7 +49,7 @@ def plugin_of(element, optional, with_gpl):
     output = run("gst-inspect-1.0", element)
     found = re.search(r"^\s*Filename\s+(\S+)", output, re.M)
     if found and re.search(r"^\s*License\s+GPL", output, re.M) and not with_gpl:
-        fail(f"the element {element} is under the GPL; mark it with "gpl" in elements.txt")
+        fail(f"the element {element} is under the GPL; mark it with 'gpl' in elements.txt")
     if found:
         return Path(found[1])
     if not optional:

@@ -35,6 +35,27 @@ fn check_kernels(environment: &[(&str, &str)]) -> Option<Output> {
 }
 
 #[test]
+fn every_script_is_valid_in_its_language() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["scripts", "scripts/bundle", "models/train", "tests/data", "benches/throughput"]
+    {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let parse = "import ast, sys; ast.parse(open(sys.argv[1]).read())";
+            let (program, arguments): (_, &[&str]) =
+                match path.extension().and_then(|extension| extension.to_str()) {
+                    Some("py") => ("python3", &["-c", parse]),
+                    Some("sh") => ("bash", &["-n"]),
+                    _ => continue,
+                };
+            let output = Command::new(program).args(arguments).arg(&path).output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}: {errors}", path.display());
+        }
+    }
+}
+
+#[test]
 fn providers_that_make_is_not_given_are_left_to_the_bundle_script() {
     let show = "show:;@echo \"[$${PROVIDERS-those there are}]\"";
     for (given, expected) in [
