@@ -67,14 +67,16 @@ fn reuse_is_exact_with_a_narrow_rgb_model_at_full_size() {
 fn reuse_by_layers_is_exact_with_the_native_engine_on_real_footage() {
     for (clip, elements) in &CLIPS[..4] {
         let model = narrow_model();
-        reuse_is_exact(clip, elements, 6, &format!("backend=native model={}", model.display()));
-        reuse_is_exact(clip, elements, 6, "backend=native model=builtin");
+        let model = model.display();
+        let properties = format!("backend=native precision=fp32 model={model}");
+        reuse_is_exact(clip, elements, 6, &properties);
+        reuse_is_exact(clip, elements, 6, "backend=native precision=int16 model=builtin");
     }
 }
 
 #[test]
 fn reuse_is_exact_across_seeks_and_changes_of_caps_and_model() {
-    for engine in [CPU, "backend=native"] {
+    for engine in [CPU, "backend=native precision=fp32"] {
         reuse_is_exact_across_changes(engine);
     }
 }
@@ -132,7 +134,7 @@ fn reuse_is_exact_with_an_rgb_model_on_forty_small_frames_of_every_clip() {
     for (clip, elements) in wanted_clips() {
         for engine in [
             CPU,
-            "backend=native",
+            "backend=native precision=fp32",
             "backend=openvino precision=fp32",
             "backend=openvino precision=bf16",
         ] {
