@@ -8,7 +8,8 @@ use crate::frame::{Image, Rect};
 pub enum Tolerance {
     /// When both are equal to the bit, so that the picture equals that of a whole run.
     Exact,
-    /// When they differ by at most this share of the largest value of their channel, above 0.
+    /// When they differ by at most this share, above 0, of the largest value of their channel in
+    /// the last whole run. The old result stays, so that errors do not add up over time.
     Share(f32),
 }
 

@@ -14,28 +14,10 @@ use super::{
     kernels::{Lanes, TILE},
     plan::{Layer, Root},
 };
-use crate::frame::{Image, Rect};
-
-/// When features count as changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Tolerance {
-    /// Where any bit differs: the output equals that of a whole run.
-    #[default]
-    Exact,
-    /// Where a channel differs by more than this share of its largest value in the last whole
-    /// run. Features that differ less keep their old value, so that errors do not add up over
-    /// time.
-    Share(f32),
-}
-
-/// What an update did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Update {
-    /// The rectangles of the output picture that were written again.
-    pub changed: Vec<Rect>,
-    /// The share of a whole run's multiplications.
-    pub work: f64,
-}
+use crate::{
+    engine::{Tolerance, Update},
+    frame::{Image, Rect},
+};
 
 /// Above this share of tiles in each of the first layers, comparing does not pay.
 const NEARLY_ALL: f64 = 0.9;

@@ -1,8 +1,8 @@
 //! The engine as an implementation of the contract of engines.
 
-use super::{Engine, Error, Tolerance};
+use super::{Engine, Error};
 use crate::{
-    engine::{self, Backend, Infer, InferChanges, Precision, PrecisionError},
+    engine::{self, Backend, Infer, InferChanges, Precision, PrecisionError, Tolerance, Update},
     frame::{Image, Rect},
     model::ModelInfo,
 };
@@ -26,15 +26,10 @@ impl InferChanges for Engine {
         &mut self,
         input: &Image,
         changed: &[Rect],
-        tolerance: engine::Tolerance,
+        tolerance: Tolerance,
         output: &mut Image,
-    ) -> Result<engine::Update, engine::Error> {
-        let tolerance = match tolerance {
-            engine::Tolerance::Exact => Tolerance::Exact,
-            engine::Tolerance::Share(share) => Tolerance::Share(share),
-        };
-        let update = Self::update(self, input, changed, tolerance, output)?;
-        Ok(engine::Update { changed: update.changed, work: update.work })
+    ) -> Result<Update, engine::Error> {
+        Ok(Self::update(self, input, changed, tolerance, output)?)
     }
 
     fn forget(&mut self) {

@@ -26,7 +26,6 @@ mod pool;
 
 pub use engine::{Engine, Options, Precision};
 pub use fixed_point::FixedPoint;
-pub use incremental::{Tolerance, Update};
 
 /// An instruction set that the engine has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Share of the largest value of a channel below which a change of features does not spread, with
-/// [`Reuse::Tolerant`]. Measurements: docs/BENCHMARKS.md.
+/// [`Reuse::Tolerant`].
 const TOLERANT_SHARE: f32 = 1.0 / 256.0;
 
 /// Keeps a canvas up to date with an engine that keeps the features of the previous frame.

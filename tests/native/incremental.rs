@@ -1,9 +1,10 @@
 //! An update gives the picture of a whole run.
 
 use gstupscale::{
+    engine::Tolerance,
     frame::{Image, Rect},
     model::Model,
-    native::{Engine, Options, Precision, Tolerance},
+    native::{Engine, Options, Precision},
 };
 
 use crate::{
