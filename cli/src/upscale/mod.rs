@@ -4,6 +4,7 @@ mod container;
 mod elements;
 mod error;
 mod muxer;
+mod options;
 mod pipeline;
 mod progress;
 mod properties;
@@ -13,9 +14,9 @@ mod streams;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use container::{Codec, Container};
+use container::Container;
+use options::Options;
 use pipeline::{Outcome, Pipeline};
-use properties::Properties;
 
 pub use error::Error;
 
@@ -42,20 +43,8 @@ pub struct Arguments {
     output: PathBuf,
     #[command(flatten)]
     force: Force,
-    /// Width of the output in pixels. The height follows from the aspect ratio.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
-    width: Option<i32>,
-    /// Height of the output in pixels. The width follows from the aspect ratio.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
-    height: Option<i32>,
-    /// Video codec of the output [default: the usual one for OUTPUT's extension].
-    #[arg(long, value_enum)]
-    codec: Option<Codec>,
-    /// Constant quality on the codec's own scale; 0 is the best (x264 and x265: CRF, VP9: cq-level).
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=63))]
-    quality: Option<u32>,
     #[command(flatten)]
-    properties: Properties,
+    video: Options,
 }
 
 /// The exit status of a process that SIGINT ended, as shells report it.
@@ -74,14 +63,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     part_file::check(input, output, force.if_exists())?;
     let container = Container::of(output)?;
-    let codec = container.codec(arguments.codec)?;
-    for pixels in [arguments.width, arguments.height].into_iter().flatten() {
-        if pixels % codec.alignment() != 0 {
-            return Err(Error::OddSize { codec, pixels });
-        }
-    }
+    let codec = arguments.video.codec(container)?;
     gstreamer::start()?;
-    let pipeline = Pipeline::new(input, container, codec, arguments)?;
+    let pipeline = Pipeline::new(input, container, codec, &arguments.video)?;
     // The pipeline catches Ctrl-C from here on, so the unfinished file is always removed or kept
     // on purpose.
     let part = PartFile::create(output)?;

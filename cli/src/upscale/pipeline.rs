@@ -11,10 +11,11 @@ use std::{
 use gst::{MessageView, glib, prelude::*};
 
 use super::{
-    Arguments, Error,
+    Error,
     container::{Codec, Container},
     elements::{by_name, decode_bin, make, source_pad},
     muxer::needs_no_parser,
+    options::Options,
     progress::{Frames, Progress},
     run_state::RunState,
     signals::{Signals, StopRequest},
@@ -68,7 +69,7 @@ impl Pipeline {
         input: &Path,
         container: &'static Container,
         codec: Codec,
-        arguments: &Arguments,
+        options: &Options,
     ) -> Result<Self, Error> {
         let pipeline = gst::Pipeline::new();
         let state = Arc::new(RunState::default());
@@ -78,7 +79,7 @@ impl Pipeline {
         let queue = make("multiqueue")?;
         queue.set_property("max-size-bytes", QUEUE_BYTES);
         queue.set_property("max-size-time", 0u64);
-        let video = video_bin(codec, arguments, &state)?;
+        let video = video_bin(codec, options, &state)?;
         let muxer = make(container.muxer)?;
         let sink = make("fdsink")?;
         pipeline.add_many([&file, &parser, &queue, &video, &muxer, &sink])?;
@@ -197,14 +198,14 @@ impl Drop for Pipeline {
 /// A bin that decodes, enlarges and encodes video.
 fn video_bin(
     codec: Codec,
-    arguments: &Arguments,
+    options: &Options,
     state: &Arc<RunState>,
 ) -> Result<gst::Element, Error> {
     let side = |pixels: Option<i32>| match pixels {
         Some(pixels) => pixels.to_string(),
         None => format!("[{0},32766,{0}]", codec.alignment()),
     };
-    let size = format!("width={},height={}", side(arguments.width), side(arguments.height));
+    let size = format!("width={},height={}", side(options.width), side(options.height));
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let description = format!(
@@ -212,11 +213,11 @@ fn video_bin(
          ! upscale name={UPSCALE} ! video/x-raw,{size} \
          ! {queue} name=enlarged ! videoscale method=lanczos add-borders=true ! videoconvert \
          ! capsfilter name=first-size ! {}",
-        codec.description(arguments.quality)
+        codec.description(options.quality)
     );
     let bin = decode_bin(&description)?;
     let upscale = by_name(&bin, UPSCALE)?;
-    arguments.properties.apply(&upscale)?;
+    options.properties.apply(&upscale)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
     keep_size(&by_name(&bin, "first-size")?)?;
     Ok(bin.upcast())
