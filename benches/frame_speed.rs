@@ -4,21 +4,15 @@
 use std::{hint::black_box, time::Instant};
 
 use gstupscale::frame::{
-    Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Grain, Image, Matrix, Packer,
-    PixelFormat, PlacedImage, PlaneMut, PlaneRef, Range, Rect, Resampler, Unpacker, blend_row,
+    Channels, FrameInfo, FrameMut, Grain, Image, OwnedFrame, Packer, PixelFormat, PlacedImage,
+    Range, Rect, Resampler, Unpacker, blend_row,
 };
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
 
 fn info(format: PixelFormat) -> FrameInfo {
-    FrameInfo {
-        format,
-        width: WIDTH,
-        height: HEIGHT,
-        colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
-        chroma_site: ChromaSite::LEFT,
-    }
+    FrameInfo::bt709(format, WIDTH, HEIGHT, Range::Limited)
 }
 
 /// Prints the median and the shortest time of several runs.
@@ -77,19 +71,16 @@ fn main() {
 
 fn frames(format: PixelFormat, channels: Channels) {
     let info = info(format);
-    let mut planes: Vec<_> = (0..format.planes())
-        .map(|plane| {
-            let stride = format.row_bytes(plane, WIDTH);
-            (vec![0x55; stride * format.rows(plane, HEIGHT)], stride)
-        })
-        .collect();
+    let mut memory = OwnedFrame::new(info, 0).unwrap();
+    for plane in memory.write().planes {
+        plane.data.fill(0x55);
+    }
     let all = info.grid().rect();
     let unpacker = Unpacker::new(info, channels).unwrap();
     let packer = Packer::new(info, channels).unwrap();
     let (mut model_image, mut bypass_planes) = (Image::default(), vec![]);
     {
-        let planes = planes.iter().map(|(data, stride)| PlaneRef { data, stride: *stride });
-        let frame = FrameRef::new(info, planes.collect()).unwrap();
+        let frame = memory.read();
         time(&format!("unpack {format} to {channels:?}"), || {
             unpacker.unpack(&frame, all, &mut model_image).unwrap();
         });
@@ -102,8 +93,7 @@ fn frames(format: PixelFormat, channels: Channels) {
             bypass_planes.push(image);
         }
     }
-    let planes = planes.iter_mut().map(|(data, stride)| PlaneMut { data, stride: *stride });
-    let mut frame = FrameMut::new(info, planes.collect()).unwrap();
+    let mut frame = memory.write();
     let parts: Vec<_> = bypass_planes.iter().map(PlacedImage::whole).collect();
     time(&format!("pack {channels:?} to {format}"), || {
         packer.pack(PlacedImage::whole(&model_image), &parts, all, &mut frame.whole()).unwrap();

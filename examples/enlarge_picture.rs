@@ -11,10 +11,7 @@ use std::{env, error::Error, thread};
 use gstupscale::{
     backend,
     engine::{Backend, EngineOptions, Monitor, Precision},
-    frame::{
-        ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
-        PlaneRef, Range,
-    },
+    frame::{FrameInfo, FrameMut, FrameRef, PixelFormat, PlaneMut, PlaneRef, Range},
     model::Model,
     upscaler::{self, FrameParams, Reuse, StreamSettings},
 };
@@ -57,14 +54,7 @@ pub fn enlarge(model: &str, small: &RgbImage) -> Result<RgbImage, Box<dyn Error>
 
 /// The description of a picture in 8-bit R′G′B′.
 fn frame_info(picture: &RgbImage) -> FrameInfo {
-    FrameInfo {
-        format: PixelFormat::Rgb,
-        width: picture.width(),
-        height: picture.height(),
-        // Models of luma need the matrix to convert R′G′B′ to luma.
-        colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Full },
-        chroma_site: ChromaSite::LEFT,
-    }
+    FrameInfo::bt709(PixelFormat::Rgb, picture.width(), picture.height(), Range::Full)
 }
 
 struct PrintProgress;

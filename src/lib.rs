@@ -10,10 +10,7 @@
 //! use gstupscale::{
 //!     backend,
 //!     engine::{Backend, EngineOptions, Precision, Silent},
-//!     frame::{
-//!         ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
-//!         PlaneRef, Range,
-//!     },
+//!     frame::{FrameInfo, OwnedFrame, PixelFormat, Range},
 //!     model::Model,
 //!     upscaler::{self, FrameParams, Reuse, StreamSettings},
 //! };
@@ -29,30 +26,19 @@
 //! let loaded = backend::load(&model, &options, &Silent)?;
 //!
 //! // A grey picture of 64×48 pixels, R′G′B′ with 8 bits per channel.
-//! let (width, height) = (64, 48);
-//! let small = vec![128; (width * height * 3) as usize];
-//! let from = FrameInfo {
-//!     format: PixelFormat::Rgb,
-//!     width,
-//!     height,
-//!     colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Full },
-//!     chroma_site: ChromaSite::LEFT,
-//! };
-//! let to =
-//!     FrameInfo { width: width * model.info.factor, height: height * model.info.factor, ..from };
-//! let mut large = vec![0; (to.width * to.height * 3) as usize];
+//! let from = FrameInfo::bt709(PixelFormat::Rgb, 64, 48, Range::Full);
+//! let mut small = OwnedFrame::new(from, 0)?;
+//! small.write().planes[0].data.fill(128);
+//! let factor = model.info.factor;
+//! let to = FrameInfo { width: 64 * factor, height: 48 * factor, ..from };
+//! let mut large = OwnedFrame::new(to, 0)?;
 //!
 //! let settings = StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None };
 //! let mut pipeline = upscaler::open(loaded.infer, loaded.traits, from, to, settings)?;
-//! let input = PlaneRef { data: &small, stride: from.width as usize * 3 };
-//! let output = PlaneMut { data: &mut large, stride: to.width as usize * 3 };
-//! pipeline.process(
-//!     &FrameRef::new(from, vec![input])?,
-//!     None,
-//!     &mut FrameMut::new(to, vec![output])?,
-//!     &FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off },
-//! )?;
-//! assert!(large.iter().all(|&sample| (120..=136).contains(&sample)));
+//! let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
+//! pipeline.process(&small.read(), None, &mut large.write(), &params)?;
+//! let samples = large.read().planes[0].data;
+//! assert!(samples.iter().all(|sample| (120..=136).contains(sample)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -70,7 +56,7 @@
 //! | `reuse` | what changed between frames, and which regions to compute again |
 //! | [`backend`] | chooses, builds and tests the engine that runs a model |
 //! | `onnxruntime` | ONNX Runtime: its library, sessions on the CPU and the GPU |
-//! | `native` | the project's own engine for convolution networks on the processor |
+//! | `native` | the project's own engine for convolutional networks on the CPU |
 //! | [`engine`] | the contract of an engine, its options and errors |
 //! | [`model`] | model files: their readers, the graph, its analysis, the ONNX writer |
 //! | `cuda` | a GPU: its memory, its streams, launching kernels |

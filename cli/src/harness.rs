@@ -4,9 +4,10 @@ use std::sync::mpsc;
 
 use gst::{glib, prelude::*};
 use gst_video::prelude::*;
-use gstupscale::{engine::EngineOptions, frame::FrameInfo};
-
-use crate::frame::{Frame, Plane};
+use gstupscale::{
+    engine::EngineOptions,
+    frame::{FrameInfo, OwnedFrame, PlaneRef},
+};
 
 /// Why the element could not be set up, or a frame was not processed.
 #[derive(Debug, thiserror::Error)]
@@ -100,14 +101,14 @@ impl Harness {
         self.received.try_iter()
     }
 
-    /// Waits until the element has put out every frame, without ending the stream.
+    /// Waits until the element has output every frame, without ending the stream.
     pub fn drain(&self) {
-        // The element puts out all frames before a serialized event.
+        // The element outputs all frames before a serialized event.
         let marker = gst::Structure::new_empty("drain");
         self.source.push_event(gst::event::CustomDownstream::new(marker));
     }
 
-    /// Ends the stream, so that the element puts out every frame.
+    /// Ends the stream, so that the element outputs every frame.
     pub fn finish(&self) {
         self.source.push_event(gst::event::Eos::new());
     }
@@ -165,7 +166,7 @@ pub fn video(frame: &FrameInfo) -> Result<gst_video::VideoInfo, Error> {
 /// The memory cannot be allocated or mapped.
 pub fn buffer(
     info: &gst_video::VideoInfo,
-    frame: &Frame,
+    frame: &OwnedFrame,
     number: u32,
 ) -> Result<gst::Buffer, Error> {
     let interval = gst::ClockTime::from_mseconds(40);
@@ -177,10 +178,10 @@ pub fn buffer(
     let not_mapped = |_| glib::bool_error!("the buffer cannot be mapped for writing");
     let mut mapped =
         gst_video::VideoFrame::from_buffer_writable(buffer, info).map_err(not_mapped)?;
-    for (plane, Plane { data, stride: row }) in (0u32..).zip(frame.planes()) {
+    for (plane, PlaneRef { data, stride: row }) in (0u32..).zip(frame.read().planes) {
         let stride = mapped.plane_stride().get(plane as usize).copied().unwrap_or(0);
         let to = mapped.plane_data_mut(plane)?;
-        for (to, from) in to.chunks_mut(stride.max(1) as usize).zip(data.chunks(*row)) {
+        for (to, from) in to.chunks_mut(stride.max(1) as usize).zip(data.chunks(row)) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
     }

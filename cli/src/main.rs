@@ -22,6 +22,7 @@ mod print;
 
 mod arguments;
 mod bench;
+mod error;
 mod frame;
 mod gstreamer;
 mod harness;
@@ -67,8 +68,7 @@ enum Command {
 enum Error {
     Upscale(#[from] upscale::Error),
     Models(#[from] models::Error),
-    Selftest(#[from] selftest::Error),
-    Bench(#[from] bench::Error),
+    Machine(#[from] error::Error),
 }
 
 impl Error {
@@ -77,8 +77,7 @@ impl Error {
         match self {
             Self::Upscale(upscale::Error::Print(error))
             | Self::Models(models::Error::Print(error))
-            | Self::Selftest(selftest::Error::Print(error))
-            | Self::Bench(bench::Error::Print(error)) => error.is_broken_pipe(),
+            | Self::Machine(error::Error::Print(error)) => error.is_broken_pipe(),
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! The order in which backends are tried, and what the user is told about those that fail.
+//! The order in which backends are tried, and what is reported about those that fail.
 //!
 //! TensorRT comes first, then CUDA, then the CPU. A library that was compiled with a provider may
 //! still miss what the provider needs at run time, so a backend counts only after its session has
@@ -6,7 +6,7 @@
 
 use crate::{
     cuda,
-    engine::{Backend, Candidate, Error, Fallback, Precision, PrecisionError, list},
+    engine::{Backend, Candidate, Error, Fallback, Precision, PrecisionError},
 };
 
 /// What builds engines: the GPU's driver and ONNX Runtime, or a table in tests.
@@ -33,7 +33,7 @@ pub(super) struct Chosen<E> {
     pub warning: Option<String>,
 }
 
-/// The first engine that works of those that `backend` and `precision` allow. `Auto` ends with
+/// The first working engine of those that `backend` and `precision` allow. `Auto` ends with
 /// the CPU, `TensorRt` with CUDA.
 ///
 /// # Errors
@@ -137,14 +137,18 @@ impl Tried {
 
     fn warning_on_gpu(&self, requested: Backend, used: Candidate) -> Option<String> {
         let other = requested != Backend::Auto && requested != used.backend;
-        (self.broken || other)
-            .then(|| format!("the model runs on {} ({})", used.backend, list(&self.fallbacks)))
+        (self.broken || other).then(|| {
+            format!("the model runs on {} ({})", used.backend, Fallback::list(&self.fallbacks))
+        })
     }
 
     fn warning_on_cpu(&self) -> Option<String> {
         let silent = self.no_gpu || self.fallbacks.is_empty();
         (!silent).then(|| {
-            format!("the GPU is not used; the model runs on the CPU ({})", list(&self.fallbacks))
+            format!(
+                "the GPU is not used; the model runs on the CPU ({})",
+                Fallback::list(&self.fallbacks)
+            )
         })
     }
 }

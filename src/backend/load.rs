@@ -23,7 +23,7 @@ use crate::{
     onnxruntime::gpu,
 };
 
-/// An engine, and what was measured of it.
+/// An engine, and the results of its tests.
 pub struct Loaded {
     /// The engine.
     pub infer: AnyEngine,
@@ -35,9 +35,8 @@ pub struct Loaded {
     pub traits: EngineTraits,
     /// A message for the user, for instance why a requested precision is not in use.
     pub note: Option<String>,
-    /// The backends that were tried before this one, each with the reason why it is not in use
-    /// (a [`Fallback`] as text).
-    pub fallbacks: Vec<String>,
+    /// The backends that were tried before this one, and why they are not in use.
+    pub fallbacks: Vec<Fallback>,
 }
 
 /// Builds the engine of `model` on the backend that `options` name, or on the fastest one that
@@ -79,15 +78,15 @@ pub fn load(
     monitor: &dyn Monitor,
 ) -> Result<Loaded, Error> {
     let progress = Progress::new(monitor);
-    progress.step(0, "loading the model")?;
+    progress.step(0, "Loading the model")?;
     let mut machine = ThisMachine { model, options, progress: &progress, device: None };
     let Chosen { engine, fallbacks, warning } =
         chain::load(options.backend, options.precision, &mut machine)?;
     let notes: Vec<String> = engine.note.into_iter().chain(warning).collect();
-    progress.step(100, "ready")?;
+    progress.step(100, "Ready")?;
     Ok(Loaded {
         note: (!notes.is_empty()).then(|| notes.join("; ")),
-        fallbacks: fallbacks.iter().map(Fallback::to_string).chain(engine.fallbacks).collect(),
+        fallbacks: fallbacks.into_iter().chain(engine.fallbacks).collect(),
         ..engine
     })
 }
@@ -102,7 +101,7 @@ pub fn load_on_cpu(
     monitor: &dyn Monitor,
 ) -> Result<Loaded, Error> {
     let progress = Progress::new(monitor);
-    progress.step(0, "loading the model")?;
+    progress.step(0, "Loading the model")?;
     ThisMachine { model, options, progress: &progress, device: None }.on_cpu()
 }
 
@@ -119,9 +118,9 @@ pub fn fastest_on_cpu(
     monitor: &dyn Monitor,
 ) -> Result<CpuEngine, Error> {
     let progress = Progress::new(monitor);
-    progress.step(0, "loading the model")?;
+    progress.step(0, "Loading the model")?;
     let engine = build_on_cpu(model, options, &progress)?;
-    progress.step(100, "ready")?;
+    progress.step(100, "Ready")?;
     Ok(engine)
 }
 
@@ -210,9 +209,9 @@ impl Providers for ThisMachine<'_> {
     fn on_gpu(&mut self, candidate: Candidate) -> Result<Loaded, Error> {
         let Some(device) = &self.device else { return Err(cuda::Error::NoDevice.into()) };
         let mut engine = gpu::build(self.model, candidate, device, self.options, self.progress)?;
-        self.progress.step(85, "comparing with the CPU")?;
+        self.progress.step(85, "Comparing with the CPU")?;
         self.prove(&mut *engine, candidate, device)?;
-        self.progress.step(90, "testing whether regions equal the whole picture")?;
+        self.progress.step(90, "Testing whether regions equal the whole picture")?;
         let exact_regions = self.regions_are_exact(&mut *engine, device)?;
         Ok(Loaded {
             infer: AnyEngine::Device(engine, device.clone()),
@@ -234,9 +233,9 @@ impl Providers for ThisMachine<'_> {
             Some(halo) => {
                 let folder = &self.options.cache_dir;
                 let mut engine = Interruptible { infer: &mut engine, progress: self.progress };
-                self.progress.step(97, "testing whether regions equal the whole picture")?;
+                self.progress.step(97, "Testing whether regions equal the whole picture")?;
                 let exact_regions = regions_are_exact(&mut engine, halo, folder)?;
-                self.progress.step(98, "measuring the visible part of the receptive field")?;
+                self.progress.step(98, "Measuring the visible part of the receptive field")?;
                 let tolerant_halo = tolerant_halo(&mut engine, halo, folder)?;
                 EngineTraits { exact_regions, tolerant_halo }
             }
@@ -247,7 +246,7 @@ impl Providers for ThisMachine<'_> {
             precision: engine.precision(),
             note: engine.note().map(str::to_owned),
             traits,
-            fallbacks: engine.fallback.iter().map(Fallback::to_string).collect(),
+            fallbacks: engine.fallback.iter().cloned().collect(),
             infer: engine.into_engine(),
         })
     }

@@ -158,11 +158,10 @@ impl DeviceFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{ChromaSite, Colorimetry, Matrix, PixelFormat, PlaneMut, PlaneRef, Range};
+    use crate::frame::{PixelFormat, PlaneMut, PlaneRef, Range};
 
     fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
-        let colorimetry = Colorimetry { matrix: Matrix::Bt709, range: Range::Limited };
-        FrameInfo { format, width, height, colorimetry, chroma_site: ChromaSite::LEFT }
+        FrameInfo::bt709(format, width, height, Range::Limited)
     }
 
     fn layout(format: PixelFormat, width: u32, height: u32) -> FrameLayout {

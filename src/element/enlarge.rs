@@ -116,6 +116,7 @@ impl Upscale {
             gst::ResourceError::NoSpaceLeft,
             ("{reason}; continuing on the CPU, which is slower.")
         );
+        let left = lock(&self.state).stats.fallback(reason.to_string());
         stream.drop_engine();
         let properties = lock(&self.properties).clone();
         let request = Request::OnCpu(properties.model.clone(), properties.open_options());
@@ -124,7 +125,7 @@ impl Upscale {
             NoModel::Interrupted => gst::FlowError::Flushing,
             NoModel::Failed => self.fail(stream, reason),
         })?;
-        loaded.engine.fallbacks.push(reason.to_string());
+        loaded.engine.fallbacks.extend(left);
         self.switch_model(stream, loaded);
         let settings = || lock(&self.properties).upscaler_settings();
         stream.submit_again(negotiated, settings).map_err(|failure| self.fail(stream, &failure))

@@ -386,7 +386,7 @@ impl Task {
         let ready = Latest::Ready(Box::new(loaded));
         match self.conclude(|state| std::mem::replace(&mut state.latest, ready)) {
             Some(_previous) => {
-                self.post(gst::ProgressType::Complete, &format!("Model {name} is loaded"));
+                self.post(gst::ProgressType::Complete, &format!("Loaded model {name}"));
             }
             None => self.post_cancelled(name),
         }
@@ -406,7 +406,7 @@ impl Task {
             }
             Latest::Nothing { .. } => (Severity::Error, None),
         };
-        self.post(gst::ProgressType::Error, &format!("Model {name} could not be loaded"));
+        self.post(gst::ProgressType::Error, &format!("Could not load model {name}"));
         // The streaming thread must fail after this message, which says why.
         if let Some(element) = self.element.upgrade() {
             failure.post(&element, severity);
@@ -439,7 +439,7 @@ impl Task {
     }
 
     fn post_cancelled(&self, name: &str) {
-        self.post(gst::ProgressType::Canceled, &format!("Loading of model {name} was cancelled"));
+        self.post(gst::ProgressType::Canceled, &format!("Cancelled loading model {name}"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     backend::Loaded,
-    engine::{Backend, Precision},
+    engine::{Backend, Fallback, Precision},
     upscaler::FrameReport,
 };
 
@@ -37,7 +37,7 @@ struct CurrentModel {
     backend: Backend,
     precision: Precision,
     /// See [`Loaded::fallbacks`].
-    fallbacks: Vec<String>,
+    fallbacks: Vec<Fallback>,
 }
 
 impl Stats {
@@ -77,6 +77,11 @@ impl Stats {
         self.current = Some(CurrentModel { name, backend, precision, fallbacks });
     }
 
+    /// The backend in use as a fallback that is left for this reason.
+    pub(crate) fn fallback(&self, reason: String) -> Option<Fallback> {
+        Some(Fallback { backend: self.current.as_ref()?.backend, reason })
+    }
+
     /// The value of the property and of the messages. Times are in nanoseconds.
     pub(crate) fn structure(&self) -> gst::Structure {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -96,7 +101,7 @@ impl Stats {
             structure.set("model", name.as_str());
             structure.set("backend", backend.to_string());
             structure.set("precision", precision.to_string());
-            structure.set("fallbacks", gst::Array::new(fallbacks));
+            structure.set("fallbacks", gst::Array::new(fallbacks.iter().map(Fallback::to_string)));
         }
         structure
     }

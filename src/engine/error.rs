@@ -144,8 +144,8 @@ impl From<cuda::Error> for Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrecisionError {
-    /// The processor would emulate bf16.
-    #[error("this processor has no bf16 arithmetic; use precision=auto")]
+    /// The CPU would emulate bf16.
+    #[error("this CPU has no bf16 arithmetic; use precision=auto")]
     NoBf16,
     /// Another backend supports it.
     #[error("use backend={0}")]
@@ -214,18 +214,21 @@ pub struct Fallback {
     pub reason: String,
 }
 
+impl Fallback {
+    /// Several fallbacks in one line.
+    #[must_use]
+    pub fn list(fallbacks: &[Self]) -> String {
+        let texts: Vec<String> = fallbacks.iter().map(Self::to_string).collect();
+        texts.join("; ")
+    }
+}
+
 impl fmt::Display for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.backend, self.reason)
     }
 }
 
-/// The fallbacks in one line.
-pub(crate) fn list(fallbacks: &[Fallback]) -> String {
-    let texts: Vec<String> = fallbacks.iter().map(Fallback::to_string).collect();
-    texts.join("; ")
-}
-
 fn in_parentheses(fallbacks: &[Fallback]) -> String {
-    if fallbacks.is_empty() { String::new() } else { format!(" ({})", list(fallbacks)) }
+    if fallbacks.is_empty() { String::new() } else { format!(" ({})", Fallback::list(fallbacks)) }
 }

@@ -18,7 +18,6 @@ mod traits;
 
 pub use any::AnyEngine;
 pub use device::{DeviceBatch, InferOnDevice, Samples};
-pub(crate) use error::list;
 pub use error::{Error, Fallback, PrecisionError, ShapeError};
 pub use infer::Infer;
 pub use infer_changes::{InferChanges, Tolerance, Update};

@@ -1,4 +1,4 @@
-//! What can be wrong with a frame or with what is done to it.
+//! Errors of frames and of operations on them.
 
 use super::{FrameInfo, PixelFormat, Rect};
 

@@ -74,6 +74,16 @@ impl FrameInfo {
     /// The longest supported side, in pixels.
     pub const MAX_SIDE: u32 = 32768;
 
+    /// BT.709 in this range, with chroma on the left ([`ChromaSite::LEFT`]), as in most video.
+    ///
+    /// Width and height are in luma pixels. YUV and grey formats usually have limited range, RGB
+    /// formats full range.
+    #[must_use]
+    pub fn bt709(format: PixelFormat, width: u32, height: u32, range: Range) -> Self {
+        let colorimetry = Colorimetry { matrix: Matrix::Bt709, range };
+        Self { format, width, height, colorimetry, chroma_site: ChromaSite::LEFT }
+    }
+
     /// Checks the size.
     ///
     /// # Errors
@@ -134,13 +144,7 @@ mod tests {
 
     #[test]
     fn frames_of_another_colour_are_of_the_same_kind_but_not_those_of_another_size() {
-        let info = FrameInfo {
-            format: PixelFormat::Nv12,
-            width: 8,
-            height: 4,
-            colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
-            chroma_site: ChromaSite::LEFT,
-        };
+        let info = FrameInfo::bt709(PixelFormat::Nv12, 8, 4, Range::Limited);
         let colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Full };
         let other_colour = FrameInfo { colorimetry, chroma_site: ChromaSite::CENTER, ..info };
         assert_eq!(other_colour.check_same_kind(&info), Ok(()));

@@ -11,6 +11,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `info`, `format`, `planes` | what a frame looks like, how its samples lie in memory, its bytes |
+//! | `owned` | a frame that owns its memory |
 //! | `image` | planar float images |
 //! | `unpack`, `pack` | frames to images and back |
 //! | `bypass` | the planes that the model does not process |
@@ -32,6 +33,7 @@ mod grain;
 mod grid;
 mod image;
 mod info;
+mod owned;
 mod pack;
 mod planes;
 mod rect;
@@ -46,6 +48,7 @@ pub(crate) use filter_table::FilterTable;
 pub use format::{Component, Family, FormatLayout, PixelFormat};
 pub use image::{Channels, Image};
 pub use info::{ChromaSite, Colorimetry, FrameInfo, Matrix, Range};
+pub use owned::OwnedFrame;
 pub use planes::{FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
 pub(crate) use split_mix::SplitMix64;

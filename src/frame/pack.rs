@@ -1,4 +1,4 @@
-//! Float images to frames.
+//! Packs float images into frames: conversion to Y′CbCr, chroma subsampling, code values.
 
 use super::{
     Band, BypassKind, BypassPlanes, Channels, Error, Filter, FrameInfo, Image, Matrix, Operand,

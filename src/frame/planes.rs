@@ -27,17 +27,9 @@ pub struct PlaneMut<'a> {
 /// A frame of 4×2 pixels, mid-grey, in two planes:
 ///
 /// ```
-/// use gstupscale::frame::{
-///     ChromaSite, Colorimetry, FrameInfo, FrameRef, Matrix, PixelFormat, PlaneRef, Range,
-/// };
+/// use gstupscale::frame::{FrameInfo, FrameRef, PixelFormat, PlaneRef, Range};
 ///
-/// let info = FrameInfo {
-///     format: PixelFormat::Nv12,
-///     width: 4,
-///     height: 2,
-///     colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
-///     chroma_site: ChromaSite::LEFT,
-/// };
+/// let info = FrameInfo::bt709(PixelFormat::Nv12, 4, 2, Range::Limited);
 /// // Two rows of four luma samples, and one row of two pairs of Cb and Cr.
 /// let luma = [126; 2 * 4];
 /// let chroma = [128; 4];
@@ -236,17 +228,11 @@ impl Band<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{ChromaSite, Colorimetry, Matrix, PixelFormat, Range};
+    use crate::frame::{PixelFormat, Range};
 
     #[test]
     fn bands_of_any_height_contain_every_row_once() {
-        let info = FrameInfo {
-            format: PixelFormat::Nv12,
-            width: 4,
-            height: 7,
-            colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
-            chroma_site: ChromaSite::LEFT,
-        };
+        let info = FrameInfo::bt709(PixelFormat::Nv12, 4, 7, Range::Limited);
         for (height, expected) in
             [(0, vec![2, 2, 2, 1]), (3, vec![4, 3]), (7, vec![7]), (u32::MAX, vec![7])]
         {

@@ -1,4 +1,4 @@
-//! Frames to float images, with chroma interpolated to the pixels according to its site.
+//! Unpacks frames to float images; chroma is interpolated to the pixels according to its site.
 
 use super::{
     BypassKind, BypassPlanes, Channels, Error, Filter, FrameInfo, FrameRef, Image, Matrix, Operand,

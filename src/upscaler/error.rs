@@ -31,10 +31,10 @@ pub enum Error {
         size: u32,
     },
     /// The operating system refused to start a thread.
-    #[error("could not start a thread: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
     /// The engine panicked and is lost.
-    #[error("the inference thread panicked; this is a bug in upscale, please report it")]
+    #[error("the inference thread panicked, which is a bug in upscale; please report it")]
     Panicked,
     /// [`Pipeline::finish`](super::Pipeline::finish) was called without a frame.
     #[error("there is no frame to finish")]
@@ -77,23 +77,29 @@ impl std::error::Error for OutOfMemory {}
 
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
         match self.purpose {
             MemoryUse::Region { side } => {
                 write!(f, "not enough memory for regions of {side} pixels")?;
             }
-            MemoryUse::Model => write!(f, "not enough memory for running the model")?,
+            MemoryUse::Model => write!(f, "not enough memory to run the model")?,
             MemoryUse::Canvas { width, height } => {
                 write!(f, "not enough memory for the enlarged picture of {width}x{height} pixels")?;
             }
             MemoryUse::Gpu => write!(f, "the GPU is out of memory")?,
         }
-        match (self.needed.map(megabytes), self.available.map(megabytes)) {
+        // Rounded apart, so that what is needed never looks available.
+        let (unit, name) = match self.needed.or(self.available) {
+            Some(bytes) if bytes < 10 << 20 => (1 << 10, "KiB"),
+            _ => (1 << 20, "MiB"),
+        };
+        let needed = self.needed.map(|bytes| bytes.div_ceil(unit));
+        let available = self.available.map(|bytes| bytes / unit);
+        match (needed, available) {
             (Some(needed), Some(available)) => {
-                write!(f, " ({needed} MB needed, {available} MB available)")?;
+                write!(f, " ({needed} {name} needed, {available} {name} available)")?;
             }
-            (Some(needed), None) => write!(f, " ({needed} MB needed)")?,
-            (None, Some(available)) => write!(f, " ({available} MB available)")?,
+            (Some(needed), None) => write!(f, " ({needed} {name} needed)")?,
+            (None, Some(available)) => write!(f, " ({available} {name} available)")?,
             (None, None) => {}
         }
         f.write_str(match self.purpose {
@@ -142,8 +148,8 @@ mod tests {
         };
         assert_eq!(
             canvas.to_string(),
-            "not enough memory for the enlarged picture of 7680x4320 pixels (380 MB needed, 100 MB \
-             available): use a model with a smaller factor or smaller frames"
+            "not enough memory for the enlarged picture of 7680x4320 pixels (380 MiB needed, 100 \
+             MiB available): use a model with a smaller factor or smaller frames"
         );
         let region =
             OutOfMemory { purpose: MemoryUse::Region { side: 32 }, needed: None, available: None };
@@ -151,6 +157,19 @@ mod tests {
             region.to_string(),
             "not enough memory for regions of 32 pixels: raise memory-limit or use a smaller model"
         );
+    }
+
+    #[test]
+    fn what_is_needed_and_what_is_available_never_look_equal() {
+        for (needed, available, expected) in [
+            ((1 << 20) + 1, 1 << 20, "(1025 KiB needed, 1024 KiB available)"),
+            (1, 0, "(1 KiB needed, 0 KiB available)"),
+            ((100 << 20) + 1, 100 << 20, "(101 MiB needed, 100 MiB available)"),
+        ] {
+            let (needed, available) = (Some(needed), Some(available));
+            let text = OutOfMemory { purpose: MemoryUse::Model, needed, available }.to_string();
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]

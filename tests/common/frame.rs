@@ -4,8 +4,8 @@
 #![allow(dead_code)]
 
 use gstupscale::frame::{
-    Channels, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Image, Matrix, Packer,
-    PixelFormat, PlacedImage, PlaneMut, PlaneRef, Range, Rect, Unpacker,
+    Channels, ChromaSite, FrameInfo, FrameMut, FrameRef, Image, OwnedFrame, Packer, PixelFormat,
+    PlacedImage, PlaneMut, PlaneRef, Range, Rect, Unpacker,
 };
 
 /// All chroma sitings.
@@ -18,39 +18,32 @@ pub const SITES: [ChromaSite; 4] = [
 
 /// A description with BT.709, limited range and chroma on the left, as most video has it.
 pub fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
-    FrameInfo {
-        format,
-        width,
-        height,
-        colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Limited },
-        chroma_site: ChromaSite::LEFT,
-    }
+    FrameInfo::bt709(format, width, height, Range::Limited)
 }
 
-/// A frame that owns its planes, each with its stride. Every row except the last has padding.
+/// A frame in memory. Every row except the last has padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     pub info: FrameInfo,
-    pub planes: Vec<(Vec<u8>, usize)>,
+    memory: OwnedFrame,
 }
 
 impl Frame {
     /// A frame whose rows have `extra` bytes of padding.
     pub fn new(info: FrameInfo, extra: usize) -> Self {
-        let planes = (0..info.format.planes()).map(|plane| {
-            let row = info.format.row_bytes(plane, info.width);
-            let rows = info.format.rows(plane, info.height);
-            (vec![0xA5; (row + extra) * (rows - 1) + row], row + extra)
-        });
-        Self { info, planes: planes.collect() }
+        let mut memory = OwnedFrame::new(info, extra).unwrap();
+        for plane in memory.write().planes {
+            plane.data.fill(0xA5);
+        }
+        Self { info, memory }
     }
 
     /// Writes the code value at (`x`, `y`) of a component.
     pub fn set(&mut self, component: usize, x: usize, y: usize, code: u32) {
         let layout = self.info.format.layout();
         let place = layout.components[component];
-        let (data, stride) = &mut self.planes[place.plane];
-        let at = y * *stride + (x * place.step + place.offset) * layout.bytes();
+        let PlaneMut { data, stride } = self.memory.plane_mut(place.plane).unwrap();
+        let at = y * stride + (x * place.step + place.offset) * layout.bytes();
         match layout.bytes() {
             1 => data[at] = code as u8,
             _ => {
@@ -63,7 +56,7 @@ impl Frame {
     pub fn get(&self, component: usize, x: usize, y: usize) -> u32 {
         let layout = self.info.format.layout();
         let place = layout.components[component];
-        let (data, stride) = &self.planes[place.plane];
+        let PlaneRef { data, stride } = self.memory.plane(place.plane).unwrap();
         let at = y * stride + (x * place.step + place.offset) * layout.bytes();
         match layout.bytes() {
             1 => u32::from(data[at]),
@@ -107,16 +100,12 @@ impl Frame {
 
     /// The frame to read.
     pub fn read(&self) -> FrameRef<'_> {
-        let planes = self.planes.iter();
-        let planes = planes.map(|(data, stride)| PlaneRef { data, stride: *stride });
-        FrameRef::new(self.info, planes.collect()).unwrap()
+        self.memory.read()
     }
 
     /// The frame to write.
     pub fn write(&mut self) -> FrameMut<'_> {
-        let planes = self.planes.iter_mut();
-        let planes = planes.map(|(data, stride)| PlaneMut { data, stride: *stride });
-        FrameMut::new(self.info, planes.collect()).unwrap()
+        self.memory.write()
     }
 
     /// All code values, without the bytes that no component uses.

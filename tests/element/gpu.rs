@@ -225,6 +225,9 @@ fn when_gpu_memory_runs_out_the_cpu_continues_and_no_frame_is_missing() {
         assert_eq!(*gpu.loads.lock().unwrap(), [Backend::Auto, Backend::Cpu]);
         let stats: gst::Structure = on_gpu.element.property("stats");
         assert_eq!(stats.get::<&str>("backend"), Ok("cpu"));
+        let fallbacks = stats.get::<gst::Array>("fallbacks").unwrap();
+        let fallback = fallbacks[0].get::<&str>().unwrap();
+        assert!(fallback.starts_with("cuda: the GPU is out of memory"), "{fallback}");
         assert_all_is_freed(&emulator, on_gpu);
         emulator.set_memory(1 << 40);
     }

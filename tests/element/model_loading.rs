@@ -193,7 +193,7 @@ fn a_model_that_is_ready_during_a_flush_is_not_lost() {
     bench.element.set_property("model", "x3");
     let loaded = |bench: &Bench| {
         let message = bench.next_message(gst::MessageType::Progress).unwrap();
-        progress(&message) == (ProgressType::Complete, "Model x3 is loaded".into())
+        progress(&message) == (ProgressType::Complete, "Loaded model x3".into())
     };
     while !loaded(&bench) {}
     let pad = bench.element.static_pad("src").unwrap();

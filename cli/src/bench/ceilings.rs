@@ -15,11 +15,11 @@ use gstupscale::{
 };
 
 use super::{
-    error::Error,
     report::Ceiling,
     rounds::{self, Workload as _},
     workload::Session,
 };
+use crate::error::Error;
 
 /// The time to measure each.
 const TIME: Duration = Duration::from_secs(1);

@@ -2,7 +2,6 @@
 //! reaches.
 
 mod ceilings;
-mod error;
 mod report;
 mod rounds;
 mod workload;
@@ -21,10 +20,9 @@ use workload::{Element, Session};
 
 use crate::{
     arguments::{self, EngineArguments, Expected},
+    error::Error,
     machine,
 };
-
-pub use error::Error;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +42,7 @@ pub struct Arguments {
     /// Precision: fp32, fp16, bf16, int16 or int8; auto: the fastest without a visible difference.
     #[arg(long, default_value = "auto")]
     precision: Precision,
-    /// Models' names in the catalogue, or files, separated by commas.
+    /// Names of models in the catalogue, or paths of model files, separated by commas.
     #[arg(long, default_value = "builtin", value_delimiter = ',')]
     models: Vec<String>,
     /// Input sizes, separated by commas: 480p, 720p, 1080p or WIDTHxHEIGHT.

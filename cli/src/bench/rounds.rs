@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::error::Error;
+use crate::error::Error;
 
 /// The number of turns per workload.
 const TURNS: u32 = 5;
@@ -23,7 +23,7 @@ pub trait Workload {
 /// for at least one frame.
 ///
 /// # Errors
-/// That of a workload.
+/// The first error of a workload.
 pub fn measure<const N: usize>(
     mut workloads: [&mut dyn Workload; N],
     time: Duration,

@@ -8,9 +8,10 @@ use gstupscale::{
     frame::{Image, PixelFormat},
 };
 
-use super::{error::Error, report::Stages, rounds::Workload};
+use super::{report::Stages, rounds::Workload};
 use crate::{
-    frame::{self, Frame},
+    error::Error,
+    frame,
     harness::{self, Harness},
     test_pictures,
 };
@@ -116,7 +117,7 @@ impl Element {
         let video = harness::video(&info)?;
         let frames = (0..FRAMES).map(|number| -> Result<_, Error> {
             let picture = test_pictures::pan(3, width as usize, height as usize, number);
-            Ok(harness::buffer(&video, &Frame::from_picture(info, &picture)?, number)?)
+            Ok(harness::buffer(&video, &frame::from_picture(info, &picture)?, number)?)
         });
         let frames = frames.collect::<Result<_, _>>()?;
         let mut properties = harness::properties(model, options);

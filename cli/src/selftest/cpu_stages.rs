@@ -1,7 +1,7 @@
 //! The CPU's stages around inference, in every pixel format.
 
 use gstupscale::{
-    frame::{Channels, PixelFormat},
+    frame::{Channels, OwnedFrame, PixelFormat},
     upscaler::{
         CpuPipeline, EngineTraits, Error, FrameParams, Pipeline as _, Reuse, StreamSettings,
     },
@@ -11,10 +11,7 @@ use super::{
     Outcome, Report,
     test_model::{Filter, TestModel},
 };
-use crate::{
-    frame::{self, Frame},
-    print, test_pictures,
-};
+use crate::{frame, print, test_pictures};
 
 /// Odd, and large enough for several regions.
 pub const SIZE: (u32, u32) = (101, 67);
@@ -49,7 +46,7 @@ enum Case {
 }
 
 impl Case {
-    fn compare(a: &Frame, b: &Frame) -> Self {
+    fn compare(a: &OwnedFrame, b: &OwnedFrame) -> Self {
         if a == b { Self::Equal } else { Self::Different }
     }
 }
@@ -98,20 +95,20 @@ fn compare_tiles(format: PixelFormat, model: impl Fn() -> TestModel) -> Result<C
 ///
 /// # Errors
 /// See [`Error`].
-pub fn noise(format: PixelFormat) -> Result<Frame, Error> {
+pub fn noise(format: PixelFormat) -> Result<OwnedFrame, Error> {
     let picture = test_pictures::noise(3, SIZE.0 as usize, SIZE.1 as usize, 1);
-    Ok(Frame::from_picture(frame::info(format, SIZE.0, SIZE.1), &picture)?)
+    Ok(frame::from_picture(frame::info(format, SIZE.0, SIZE.1), &picture)?)
 }
 
 /// Runs one frame through all stages.
-fn enlarge(model: TestModel, frame: &Frame, tile_size: u32) -> Result<Frame, Error> {
-    let input = frame.read()?;
+fn enlarge(model: TestModel, frame: &OwnedFrame, tile_size: u32) -> Result<OwnedFrame, Error> {
+    let input = frame.read();
     let factor = model.info.factor;
     let large = frame::info(input.info.format, SIZE.0 * factor, SIZE.1 * factor);
-    let mut output = Frame::new(large);
+    let mut output = OwnedFrame::new(large, 0)?;
     let mut upscaler =
         CpuPipeline::new(Box::new(model), EXACT_REGIONS, input.info, large, settings(tile_size))?;
-    upscaler.process(&input, None, &mut output.write()?, &PARAMS)?;
+    upscaler.process(&input, None, &mut output.write(), &PARAMS)?;
     Ok(output)
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use gstupscale::{
     backend::{self, Loaded},
-    engine::{self, Backend, EngineOptions, Precision, Silent},
+    engine::{self, Backend, EngineOptions, Fallback, Precision, Silent},
     model::Model,
 };
 
@@ -76,7 +76,7 @@ impl EngineSpec {
     pub fn mismatch(&self, engine: &Loaded) -> Option<String> {
         let matches =
             engine.backend == self.options.backend && engine.precision == self.options.precision;
-        let reason = || engine.note.clone().unwrap_or_else(|| engine.fallbacks.join("; "));
+        let reason = || engine.note.clone().unwrap_or_else(|| Fallback::list(&engine.fallbacks));
         (!matches).then(reason)
     }
 

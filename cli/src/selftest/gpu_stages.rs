@@ -6,7 +6,7 @@ use bytemuck::cast_slice;
 use gstupscale::{
     cuda::{self, Device, Pinned},
     engine::{self, DeviceBatch, Infer as _, InferOnDevice, Samples},
-    frame::{Channels, Image, PixelFormat},
+    frame::{Channels, Image, OwnedFrame, PixelFormat},
     model::ModelInfo,
     upscaler::{self, FrameParams, Pipeline as _},
 };
@@ -16,10 +16,7 @@ use super::{
     cpu_stages::{self, SIZE},
     test_model::{Filter, TestModel},
 };
-use crate::{
-    frame::{self, Frame},
-    print,
-};
+use crate::{frame, print};
 
 /// Output size, blend and grain: the model's output size, and one that needs resampling.
 const CASES: [((u32, u32), f32, f32); 3] =
@@ -77,8 +74,8 @@ fn difference(
     let frame = cpu_stages::noise(format)?;
     let settings = cpu_stages::settings(0);
     let large = frame::info(format, size.0, size.1);
-    let (mut by_cpu, mut by_gpu) = (Frame::new(large), Frame::new(large));
-    let info = frame.read()?.info;
+    let (mut by_cpu, mut by_gpu) = (OwnedFrame::new(large, 0)?, OwnedFrame::new(large, 0)?);
+    let info = frame.info();
 
     let model = Box::new(TestModel::new(channels, 2, Filter::Soft));
     let mut upscaler = upscaler::CpuPipeline::new(
@@ -88,7 +85,7 @@ fn difference(
         large,
         settings.clone(),
     )?;
-    upscaler.process(&frame.read()?, None, &mut by_cpu.write()?, params)?;
+    upscaler.process(&frame.read(), None, &mut by_cpu.write(), params)?;
 
     let model = Box::new(TestModelOnDevice::new(device, channels)?);
     let mut upscaler = upscaler::CudaPipeline::new(
@@ -99,8 +96,8 @@ fn difference(
         large,
         settings,
     )?;
-    upscaler.process(&frame.read()?, None, &mut by_gpu.write()?, params)?;
-    let pairs = iter::zip(by_cpu.codes(), by_gpu.codes());
+    upscaler.process(&frame.read(), None, &mut by_gpu.write(), params)?;
+    let pairs = iter::zip(frame::codes(&by_cpu), frame::codes(&by_gpu));
     Ok(pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0))
 }
 

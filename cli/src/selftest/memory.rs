@@ -5,13 +5,13 @@ use std::fs;
 use gstupscale::{
     cuda::{self, Device},
     engine::Backend,
-    frame::PixelFormat,
+    frame::{OwnedFrame, PixelFormat, PlaneMut},
     model::Model,
 };
 
 use super::{EngineSpec, Error, Outcome};
 use crate::{
-    frame::{self, Frame},
+    frame,
     harness::{self, Harness},
     test_pictures,
 };
@@ -39,7 +39,7 @@ fn growth(spec: &EngineSpec, model: &Model, frames: u32) -> Result<Outcome, Erro
     let video = harness::video(&info)?;
     let harness = Harness::new(&spec.properties(), &video.to_caps()?)?;
     let background = test_pictures::pan(3, width as usize, height as usize, 0);
-    let background = Frame::from_picture(info, &background)?;
+    let background = frame::from_picture(info, &background)?;
     let settles = (frames / 2).min(100);
     let gpu = matches!(spec.options.backend, Backend::Cuda | Backend::TensorRt)
         .then(|| Device::open(spec.options.device_id))
@@ -76,13 +76,14 @@ fn growth(spec: &EngineSpec, model: &Model, frames: u32) -> Result<Outcome, Erro
 }
 
 /// Draws a rectangle whose size and position depend on the frame number.
-fn draw_rectangle(frame: &mut Frame, number: u32, width: usize, height: usize) {
+fn draw_rectangle(frame: &mut OwnedFrame, number: u32, width: usize, height: usize) {
     let number = number as usize;
     let (max_width, max_height) = ((width / 8).max(1), (height / 5).max(1));
     let left = number * 7 % width.saturating_sub(max_width).max(1);
     let top = number * 5 % height.saturating_sub(max_height).max(1);
     let (width, height) = (1 + number * 13 % max_width, 1 + number * 11 % max_height);
-    for row in frame.rows_mut(0).skip(top).take(height) {
+    let Some(PlaneMut { data, stride }) = frame.plane_mut(0) else { return };
+    for row in data.chunks_mut(stride).skip(top).take(height) {
         row.iter_mut().skip(left).take(width).for_each(|sample| *sample = (number % 200) as u8);
     }
 }

@@ -3,7 +3,6 @@
 mod accuracy;
 mod cpu_stages;
 mod engine_spec;
-mod error;
 mod gpu_stages;
 mod memory;
 mod report;
@@ -16,9 +15,7 @@ use engine_spec::{EngineSpec, Selection, engine_specs};
 use gstupscale::{engine::Backend, model::Model};
 use report::{Outcome, Report};
 
-use crate::{arguments::EngineArguments, print};
-
-pub use error::Error;
+use crate::{arguments::EngineArguments, error::Error, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +33,7 @@ pub struct Arguments {
     /// Backend to check: tensorrt, cuda, native, openvino or cpu; auto: each of them.
     #[arg(long, default_value = "auto")]
     backend: Backend,
-    /// A model's name in the catalogue, or a file.
+    /// Name of a model in the catalogue, or path of a model file.
     #[arg(long, default_value = "builtin")]
     model: String,
     #[command(flatten)]

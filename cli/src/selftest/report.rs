@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::error::Error;
-use crate::print;
+use crate::{error::Error, print};
 
 /// The result of a check, with a figure or a reason.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use gstupscale::{engine::Backend, frame::PixelFormat, model::Model};
 
 use super::{EngineSpec, Error, Outcome};
 use crate::{
-    frame::{self, Frame},
+    frame,
     harness::{self, Harness},
     test_pictures,
 };
@@ -78,7 +78,7 @@ fn clip(format: PixelFormat, width: u32, height: u32) -> Result<Clip, Error> {
     let frames = (0..FRAMES).map(|number| -> Result<_, Error> {
         // Each picture twice, as in animation on twos.
         let picture = test_pictures::scene(3, width as usize, height as usize, number / 2);
-        Ok(harness::buffer(&video, &Frame::from_picture(info, &picture)?, number)?)
+        Ok(harness::buffer(&video, &frame::from_picture(info, &picture)?, number)?)
     });
     Ok(Clip { frames: frames.collect::<Result<_, _>>()?, caps: video.to_caps()? })
 }

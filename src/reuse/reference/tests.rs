@@ -3,13 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::{ChromaSite, Colorimetry, Matrix, PixelFormat, Range as CodeRange};
+use crate::frame::{PixelFormat, Range as CodeRange};
 
 const TOLERANT: Mode = Mode::Tolerant { tolerance: 2, refresh: u32::MAX };
 
 fn info(format: PixelFormat, width: u32, height: u32) -> FrameInfo {
-    let colorimetry = Colorimetry { matrix: Matrix::Bt709, range: CodeRange::Limited };
-    FrameInfo { format, width, height, colorimetry, chroma_site: ChromaSite::LEFT }
+    FrameInfo::bt709(format, width, height, CodeRange::Limited)
 }
 
 /// Planes whose rows have padding.

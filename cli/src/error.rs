@@ -1,4 +1,4 @@
-//! Why a check could not run.
+//! Why a check of `selftest` or a measurement of `bench` could not run.
 
 use std::io;
 
@@ -7,9 +7,11 @@ use gstupscale::{cuda, engine, frame, model};
 
 use crate::{gstreamer, harness, print};
 
-/// Why the checks, or one of them, could not run.
+/// Why a check or a measurement could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("there are no frames to process")]
+    NoFrames,
     #[error("/proc/self/status could not be read: {0}")]
     Status(io::Error),
     #[error("/proc/self/status has no VmRSS")]
