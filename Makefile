@@ -1,5 +1,5 @@
-# What can be done; how is in scripts/ and Cargo.toml. Every target installs what it needs first, and
-# needs no network afterwards.
+# The targets. Each installs what it needs first; after that it needs no network. The work itself is
+# done by cargo and by the scripts in scripts/.
 #
 #   make setup                          Debian packages, ONNX Runtime, cargo-nextest
 #   make build                          the plugin, target/release/libgstupscale.so, and the command
@@ -8,7 +8,7 @@
 #   make kernels                        compile the GPU's kernels, kernels/upscale.ptx
 #   make kernels-check                  check that they match their sources
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   enlarge a real video
-#   make bundle [PARTS=1] [GPL=1]       a folder that runs where nothing is installed
+#   make bundle [PARTS=1] [GPL=1]       a directory that runs where nothing is installed
 #   make bundle-check                   check that it runs
 #   make bench                          compare the element with the bare runtime and others
 #   make quality                        compare the built-in models with classic scalers

@@ -1,8 +1,8 @@
 //! The native engine in fp32 and int16 against ONNX Runtime and OpenVINO in fp32, interleaved in one run, by
-//! processor time of one thread.
+//! CPU time of one thread.
 //!
 //! `UPSCALE_BENCH_TURNS` is the number of turns (9). Arguments that are no options name models
-//! as `model=` does, with a size behind an `@`: `builtin@640x360`.
+//! as `model=` does, with a size after an `@`: `builtin@640x360`.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -31,8 +31,8 @@ struct Contender<'a> {
     times: Vec<Duration>,
 }
 
-/// Processor time of all threads of this process so far.
-fn processor_time() -> Duration {
+/// CPU time of all threads of this process so far.
+fn cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists on Linux and `time` is valid for writes.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
@@ -67,11 +67,11 @@ fn main() {
         let (name, size) = job.rsplit_once('@').expect("a model and a size: builtin@640x360");
         let (width, height) = size.split_once('x').expect("a size: 640x360");
         let [width, height] = [width, height].map(|side| side.parse().expect("a whole number"));
-        race(name, width, height, turns.unwrap_or(9));
+        compare(name, width, height, turns.unwrap_or(9));
     }
 }
 
-fn race(name: &str, width: usize, height: usize, turns: usize) {
+fn compare(name: &str, width: usize, height: usize, turns: usize) {
     let model = Model::open(name).expect("the model opens");
     let input = picture(model.info.channels.count(), width, height);
     let cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("native-bench");
@@ -108,12 +108,12 @@ fn race(name: &str, width: usize, height: usize, turns: usize) {
 
     for _ in 0..=turns {
         for contender in &mut contenders {
-            let start = processor_time();
+            let start = cpu_time();
             (contender.run)();
-            contender.times.push(processor_time() - start);
+            contender.times.push(cpu_time() - start);
         }
     }
-    println!("\n{name} at {width}x{height}, one thread, processor time of {turns} turns\n");
+    println!("\n{name} at {width}x{height}, one thread, CPU time of {turns} turns\n");
     println!("| engine | least ms | median ms | against the fastest peer (least, median) |");
     println!("|---|---|---|---|");
     let figures: Vec<(String, [f64; 2])> = contenders

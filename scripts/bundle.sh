@@ -1,11 +1,11 @@
 #!/bin/sh
-# build/bundle/gst-upscale: a folder that needs only a C library to run.
+# build/bundle/gst-upscale: a directory that needs only a C library to run.
 #
 #   scripts/bundle.sh           creates it
-#   scripts/bundle.sh check     runs it in an otherwise empty root folder without network
+#   scripts/bundle.sh check     runs it in an otherwise empty root directory without network
 #
 # Environment: PROVIDERS  execution providers besides the CPU's (default: openvino if available)
-#              RUNTIME    ONNX Runtime's folder (default: build/onnxruntime)
+#              RUNTIME    ONNX Runtime's directory (default: build/onnxruntime)
 #              GPL=1      includes GPL code: x264, x265, FFmpeg, MPEG-2, AAC decoding
 #              PARTS=1    also writes an archive in parts of at most 60 MB
 #              PROFILE    cargo's profile (default: release)
@@ -63,7 +63,7 @@ JOIN
     say "$(ls build/bundle/*.part-* | wc -l) parts; join.sh joins them"
 }
 
-# Runs in a root folder with only the C library, a shell, the bundle, /proc and /dev.
+# Runs in a root directory with only the C library, a shell, the bundle, /proc and /dev.
 check() {
     [ -d "$bundle" ] || { say "$bundle does not exist: run \`make bundle\`" && exit 1; }
     root=$(mktemp -d build/bundle/root.XXXXXX)

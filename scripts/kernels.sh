@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles kernels/upscale.ptx from the sources in the same folder, with the pinned NVRTC. Needs
+# Compiles kernels/upscale.ptx from the sources in the same directory, with the pinned NVRTC. Needs
 # no GPU and no CUDA toolkit.
 #
 #   scripts/kernels.sh           writes the file

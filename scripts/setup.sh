@@ -36,7 +36,7 @@ install_packages() {
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
 }
 
-# Downloads the wheels pinned in $1 into the folder $2; further arguments go to pip. Exits with 69
+# Downloads the wheels pinned in $1 into the directory $2; further arguments go to pip. Exits with 69
 # (EX_UNAVAILABLE) if the index cannot be reached, which pip itself does not distinguish from a
 # wrong hash.
 download() {

@@ -2,7 +2,7 @@
 
     collect.py BUNDLE TARGET RUNTIME PROVIDERS GPL
 
-BUNDLE: the folder to fill. TARGET: cargo's output folder. RUNTIME: ONNX Runtime's folder.
+BUNDLE: the directory to fill. TARGET: cargo's output directory. RUNTIME: ONNX Runtime's directory.
 PROVIDERS: for example "openvino" (the CPU provider is part of the library). GPL: 1 includes GPL code.
 Prints a line per file for licences.py: its source and its place in the bundle.
 """

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs TOOL with this folder's libraries and plugins, from any location.
+# Runs TOOL with this directory's libraries and plugins, from any location.
 here=$(dirname "$(readlink -f "$0")")
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/gst-upscale
 export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-# Uses this folder's ONNX Runtime unless the user sets another.
+# Uses this directory's ONNX Runtime unless the user sets another.
 export ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$here/lib/onnxruntime/libonnxruntime.so.1}"
 # Ignores the system's plugins and does not touch its plugin registry.
 export GST_PLUGIN_SYSTEM_PATH_1_0="$here/lib/gstreamer-1.0:$here/plugin"

@@ -13,9 +13,9 @@ from collections import defaultdict
 from pathlib import Path
 
 RULE = "=" * 78
-# Packages whose copyright file names the GPL for the whole, although that holds only for their
-# programs; their libraries are under LGPL-2.1+, or LGPL-3+ or GPL-2+.
-FREER = {"libblkid1", "libmount1", "libdw1", "libelf1"}
+# Packages whose copyright file puts everything under the GPL, although only their programs are; their
+# libraries are under LGPL-2.1+, or LGPL-3+ or GPL-2+.
+LGPL_LIBRARIES = {"libblkid1", "libmount1", "libdw1", "libelf1"}
 COMMON = Path("/usr/share/common-licenses")
 NAMES = re.compile(r"^(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE).*", re.I)
 
@@ -59,7 +59,7 @@ def debian(files):
             "dpkg-query", "--show", "--showformat", fields, package
         ).split("\t")
         text = Path(f"/usr/share/doc/{name}/copyright").read_text(errors="replace")
-        if is_gpl(text) and name not in FREER:
+        if is_gpl(text) and name not in LGPL_LIBRARIES:
             gpl.append(name)
         texts.append(
             f"{RULE}\n{name} {version}: {', '.join(sorted(places))}\n"
@@ -119,19 +119,19 @@ def main():
         sys.exit(f"bundle: these packages are under the GPL: {' '.join(gpl)}; remove them, or set GPL=1")
     print(
         "gst-upscale itself is under the MIT licence or Apache 2.0, at your option: LICENSE-MIT,\n"
-        "LICENSE-APACHE. This folder also contains the following software. Libraries under the\n"
+        "LICENSE-APACHE. This directory also contains the following software. Libraries under the\n"
         "LGPL are separate files in lib/ and can be replaced by other builds.\n"
     )
     if gpl:
         print(
-            f"The folder as a whole may be passed on under the GPL only, with the sources, because\n"
-            f"of: {', '.join(gpl)}.\n"
+            f"This directory as a whole may be redistributed only under the GPL, with the sources,\n"
+            f"because of: {', '.join(gpl)}.\n"
         )
     print(
-        "It holds no library of NVIDIA. It brings a codec or two on which others claim patents\n"
-        "(H.264, H.265): where that matters, see to their licences.\n"
+        "It contains no NVIDIA libraries. Patents may cover some of its codecs (H.264, H.265); check\n"
+        "whether you need patent licences.\n"
     )
-    print(f"{RULE}\nONNX Runtime and what its build brings: {', '.join(p for _, p in ort)}\n{RULE}\n")
+    print(f"{RULE}\nONNX Runtime and the libraries of its build: {', '.join(p for _, p in ort)}\n{RULE}\n")
     for name in ["LICENSE", "ThirdPartyNotices.txt"]:
         if (runtime / name).exists():
             print((runtime / name).read_text(errors="replace"))

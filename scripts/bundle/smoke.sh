@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs in an otherwise empty root folder: self-test, enlarging a clip, finding the plugin.
+# Runs in an otherwise empty root directory: self-test, enlarging a clip, finding the plugin.
 set -eu
 export HOME=/tmp PATH=/bin
 cd /tmp

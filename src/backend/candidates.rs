@@ -1,6 +1,6 @@
 //! The candidates on the CPU for a requested backend and precision.
 
-use super::processor::Processor;
+use super::cpu::Cpu;
 use crate::{
     engine::{Backend, Candidate, EngineOptions, Error, Precision, PrecisionError},
     onnxruntime,
@@ -33,7 +33,7 @@ impl Native {
 }
 
 /// The candidates that `options` allow, the most exact first. Automatic choices are limited to
-/// what the library, the processor and the native engine support.
+/// what the library, the CPU and the native engine support.
 ///
 /// # Errors
 /// [`Error::NotOnCpu`] or [`Error::Precision`] when there are none.
@@ -62,7 +62,7 @@ pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<
         (B::Cpu, P::Auto | P::Fp32) => &[(B::Cpu, P::Fp32)],
         (B::OpenVino, P::Auto) => &[(B::OpenVino, P::Fp32), (B::OpenVino, P::Bf16)],
         (B::OpenVino, P::Fp32) => &[(B::OpenVino, P::Fp32)],
-        (B::Auto | B::OpenVino, P::Bf16) if Processor::get().bf16 => &[(B::OpenVino, P::Bf16)],
+        (B::Auto | B::OpenVino, P::Bf16) if Cpu::get().bf16 => &[(B::OpenVino, P::Bf16)],
         (B::Auto | B::OpenVino, P::Bf16) => return unavailable(Reason::NoBf16),
         (B::Cpu | B::Native, P::Bf16) => return unavailable(Reason::OtherBackend(B::OpenVino)),
         (_, P::Fp16) => return unavailable(Reason::NeedsGpu { tried: Vec::new() }),
@@ -72,7 +72,7 @@ pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<
     let mut candidates: Vec<_> =
         wanted.iter().map(|&(backend, precision)| Candidate { backend, precision }).collect();
     if precision == P::Auto {
-        candidates.retain(|candidate| candidate.precision != P::Bf16 || Processor::get().bf16);
+        candidates.retain(|candidate| candidate.precision != P::Bf16 || Cpu::get().bf16);
     }
     if backend == B::Auto && candidates.len() > 1 {
         candidates.retain(|candidate| !onnxruntime::lacks(candidate.backend));

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cpu::Cpu,
     cpu_engine::CpuEngine,
-    processor::Processor,
     proof::{self, Choice, Difference, Reference},
 };
 use crate::{
@@ -34,23 +34,23 @@ pub(super) fn load(
 ) -> Result<CpuEngine, Error> {
     int8::check(model)?;
     let folder = options.cache_dir.join("int8");
-    // Integer arithmetic differs between processors.
-    let key = format!("{} on {}", identity(model, INT8)?, Processor::get().identity);
+    // Integer arithmetic differs between CPUs.
+    let key = format!("{} on {}", identity(model, INT8)?, Cpu::get().identity);
     let stored: Option<Calibration> = measured::read(&folder, &key);
     let ranges = match &stored {
         Some(stored) => stored.ranges.clone(),
         None => {
-            progress.step(20, "calibrating int8")?;
+            progress.step(20, "Calibrating int8")?;
             int8::measure_ranges(model, options)?
         }
     };
-    progress.step(40, &format!("building {} in int8", model.name))?;
+    progress.step(40, &format!("Building {} in int8", model.name))?;
     let mut engine = CpuEngine::new(int8::build(model, &ranges, options)?, INT8);
     let limits = proof::limits(Precision::Int8, Choice::Explicit);
     let difference = match stored {
         Some(stored) => stored.difference,
         None => {
-            progress.step(60, "comparing int8 with fp32")?;
+            progress.step(60, "Comparing int8 with fp32")?;
             let mut reference = CpuEngine::reference(model, options)?;
             let reference = Reference::run(&mut reference, limits.side)?;
             let difference = reference.difference(&mut engine)?;

@@ -7,11 +7,11 @@
 
 mod candidates;
 mod chain;
+mod cpu;
 mod cpu_engine;
 mod exactness;
 mod int8;
 mod load;
-mod processor;
 mod proof;
 mod timing;
 mod timings;

@@ -39,7 +39,7 @@ pub(super) fn limits(precision: Precision, choice: Choice) -> Limits {
     let (side, min_psnr_db, max_difference) = match (precision, choice) {
         (Precision::Auto | Precision::Fp32, _) => (96, 50.0, STEP),
         (Precision::Fp16 | Precision::Bf16, Choice::Automatic) => (96, 50.0, 4.0 * STEP),
-        // Enough to tell a picture from the output of a broken driver.
+        // Enough to distinguish a picture from the output of a broken driver.
         (Precision::Fp16 | Precision::Bf16, Choice::Explicit) => (96, 30.0, ANY),
         (Precision::Int16, _) => (96, 55.0, 3.0 * STEP),
         (Precision::Int8, _) => (128, 42.0, ANY),
@@ -73,7 +73,7 @@ impl Difference {
     }
 }
 
-/// A test picture, and what fp32 on the CPU makes of it.
+/// A test picture, and its output in fp32 on the CPU.
 pub(super) struct Reference {
     picture: Image,
     expected: Image,

@@ -1,13 +1,13 @@
 //! Takes the fastest of several candidates that has no visible difference from fp32.
 //!
 //! The candidates are timed on one region. The result is stored for this model, library,
-//! processor and number of threads until it is measured again (see [`Timings`]).
+//! CPU and number of threads until it is measured again (see [`Timings`]).
 
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
+    cpu::Cpu,
     cpu_engine::CpuEngine,
-    processor::Processor,
     proof::{self, Choice, Reference},
     timings::Timings,
 };
@@ -38,7 +38,7 @@ pub(super) fn fastest(
     progress: &Progress<'_>,
 ) -> Result<CpuEngine, Error> {
     if let [candidate] = candidates {
-        progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        progress.step(10, &format!("Building {} for {candidate}", model.name))?;
         return CpuEngine::build(model, *candidate, options);
     }
     let folder = options.cache_dir.join("timings");
@@ -48,7 +48,7 @@ pub(super) fn fastest(
         && let Some(candidate) = timings.fastest().filter(|fastest| candidates.contains(fastest))
         && !timings.count_load(now())
     {
-        progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        progress.step(10, &format!("Building {} for {candidate}", model.name))?;
         measured::write(&folder, &key, &*timings);
         if let Ok(engine) = CpuEngine::build(model, candidate, options) {
             return Ok(engine);
@@ -57,7 +57,7 @@ pub(super) fn fastest(
     let mut engines = Vec::new();
     let mut failure = None;
     for (&candidate, percent) in candidates.iter().zip((10..).step_by(20)) {
-        progress.step(percent, &format!("building {} for {candidate}", model.name))?;
+        progress.step(percent, &format!("Building {} for {candidate}", model.name))?;
         match CpuEngine::build(model, candidate, options) {
             Ok(engine) => engines.push(engine),
             Err(error) => {
@@ -65,7 +65,7 @@ pub(super) fn fastest(
             }
         }
     }
-    progress.step(70, "measuring which is fastest")?;
+    progress.step(70, "Measuring which is fastest")?;
     drop_inexact(&mut engines);
     let times = measure(&mut engines, &model.info, &mut failure, progress)?;
     let timings = Timings::new(now(), times).combined_with(stored);
@@ -90,8 +90,7 @@ fn now() -> u64 {
 fn key(model: &Model, candidates: &[Candidate], options: &EngineOptions) -> String {
     let candidates: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
     let (candidates, threads) = (candidates.join(", "), options.threads);
-    let (cpu, runtime) =
-        (&Processor::get().identity, onnxruntime::build_info().unwrap_or("absent"));
+    let (cpu, runtime) = (&Cpu::get().identity, onnxruntime::build_info().unwrap_or("absent"));
     format!("{} {candidates}; {threads} threads on {cpu}; ONNX Runtime {runtime}", model.digest)
 }
 
@@ -136,7 +135,7 @@ fn measure(
         if round > 1 && begun.elapsed() > MAX_TIME {
             break;
         }
-        progress.step(75 + 20 * round / ROUNDS, "measuring which is fastest")?;
+        progress.step(75 + 20 * round / ROUNDS, "Measuring which is fastest")?;
         for (engine, shortest) in engines.iter_mut().zip(&mut shortest) {
             let start = Instant::now();
             match engine.run(&input, &mut output) {

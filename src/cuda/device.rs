@@ -224,7 +224,7 @@ impl Device {
         if inside {
             queue()
         } else {
-            Err(Error::InvalidArguments { task, reason: "no buffer is there" })
+            Err(Error::InvalidArguments { task, reason: "the memory is not in a buffer" })
         }
     }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a GPU.
+//! Errors of the GPU and its driver.
 
 use std::{ffi::c_int, fmt};
 
@@ -112,7 +112,7 @@ impl Error {
 }
 
 fn requested(bytes: usize) -> String {
-    if bytes == 0 { String::new() } else { format!(" ({} MB requested)", bytes.div_ceil(1 << 20)) }
+    if bytes == 0 { String::new() } else { format!(" ({} MiB requested)", bytes.div_ceil(1 << 20)) }
 }
 
 /// A status of the driver (`CUresult`), possibly one that this program does not know.

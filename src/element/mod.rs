@@ -104,8 +104,8 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     gst::Element::register(Some(plugin), "upscale", gst::Rank::NONE, Upscale::static_type())
 }
 
-/// Locks a mutex, also after a thread panicked while it held the lock: all data behind the
-/// mutexes of this module stays valid then.
+/// Locks a mutex, even after a thread panicked while it held the lock: the data in the mutexes
+/// of this module is still valid then.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -59,7 +59,7 @@ pub(super) struct Properties {
     pub pipeline_depth: i32,
     /// Milliseconds; 0: never.
     pub stats_interval: u32,
-    /// Empty: the user's cache folder.
+    /// Empty: the user's cache directory.
     pub cache_dir: String,
 }
 

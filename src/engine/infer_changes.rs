@@ -18,7 +18,7 @@ pub enum Tolerance {
 pub struct Update {
     /// The parts of the enlarged picture that were written, in its own pixels.
     pub changed: Vec<Rect>,
-    /// The computations as a share of those of a whole run, 0 to 1.
+    /// The share of a whole run's computations, 0 to 1.
     pub work: f64,
 }
 

@@ -190,7 +190,7 @@ fn head(path: &Path) -> Result<Vec<u8>, Error> {
     let kind = fs::metadata(path).map_err(io)?.file_type();
     // Opening a pipe would block until another process writes to it.
     if !kind.is_file() {
-        let why = if kind.is_dir() { "it is a folder" } else { "it is a device or a pipe" };
+        let why = if kind.is_dir() { "it is a directory" } else { "it is a device or a pipe" };
         return Err(Error::Unknown { path: path.into(), why: why.into() });
     }
     let mut head = Vec::new();

@@ -502,7 +502,7 @@ impl Reach {
     /// The tile's own pixels.
     const SAME: Self = Self::Window { before: [0; 2], size: [TILE; 2] };
 
-    /// First row and column, and those behind the last; may exceed the picture.
+    /// First row and column, and those after the last; may exceed the picture.
     pub(crate) fn rectangle(self, tile: Tile) -> [i64; 4] {
         let [y, x] = tile.origin();
         let side = TILE as i64;

@@ -1,4 +1,4 @@
-//! The ranges of fixed point: what transformed samples are in fp32, on fixed test pictures.
+//! The ranges of fixed point, measured in fp32 on fixed test pictures.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -31,7 +31,7 @@ pub struct Options {
     /// The arithmetic of 3×3 convolutions.
     pub precision: Precision,
     /// The kernels to use; `None`: those that `UPSCALE_NATIVE_ISA` names, else the fastest that
-    /// the processor has.
+    /// the CPU has.
     pub instruction_set: Option<InstructionSet>,
 }
 

@@ -1,4 +1,4 @@
-//! Fixed point that gives way to fp32 when samples exceed the calibrated range.
+//! Fixed point that falls back to fp32 when samples exceed the calibrated range.
 
 use super::{Engine, Error, Options, Precision};
 use crate::{

@@ -2,7 +2,7 @@
 //!
 //! Every layer keeps its features. A tile runs again where its window holds a pixel that
 //! changed; its new features are compared with the old ones, and a pixel whose features are
-//! equal does not count as changed for the layers behind it.
+//! equal does not count as changed for the layers after it.
 
 use super::{
     Error,

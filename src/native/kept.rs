@@ -48,7 +48,7 @@ impl Kept {
         })
     }
 
-    /// The mask that tells of a block's changes, and how many of its pixels, along each axis,
+    /// The mask of a block's changes, and how many of its pixels, along each axis,
     /// are one of the block's.
     pub(super) fn mask(&self, block: Block) -> Option<(&Mask, usize)> {
         match block {

@@ -54,7 +54,7 @@ impl Mask {
         &mut self.words
     }
 
-    /// The tiles of a rectangle (first row and column, and those behind the last) and the part
+    /// The tiles of a rectangle (first row and column, and those after the last) and the part
     /// of each that lies in it.
     fn parts(&self, [top, left, bottom, right]: [i64; 4]) -> impl Iterator<Item = (usize, u16)> {
         let clip = |at: i64, tiles: usize| usize::try_from(at).unwrap_or(0).min(tiles * TILE);

@@ -1,4 +1,4 @@
-//! The project's own engine for networks of convolutions on the processor.
+//! The project's own engine for networks of convolutions on the CPU.
 //!
 //! `plan` lowers a model's graph to layers; `kernels` is the arithmetic, once per instruction
 //! set; `packed` holds weights as the kernels take them; `features` and `bands` are what layers
@@ -6,7 +6,7 @@
 //! [`Engine`] runs whole pictures and, keeping every layer's features, only what changed.
 //!
 //! Every sample is a sum in one fixed order on a grid of 4×4 tiles that begins at the picture's
-//! origin: threads, batches, instruction sets and incremental runs change no bit of it.
+//! origin: threads, batches, instruction sets and incremental runs do not change a single bit.
 
 mod bands;
 mod batch;
@@ -30,7 +30,7 @@ pub use fixed_point::FixedPoint;
 /// An instruction set that the engine has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InstructionSet {
-    /// Plain Rust, for every processor.
+    /// Plain Rust, for every CPU.
     Portable,
     /// AVX2 and FMA.
     Avx2,
@@ -52,7 +52,7 @@ impl InstructionSet {
         }
     }
 
-    /// Those that this processor has, the fastest first.
+    /// Those that this CPU has, the fastest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
         let all = [Self::Avx512Vnni, Self::Avx512, Self::Avx2, Self::Portable];
@@ -76,7 +76,7 @@ pub enum Error {
     /// [`Model::graph`](crate::model::Model::graph) is `None`.
     #[error("the graph of the model is not known")]
     UnknownGraph,
-    /// The requested instruction set is unknown, or the processor does not have it.
+    /// The requested instruction set is unknown, or the CPU does not have it.
     #[error("UPSCALE_NATIVE_ISA={name} is not available; use one of {available}")]
     InstructionSet {
         /// The requested name.
@@ -86,7 +86,7 @@ pub enum Error {
     },
     /// The picture does not fit the model.
     #[error(
-        "the model cannot take a picture of {channels} channels and {width}x{height}: use one of {expected} channels with sides that are multiples of the model's alignment"
+        "the model does not accept a picture of {width}x{height} with {channels} channels: use {expected} channels and sides that are multiples of the model's alignment"
     )]
     Shape {
         /// Channels of the picture.
@@ -100,7 +100,7 @@ pub enum Error {
     },
     /// Fixed point is not close enough to fp32.
     #[error(
-        "the model loses too much in 16-bit fixed point ({db:.1} dB, {worst} of 255 on test pictures); use fp32"
+        "16-bit fixed point is too inaccurate for this model (PSNR {db:.1} dB, largest error {worst}/255); use fp32"
     )]
     Precision {
         /// PSNR between both in decibels.
@@ -109,9 +109,9 @@ pub enum Error {
         worst: u32,
     },
     /// A smaller picture may still succeed.
-    #[error("memory ran out while running the model")]
+    #[error("out of memory while running the model")]
     OutOfMemory,
     /// The operating system refused to start a thread.
-    #[error("threads could not be started: {0}")]
+    #[error("cannot start threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),
 }

@@ -20,7 +20,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Operator`] where the engine does not support it, [`Error::UnknownGraph`] where
     /// the model holds operators that its reader did not know, [`Error::InstructionSet`] for
-    /// kernels that the processor cannot run.
+    /// kernels that the CPU cannot run.
     pub fn open(model: &Model, options: &Options) -> Result<Self, Error> {
         let graph = model.graph.as_deref().ok_or(Error::UnknownGraph)?;
         let plan = Plan::new(graph)?;

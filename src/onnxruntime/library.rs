@@ -132,7 +132,7 @@ pub fn version() -> Result<&'static str, Error> {
     Ok(version_of(Library::get()?.build))
 }
 
-/// The version in a description of a build, or all of it if it has none.
+/// The version in a description of a build, or the whole description if it has none.
 fn version_of(build: &str) -> &str {
     let branch = build.split("git-branch=").nth(1).unwrap_or(build);
     branch.split(',').next().unwrap_or(branch).trim_start_matches("rel-")
@@ -143,7 +143,7 @@ pub(crate) fn lacks(backend: Backend) -> bool {
     matches!(Library::with(backend), Err(Error::NotBuilt { .. } | Error::NoProvider { .. }))
 }
 
-/// What tells sessions of `candidate` apart: model, backend, precision and build of the library.
+/// What distinguishes sessions of `candidate`: model, backend, precision and build of the library.
 ///
 /// # Errors
 /// [`Error::NoLibrary`].

@@ -19,7 +19,7 @@ pub(super) fn provider(
 ) -> Option<ExecutionProviderDispatch> {
     use ort::ep::{ArbitrarilyConfigurableExecutionProvider as _, OpenVINO};
 
-    // By default OpenVINO uses bf16 on a processor that supports it.
+    // By default OpenVINO uses bf16 on a CPU that supports it.
     let hint = if precision == Precision::Bf16 { "bf16" } else { "f32" };
     let config = format!(
         r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{hint}","CPU_RUNTIME_CACHE_CAPACITY":"{MAX_COMPILED_LAYERS}"}}}}"#

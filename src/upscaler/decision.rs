@@ -41,7 +41,7 @@ pub(super) enum Take {
 /// What earlier frames left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Before {
-    /// The canvas is the model's answer to the reference.
+    /// The canvas is the model's output for the reference.
     pub canvas_current: bool,
     /// Unchanged pixels of the canvas look as in the previous output.
     pub same_look: bool,
@@ -50,7 +50,7 @@ pub(super) struct Before {
 /// Finds the parts of the canvas to compute.
 pub(super) trait Plan {
     /// What depends on the `changed` blocks of the reference, at the lowest cost. The canvas is
-    /// the answer to the reference before the change.
+    /// the output for the reference before the change.
     fn plan(&mut self, changed: &ChangedMap) -> Compute;
 
     /// The input pixels that nothing outside of `region` depends on.

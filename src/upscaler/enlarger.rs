@@ -57,7 +57,7 @@ pub trait Enlarger: Send {
     fn into_engine(self: Box<Self>) -> AnyEngine;
 }
 
-/// How an [`Enlarger`] wants to be told what to compute.
+/// How an [`Enlarger`] expects the areas to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planning {
     /// By regions with their halos, chosen for the lowest cost: [`Compute::Regions`].

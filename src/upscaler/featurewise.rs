@@ -23,7 +23,7 @@ const TOLERANT_SHARE: f32 = 1.0 / 256.0;
 /// Keeps a canvas up to date with an engine that keeps the features of the previous frame.
 pub(super) struct Featurewise {
     engine: Box<dyn InferChanges>,
-    /// Whether the memory suffices for features. Otherwise every update computes everything.
+    /// Whether features fit into memory. Otherwise every update computes everything.
     keeps_features: bool,
     /// The canvas as the engine updates it.
     canvas: Image,

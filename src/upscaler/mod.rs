@@ -6,7 +6,7 @@
 //!
 //! - the *reference*, the frame that everything was computed from;
 //! - the *source picture*, the reference in float samples as the model reads it;
-//! - the *canvas*, the model's answer to the source picture, at the model's factor.
+//! - the *canvas*, the model's output for the source picture, at the model's factor.
 //!
 //! For each frame, `Schedule` makes one `Decision`: what the reference takes from the frame, what
 //! of the canvas is computed, and what of the output is painted. The pipelines carry it out.

@@ -30,9 +30,9 @@ pub(super) struct RegionPlan {
     exact_regions: bool,
     /// Halo of regions in tolerant mode, at most the exact one.
     tolerant_halo: Option<u32>,
-    /// The mode of the current frame allows computing parts.
+    /// Whether the mode of the current frame allows computing parts.
     allows_parts: bool,
-    /// The last frame was planned with a tolerance.
+    /// Whether the last frame was planned with a tolerance.
     tolerant: bool,
     cost: Option<CostModel>,
     planner: Option<Planner>,

@@ -23,9 +23,9 @@ pub(super) struct Regionwise<E: Infer + ?Sized> {
     tiling: Tiling,
     /// The picture of a region that is not the whole frame, before the model.
     input: Image,
-    /// The same behind the model.
+    /// The same after the model.
     output: Image,
-    /// Largest side of a region that memory is known to suffice for.
+    /// Largest side of a region that is known to fit into memory.
     max_edge: u32,
     /// The last run on the most pixels: pixels and seconds.
     largest: Option<(u64, f64)>,
@@ -89,7 +89,7 @@ impl<E: Infer + ?Sized> Regionwise<E> {
         Ok(())
     }
 
-    /// Limits regions to half of a side that memory does not suffice for.
+    /// Limits regions to half of a side that does not fit into memory.
     fn halve(&mut self, edge: u32) -> Result<(), Error> {
         let (half, geometry) = (edge / 2, self.tiling.geometry());
         if half < MIN_EDGE || geometry.halo.is_none() || geometry.fixed_size.is_some() {

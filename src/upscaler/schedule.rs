@@ -16,7 +16,7 @@ use crate::reuse::{Changes, CostModel, Mode, Region};
 pub(super) enum SourceUse {
     /// The model.
     Model,
-    /// The model and the stages behind it, which read the planes that bypass the model too.
+    /// The model and the stages after it, which read the planes that bypass the model too.
     Everything,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Schedule {
     plan: RegionPlan,
     source_use: SourceUse,
     spread: u32,
-    /// The canvas is the model's answer to the reference.
+    /// The canvas is the model's output for the reference.
     canvas_current: bool,
     /// How the last output was made. `None`: the next output is not based on it.
     last: Option<FrameParams>,
@@ -112,7 +112,7 @@ impl Schedule {
     /// See [`RegionPlan::limit_edges`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`RegionPlan::limit_edges`].
     pub(crate) fn limit_edges(&mut self, max_edge: u32) -> Result<(), Error> {
         self.plan.limit_edges(max_edge)
     }
@@ -120,7 +120,7 @@ impl Schedule {
     /// See [`RegionPlan::limit_pixels`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`RegionPlan::limit_pixels`].
     pub(crate) fn limit_pixels(&mut self, max_pixels: u64) -> Result<(), Error> {
         self.plan.limit_pixels(max_pixels)
     }

@@ -1,4 +1,4 @@
-// An emulated CUDA driver: device memory is host memory, and kernels run on the processor.
+// An emulated CUDA driver: device memory is host memory, and kernels run on the CPU.
 //
 // Work is done as late as possible: a stream does nothing until the host waits for it, and then
 // only what that wait needs. A missing wait therefore gives a wrong picture. With a seed, one

@@ -46,7 +46,7 @@ pub struct Footage {
 }
 
 impl Footage {
-    /// `elements` stand behind the decoder: `! deinterlace`.
+    /// `elements` follow the decoder: `! deinterlace`.
     #[track_caller]
     pub fn open(clip: &Path, elements: &str) -> Self {
         gst::init().unwrap();

@@ -35,7 +35,7 @@ fn slightly_changed(info: FrameInfo, seed: u64) -> [Frame; 2] {
                 }
             }
         }
-        // Padding behind the row, which must not count.
+        // Padding after the row, which must not count.
         data[row_bytes] ^= 0xFF;
     }
     [before, after]

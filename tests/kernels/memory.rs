@@ -1,4 +1,4 @@
-//! Memory as the kernels need it: aligned, with rows that have room for whole spans.
+//! Memory as the kernels need it: aligned, with rows padded to whole spans.
 
 use bytemuck::Pod;
 use gstupscale::{
@@ -149,7 +149,7 @@ impl Storage for f16 {
     }
 }
 
-/// A picture whose rows have room for whole spans.
+/// A picture whose rows are padded to whole spans.
 pub struct Stored<T> {
     memory: Memory,
     stride: usize,

@@ -1,4 +1,4 @@
-// The kernels for a C++ compiler. They run on the processor, one thread after the other.
+// The kernels for a C++ compiler. They run on the CPU, one thread after the other.
 
 struct Dim {
     unsigned x, y, z;

@@ -1,4 +1,4 @@
-//! Nothing that GStreamer counts stays behind: the leaks tracer's word at the end of a process,
+//! No GStreamer object leaks: what the leaks tracer reports at the end of a process,
 //! compared with the same pipeline on `identity`.
 
 use crate::{bench, fake};

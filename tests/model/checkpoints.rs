@@ -35,7 +35,7 @@ fn containers() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A zip whose pickle is this, behind its protocol, with these storages.
+/// A zip with this pickle, after its protocol, and these storages.
 fn zip(pickle: &[u8], storages: &[(&str, usize)]) -> Vec<u8> {
     let mut entries = vec![("data.pkl".to_owned(), [b"\x80\x02", pickle].concat())];
     entries.extend(storages.iter().map(|(key, size)| (format!("data/{key}"), vec![0; *size])));

@@ -1,4 +1,4 @@
-//! Threads, batches and instruction sets change no bit.
+//! Every number of threads, batch size and instruction set gives the same bits.
 
 use gstupscale::{
     frame::Image,

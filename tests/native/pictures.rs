@@ -1,4 +1,4 @@
-//! The engine's pictures are those of ONNX Runtime.
+//! The engine's pictures equal those of ONNX Runtime within rounding.
 
 use std::path::{Path, PathBuf};
 

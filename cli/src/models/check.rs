@@ -20,7 +20,7 @@ Example:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Models' names in the catalogue, or files.
+    /// Names of models in the catalogue, or paths of model files.
     #[arg(required = true)]
     models: Vec<String>,
     /// Number of CPU threads; 0: all available.

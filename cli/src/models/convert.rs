@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// A model's name in the catalogue, or a file.
+    /// Name of a model in the catalogue, or path of a model file.
     model: String,
     /// The file to write.
     output: PathBuf,

@@ -8,7 +8,7 @@ const EXAMPLES: &str = "\
 Example:
   gst-upscale models list";
 
-/// List the models that are known by name.
+/// List the models of the catalogue.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {}
@@ -38,7 +38,7 @@ pub fn run() -> Result<(), print::Error> {
     Ok(())
 }
 
-/// What the model was trained for, in a word.
+/// The content that the model was trained for.
 pub fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Photo => "photo",

@@ -17,7 +17,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// A model's name in the catalogue, or a file.
+    /// Name of a model in the catalogue, or path of a model file.
     model: String,
 }
 
@@ -30,8 +30,8 @@ pub fn run(Arguments { model: name }: &Arguments) -> Result<(), Error> {
         say!("purpose             {}: {}", list::purpose(entry.purpose), entry.about)?;
         say!("licence             {}", entry.licence)?;
         if let (Some(url), Some(sum)) = (&entry.url, &entry.sha256) {
-            say!("url                 {url}")?;
-            say!("sha256              {sum}")?;
+            say!("URL                 {url}")?;
+            say!("SHA-256             {sum}")?;
         }
         say!("installed           {}", list::installed(entry))?;
         if !entry.is_here() {

@@ -77,7 +77,7 @@ pub fn sink_pad(element: &gst::Element) -> Result<gst::Pad, Error> {
 /// A pad that the element always has.
 ///
 /// # Errors
-/// [`Error::Build`] if the element has none of this name.
+/// [`Error::Build`] if the element has no pad of this name.
 pub fn static_pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Error> {
     let missing = || glib::bool_error!("{} has no pad {name}", element.name());
     Ok(element.static_pad(name).ok_or_else(missing)?)

@@ -33,7 +33,7 @@ pub fn is_aac(caps: &gst::Caps) -> bool {
     caps.can_intersect(&aac)
 }
 
-/// The caps of what the encoder `factory` puts out.
+/// The caps that the encoder `factory` outputs.
 pub fn encoder_caps(factory: &gst::ElementFactory) -> gst::Caps {
     let templates = factory.static_pad_templates().into_iter();
     let mut sources = templates.filter(|pad| pad.direction() == gst::PadDirection::Src);

@@ -99,7 +99,9 @@ fn option(spec: &glib::ParamSpec) -> Arg {
     if let Some(names) = enum_names(spec) {
         help = format!("{help} [possible values: {names}]");
     }
-    if let Ok(default) = spec.default_value().serialize() {
+    if let Ok(default) = spec.default_value().serialize()
+        && default != "\"\""
+    {
         help = format!("{help} [default: {default}]");
     }
     let value = match spec.value_type() {

@@ -137,7 +137,7 @@ mod tests {
         let pad = |name: &str, pad: &str| bin.by_name(name).unwrap().static_pad(pad).unwrap();
         let state = Arc::new(RunState::default());
         state.count_frames(&pad("enlarged", "src"));
-        // Like upscale, put out a frame in flight before an event is forwarded.
+        // Like upscale, output a frame in flight before an event is forwarded.
         let output = pad("upscale", "src");
         pad("upscale", "sink").add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if info.event().is_some_and(|event| event.type_() == gst::EventType::Tag) {

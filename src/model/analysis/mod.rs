@@ -145,7 +145,7 @@ fn factor(first: &Probe<'_>, second: &Probe<'_>) -> Result<i64, AnalysisError> {
     let [vertical, horizontal] = Axis::BOTH.map(|axis| {
         let (out, side) = (out_side(first, axis), axis.of(first.size));
         match axis.of(second.size) - side {
-            // A model of one size: missing pixels cannot be told from the factor.
+            // A model of one size: missing pixels cannot be distinguished from a smaller factor.
             0 => (out, side),
             growth => (out_side(second, axis) - out, growth),
         }

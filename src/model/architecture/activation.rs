@@ -1,4 +1,4 @@
-//! Activations.
+//! Activation functions without trained parameters.
 
 /// An activation without trained parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -20,7 +20,7 @@ pub(super) enum ExternalError {
     NoLocation,
     #[error("an external weight extends past the {size} bytes of {location}")]
     PastEnd { location: String, size: usize },
-    #[error("the weight file {0:?} is not in the model's own folder")]
+    #[error("the weight file {0:?} is not in the model's own directory")]
     OutsideFolder(String),
     #[error("cannot read the weight file {0}: {1}")]
     Io(PathBuf, io::Error),
@@ -39,7 +39,7 @@ impl Reason for ExternalError {
 /// The largest total size of the weight files of one model, in bytes.
 const MAX_SIZE: u64 = 4 << 30;
 
-/// The weight files of one model, each read once. Only files in the model's own folder are read:
+/// The weight files of one model, each read once. Only files in the model's own directory are read:
 /// a downloaded model must not be able to access other files.
 pub(super) struct Folder {
     path: PathBuf,

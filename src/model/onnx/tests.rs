@@ -281,7 +281,7 @@ fn external_weights_are_read_from_the_models_folder_only() {
     let secret = folder.path().join("secret").display().to_string();
     for location in ["../secret", "link", &secret, "", "sub/../../secret"] {
         assert!(
-            why(try_open(location, "0")).contains("folder") || location.is_empty(),
+            why(try_open(location, "0")).contains("directory") || location.is_empty(),
             "{location}"
         );
         assert!(try_open(location, "0").is_err(), "{location}");

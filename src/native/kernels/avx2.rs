@@ -11,7 +11,7 @@ use super::{
 #[derive(Clone, Copy)]
 struct Avx2(());
 
-/// The table, where the processor has AVX2 and FMA.
+/// The table, where the CPU has AVX2 and FMA.
 pub(crate) fn kernels() -> Option<&'static Kernels> {
     (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(&KERNELS)
 }
@@ -20,7 +20,7 @@ pub(crate) fn kernels() -> Option<&'static Kernels> {
 macro_rules! halves {
     ($intrinsic:path, $($operand:expr),+) => {
         // SAFETY: an `Avx2` exists only in the functions of `KERNELS`, which `kernels` hands out
-        // only where the processor has AVX2 and FMA.
+        // only where the CPU has AVX2 and FMA.
         unsafe { [$intrinsic($($operand[0]),+), $intrinsic($($operand[1]),+)] }
     };
 }

@@ -11,7 +11,7 @@ use super::{
 #[derive(Clone, Copy)]
 struct Avx512<const VNNI: bool>(());
 
-/// The tables, where the processor has AVX-512 F, BW, DQ and VL; the one with VNNI first.
+/// The tables, where the CPU has AVX-512 F, BW, DQ and VL; the one with VNNI first.
 pub(crate) fn kernels() -> impl Iterator<Item = &'static Kernels> {
     let has = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -41,7 +41,7 @@ fn dot_vnni(a: __m512i, b: __m512i, mut sum: __m512i) -> __m512i {
 }
 
 // SAFETY (of every intrinsic below): an `Avx512` exists only in the functions of `KERNELS`
-// and `VNNI_KERNELS`, which `kernels` hands out only where the processor has the features.
+// and `VNNI_KERNELS`, which `kernels` hands out only where the CPU has the features.
 impl<const VNNI: bool> Isa for Avx512<VNNI> {
     type V = __m512;
     type N = __m512i;

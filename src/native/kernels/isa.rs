@@ -2,7 +2,7 @@
 
 use super::{Lanes, Shorts, Words};
 
-/// A proof that the processor has an instruction set, and its vector of sixteen floats.
+/// A proof that the CPU has an instruction set, and its vector of sixteen floats.
 ///
 /// Implementations must round every operation as IEEE 754 says and agree on the rest: `max` and
 /// `min` give their second operand where either is NaN.
@@ -127,7 +127,7 @@ macro_rules! kernels {
                 pointwise::activate($isa, to, activation);
             }
 
-            // SAFETY of every call below: the table is only handed out if the processor has the
+            // SAFETY of every call below: the table is only handed out if the CPU has the
             // features that these functions are compiled with.
             #[allow(
                 unused_unsafe,

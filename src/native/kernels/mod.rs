@@ -1,4 +1,4 @@
-//! The arithmetic, once per instruction set, behind one table of functions.
+//! The arithmetic: one table of functions per instruction set.
 //!
 //! Every kernel is written once, generic over [`Isa`](isa::Isa): a vector of sixteen floats, one
 //! lane per output channel. The files `portable`, `avx2` and `avx512` supply the vector and instantiate
@@ -151,7 +151,7 @@ impl std::fmt::Debug for Kernels {
     }
 }
 
-/// All tables that this processor can run, the fastest first. The last is portable.
+/// All tables that this CPU can run, the fastest first. The last is portable.
 pub(crate) fn available() -> Vec<&'static Kernels> {
     let mut tables = Vec::new();
     #[cfg(target_arch = "x86_64")]

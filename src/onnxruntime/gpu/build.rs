@@ -136,7 +136,7 @@ impl Builder<'_> {
     }
 
     fn step(&self) -> String {
-        format!("building {} for {}", self.model.name, self.candidate)
+        format!("Building {} for {}", self.model.name, self.candidate)
     }
 
     fn engine(&self, sessions: Vec<(Profile, DeviceSession)>) -> GpuEngine {

@@ -45,7 +45,7 @@ pub(super) struct Differences {
 }
 
 impl ReferencePlane {
-    /// Plane `plane` of frames like `info`. `reads` tells whether the model reads a component.
+    /// Plane `plane` of frames like `info`. `reads` says whether the model reads a component.
     pub(crate) fn new(info: &FrameInfo, plane: usize, reads: &dyn Fn(usize) -> bool) -> Self {
         let FrameInfo { format, width, height, .. } = *info;
         let (row_bytes, rows) = (format.row_bytes(plane, width), format.rows(plane, height));

@@ -1,4 +1,4 @@
-//! The stages behind the model: resampling to the output's size, blending, grain and packing.
+//! The stages after the model: resampling to the output's size, blending, grain and packing.
 
 use rayon::prelude::*;
 

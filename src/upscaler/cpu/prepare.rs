@@ -64,7 +64,7 @@ impl Prepare {
         self.schedule.limit_edges(max_edge)
     }
 
-    /// Everything that the model and the stages behind it need of `input`. `measure` measures a
+    /// Everything that the model and the stages after it need of `input`. `measure` measures a
     /// run of the model on a region.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Prepare {
         Ok(Prepared { painting, task })
     }
 
-    /// Has the reference take from `frame`, which differs from it by `changes`.
+    /// Updates the reference from `frame`, which differs from it by `changes`.
     fn take(
         &mut self,
         frame: &FrameRef<'_>,
@@ -158,7 +158,7 @@ impl Prepare {
         pixels.rects(self.bounds).into_iter().map(unpack).collect()
     }
 
-    /// The frame for the stages behind the model, if they read it.
+    /// The frame for the stages after the model, if they read it.
     fn snapshot(
         &mut self,
         input: &FrameRef<'_>,

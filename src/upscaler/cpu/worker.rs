@@ -25,12 +25,12 @@ enum Message {
     Measure(Region, mpsc::Sender<Result<Option<CostModel>, Error>>),
 }
 
-/// What a task gave.
+/// The result of a task.
 type Outcome = Result<(Vec<Patch>, Cost), Error>;
 
 /// Runs tasks in the order in which they are sent.
 pub(super) struct Worker {
-    /// `None` once the thread has been told to end.
+    /// `None` once the thread has been asked to end.
     messages: Option<mpsc::Sender<Message>>,
     outcomes: mpsc::Receiver<(u64, Outcome)>,
     thread: Option<thread::JoinHandle<Box<dyn Enlarger>>>,
@@ -58,7 +58,7 @@ impl Model {
 }
 
 impl Worker {
-    /// Starts the thread. `source` is the source picture, of which there is nothing yet.
+    /// Starts the thread. `source` is the source picture, which is still empty.
     ///
     /// # Errors
     /// [`Error::Thread`].
@@ -77,7 +77,7 @@ impl Worker {
                 match message {
                     Message::Run { epoch, .. } if epoch != current.load(Ordering::SeqCst) => {}
                     Message::Run { epoch, task } => {
-                        // Sending fails once the pipeline is gone, which needs no outcome.
+                        // Sending fails once the pipeline has been dropped, which needs no outcome.
                         let _ = sender.send((epoch, model.run(task)));
                     }
                     Message::Measure(region, reply) => {

@@ -1,4 +1,4 @@
-//! The stages behind the model: resampling to the output's size, blending, grain and packing.
+//! The stages after the model: resampling to the output's size, blending, grain and packing.
 
 use std::{ops::Range, sync::Arc};
 
@@ -37,12 +37,12 @@ struct BypassPicture {
     picture: DevicePicture,
 }
 
-/// What of an output is made.
+/// Which pixels of an output are computed.
 #[derive(Clone, Copy)]
 pub(super) struct Repaint<'a> {
     /// Pixels that differ from the previous output.
     pub changed: &'a [Rect],
-    /// Pixels that differ from what the frame's memory holds, those included.
+    /// Pixels that differ from the contents of the frame's memory, including `changed`.
     pub outdated: &'a [Rect],
 }
 

@@ -44,11 +44,11 @@ pub(super) struct Inference {
     pub engine: Box<dyn InferOnDevice>,
     info: ModelInfo,
     device: Arc<Device>,
-    /// A batch before and behind the model.
+    /// A batch before and after the model.
     buffers: Option<(Buffer, Buffer)>,
     /// Most pixels that the model may get at once.
     max_pixels: u64,
-    /// The batch that memory did not suffice for: regions, and pixels of all of them.
+    /// The batch that did not fit into memory: its regions, and the pixels of all of them.
     failed: (u32, u64),
 }
 
@@ -124,12 +124,12 @@ impl Inference {
         self.max_pixels
     }
 
-    /// Whether the batch that memory did not suffice for had several regions.
+    /// Whether the batch that did not fit into memory had several regions.
     pub(crate) fn can_take_fewer(&self) -> bool {
         self.failed.0 > 1
     }
 
-    /// Estimated bytes of the batch that memory did not suffice for.
+    /// Estimated bytes of the batch that did not fit into memory.
     pub(crate) fn failed_bytes(&self) -> usize {
         let floats = self.failed.1 as f64 * self.info.peak_floats_per_pixel.max(1.0);
         (floats * self.engine.samples().size() as f64) as usize
@@ -148,7 +148,7 @@ impl Inference {
         if self.buffers.as_ref().is_some_and(|(input, _)| input.len() >= bytes) {
             return Ok(());
         }
-        // Freed first: memory may not suffice for both.
+        // Freed first, because both may not fit into memory.
         self.buffers = None;
         let factor = self.info.factor as usize;
         let buffers = Buffer::new(&self.device, bytes)

@@ -1,5 +1,5 @@
-//! How much the model gets at once, and less of it when GPU memory runs out. If that is not enough, the
-//! element continues on the CPU (`element/enlarge.rs`).
+//! Limits how much the model processes at once, and lowers the limit when GPU memory runs out. If
+//! that is not enough, the element continues on the CPU (`element/enlarge.rs`).
 
 use super::{
     super::{
@@ -55,7 +55,7 @@ pub(super) fn schedule(
     Ok((Schedule::new(plan, spread, SourceUse::Everything), max_pixels))
 }
 
-/// The model, limited to what memory suffices for.
+/// The model, limited to what fits into memory.
 pub(super) struct MemoryLimited<'a> {
     pub inference: &'a mut Inference,
     pub schedule: &'a mut Schedule,

@@ -56,7 +56,7 @@ enum InFlight {
     },
 }
 
-/// A frame whose output lies in its slot.
+/// A frame whose output is in its slot.
 struct Finished {
     slot: usize,
     next: Next,
@@ -191,7 +191,7 @@ impl CudaPipeline {
     }
 
     /// Measures a run on `region`. The cost of runs stays unknown until a whole frame was measured,
-    /// or if memory does not suffice.
+    /// or if there is not enough memory.
     fn measure(&mut self, index: usize, region: &Region) -> Result<(), Error> {
         let Some(whole) = self.whole_time else { return Ok(()) };
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
@@ -329,7 +329,7 @@ impl Pipeline for CudaPipeline {
         self.reference.reset();
     }
 
-    /// The GPU completes what it runs, which nobody waits for.
+    /// The GPU completes what it has started; nobody waits for that.
     fn abort(&mut self) {
         self.reset();
         self.in_flight.clear();

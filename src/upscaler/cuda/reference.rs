@@ -20,15 +20,15 @@ pub(super) struct Reference {
     bypass: Map,
     /// The samples of each plane that the model reads, and those that bypass it.
     planes: Vec<PlaneUse>,
-    /// It holds a frame.
+    /// Whether it holds a frame.
     filled: bool,
     /// Number of frames that were compared.
     frames: u64,
-    /// After it was read last.
+    /// Recorded after the last read.
     read: Event,
 }
 
-/// Samples of a group of a plane, a bit each.
+/// Which samples of a plane's groups are used, one bit per sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct PlaneUse {
     /// Those that the model reads.

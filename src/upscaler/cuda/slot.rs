@@ -12,7 +12,7 @@ use crate::{
 /// Items that the lists have capacity for at first.
 const LIST_CAPACITY: usize = 128;
 
-/// The memory of a frame on both sides of the bus, before and behind the model.
+/// The memory of a frame on both sides of the bus, before and after the model.
 pub(super) struct FrameSlot {
     pub host_in: Pinned,
     pub frame_in: Arc<DeviceFrame>,

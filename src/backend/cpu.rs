@@ -1,23 +1,22 @@
-//! The processor of this machine: its identity for stored measurements, and its bf16 support.
+//! The CPU of this machine: its identity for stored measurements, and its bf16 support.
 
 use std::{fs, sync::LazyLock};
 
 use crate::model::sha256_hex;
 
-/// The processor of this machine.
-pub(super) struct Processor {
-    /// Differs between processors that may differ in speed or in results.
+/// The CPU of this machine.
+pub(super) struct Cpu {
+    /// Differs between CPUs that may differ in speed or in results.
     pub identity: String,
     /// Whether it has bf16 instructions, so that bf16 is not emulated.
     pub bf16: bool,
 }
 
-impl Processor {
+impl Cpu {
     pub(crate) fn get() -> &'static Self {
-        static PROCESSOR: LazyLock<Processor> = LazyLock::new(|| {
-            Processor::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
-        });
-        &PROCESSOR
+        static CPU: LazyLock<Cpu> =
+            LazyLock::new(|| Cpu::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()));
+        &CPU
     }
 
     /// Reads Linux's `/proc/cpuinfo`.
@@ -31,7 +30,7 @@ impl Processor {
         };
         let model = field(&["model name", "CPU part"]);
         let flags = field(&["flags", "Features"]);
-        // Virtual machines give different processors the same name.
+        // Virtual machines give different CPUs the same name.
         let mut kind = sha256_hex([flags]);
         kind.truncate(8);
         let bf16 = flags.split(' ').any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16"));
@@ -45,11 +44,11 @@ mod tests {
 
     #[test]
     fn bf16_support_is_read_from_the_flags() {
-        let with = Processor::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f avx512_bf16\n");
-        let without = Processor::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f\n");
+        let with = Cpu::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f avx512_bf16\n");
+        let without = Cpu::parse("model name\t: Some CPU\nflags\t\t: fpu avx512f\n");
         assert!(with.bf16 && !without.bf16);
         assert!(with.identity.starts_with("Some CPU ("));
         assert_ne!(with.identity, without.identity);
-        assert!(!Processor::parse("").bf16);
+        assert!(!Cpu::parse("").bf16);
     }
 }
