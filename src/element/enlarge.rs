@@ -65,6 +65,10 @@ impl Upscale {
 
     /// Submits the frame in `inbuf`.
     pub(super) fn submit(&self, inbuf: &gst::Buffer) -> Result<(), gst::FlowError> {
+        self.interruptible(|| self.try_submit(inbuf))
+    }
+
+    fn try_submit(&self, inbuf: &gst::Buffer) -> Result<(), gst::FlowError> {
         let negotiated = self.negotiated()?;
         let mut stream = lock(&self.stream);
         if is_empty_gap(inbuf) {
@@ -139,7 +143,8 @@ impl Upscale {
         if stream.has_model() {
             return Ok(());
         }
-        self.wait_for_model(stream).map_err(|no_model| match no_model {
+        let waited = self.interruptible(|| self.wait_for_model(stream));
+        waited.map_err(|no_model| match no_model {
             NoModel::Interrupted => gst::FlowError::Flushing,
             NoModel::Failed => gst::FlowError::Error,
         })
@@ -165,7 +170,8 @@ impl Upscale {
     /// in flight.
     pub(super) fn next_output(&self) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let mut stream = lock(&self.stream);
-        let next = stream.next().map_err(|failure| self.fail(&mut stream, &failure))?;
+        let next = self.interruptible(|| stream.next());
+        let next = next.map_err(|failure| self.fail(&mut stream, &failure))?;
         let (inbuf, outbuf) = match next {
             None => return Ok(None),
             Some(Next::Gap(inbuf)) => return self.empty_gap(&inbuf).map(Some),
@@ -255,9 +261,12 @@ impl Upscale {
         Ok(outbuf)
     }
 
-    /// Posts the failure that ends the stream.
+    /// Posts the failure that ends the stream. An interrupt is none.
     fn fail(&self, stream: &mut Stream, failure: &Failure) -> gst::FlowError {
         stream.abort();
+        if failure.is_interrupt() {
+            return gst::FlowError::Flushing;
+        }
         failure.post(self.obj().upcast_ref(), Severity::Error);
         gst::FlowError::Error
     }

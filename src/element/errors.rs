@@ -97,6 +97,15 @@ impl Failure {
         }
     }
 
+    /// Whether work was ended early by a flush or a state change.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        matches!(
+            self,
+            Self::Inference(engine::Error::Cancelled)
+                | Self::Upscaler(upscaler::Error::Inference(engine::Error::Cancelled))
+        )
+    }
+
     /// The failure and its causes, for developers.
     fn debug(&self) -> String {
         let mut text = format!("{self:?}");

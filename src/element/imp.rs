@@ -23,7 +23,7 @@ use super::{
     stats::Stats,
     stream::{Negotiated, Stream, is_empty_gap},
 };
-use crate::model::ModelInfo;
+use crate::{engine::Interrupt, model::ModelInfo};
 
 pub(super) static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("upscale", gst::DebugColorFlags::empty(), Some("Video upscaler"))
@@ -39,6 +39,8 @@ pub struct Upscale {
     pub(super) state: Mutex<State>,
     pub(super) properties: Mutex<Properties>,
     pub(super) loader: Loader,
+    /// Ends what the streaming thread does or waits for, at the next flush or at the end.
+    interrupt: Mutex<Interrupt>,
 }
 
 #[derive(Debug, Default)]
@@ -129,8 +131,8 @@ impl ElementImpl for Upscale {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::PausedToReady {
-            // The pads cannot be deactivated while the first frame waits for the model.
-            self.loader.set_interrupted(true);
+            // The pads cannot be deactivated while the streaming thread waits for the model.
+            self.interrupt();
         }
         self.parent_change_state(transition)
     }
@@ -151,7 +153,7 @@ impl BaseTransformImpl for Upscale {
             state.stats = Stats::default();
             state.latency = Latency::default();
         }
-        self.loader.set_interrupted(false);
+        self.end_interrupt();
         self.load(Request::Opened(model), &properties);
         lock(&self.state).started = true;
         // `set_property` loads nothing before that.
@@ -163,7 +165,6 @@ impl BaseTransformImpl for Upscale {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         lock(&self.state).started = false;
         self.loader.cancel();
-        self.loader.settle();
         *lock(&self.stream) = Stream::default();
         let mut state = lock(&self.state);
         // Applications read the statistics after the end.
@@ -244,9 +245,9 @@ impl BaseTransformImpl for Upscale {
             self.drain_before_event();
         }
         match event.view() {
-            EventView::FlushStart(_) => self.loader.set_interrupted(true),
+            EventView::FlushStart(_) => self.interrupt(),
             EventView::FlushStop(_) => {
-                self.loader.set_interrupted(false);
+                self.end_interrupt();
                 lock(&self.stream).restart();
             }
             EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).reset_reuse(),
@@ -367,6 +368,23 @@ impl BaseTransformImpl for Upscale {
 }
 
 impl Upscale {
+    /// Makes the streaming thread return, whatever it waits for.
+    fn interrupt(&self) {
+        let interrupt = lock(&self.interrupt).clone();
+        interrupt.raise();
+    }
+
+    /// Lets the streaming thread work again.
+    fn end_interrupt(&self) {
+        *lock(&self.interrupt) = Interrupt::default();
+    }
+
+    /// Does `work` of the streaming thread, which ends early at a flush and at the end.
+    pub(super) fn interruptible<T>(&self, work: impl FnOnce() -> T) -> T {
+        let interrupt = lock(&self.interrupt).clone();
+        interrupt.enter(work)
+    }
+
     pub(super) fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
         self.loader.set_engine_loader(engine_loader);
     }

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use glib::WeakRef;
@@ -17,15 +17,16 @@ use super::{
 };
 use crate::{
     backend::{self, Loaded},
-    engine::{self, EngineOptions, Monitor},
+    engine::{self, EngineOptions, Interrupt, Monitor, background},
     model::{self, Model, OpenOptions},
 };
 
 /// The `code` of this element's `progress` messages.
 const PROGRESS_CODE: &str = "load-model";
 
-/// How long a state change waits for the end of a cancelled load.
-const MAX_CANCEL_TIME: Duration = Duration::from_secs(5);
+/// How long a load waits for the end of the cancelled one before it: both need memory. Some steps
+/// cannot be cancelled.
+const MAX_CANCEL_TIME: Duration = Duration::from_secs(2);
 
 /// Opens models and loads engines for them.
 pub trait EngineLoader: Send + Sync {
@@ -125,27 +126,27 @@ enum Latest {
     Taken,
 }
 
-/// The number of a request.
-type RequestNumber = u64;
-
 struct State {
     latest: Latest,
-    /// The request that a worker is loading. All earlier ones are cancelled.
-    loading: Option<RequestNumber>,
-    /// The number of the last request.
-    last_request: RequestNumber,
-    /// Whether nobody may wait, because of a flush or a state change.
-    interrupted: bool,
+    /// Cancels the request that a worker is loading. All earlier ones are cancelled.
+    loading: Option<Interrupt>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        let latest = Latest::Nothing { first: None };
-        Self { latest, loading: None, last_request: 0, interrupted: false }
+        Self { latest: Latest::Nothing { first: None }, loading: None }
     }
 }
 
 impl State {
+    /// Cancels the request that a worker is loading. Afterwards the worker does not change the
+    /// state.
+    fn cancel(&mut self) {
+        if let Some(loading) = self.loading.take() {
+            loading.raise();
+        }
+    }
+
     /// Takes the model that is ready.
     fn take_ready(&mut self) -> Option<LoadedModel> {
         match std::mem::replace(&mut self.latest, Latest::Taken) {
@@ -164,7 +165,8 @@ struct Shared {
     changed: Condvar,
 }
 
-/// One element's loader. At most one worker runs at a time, and none outlives the loader.
+/// One element's loader. A worker that cannot be cancelled is left to end by itself; it owns
+/// nothing of the element.
 pub(super) struct Loader {
     engine_loader: Mutex<Arc<dyn EngineLoader>>,
     shared: Arc<Shared>,
@@ -205,20 +207,20 @@ impl Loader {
     /// continue with, otherwise as an error.
     pub(crate) fn begin(&self, element: &gst::Element, request: Request, options: EngineOptions) {
         let mut worker = lock(&self.worker);
-        let number = {
+        let interrupt = Interrupt::default();
+        {
             let mut state = lock(&self.shared.state);
-            state.last_request += 1;
-            state.loading = Some(state.last_request);
+            state.cancel();
+            state.loading = Some(interrupt.clone());
             if let Request::Opened(model) = &request {
                 state.latest = Latest::Nothing { first: Some(model.clone()) };
             }
-            state.last_request
-        };
+        }
         let task = Task {
             engine_loader: self.engine_loader(),
             shared: self.shared.clone(),
             element: element.downgrade(),
-            number,
+            interrupt,
             previous: worker.take(),
         };
         let started = thread::Builder::new()
@@ -234,39 +236,20 @@ impl Loader {
         }
     }
 
-    /// Cancels the current request and drops the loaded model. Does not wait for the worker.
+    /// Cancels the current request and drops the loaded model. Does not wait for a worker that
+    /// cannot be cancelled.
     pub(crate) fn cancel(&self) {
         let old = {
             let mut state = lock(&self.shared.state);
-            let initial = State { last_request: state.last_request, ..State::default() };
-            std::mem::replace(&mut *state, initial)
+            state.cancel();
+            std::mem::take(&mut *state)
         };
         self.shared.changed.notify_all();
         // Dropping an engine can take long: not while the state is locked.
         drop(old);
-    }
-
-    /// Waits until a cancelled worker has ended, because ONNX Runtime must not run when the
-    /// process exits. Gives up after a few seconds, as some steps cannot be cancelled.
-    pub(crate) fn settle(&self) {
-        let Some(worker) = lock(&self.worker).take() else { return };
-        // The worker itself may stop the element, from a bus handler.
-        let is_own = worker.thread().id() == thread::current().id();
-        let started = Instant::now();
-        while !is_own && !worker.is_finished() && started.elapsed() < MAX_CANCEL_TIME {
-            thread::sleep(Duration::from_millis(1));
+        if let Some(worker) = lock(&self.worker).take() {
+            background::end(worker);
         }
-        if worker.is_finished() {
-            let _ = worker.join();
-        } else {
-            lock(&self.worker).get_or_insert(worker);
-        }
-    }
-
-    /// While `interrupted` is set, [`wait`](Self::wait) returns at once.
-    pub(crate) fn set_interrupted(&self, interrupted: bool) {
-        lock(&self.shared.state).interrupted = interrupted;
-        self.shared.changed.notify_all();
     }
 
     /// Takes a model that has been loaded since the last call.
@@ -280,7 +263,7 @@ impl Loader {
     /// Returns [`NoModel`] if [`wait`](Self::wait) would.
     pub(crate) fn check(&self) -> Result<(), NoModel> {
         let state = lock(&self.shared.state);
-        if state.interrupted {
+        if Interrupt::current().is_raised() {
             Err(NoModel::Interrupted)
         } else if state.loading.is_some() || matches!(state.latest, Latest::Ready(_)) {
             Ok(())
@@ -289,14 +272,21 @@ impl Loader {
         }
     }
 
-    /// Waits for a model and takes it.
+    /// Waits for a model and takes it. The current [`Interrupt`] ends the wait.
     ///
     /// # Errors
     /// Returns [`NoModel`] if the wait was interrupted or loading failed.
     pub(crate) fn wait(&self) -> Result<LoadedModel, NoModel> {
+        let interrupt = Interrupt::current();
+        let shared = self.shared.clone();
+        let _wake = interrupt.on_raise(move || {
+            // The waiting thread holds the lock until it waits.
+            drop(lock(&shared.state));
+            shared.changed.notify_all();
+        });
         let mut state = lock(&self.shared.state);
         loop {
-            if state.interrupted {
+            if interrupt.is_raised() {
                 return Err(NoModel::Interrupted);
             }
             if let Some(loaded) = state.take_ready() {
@@ -313,13 +303,6 @@ impl Loader {
 impl Drop for Loader {
     fn drop(&mut self) {
         self.cancel();
-        // ONNX Runtime must not run when the process exits. The worker itself may drop the last
-        // reference to the element, and cannot wait for itself.
-        if let Some(worker) = lock(&self.worker).take()
-            && worker.thread().id() != thread::current().id()
-        {
-            let _ = worker.join();
-        }
     }
 }
 
@@ -328,15 +311,15 @@ struct Task {
     engine_loader: Arc<dyn EngineLoader>,
     shared: Arc<Shared>,
     element: WeakRef<gst::Element>,
-    number: RequestNumber,
+    interrupt: Interrupt,
     previous: Option<JoinHandle<()>>,
 }
 
 impl Task {
     fn run(mut self, mut request: Request, options: &EngineOptions) {
-        // Two loads at the same time would need twice the memory.
         if let Some(previous) = self.previous.take() {
-            let _ = previous.join();
+            background::is_over(&previous, MAX_CANCEL_TIME);
+            background::end(previous);
         }
         while !self.cancelled() {
             let (name, is_first) = match &request {
@@ -344,8 +327,8 @@ impl Task {
                 Request::Named(name, _) | Request::OnCpu(name, _) => (name.clone(), false),
             };
             self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
-            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(request, options)))
-                .unwrap_or(Err(Failure::Panicked));
+            let load = || self.interrupt.enter(|| self.load(request, options));
+            let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(Failure::Panicked));
             let next = match loaded {
                 Ok(loaded) => {
                     self.deliver(&name, loaded);
@@ -421,7 +404,7 @@ impl Task {
     /// and returns `None` if the request has been cancelled.
     fn conclude<T>(&self, change: impl FnOnce(&mut State) -> T) -> Option<T> {
         let mut state = lock(&self.shared.state);
-        if state.loading != Some(self.number) {
+        if self.cancelled() {
             return None;
         }
         state.loading = None;
@@ -449,6 +432,6 @@ impl Monitor for Task {
     }
 
     fn cancelled(&self) -> bool {
-        lock(&self.shared.state).loading != Some(self.number)
+        self.interrupt.is_raised()
     }
 }

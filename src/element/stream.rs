@@ -83,9 +83,11 @@ impl Negotiated {
 enum StreamEngine {
     #[default]
     Missing,
-    /// Waits for the first frame after a change of caps.
+    /// Waits for the first frame.
     Idle(AnyEngine),
     Running(Box<dyn Pipeline>),
+    /// The engine is in a pipeline for previous caps, and may be busy with a dropped frame.
+    Outdated(Box<dyn Pipeline>),
 }
 
 /// A frame in flight.
@@ -168,9 +170,7 @@ impl Stream {
     pub(crate) fn caps_changed(&mut self) {
         self.abort();
         self.engine = match std::mem::take(&mut self.engine) {
-            StreamEngine::Running(pipeline) => {
-                pipeline.into_engine().map_or(StreamEngine::Missing, StreamEngine::Idle)
-            }
+            StreamEngine::Running(pipeline) => StreamEngine::Outdated(pipeline),
             other => other,
         };
     }
@@ -337,6 +337,15 @@ impl Stream {
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
     ) -> Result<&mut dyn Pipeline, Failure> {
+        if let StreamEngine::Outdated(pipeline) = &mut self.engine {
+            pipeline.settle()?;
+        }
+        if let StreamEngine::Outdated(_) = self.engine
+            && let StreamEngine::Outdated(pipeline) = std::mem::take(&mut self.engine)
+            && let Some(engine) = pipeline.into_engine()
+        {
+            self.engine = StreamEngine::Idle(engine);
+        }
         if let StreamEngine::Idle(_) = self.engine
             && let StreamEngine::Idle(engine) = std::mem::take(&mut self.engine)
         {

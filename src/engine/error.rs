@@ -102,8 +102,9 @@ pub enum Error {
     /// The GPU or its driver failed.
     #[error(transparent)]
     Gpu(cuda::Error),
-    /// The load was cancelled by its [`Monitor`](super::Monitor).
-    #[error("loading was cancelled")]
+    /// A load was cancelled by its [`Monitor`](super::Monitor), or work was ended by an
+    /// [`Interrupt`](super::Interrupt).
+    #[error("the model was stopped before it was done")]
     Cancelled,
     /// Compiled models cannot be stored.
     #[error("cannot write to {}: {source}; check cache-dir", path.display())]

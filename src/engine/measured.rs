@@ -7,6 +7,7 @@ use std::{fs, io::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::interrupt::Interrupt;
 use crate::model::sha256_hex;
 
 #[derive(Serialize, Deserialize)]
@@ -28,8 +29,12 @@ pub(crate) fn read<T: DeserializeOwned>(folder: &Path, key: &str) -> Option<T> {
     (entry.key == key).then_some(entry.value)
 }
 
-/// Stores `value` under `key`, atomically because another process may read it.
+/// Stores `value` under `key`, atomically because another process may read it. What was measured
+/// while the current [`Interrupt`] was raised is not stored: some of it may have been cut short.
 pub(crate) fn write<T: Serialize>(folder: &Path, key: &str, value: T) {
+    if Interrupt::current().is_raised() {
+        return;
+    }
     let entry = Entry { key: key.to_owned(), value };
     let _ = fs::create_dir_all(folder).and_then(|()| {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -5,10 +5,12 @@
 //! [`backend`](crate::backend) chooses, builds and tests engines.
 
 mod any;
+pub(crate) mod background;
 mod device;
 mod error;
 mod infer;
 mod infer_changes;
+mod interrupt;
 pub(crate) mod measured;
 mod on_host;
 mod options;
@@ -21,6 +23,7 @@ pub use device::{DeviceBatch, InferOnDevice, Samples};
 pub use error::{Error, Fallback, PrecisionError, ShapeError};
 pub use infer::Infer;
 pub use infer_changes::{InferChanges, Tolerance, Update};
+pub use interrupt::{Interrupt, OnRaise, Timer};
 pub(crate) use on_host::OnHost;
 pub(crate) use options::Candidate;
 pub use options::{Backend, EngineOptions, Precision, UnknownName};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{error::Error, infer::Infer};
+use super::{error::Error, infer::Infer, interrupt::Interrupt};
 use crate::{frame::Image, model::ModelInfo};
 
 /// Observes a load. Methods are called from the loading thread and its helpers.
@@ -56,7 +56,7 @@ impl<'a> Progress<'a> {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.monitor.cancelled()
+        self.monitor.cancelled() || Interrupt::current().is_raised()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     packed::{Method, Packed},
     plan::{Block, Border, Convolution, Layer, Pick, Root, Step},
 };
+use crate::engine::Interrupt;
 
 /// The sixteen pixels of a tile, sixteen channels each.
 pub(crate) type Samples = [Lanes; TILE_PIXELS];
@@ -59,6 +60,8 @@ pub(crate) struct Work<'a> {
     pub limited: &'a AtomicUsize,
     /// Sees the transformed tiles of a layer, their layout and number.
     pub observe: Option<&'a Observe<'a>>,
+    /// Once it is raised, batches are skipped.
+    pub interrupt: &'a Interrupt,
 }
 
 /// See [`Work::observe`].
@@ -82,6 +85,9 @@ impl Work<'_> {
         scratch: &mut Scratch,
         done: &mut dyn FnMut(usize, usize, &Samples),
     ) {
+        if self.interrupt.is_raised() {
+            return;
+        }
         let mut results = std::mem::take(&mut scratch.results);
         match (&self.layer.root, self.packed) {
             (Root::Convolution(convolution), Some(packed)) => match packed.method {

@@ -17,6 +17,7 @@ use super::{
     pool::Pool,
 };
 use crate::{
+    engine::Interrupt,
     frame::Image,
     model::{Model, ModelInfo},
 };
@@ -114,7 +115,7 @@ impl Engine {
     /// are not clamped.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::OutOfMemory`].
+    /// [`Error::Shape`], [`Error::OutOfMemory`], [`Error::Cancelled`].
     pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
         self.observed_run(input, output, None)
     }
@@ -144,6 +145,7 @@ impl Engine {
         observe: Option<&ObserveLayer<'_>>,
     ) -> Result<(), Error> {
         let plan = Arc::clone(&self.plan);
+        let interrupt = Interrupt::current();
         for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
             let mut made = Vec::with_capacity(layer.outputs.len());
             for _ in &layer.outputs {
@@ -158,13 +160,14 @@ impl Engine {
                 }
             };
             let observe = observe.map(|_| &own as &Observe<'_>);
-            let work = Work { observe, ..self.work(index, layer, source) };
+            let work = Work { observe, ..self.work(index, layer, source, &interrupt) };
             let whole = match index + 1 < plan.layers.len() {
                 true => Whole::Planes(&mut made),
                 false => Whole::Picture { picture: output, shuffle: plan.shuffle },
             };
             let bands = cut(whole, size, &tiles, self.least(tiles.len()), &mut []);
             self.pool.each(bands, |band, scratch| store(&work, band, scratch));
+            check(&interrupt)?;
             for (&plane, made) in layer.outputs.iter().zip(made) {
                 if let Some(to) = planes.get_mut(plane) {
                     *to = made;
@@ -193,9 +196,11 @@ impl Engine {
         index: usize,
         layer: &'a Layer,
         source: Source<'a>,
+        interrupt: &'a Interrupt,
     ) -> Work<'a> {
         let packed = self.packed.get(index).and_then(Option::as_ref);
-        Work { layer, packed, kernels: self.kernels, source, limited: &self.limited, observe: None }
+        let (kernels, limited) = (self.kernels, &self.limited);
+        Work { layer, packed, kernels, source, limited, observe: None, interrupt }
     }
 
     /// The least number of tiles of a band: full batches, and several bands for each thread.
@@ -268,6 +273,14 @@ impl Engine {
         }
         had
     }
+}
+
+/// Fails once `interrupt` was raised: batches may be missing.
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub(super) fn check(interrupt: &Interrupt) -> Result<(), Error> {
+    if interrupt.is_raised() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 /// The size of equal batches of so many tiles.

@@ -8,14 +8,14 @@ use super::{
     Error,
     bands::{Band, Target, Whole, cut},
     batch::{Scratch, Tile, Work},
-    engine::{Engine, batch_size},
+    engine::{Engine, batch_size, check},
     features::{Plane, Source},
     kept::Kept,
     kernels::{Lanes, TILE},
     plan::{Layer, Root},
 };
 use crate::{
-    engine::{Tolerance, Update},
+    engine::{Interrupt, Tolerance, Update},
     frame::{Image, Rect},
 };
 
@@ -70,7 +70,7 @@ impl Engine {
             kept.input_mask.mark([y, x, y + height, x + width]);
             kept.input.copy_from(input, *rectangle, rectangle.x as usize, rectangle.y as usize);
         }
-        let update = self.update_layers(&mut kept, whole, tolerance, output);
+        let update = self.update_layers(&mut kept, whole, tolerance, output)?;
         if whole {
             kept.measure(&self.plan);
         }
@@ -89,7 +89,8 @@ impl Engine {
         mut whole: bool,
         tolerance: Tolerance,
         output: &mut Image,
-    ) -> Update {
+    ) -> Result<Update, Error> {
+        let interrupt = Interrupt::current();
         let (mut done, mut all) = (0.0, 0.0);
         let mut nearly_all = 0;
         let mut changed = Vec::new();
@@ -102,7 +103,8 @@ impl Engine {
                 made.push(planes.get_mut(plane).map(std::mem::take).unwrap_or_default());
             }
             let mut mask = kept.masks.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let work = self.work(index, layer, Source { planes: &planes, input: &input });
+            let work =
+                self.work(index, layer, Source { planes: &planes, input: &input }, &interrupt);
             let tiles = if whole { mask.tiles().collect() } else { kept.dirty(&work, &mask) };
             let share = tiles.len() as f64 / mask.count().max(1) as f64;
             (done, all) = (done + share * cost(layer, size), all + cost(layer, size));
@@ -134,6 +136,7 @@ impl Engine {
             self.pool.each(bands, |band, scratch| {
                 refresh(&work, band, across, &compare, scratch);
             });
+            check(&interrupt)?;
             if last {
                 changed = rectangles(&tiles, size, self.plan.shuffle);
             }
@@ -148,7 +151,7 @@ impl Engine {
             whole |= nearly_all == FIRST_LAYERS;
         }
         (kept.planes, kept.input) = (planes, input);
-        Update { changed, work: if all > 0.0 { done / all } else { 0.0 } }
+        Ok(Update { changed, work: if all > 0.0 { done / all } else { 0.0 } })
     }
 }
 

@@ -45,6 +45,7 @@ impl From<Error> for engine::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::OutOfMemory => Self::OutOfMemory,
+            Error::Cancelled => Self::Cancelled,
             Error::Precision { db, worst } => Self::Precision {
                 backend: Backend::Native,
                 precision: Precision::Int16,

@@ -108,6 +108,9 @@ pub enum Error {
         /// The largest difference in steps of 1/255.
         worst: u32,
     },
+    /// The current [`Interrupt`](crate::engine::Interrupt) was raised.
+    #[error("the run was stopped before it was done")]
+    Cancelled,
     /// A smaller picture may still succeed.
     #[error("out of memory while running the model")]
     OutOfMemory,

@@ -5,7 +5,7 @@
 
 use super::session::Session;
 use crate::{
-    engine::{Candidate, EngineOptions},
+    engine::{Candidate, EngineOptions, Interrupt},
     frame::Image,
     model::{Model, ModelInfo, onnx::Layout},
 };
@@ -70,7 +70,7 @@ impl FixedShapeSession {
         }
         self.idle = 0;
         let done = session.run(input, output).is_ok();
-        if !done {
+        if !done && !Interrupt::current().is_raised() {
             (self.session, self.failed) = (None, true);
         }
         done
@@ -93,7 +93,12 @@ impl FixedShapeSession {
         // Frees the old session before the new one is built.
         self.session = None;
         self.session = self.session_for(shape, input, output).map(|session| (shape, session));
-        self.failed = self.session.is_none();
+        if self.session.is_none() && Interrupt::current().is_raised() {
+            // The next run of this shape tries again.
+            self.runs -= 1;
+        } else {
+            self.failed = self.session.is_none();
+        }
     }
 
     /// The session of `shape`, if its output for `input` equals `output` to the bit: frames that

@@ -1,13 +1,13 @@
 //! One ONNX Runtime session of one model on one backend in one precision.
 
-use std::{ffi::CString, ptr};
+use std::{ffi::CString, sync::Arc};
 
 use ort::{
     AsPointer as _,
     ep::{self, ExecutionProviderDispatch},
     memory::MemoryInfo,
     session::{
-        Session as OrtSession,
+        RunOptions, Session as OrtSession,
         builder::{GraphOptimizationLevel, SessionBuilder},
     },
     value::{Shape, TensorRef, TensorRefMut},
@@ -15,7 +15,7 @@ use ort::{
 
 use super::{library::Library, messages::runtime_error, openvino};
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, ShapeError},
+    engine::{Backend, Candidate, EngineOptions, Error, Interrupt, ShapeError},
     frame::Image,
     model::{Model, ModelInfo},
 };
@@ -53,31 +53,35 @@ impl Session {
     /// See [`Session::run`].
     pub(crate) fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
         check(&self.info, input)?;
-        let mut run = || -> ort::Result<Vec<f32>> {
+        interruptible(|options| {
             let from = TensorRef::from_array_view((shape(input), input.data()))?;
-            let outputs = self.session.run(ort::inputs![from])?;
+            let outputs = self.session.run_with_options(ort::inputs![from], options)?;
             match outputs.values().next() {
                 Some(value) => Ok(value.try_extract_tensor::<f32>()?.1.to_vec()),
                 None => Ok(Vec::new()),
             }
-        };
-        run().map_err(|error| runtime_error("run the model", &error))
+        })
     }
 
     /// Enlarges `input` into `output`, which is resized. The runtime reads and writes the samples
     /// of the pictures without a copy.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a picture that the model does not accept, [`Error::OutOfMemory`], or
-    /// [`Error::Failed`].
+    /// [`Error::Shape`] for a picture that the model does not accept, [`Error::OutOfMemory`],
+    /// [`Error::Cancelled`], or [`Error::Failed`].
     pub(crate) fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
         check(&self.info, input)?;
         let factor = self.info.factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);
-        self.run_tensors(input, output).map_err(|error| runtime_error("run the model", &error))
+        interruptible(|options| self.run_tensors(input, output, options))
     }
 
-    fn run_tensors(&mut self, input: &Image, output: &mut Image) -> ort::Result<()> {
+    fn run_tensors(
+        &mut self,
+        input: &Image,
+        output: &mut Image,
+        options: &RunOptions,
+    ) -> ort::Result<()> {
         let from = TensorRef::from_array_view((shape(input), input.data()))?;
         let to_shape = shape(output);
         // SAFETY: the tensor is used while `output` is borrowed, and has its number of samples.
@@ -99,7 +103,7 @@ impl Session {
         unsafe {
             let status = (ort::api().Run)(
                 self.session.ptr().cast_mut(),
-                ptr::null(),
+                options.ptr(),
                 inputs.as_ptr(),
                 from.as_ptr(),
                 1,
@@ -110,6 +114,24 @@ impl Session {
             ort::Error::result_from_status(status)
         }
     }
+}
+
+/// A run that the current [`Interrupt`] ends before the next node of the graph. A graph that the
+/// provider compiled to one node is completed.
+fn interruptible<T>(run: impl FnOnce(&RunOptions) -> ort::Result<T>) -> Result<T, Error> {
+    let interrupt = Interrupt::current();
+    interrupt.check()?;
+    let run = || {
+        let options = Arc::new(RunOptions::new()?);
+        let terminated = options.clone();
+        // A run that cannot be terminated is completed.
+        let _terminate = interrupt.on_raise(move || drop(terminated.terminate()));
+        run(&options)
+    };
+    run().map_err(|error| match interrupt.check() {
+        Err(cancelled) => cancelled,
+        Ok(()) => runtime_error("run the model", &error),
+    })
 }
 
 /// The names of a session's input and output.
@@ -196,4 +218,133 @@ fn providers(candidate: Candidate, options: &EngineOptions) -> Vec<ExecutionProv
     }
     providers.push(ep::CPU::default().with_arena_allocator(true).build().error_on_failure());
     providers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use prost::Message as _;
+
+    use super::*;
+    use crate::{
+        engine::Precision,
+        frame::Channels,
+        model::onnx::proto::{
+            AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+            TensorShapeProto, TypeProto, ValueInfoProto,
+            attribute_proto::AttributeType,
+            tensor_shape_proto::{Dimension, dimension},
+            type_proto,
+        },
+    };
+
+    fn value(name: &str, element: i32, dims: &[i64]) -> ValueInfoProto {
+        let dim = |&dim: &i64| Dimension {
+            value: Some(dimension::Value::DimValue(dim)),
+            ..Default::default()
+        };
+        let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+        let tensor = type_proto::Tensor { elem_type: element, shape };
+        let kind =
+            TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+        ValueInfoProto { name: name.into(), r#type: Some(kind), ..Default::default() }
+    }
+
+    fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let (input, output) = (names(inputs), names(outputs));
+        NodeProto { op_type: op.into(), input, output, ..Default::default() }
+    }
+
+    /// A model that adds its input to itself 2^62 times.
+    fn endless() -> Model {
+        const FLOAT: i32 = 1;
+        const BOOL: i32 = 9;
+        const INT64: i32 = 7;
+        let picture = [1, 1, 16, 16];
+        let body = GraphProto {
+            name: "body".into(),
+            input: vec![
+                value("turn", INT64, &[]),
+                value("go", BOOL, &[]),
+                value("a", FLOAT, &picture),
+            ],
+            output: vec![value("on", BOOL, &[]), value("b", FLOAT, &picture)],
+            node: vec![node("Identity", &["go"], &["on"]), node("Add", &["a", "a"], &["b"])],
+            ..Default::default()
+        };
+        let mut repeat = node("Loop", &["turns", "true", "x"], &["y"]);
+        repeat.attribute.push(AttributeProto {
+            name: "body".into(),
+            r#type: AttributeType::Graph.into(),
+            g: Some(body),
+            ..Default::default()
+        });
+        let constant = |name: &str, data_type, raw_data: &[u8]| TensorProto {
+            name: name.into(),
+            data_type,
+            raw_data: bytes::Bytes::copy_from_slice(raw_data),
+            ..Default::default()
+        };
+        let graph = GraphProto {
+            name: "endless".into(),
+            input: vec![value("x", FLOAT, &picture)],
+            output: vec![value("y", FLOAT, &picture)],
+            node: vec![repeat],
+            initializer: vec![
+                constant("turns", INT64, &(1i64 << 62).to_le_bytes()),
+                constant("true", BOOL, &[1]),
+            ],
+            ..Default::default()
+        };
+        let operators = OperatorSetIdProto { domain: String::new(), version: 17 };
+        let proto = ModelProto {
+            ir_version: 8,
+            opset_import: vec![operators],
+            graph: Some(graph),
+            ..Default::default()
+        };
+        let info = ModelInfo {
+            channels: Channels::Luma,
+            factor: 1,
+            halo: None,
+            align: 1,
+            min_side: 1,
+            fixed_size: Some((16, 16)),
+            batch: false,
+            parameters: 0,
+            macs_per_pixel: 0.0,
+            peak_floats_per_pixel: 2.0,
+        };
+        Model {
+            name: "endless".into(),
+            info,
+            digest: "endless".into(),
+            onnx: proto.encode_to_vec().into(),
+            graph: None,
+            external: None,
+        }
+    }
+
+    #[test]
+    fn an_endless_run_ends_when_it_is_interrupted_and_the_session_remains_usable() {
+        let candidate = Candidate { backend: Backend::Cpu, precision: Precision::Fp32 };
+        let Candidate { backend, precision } = candidate;
+        let cache_dir = std::env::temp_dir();
+        let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
+        let mut session = Session::build(&endless(), candidate, &options).unwrap();
+        let input = Image::new(1, 16, 16);
+        for _ in 0..2 {
+            let interrupt = Interrupt::default();
+            let raiser = interrupt.clone();
+            let raising = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(100));
+                raiser.raise();
+            });
+            let result = interrupt.enter(|| session.run(&input, &mut Image::default()));
+            assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+            raising.join().unwrap();
+        }
+    }
 }

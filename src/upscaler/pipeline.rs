@@ -17,6 +17,10 @@ use crate::{
 /// before it takes the previous one keeps both busy.
 ///
 /// After an error the next frame is computed as the first of a stream; frames in flight are lost.
+///
+/// Every wait for the model ends with [`engine::Error::Cancelled`](crate::engine::Error::Cancelled)
+/// when the current [`Interrupt`](crate::engine::Interrupt) is raised. Dropping a pipeline does not
+/// wait for the model: what cannot be ended early is left to a thread that owns the engine.
 pub trait Pipeline: Send {
     /// Accepts a frame and returns without waiting for earlier ones, except once, when the model
     /// is timed before the first regions are planned. `input` is no longer needed afterwards.
@@ -51,10 +55,18 @@ pub trait Pipeline: Send {
     fn reset(&mut self);
 
     /// Drops all frames in flight without waiting for them, then [resets](Self::reset) (after a
-    /// flush).
+    /// flush). A run of the model is ended early if the engine can do that.
     fn abort(&mut self);
 
+    /// Waits until the model does nothing. A pipeline without frames in flight may still be busy
+    /// with a frame that was dropped.
+    ///
+    /// # Errors
+    /// [`engine::Error::Cancelled`](crate::engine::Error::Cancelled), as all waits.
+    fn settle(&mut self) -> Result<(), Error>;
+
     /// Returns the engine for the next stream with the same model. `None` if the engine was lost.
+    /// Waits as [`settle`](Self::settle) does, but without end.
     fn into_engine(self: Box<Self>) -> Option<AnyEngine>;
 
     /// [`submit`](Self::submit), [`next`](Self::next) and [`finish`](Self::finish) for one frame,

@@ -10,7 +10,7 @@ use super::{
     reflection::reflected,
 };
 use crate::{
-    engine::{self, AnyEngine, Infer},
+    engine::{self, AnyEngine, Infer, Interrupt},
     frame::{Image, Rect},
     model::ModelInfo,
     reuse::{CostModel, Region},
@@ -107,6 +107,7 @@ impl<E: Infer + ?Sized> Regionwise<E> {
         target: &mut Target<'_>,
         cost: &mut Cost,
     ) -> Result<(), engine::Error> {
+        Interrupt::current().check()?;
         let start = Instant::now();
         let Region { compute, read, padded: (width, height) } = *region;
         let (geometry, factor) = (self.tiling.geometry(), self.engine.info().factor);

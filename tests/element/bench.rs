@@ -1,6 +1,10 @@
 //! An element in a test bench, with a harness to push and pull frames and a bus.
 
-use std::sync::{Arc, Once};
+use std::{
+    sync::{Arc, Once},
+    thread,
+    time::{Duration, Instant},
+};
 
 use gst::prelude::*;
 use gst_check::Harness;
@@ -127,6 +131,16 @@ impl Bench {
     ) {
         let message = self.next_message(kind).expect("a message");
         check_error(&message, code, text);
+    }
+}
+
+/// Waits until `holds` returns `true`. The time limit only ends a test that would never end.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "never: {what}");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

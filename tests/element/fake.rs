@@ -11,14 +11,17 @@ use std::{
 use gstupscale::{
     backend::Loaded,
     element::EngineLoader,
-    engine::{self, AnyEngine, Backend, EngineOptions, EngineTraits, Infer, Monitor, Precision},
+    engine::{
+        self, AnyEngine, Backend, EngineOptions, EngineTraits, Infer, Monitor, Precision, Silent,
+    },
     frame::{Channels, Image},
     model::{self, Model, ModelInfo, OpenOptions},
 };
 
 /// Loads models with the names `x1` to `x9`, which repeat each pixel. A prefix changes what they
-/// do: `slow` models load when the gate is opened, each run of a `stepped` model waits until it is
-/// allowed, and the third run of a `failing` model fails. Other names fail to open or to load.
+/// do: `slow` models load when the gate is opened, and `stuck` models too, but their load cannot be
+/// cancelled; each run of a `stepped` model waits until it is allowed, and cannot be ended early;
+/// the third run of a `failing` model fails. Other names fail to open or to load.
 #[derive(Default)]
 pub struct Fake {
     gate: Mutex<bool>,
@@ -110,6 +113,9 @@ impl EngineLoader for Fake {
         monitor.progress(50, "Building a session");
         if model.name.starts_with("slow") {
             self.wait_for_gate(monitor)?;
+        }
+        if model.name.starts_with("stuck") {
+            self.wait_for_gate(&Silent)?;
         }
         match model.name.as_str() {
             "no-library" => {

@@ -24,3 +24,4 @@ mod pixels;
 mod properties;
 mod reuse;
 mod startup;
+mod stopping;

@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, atomic::Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use gst::{ProgressType, prelude::*};
@@ -15,19 +15,9 @@ use gstupscale::{
 };
 
 use crate::{
-    bench::{Bench, LONG, caps, rgb, upscale},
+    bench::{Bench, LONG, caps, eventually, rgb, upscale},
     fake::Fake,
 };
-
-/// Waits until `holds` returns `true`, and fails after a time limit.
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
 
 /// Pushes a frame, which must wait for the model, from another thread.
 fn push_from_a_thread(

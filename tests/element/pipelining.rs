@@ -124,7 +124,7 @@ fn the_discont_flag_stays_on_its_frame() {
 }
 
 #[test]
-fn a_flush_waits_only_for_the_frame_that_the_model_is_processing() {
+fn a_flush_drops_the_frames_in_flight() {
     let mut bench = Bench::with_caps("model=stepped-x2 pipeline-depth=2 reuse=off", &rgb(16, 8));
     let steps = bench.fake.steps.clone();
     push(&mut bench, 0..2);

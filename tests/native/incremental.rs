@@ -1,10 +1,10 @@
 //! An update gives the picture of a whole run.
 
 use gstupscale::{
-    engine::Tolerance,
+    engine::{Interrupt, Tolerance},
     frame::{Image, Rect},
     model::Model,
-    native::{Engine, Options, Precision},
+    native::{Engine, Error, Options, Precision},
 };
 
 use crate::{
@@ -152,4 +152,26 @@ fn a_tolerant_update_stays_near_and_does_less() {
         assert!(db >= 50.0, "turn {turn}: {db} dB");
     }
     assert!(work[1] < work[0] * 0.95, "{work:?}");
+}
+
+#[test]
+fn an_interrupted_update_fails_and_the_next_one_computes_everything() {
+    let model = Model::open("builtin").unwrap();
+    let mut engine = Engine::open(&model, &Options::default()).unwrap();
+    let (first, second) = (picture(1, 40, 32), Image::new(1, 40, 32));
+    let (mut output, mut expected) = (Image::default(), Image::default());
+    engine.update(&first, &[], Tolerance::Exact, &mut output).unwrap();
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    interrupt.enter(|| {
+        let update =
+            engine.update(&second, &[Rect::new(0, 0, 40, 32)], Tolerance::Exact, &mut output);
+        assert!(matches!(update, Err(Error::Cancelled)), "{update:?}");
+        let run = engine.run(&second, &mut expected);
+        assert!(matches!(run, Err(Error::Cancelled)), "{run:?}");
+    });
+    let update = engine.update(&second, &[], Tolerance::Exact, &mut output).unwrap();
+    engine.run(&second, &mut expected).unwrap();
+    assert_eq!(update.work, 1.0);
+    assert!(bits(&output) == bits(&expected));
 }

@@ -22,12 +22,12 @@ use self::{
     frame_state::{Inferred, Painting, Prepared},
     prepare::Prepare,
     surface::Surface,
-    worker::Worker,
+    worker::{Answer, Worker},
 };
 use super::{
     buffer_pool::BufferPool,
     conversion::Conversion,
-    enlarger::{Cost, Enlarger, Planning},
+    enlarger::{Cost, Enlarger, Patch, Planning},
     error::Error,
     featurewise::Featurewise,
     geometry::{Geometry, Tiling},
@@ -47,7 +47,7 @@ use crate::{
 /// A frame between [`Pipeline::submit`] and [`Pipeline::next`].
 enum InFlight {
     /// The model computes a part of the canvas, or all of it (`whole`).
-    AtModel { painting: Painting, whole: bool },
+    AtModel { painting: Painting, whole: bool, answer: Answer<(Vec<Patch>, Cost)> },
     /// The model has nothing to do.
     Inferred(Inferred),
 }
@@ -203,8 +203,8 @@ impl CpuPipeline {
         let frame = match self.in_flight.pop_front() {
             None => return Ok(None),
             Some(InFlight::Inferred(frame)) => frame,
-            Some(InFlight::AtModel { painting, .. }) => {
-                let (canvas, cost) = self.worker.receive()?;
+            Some(InFlight::AtModel { painting, answer, .. }) => {
+                let (canvas, cost) = answer.wait()?;
                 if let Some(max_edge) = cost.max_edge {
                     self.prepare.limit_edges(max_edge)?;
                 }
@@ -250,8 +250,8 @@ impl Pipeline for CpuPipeline {
             None => InFlight::Inferred(painting.inferred(vec![], &Cost::default())),
             Some(task) => {
                 let whole = task.is_whole();
-                self.worker.send(task)?;
-                InFlight::AtModel { painting, whole }
+                let answer = self.worker.run(task)?;
+                InFlight::AtModel { painting, whole, answer }
             }
         });
         self.release_canvas();
@@ -280,9 +280,12 @@ impl Pipeline for CpuPipeline {
 
     fn abort(&mut self) {
         self.prepare.reset();
-        self.worker.abort();
         self.in_flight.clear();
         self.next = None;
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.worker.settle()
     }
 
     fn into_engine(self: Box<Self>) -> Option<AnyEngine> {

@@ -1,12 +1,9 @@
 //! The thread that the model runs on, so that other frames can be prepared and finished meanwhile.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
+    time::Duration,
 };
 
 use super::{
@@ -18,24 +15,57 @@ use super::{
     frame_state::Task,
     surface::Surface,
 };
-use crate::reuse::{CostModel, Region};
+use crate::{
+    engine::{Interrupt, background},
+    reuse::{CostModel, Region},
+};
 
-enum Message {
-    Run { epoch: u64, task: Task },
-    Measure(Region, mpsc::Sender<Result<Option<CostModel>, Error>>),
-}
+/// How often a thread that waits for the model looks whether it was interrupted.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(10);
+
+type Job = Box<dyn FnOnce(&mut Model) + Send>;
 
 /// The result of a task.
 type Outcome = Result<(Vec<Patch>, Cost), Error>;
 
-/// Runs tasks in the order in which they are sent.
+/// Does jobs in the order in which they are sent.
 pub(super) struct Worker {
     /// `None` once the thread has been asked to end.
-    messages: Option<mpsc::Sender<Message>>,
-    outcomes: mpsc::Receiver<(u64, Outcome)>,
-    thread: Option<thread::JoinHandle<Box<dyn Enlarger>>>,
-    /// Tasks of earlier epochs were aborted.
-    epoch: Arc<AtomicU64>,
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<thread::JoinHandle<()>>,
+    /// Gives the enlarger back when the thread ends.
+    enlarger: mpsc::Receiver<Box<dyn Enlarger>>,
+}
+
+/// The result of a job. A job whose answer is dropped is ended early, or not begun.
+pub(super) struct Answer<T> {
+    receiver: mpsc::Receiver<Result<T, Error>>,
+    interrupt: Interrupt,
+}
+
+impl<T> Answer<T> {
+    /// Waits for the result.
+    ///
+    /// # Errors
+    /// Errors of the job; [`engine::Error::Cancelled`](crate::engine::Error::Cancelled) when the
+    /// current [`Interrupt`] is raised.
+    pub(crate) fn wait(self) -> Result<T, Error> {
+        let current = Interrupt::current();
+        loop {
+            current.check()?;
+            match self.receiver.recv_timeout(INTERRUPT_INTERVAL) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Panicked),
+            }
+        }
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        self.interrupt.raise();
+    }
 }
 
 /// What the thread works with.
@@ -44,17 +74,6 @@ struct Model {
     /// The source picture.
     source: Surface,
     pool: BufferPool,
-}
-
-impl Model {
-    fn run(&mut self, task: Task) -> Outcome {
-        self.source.update(task.source);
-        self.enlarger.update(self.source.picture(), &task.work, &self.pool)
-    }
-
-    fn measure(&mut self, region: &Region) -> Result<Option<CostModel>, Error> {
-        self.enlarger.measure(self.source.picture(), region, &self.pool)
-    }
 }
 
 impl Worker {
@@ -67,50 +86,30 @@ impl Worker {
         source: Surface,
         pool: BufferPool,
     ) -> Result<Self, Error> {
-        let (messages, receiver) = mpsc::channel();
-        let (sender, outcomes) = mpsc::channel();
-        let epoch = Arc::new(AtomicU64::new(0));
-        let current = epoch.clone();
+        let (jobs, receiver) = mpsc::channel::<Job>();
+        let (give_back, enlarger_back) = mpsc::channel();
         let mut model = Model { enlarger, source, pool };
         let run = move || {
-            for message in receiver {
-                match message {
-                    Message::Run { epoch, .. } if epoch != current.load(Ordering::SeqCst) => {}
-                    Message::Run { epoch, task } => {
-                        // Sending fails once the pipeline has been dropped, which needs no outcome.
-                        let _ = sender.send((epoch, model.run(task)));
-                    }
-                    Message::Measure(region, reply) => {
-                        let _ = reply.send(model.measure(&region));
-                    }
-                }
+            for job in receiver {
+                job(&mut model);
             }
-            model.enlarger
+            // Without a receiver the enlarger is dropped here.
+            let _ = give_back.send(model.enlarger);
         };
         let builder = thread::Builder::new().name("upscale-infer".into());
         let thread = builder.spawn(run).map_err(Error::Thread)?;
-        Ok(Self { messages: Some(messages), outcomes, thread: Some(thread), epoch })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), enlarger: enlarger_back })
     }
 
     /// Sends a task.
     ///
     /// # Errors
     /// [`Error::Panicked`].
-    pub(crate) fn send(&self, task: Task) -> Result<(), Error> {
-        self.message(Message::Run { epoch: self.epoch.load(Ordering::SeqCst), task })
-    }
-
-    /// Waits for the oldest task that was sent and neither received nor aborted.
-    ///
-    /// # Errors
-    /// Errors of the task.
-    pub(crate) fn receive(&self) -> Outcome {
-        loop {
-            let (epoch, outcome) = self.outcomes.recv().map_err(|_| Error::Panicked)?;
-            if epoch == self.epoch.load(Ordering::SeqCst) {
-                return outcome;
-            }
-        }
+    pub(crate) fn run(&self, task: Task) -> Result<Answer<(Vec<Patch>, Cost)>, Error> {
+        self.send(move |model| -> Outcome {
+            model.source.update(task.source);
+            model.enlarger.update(model.source.picture(), &task.work, &model.pool)
+        })
     }
 
     /// The cost of runs of the model, measured on `region` after the tasks that have been sent. See
@@ -119,35 +118,50 @@ impl Worker {
     /// # Errors
     /// Errors of the run.
     pub(crate) fn measure(&self, region: Region) -> Result<Option<CostModel>, Error> {
-        let (reply, answer) = mpsc::channel();
-        self.message(Message::Measure(region, reply))?;
-        answer.recv().map_err(|_| Error::Panicked)?
+        let measure = move |model: &mut Model| {
+            model.enlarger.measure(model.source.picture(), &region, &model.pool)
+        };
+        self.send(measure)?.wait()
     }
 
-    fn message(&self, message: Message) -> Result<(), Error> {
-        self.messages.as_ref().and_then(|it| it.send(message).ok()).ok_or(Error::Panicked)
+    /// Waits until all jobs are done, or ended early.
+    ///
+    /// # Errors
+    /// As [`Answer::wait`].
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        self.send(|_| Ok(()))?.wait()
     }
 
-    /// Drops the tasks that were sent; the one that runs is completed, but not received.
-    pub(crate) fn abort(&self) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
+    /// Sends a job, which works under a child of the sender's current interrupt.
+    fn send<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Model) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Answer<T>, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let interrupt = Interrupt::current().child();
+        let answer = Answer { receiver, interrupt: interrupt.clone() };
+        let job = move |model: &mut Model| {
+            if !interrupt.is_raised() {
+                // Sending fails if nobody waits any more.
+                let _ = sender.send(interrupt.enter(|| job(model)));
+            }
+        };
+        let sent = self.jobs.as_ref().and_then(|jobs| jobs.send(Box::new(job)).ok());
+        sent.map(|()| answer).ok_or(Error::Panicked)
     }
 
-    /// Waits for the running task. `None` after a panic.
+    /// Waits until the thread has ended. `None` after a panic.
     pub(crate) fn into_enlarger(mut self) -> Option<Box<dyn Enlarger>> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Option<Box<dyn Enlarger>> {
-        self.abort();
-        self.messages = None;
-        self.thread.take().and_then(|thread| thread.join().ok())
+        self.jobs = None;
+        self.enlarger.recv().ok()
     }
 }
 
 impl Drop for Worker {
-    /// ONNX Runtime must not run when the process ends.
     fn drop(&mut self) {
-        self.end();
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            background::end(thread);
+        }
     }
 }

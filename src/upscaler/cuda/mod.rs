@@ -337,6 +337,10 @@ impl Pipeline for CudaPipeline {
         self.slots.release_all();
     }
 
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn into_engine(self: Box<Self>) -> Option<AnyEngine> {
         let Self { inference, device, .. } = *self;
         device.synchronize();

@@ -1,0 +1,83 @@
+//! Threads that are left to end by themselves.
+//!
+//! Some steps of a runtime cannot be interrupted: building a session, running a graph that was
+//! compiled to one operator. Whoever stops such work leaves the thread here instead of waiting.
+
+use std::{
+    sync::{Mutex, Once, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How long [`end`] waits. A thread that is idle or between two steps ends within it.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long the process waits at its exit for all threads that are still running.
+const EXIT_PATIENCE: Duration = Duration::from_secs(5);
+
+static LEFT: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Ends a thread that was asked to end: waits for a moment, then leaves it running. Leaves it at
+/// once if it is the calling thread.
+///
+/// ONNX Runtime must not run while the process exits, because its global objects are destroyed
+/// then. The exit therefore waits for the threads that were left, for a few seconds at most.
+pub(crate) fn end(thread: JoinHandle<()>) {
+    let is_own = thread.thread().id() == thread::current().id();
+    if !is_own && is_over(&thread, PATIENCE) {
+        // The panic of a thread was reported when it happened.
+        let _ = thread.join();
+        return;
+    }
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| {
+        // It fails only without memory, and then the exit does not wait.
+        // SAFETY: `wait_at_exit` takes no arguments and does not unwind.
+        let _ = unsafe { libc::atexit(wait_at_exit) };
+    });
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    left.retain(|thread| !thread.is_finished());
+    left.push(thread);
+}
+
+/// Waits until `thread` has ended, for `patience` at most, and returns whether it has.
+pub(crate) fn is_over(thread: &JoinHandle<()>, patience: Duration) -> bool {
+    let begun = Instant::now();
+    while !thread.is_finished() {
+        if begun.elapsed() >= patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+extern "C" fn wait_at_exit() {
+    let Ok(left) = LEFT.try_lock() else { return };
+    let begun = Instant::now();
+    for thread in left.iter() {
+        is_over(thread, EXIT_PATIENCE.saturating_sub(begun.elapsed()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_does_not_end_is_left_and_forgotten_once_it_has_ended() {
+        let (go, wait) = mpsc::channel::<()>();
+        end(thread::spawn(move || wait.recv().unwrap_or_default()));
+        let count = || LEFT.lock().unwrap().iter().filter(|thread| !thread.is_finished()).count();
+        assert_eq!(count(), 1);
+        drop(go);
+        while count() > 0 {
+            thread::yield_now();
+        }
+        end(thread::spawn(|| ()));
+        end(thread::spawn(|| thread::park_timeout(2 * PATIENCE)));
+        assert_eq!(LEFT.lock().unwrap().len(), 1);
+    }
+}
