@@ -24,7 +24,7 @@ impl Monitor for Quiet {
     }
 }
 
-/// Who takes part: a name and one run.
+/// One of the engines that take turns.
 struct Contender<'a> {
     name: String,
     run: Box<dyn FnMut() + 'a>,

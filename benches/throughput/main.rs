@@ -2,7 +2,7 @@
 //! turns.
 //!
 //! `UPSCALE_BENCH` selects tables, separated by commas: `session`, `builtin`, `reuse` (all clips) or
-//! words of a clip's title. `UPSCALE_BENCH_TURNS=2` gives a quick look.
+//! words of a clip's title. `UPSCALE_BENCH_TURNS=2` gives quick results.
 
 mod clip;
 mod peer;

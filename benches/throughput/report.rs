@@ -53,7 +53,7 @@ impl Rules {
         (WARM_UP + self.turns() * self.frames) as u32
     }
 
-    /// `UPSCALE_BENCH_TURNS` limits it, for a quick look.
+    /// `UPSCALE_BENCH_TURNS` limits it, for quick results.
     fn turns(self) -> usize {
         let limit = env::var("UPSCALE_BENCH_TURNS").ok().and_then(|text| text.parse().ok());
         self.turns.min(limit.unwrap_or(usize::MAX)).max(1)

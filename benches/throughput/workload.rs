@@ -17,7 +17,7 @@ pub trait Workload {
     /// Processes the next `count` frames and returns the time that took.
     fn turn(&mut self, count: usize) -> Duration;
 
-    /// A note for below the table.
+    /// A note to print below the table.
     fn note(&self) -> Option<String> {
         None
     }

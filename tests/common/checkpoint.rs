@@ -1,6 +1,6 @@
 //! Writing checkpoints as PyTorch does, for the tests of its reader.
 
-// Each test uses its share.
+// Each test binary uses a part of this file.
 #![allow(dead_code)]
 
 use std::io::{Cursor, Write};

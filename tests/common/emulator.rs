@@ -1,6 +1,6 @@
 //! An emulated GPU: `emulator.cpp` in place of libcuda.
 
-// Each test uses its share.
+// Each test binary uses a part of this file.
 #![allow(dead_code)]
 
 use std::{

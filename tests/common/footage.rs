@@ -1,6 +1,6 @@
 //! Frames of real clips through several elements, side by side.
 
-// Each test uses its share.
+// Each test binary uses a part of this file.
 #![allow(dead_code)]
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use gst::prelude::*;
 use gst_check::Harness;
 
-/// The clips at hand, with what has to stand between decoder and `upscale`.
+/// The available clips, each with the elements that it needs between decoder and `upscale`.
 pub const CLIPS: [(&str, &str); 7] = [
     ("near_static_180p.mp4", ""),
     ("carphone_qcif.mp4", ""),
@@ -25,7 +25,7 @@ pub const CLIPS: [(&str, &str); 7] = [
 /// Makes frames small enough for a large model.
 pub const SMALL: &str = "! videoscale ! video/x-raw,width=160,height=120";
 
-/// The clips that `UPSCALE_CLIPS` names, separated by commas; all where it is not set.
+/// The clips that `UPSCALE_CLIPS` names, separated by commas; all if it is not set.
 pub fn wanted_clips() -> impl Iterator<Item = (&'static str, &'static str)> {
     let wanted = std::env::var("UPSCALE_CLIPS").unwrap_or_default();
     CLIPS
@@ -33,7 +33,7 @@ pub fn wanted_clips() -> impl Iterator<Item = (&'static str, &'static str)> {
         .filter(move |(clip, _)| wanted.is_empty() || wanted.split(',').any(|name| name == *clip))
 }
 
-/// How many frames of each clip: `UPSCALE_FRAMES`, or all.
+/// The number of frames of each clip: `UPSCALE_FRAMES`, or all.
 pub fn wanted_frames() -> usize {
     let wanted = std::env::var("UPSCALE_FRAMES").ok().and_then(|text| text.parse().ok());
     wanted.unwrap_or(usize::MAX)
@@ -77,7 +77,7 @@ impl Drop for Footage {
     }
 }
 
-/// An element `upscale` that may keep frames back until later ones have come.
+/// An element `upscale`, which may hold frames back until later ones arrive.
 pub struct Enlarger {
     pub element: gst::Element,
     pub bus: gst::Bus,
@@ -87,7 +87,7 @@ pub struct Enlarger {
 }
 
 impl Enlarger {
-    /// `properties` as in `gst-launch-1.0`.
+    /// A playing element with `properties` in the notation of `gst-launch-1.0`.
     #[track_caller]
     pub fn new(properties: &str) -> Self {
         gst::init().unwrap();
@@ -106,7 +106,8 @@ impl Enlarger {
         Self { element, bus, harness, caps: None, out: VecDeque::new() }
     }
 
-    /// Whether the frame was taken: without ONNX Runtime none is, which is said.
+    /// Pushes a frame. Returns `false`, with a message that the test is skipped, without ONNX
+    /// Runtime.
     #[track_caller]
     pub fn push(&mut self, frame: &gst::Sample) -> bool {
         let caps = frame.caps_owned();
@@ -117,7 +118,7 @@ impl Enlarger {
         if self.harness.push(frame.buffer_owned().unwrap()).is_err() {
             let kinds = [gst::MessageType::Error];
             let message = self.bus.timed_pop_filtered(gst::ClockTime::ZERO, &kinds);
-            let message = message.expect("an error says why");
+            let message = message.expect("an error message");
             let gst::MessageView::Error(error) = message.view() else { unreachable!() };
             assert_eq!(error.error().kind(), Some(gst::LibraryError::Init), "{}", error.error());
             eprintln!("skipped: {}", error.error());
@@ -127,14 +128,13 @@ impl Enlarger {
         true
     }
 
-    /// Lets every frame come out.
+    /// Outputs all frames in flight.
     pub fn finish(&mut self) {
         assert!(self.harness.push_event(gst::event::Eos::new()));
         self.collect();
     }
 
-    /// What a flushing seek sends. Frames that are kept back are lost, so call it in step with
-    /// what has come out.
+    /// Sends the events of a flushing seek. Frames in flight are lost.
     pub fn seek(&mut self) {
         assert!(self.harness.push_event(gst::event::FlushStart::new()));
         assert!(self.harness.push_event(gst::event::FlushStop::new(true)));
@@ -142,7 +142,7 @@ impl Enlarger {
         assert!(self.harness.push_event(gst::event::Segment::new(&segment)));
     }
 
-    /// Changes the model, and waits until it is there.
+    /// Changes the model, and waits until it is loaded.
     #[track_caller]
     pub fn set_model(&mut self, model: &str) {
         while self.bus.pop().is_some() {}
@@ -162,7 +162,7 @@ impl Enlarger {
         }
     }
 
-    /// Pixels that went through the model over those of the frames.
+    /// The pixels that the model computed as a share of the pixels of all frames.
     pub fn pixels_share(&self) -> f64 {
         self.element.property::<gst::Structure>("stats").get("pixels-share").unwrap()
     }
@@ -171,25 +171,25 @@ impl Enlarger {
         self.out.extend(std::iter::from_fn(|| self.harness.try_pull()));
     }
 
-    /// What comes out now.
+    /// The format of the current output.
     fn info(&self) -> gst_video::VideoInfo {
         let caps = self.harness.sinkpad().and_then(|pad| pad.current_caps()).expect("caps");
         gst_video::VideoInfo::from_caps(&caps).unwrap()
     }
 }
 
-/// Two elements that are given the same frames.
+/// Two elements that process the same frames.
 pub struct Pair(pub [Enlarger; 2]);
 
 impl Pair {
-    /// `properties` is what both have, `each` what one has.
+    /// Both have `properties`; each also has its own properties in `each`.
     #[track_caller]
     pub fn new(each: [&str; 2], properties: &str) -> Self {
         Self(each.map(|own| Enlarger::new(&format!("{own} {properties}"))))
     }
 
-    /// Pushes the frames, and shows `check` what has become of each, in order. Whether they
-    /// were taken.
+    /// Pushes the frames, and calls `check` with the two outputs of each, in order. Returns `false`
+    /// if an element refuses a frame.
     #[track_caller]
     pub fn push(
         &mut self,
@@ -203,7 +203,7 @@ impl Pair {
         })
     }
 
-    /// The same for what the elements kept back.
+    /// Checks the frames that are still in flight.
     #[track_caller]
     pub fn finish(&mut self, check: impl FnMut(&gst_video::VideoInfo, [&[u8]; 2])) {
         self.0.iter_mut().for_each(Enlarger::finish);
@@ -222,14 +222,14 @@ impl Pair {
     }
 }
 
-/// A Compact network of 8 channels with random weights, as deep as realesr-animevideov3: its
-/// reach, and an eighth of its work for each pixel.
+/// A Compact network of 8 channels with random weights, as deep as realesr-animevideov3: the
+/// same receptive field, and a small part of its computation.
 pub fn narrow_model() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compact-8-2x.pth");
     if !path.exists() {
         let tensors = super::checkpoint::compact(8, 16, 2);
         let content = super::checkpoint::pth(&tensors, "params", zip::CompressionMethod::Stored);
-        // Another test may be at it, too.
+        // Another test may write the file at the same time.
         let own = path.with_extension(format!("{}", std::process::id()));
         std::fs::write(&own, content).unwrap();
         std::fs::rename(&own, &path).unwrap();

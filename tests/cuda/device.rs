@@ -182,7 +182,7 @@ fn statuses_that_only_newer_drivers_know_are_errors_with_their_number() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();
     emulator.lose_after(0);
-    // CUDA_ERROR_CONTAINED destroys the context; nobody knows 12345 yet.
+    // CUDA_ERROR_CONTAINED destroys the context; 12345 is not a known status.
     emulator.set_lost_status(226);
     let error = device.upload().synchronize().unwrap_err();
     assert!(matches!(error, Error::Lost { code: Code(226), .. }), "{error:?}");

@@ -1,4 +1,4 @@
-//! Kernels are not launched with arguments that do not fit together.
+//! Kernel launches with arguments that do not match each other are refused.
 
 use std::sync::Arc;
 

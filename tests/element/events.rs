@@ -1,4 +1,4 @@
-//! Navigation events, latency queries and flushes.
+//! Events and queries: navigation, latency, flushes (seeks).
 
 use crate::bench::{Bench, rgb};
 

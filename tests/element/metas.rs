@@ -1,4 +1,4 @@
-//! Metas of frames.
+//! Metas of frames: which are copied, converted or dropped.
 
 use gst_video::{
     VideoOverlayComposition, VideoOverlayCompositionMeta, VideoOverlayFormatFlags,

@@ -1,4 +1,4 @@
-//! The pixels of the output.
+//! The pixels of the output: model, blend, grain and resampling.
 
 use gst::prelude::*;
 use gst_controller::prelude::*;

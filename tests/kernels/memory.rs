@@ -212,7 +212,7 @@ impl<T: Storage> Stored<T> {
         }
     }
 
-    /// Whether nothing wrote the sample.
+    /// Whether the sample was never written.
     pub fn is_untouched(&self, channel: usize, x: u32, y: u32) -> bool {
         let sample = self.at(channel, x as usize, y as usize);
         bytemuck::bytes_of(&sample).iter().all(|byte| *byte == 0xA5)

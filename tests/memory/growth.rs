@@ -12,13 +12,13 @@ use gstupscale::{
 const WIDTH: usize = 192;
 const HEIGHT: usize = 128;
 
-/// Bytes of this process that are in memory.
+/// Resident memory of this process in bytes.
 fn resident() -> f64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
 }
 
-/// A still picture over which a rectangle of changing size wanders.
+/// A still picture with a rectangle that moves and changes its size.
 fn frame(number: usize) -> gst::Buffer {
     let mut bytes = vec![0u8; WIDTH * HEIGHT];
     let (x, y) = (number * 7 % 170, number * 5 % 100);
@@ -33,8 +33,8 @@ fn frame(number: usize) -> gst::Buffer {
     buffer
 }
 
-/// Fails where 2,000 frames take more memory than 100; skipped where ONNX Runtime lacks the
-/// backend.
+/// Fails if memory grows by more than 2 % between frame 100 and frame 2,000; skipped if ONNX Runtime
+/// does not have the backend.
 fn stays_flat(properties: &str) {
     gst::init().unwrap();
     let _ = gstupscale::plugin_register_static();
@@ -57,7 +57,7 @@ fn stays_flat(properties: &str) {
             return;
         }
         let out = std::iter::from_fn(|| harness.try_pull()).count();
-        assert!(out == 1 || number < 4, "a frame comes out for each that goes in");
+        assert!(out == 1 || number < 4, "one output frame for each input frame");
         if number == 100 {
             settled = resident();
         }
@@ -97,9 +97,9 @@ fn memory_stays_flat_over_two_thousand_frames_in_flight_on_openvino() {
     stays_flat("backend=openvino precision=fp32 reuse=exact pipeline-depth=2");
 }
 
-/// Megabytes in memory, those that the allocator only holds back not counted.
+/// Resident memory in megabytes, without free memory that the allocator keeps.
 fn in_use() -> f64 {
-    // SAFETY: it takes a number and touches nothing but the allocator's free memory.
+    // SAFETY: it only releases free memory of the allocator.
     unsafe { libc::malloc_trim(0) };
     resident() / 1e6
 }

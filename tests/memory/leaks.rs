@@ -6,7 +6,7 @@ use std::{process::Command, sync::Arc};
 
 use gst::prelude::*;
 
-/// Names the element that a child process is to run.
+/// The environment variable that names the element for a child process.
 const ELEMENT: &str = "UPSCALE_TEST_LEAKS_OF";
 
 fn run(element: gst::Element) {
@@ -29,7 +29,7 @@ fn run(element: gst::Element) {
     }
 }
 
-/// What is alive at the end of a process that ran `element`, by type.
+/// The types of the objects that are alive at the end of a process that ran `element`.
 fn left_by(element: &str) -> Vec<String> {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "leaks::child", "--ignored", "--nocapture"])
@@ -66,7 +66,7 @@ fn child() {
         }
         name => gst::ElementFactory::make(name).build().unwrap(),
     });
-    // SAFETY: nothing of GStreamer is used after it.
+    // SAFETY: GStreamer is not used after this call.
     unsafe { gst::deinit() };
 }
 
@@ -74,6 +74,6 @@ fn child() {
 fn upscale_leaves_no_more_behind_than_identity() {
     let identity = left_by("identity");
     assert_eq!(left_by("upscale"), identity);
-    // The tracer is there and sees what leaks.
+    // The tracer works and reports leaks.
     assert_ne!(left_by("leaky"), identity);
 }

@@ -1,5 +1,5 @@
-//! The memory for loading weights of the size of RealESRGAN_x4plus. Measures the whole process, so
-//! that it needs one of its own.
+//! The memory for loading weights of the size of RealESRGAN_x4plus. It measures the whole process,
+//! and therefore needs a process of its own.
 
 use crate::common::checkpoint as files;
 use std::fs;

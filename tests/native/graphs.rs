@@ -66,7 +66,7 @@ pub fn everything() -> Model {
     let weight = g.constant_f32("up", &[16, 24, 4, 4], &n.list(16 * 24 * 16, 0.3));
     let window = Window { stride: [2; 2], ..Window::padded(1) };
     let b = g.conv_transpose(&half, &weight, None, window, [0; 2]);
-    // Attention, as SPAN has it.
+    // Attention, as in SPAN.
     let gate = g.sigmoid(&b);
     let gate = g.offset(&gate, &[-0.5]);
     let sum = g.add(&a, &b);
@@ -79,7 +79,7 @@ pub fn everything() -> Model {
     let d = g.concat(&[&d, &grouped], 1);
     let d = g.slice(&d, 1, 2, 14);
     let d = g.tanh(&d);
-    // A margin that a convolution without padding takes off again.
+    // A margin that a convolution without padding removes.
     let padded = g.pad(&d, [1, 1, 1, 1], Border::Reflect);
     let d = conv(g, n, &padded, [12, 12, 3], Window::default());
     let dilated = Window { dilation: [2; 2], ..Window::padded(2) };
@@ -97,7 +97,7 @@ pub fn everything() -> Model {
     Model::from_graph("everything", Path::new("everything"), graph).expect("a model")
 }
 
-/// A row of convolutions of random widths and kernels, with a shuffle behind.
+/// A series of convolutions of random widths and kernels, followed by a pixel shuffle.
 pub fn random(seed: u32) -> Model {
     let mut numbers = Numbers::new(seed);
     let n = &mut numbers;

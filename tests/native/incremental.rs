@@ -32,7 +32,7 @@ fn change(numbers: &mut Numbers, image: &mut Image) -> Vec<Rect> {
                 let row = image.row_mut(channel, y as usize);
                 let row = row.iter_mut().skip(rectangle.x as usize);
                 for sample in row.take(rectangle.width as usize) {
-                    // Some rectangles hold what they held.
+                    // Some rectangles keep their contents.
                     if numbers.between(0, 3) > 0 {
                         *sample = numbers.fraction() + 0.5;
                     }
@@ -57,7 +57,7 @@ fn updates_equal_whole_runs(model: &Model, width: usize, height: usize, options:
         let update = engine.update(&input, &changed, Tolerance::Exact, &mut output).unwrap();
         engine.run(&input, &mut whole).unwrap();
         assert!(bits(&output) == bits(&whole), "turn {turn} of {width}x{height}: {changed:?}");
-        // What changed lies in the rectangles.
+        // All changes are inside the rectangles.
         let mut covered = before;
         for rectangle in &update.changed {
             let (x, y) = (rectangle.x as usize, rectangle.y as usize);

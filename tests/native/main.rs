@@ -1,4 +1,4 @@
-//! The project's own engine.
+//! The native engine: pictures, bits, updates.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -64,7 +64,7 @@ fn reference(model: &Model, input: &Image) -> Option<Image> {
     Some(output)
 }
 
-/// The greatest difference in steps of 1/255 and decibels, of pictures clamped to 0..1.
+/// The largest difference in steps of 1/255, and the PSNR in decibels, of pictures clamped to 0..1.
 fn difference(a: &Image, b: &Image) -> (f32, f64) {
     let clamp = |image: &Image| -> Vec<f32> {
         image.data().iter().map(|sample| sample.clamp(0.0, 1.0)).collect()
@@ -74,7 +74,7 @@ fn difference(a: &Image, b: &Image) -> (f32, f64) {
     (worst, psnr(&a, &b))
 }
 
-/// Compares the engine with ONNX Runtime; whether the engine supports the model.
+/// Compares the engine with ONNX Runtime. Returns whether the engine supports the model.
 #[track_caller]
 fn check(model: &Model, inputs: &[Image]) -> bool {
     let mut engine = match Engine::open(model, &Options::default()) {
@@ -135,8 +135,7 @@ fn checkpoints_of_every_architecture_give_the_pictures_of_onnx_runtime() {
     }
 }
 
-// A picture of noise will not do: on it SPAN's output moves by 1.7 of 255 where the input moves
-// by a millionth.
+// Not noise: there, a change of SPAN's input by a millionth changes its output by 1.7/255.
 #[test]
 fn published_models_give_the_pictures_of_onnx_runtime() {
     let Some(data) = test_data() else { return };
@@ -172,8 +171,8 @@ fn a_model_with_another_operator_is_refused_by_its_name() {
     assert!(matches!(&error, Error::Operator { operator: own, .. } if own == operator), "{error}");
 }
 
-/// How far the picture in fixed point is from that in fp32, in decibels and steps of 1/255;
-/// `None` where the model is refused.
+/// The difference between the pictures in fixed point and in fp32: decibels, and steps of 1/255.
+/// `None` if the engine refuses the model.
 fn fixed_point(model: &Model, input: &Image) -> Option<(f64, i32)> {
     let options = Options { precision: native::Precision::Int16, ..Options::default() };
     let mut fixed = match Engine::open(model, &options) {

@@ -1,4 +1,4 @@
-//! The scripts in a checkout where nothing is set up yet. Skips where Python has no pip.
+//! The scripts in a checkout where nothing is set up yet. Skipped if Python has no pip.
 
 use std::{
     fs,
@@ -88,7 +88,7 @@ fn a_compiler_whose_hash_is_another_fails_the_check_of_the_kernels() {
 
 #[test]
 fn without_a_network_the_kernels_count_as_not_checked() {
-    // No one listens at the port of "discard".
+    // Nothing listens on the port of "discard".
     let index = "http://127.0.0.1:9/simple";
     let environment = [
         ("PIP_INDEX_URL", index),

@@ -1,4 +1,4 @@
-//! `gst-upscale bench`.
+//! `gst-upscale bench`: the rows of its report, and models that cannot be opened.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! `gst-upscale models`.
+//! `gst-upscale models`: conversion never overwrites a file without `--force`.
 
 use std::{fs, path::Path};
 

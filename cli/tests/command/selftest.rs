@@ -1,4 +1,4 @@
-//! `gst-upscale selftest`.
+//! `gst-upscale selftest`: the checks on the CPU and on an emulated GPU, and missing backends.
 
 use std::{fs, process::Output};
 

@@ -1,4 +1,4 @@
-//! `gst-upscale upscale`: signals.
+//! `gst-upscale upscale`: Ctrl-C and other signals.
 
 use std::{
     path::Path,
