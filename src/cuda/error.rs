@@ -84,7 +84,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether this machine has no NVIDIA GPU, which is no fault.
+    /// Whether this machine has no NVIDIA GPU, which is not a failure.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::NoDriver | Self::NoDevice)

@@ -272,7 +272,7 @@ impl Device {
     }
 
     /// Copies `regions` of `source` into the items of a batch, each of `width` × `height`
-    /// pixels. What a region lacks to that size is mirrored.
+    /// pixels. Missing pixels of a region are mirrored.
     ///
     /// # Errors
     /// [`Error::InvalidArguments`], and those of the driver.
@@ -307,7 +307,7 @@ impl Device {
         unsafe { self.launch(self.compute(), Kernel::Gather(source.samples()), &arguments, work) }
     }
 
-    /// Copies what a model made of a batch of `regions`, each of `width` × `height` pixels
+    /// Copies the model's output for a batch of `regions`, each of `width` × `height` pixels
     /// before it was enlarged by `factor`, to their places on `canvas`.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Backend {
     /// The fastest backend that works on this machine.
     #[default]
-    #[enum_value(name = "The fastest that works here", nick = "auto")]
+    #[enum_value(name = "Fastest backend that works on this machine", nick = "auto")]
     Auto,
     /// TensorRT on an NVIDIA GPU, through ONNX Runtime.
     #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
@@ -37,7 +37,7 @@ pub enum Backend {
 pub enum Precision {
     /// The fastest precision without a visible difference from fp32.
     #[default]
-    #[enum_value(name = "The fastest without a visible difference", nick = "auto")]
+    #[enum_value(name = "Fastest precision without a visible difference from fp32", nick = "auto")]
     Auto,
     /// 32-bit floating point.
     #[enum_value(name = "32-bit floating point", nick = "fp32")]

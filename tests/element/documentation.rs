@@ -23,6 +23,9 @@ fn the_docs_cache_describes_the_plugin() {
         let text = serde_json::to_string_pretty(&found).unwrap();
         fs::write(&path, text + "\n").unwrap();
     }
+    // Every enumeration has an entry of its own.
+    let types = found["upscale"]["other-types"].as_object().unwrap();
+    assert_eq!(types.len(), 4, "{:?}", types.keys());
     let text = fs::read_to_string(&path).unwrap_or_default();
     let stored: Value = serde_json::from_str(&text).unwrap_or_default();
     assert!(
@@ -162,8 +165,8 @@ fn default_and_range(spec: &glib::ParamSpec) -> Vec<(&'static str, String)> {
 fn other_types(specs: &[glib::ParamSpec]) -> Value {
     let enums = specs.iter().filter_map(|spec| spec.downcast_ref::<glib::ParamSpecEnum>());
     let described = enums.map(|spec| {
-        let values: Vec<Value> = spec
-            .enum_class()
+        let class = spec.enum_class();
+        let values: Vec<Value> = class
             .values()
             .iter()
             .map(|value| {
@@ -171,7 +174,7 @@ fn other_types(specs: &[glib::ParamSpec]) -> Value {
                 json!({ "desc": value.name(), "name": value.nick(), "value": number })
             })
             .collect();
-        (spec.value_type().name().to_owned(), json!({ "kind": "enum", "values": values }))
+        (class.type_().name().to_owned(), json!({ "kind": "enum", "values": values }))
     });
     described.collect::<Map<_, _>>().into()
 }

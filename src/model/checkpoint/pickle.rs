@@ -156,7 +156,7 @@ impl<E: Extension> Pickle<E> {
     }
 }
 
-/// The stack machine that a pickle is a program of.
+/// The stack machine that runs a pickle.
 struct Machine<'a, E> {
     bytes: &'a Bytes,
     position: usize,
