@@ -110,13 +110,36 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 
 /// A zip of these entries in the folder `net`.
 pub fn zip(entries: &[(String, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
+    zip_in("net", entries, method)
+}
+
+fn zip_in(folder: &str, entries: &[(String, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(method);
     for (name, content) in entries {
-        zip.start_file(format!("net/{name}"), options).unwrap();
+        zip.start_file(format!("{folder}/{name}"), options).unwrap();
         zip.write_all(content).unwrap();
     }
     zip.finish().unwrap().into_inner()
+}
+
+/// A zip of these entries in the folder `folder`, with the zip64 end record that PyTorch writes
+/// at any size.
+pub fn zip64(folder: &str, entries: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut content = zip_in(folder, entries, CompressionMethod::Stored);
+    let end = content.split_off(content.len() - 22);
+    let position = content.len() as u64;
+    let field = |at: usize| u64::from(u32::from_le_bytes(end[at..at + 4].try_into().unwrap()));
+    let (count, size, start) = (entries.len() as u64, field(12), field(16));
+    content.extend(b"PK\x06\x06");
+    content.extend(44u64.to_le_bytes());
+    content.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    [count, count, size, start].iter().for_each(|value| content.extend(value.to_le_bytes()));
+    content.extend(b"PK\x06\x07\0\0\0\0");
+    content.extend(position.to_le_bytes());
+    content.extend(1u32.to_le_bytes());
+    content.extend(end);
+    content
 }
 
 /// What `torch.save` writes.

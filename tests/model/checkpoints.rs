@@ -138,8 +138,62 @@ fn other_globals_are_rejected_by_name() {
         let error = parse(&zip(pickle, &[])).unwrap_err();
         assert!(matches!(&error, Fault::Unsuitable(why) if why.contains(name)), "{error}");
     }
-    for opcodes in [b"i".as_slice(), b"o", b"\x92", b"P1\n", b"\x82\x01"] {
+    for opcodes in [b"i".as_slice(), b"o", b"P1\n", b"\x82\x01"] {
         assert!(matches!(parse(&zip(opcodes, &[])), Err(Fault::Damaged(_))));
+    }
+}
+
+/// A dict of one tensor, whose entry "other" is what the opcodes of `object` make.
+fn with_other(object: &[u8]) -> Vec<u8> {
+    let mut pickle = b"}".to_vec();
+    files::text(&mut pickle, "other");
+    pickle.extend(object);
+    pickle.push(b's');
+    files::text(&mut pickle, "params");
+    pickle.push(b'}');
+    files::text(&mut pickle, "weight");
+    files::tensor(&mut pickle, "0", 4, 0, &[4], &[1], false);
+    pickle.extend(b"ss.");
+    pickle
+}
+
+#[test]
+fn objects_that_the_weights_do_not_need_are_not_read() {
+    for (what, object) in [
+        ("Counter", b"ccollections\nCounter\n}X\x01\x00\x00\x00aK\x02s\x85R".as_slice()),
+        ("defaultdict", b"ccollections\ndefaultdict\nc__builtin__\nlist\n\x85RK\x01]s"),
+        ("Namespace", b"cargparse\nNamespace\n)\x81}X\x01\x00\x00\x00aK\x02sb"),
+        ("path", b"cpathlib\nPosixPath\n(X\x01\x00\x00\x00/tR"),
+        ("date", b"cdatetime\ndatetime\n(K\x01K\x02tR"),
+        ("keyword arguments", b"ca\nB\n)}\x92"),
+        ("list subclass", b"ca\nB\n)\x81(K\x01K\x02e"),
+    ] {
+        let weights = parse(&zip(&with_other(object), &[("0", 16)]));
+        let weights = weights.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(weights.names().collect::<Vec<_>>(), ["weight"], "{what}");
+    }
+}
+
+#[test]
+fn weights_that_are_foreign_objects_are_rejected_by_name() {
+    let module = b"}X\x05\x00\x00\x00modelcnets\nNet\n)\x81}bs.";
+    let error = parse(&zip(module, &[])).unwrap_err().to_string();
+    assert!(error.contains("\"model\"") && error.contains("nets.Net"), "{error}");
+    let sparse = b"}X\x01\x00\x00\x00wctorch._utils\n_rebuild_sparse_tensor\n)RsX\x01\x00\x00\x00v";
+    let mut pickle = sparse.to_vec();
+    files::tensor(&mut pickle, "0", 4, 0, &[4], &[1], false);
+    pickle.extend(b"s.");
+    let error = parse(&zip(&pickle, &[("0", 16)])).unwrap_err().to_string();
+    assert!(error.contains("\"w\"") && error.contains("_rebuild_sparse_tensor"), "{error}");
+}
+
+#[test]
+fn an_archive_opens_whatever_the_length_of_its_folders_name() {
+    let pickle = [b"\x80\x02".as_slice(), &one(4, 0, &[4], &[1])].concat();
+    for length in 1..80 {
+        let entries = [("data.pkl".into(), pickle.clone()), ("data/0".into(), vec![0; 16])];
+        let content = files::zip64(&"f".repeat(length), &entries);
+        assert!(parse(&content).is_ok(), "a name of {length} letters");
     }
 }
 

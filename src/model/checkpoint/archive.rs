@@ -4,7 +4,11 @@
 use std::io::{self, Cursor, Read};
 
 use bytes::Bytes;
-use zip::{CompressionMethod, ZipArchive, result::ZipError};
+use zip::{
+    CompressionMethod, ZipArchive,
+    read::{ArchiveOffset, Config},
+    result::ZipError,
+};
 
 use super::{
     budget::{Budget, OverBudget},
@@ -49,8 +53,14 @@ impl Archive {
     /// # Errors
     /// [`Fault`] if it is not a zip archive, or not one of PyTorch's.
     pub(crate) fn open(bytes: &Bytes) -> Result<Self, Fault> {
-        let zip = ZipArchive::new(Cursor::new(bytes.clone()))
-            .map_err(|error| Fault::damaged(format!("invalid zip archive: {error}")))?;
+        // The archive is the whole file. Detection of its start goes wrong where PyTorch writes a
+        // zip64 end record and the first directory entry has the same size as that record.
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(config, Cursor::new(bytes.clone())).map_err(|error| {
+            Fault::damaged(format!(
+                "its zip directory cannot be read ({error}); download or copy the file again"
+            ))
+        })?;
         let names = || (0..zip.len()).filter_map(|index| zip.name_for_index(index)?.ok());
         if names().any(|name| name.ends_with("/constants.pkl")) {
             return Err(Fault::unsuitable(

@@ -27,7 +27,10 @@ use self::{
     stream::Stream,
     torch::{Object, Pickle, Storage, TorchObject},
 };
-use super::{Error, Tensor, fault::Fault};
+use super::{
+    Error, Tensor,
+    fault::{Fault, Reason},
+};
 
 /// The largest file in bytes, which is also the largest ONNX model.
 const MAX_SIZE: u64 = 2 << 30;
@@ -58,6 +61,33 @@ const MAX_QUOTED: usize = 8;
 
 const BIG_ENDIAN: &str =
     "it was saved on a big-endian machine; save it again on a little-endian one";
+
+/// Why an object that is not a dict of tensors is not read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum ContentError {
+    #[error(
+        "it holds a Python object of the class {0:?}, which is not executed; save only the network's state_dict()"
+    )]
+    Foreign(String),
+    #[error(
+        "its weights, under {key:?}, are a Python object of the class {class:?}, which is not executed; save only the network's state_dict()"
+    )]
+    ForeignWeights { key: String, class: String },
+    #[error(
+        "the weight {name:?} is stored with {class}, which is not supported; save it as a plain tensor"
+    )]
+    ForeignTensor { name: String, class: String },
+    #[error("it contains no dict of weights; save the network's state_dict()")]
+    NoDict,
+    #[error("it contains no weights under a known key; its keys are {0:?}")]
+    UnknownKeys(Vec<String>),
+}
+
+impl Reason for ContentError {
+    fn is_damage(&self) -> bool {
+        false
+    }
+}
 
 /// Whether a file that starts with `head` has one of these formats.
 pub(crate) fn matches(head: &[u8]) -> bool {
@@ -120,7 +150,16 @@ fn tensors<E: Display>(
     let mut tensors = BTreeMap::new();
     let dict = network(pickle)?;
     for (name, id) in pickle.dict(dict).into_iter().flatten() {
-        let Object::Extension(TorchObject::Tensor(view)) = pickle.get(id) else { continue };
+        let view = match pickle.get(id) {
+            Object::Extension(TorchObject::Tensor(view)) => view,
+            // Of PyTorch's own functions, those that are not known rebuild other kinds of tensors.
+            Object::Extension(TorchObject::Foreign(class)) if class.starts_with("torch.") => {
+                check_name(name)?;
+                let (name, class) = (name.to_owned(), class.to_string());
+                return Err(ContentError::ForeignTensor { name, class }.into());
+            }
+            _ => continue,
+        };
         check_name(name)?;
         let damaged = |error: &dyn Display| Fault::damaged(format!("the tensor {name:?}: {error}"));
         let storage = match loaded.get(&view.storage.key) {
@@ -137,13 +176,16 @@ fn tensors<E: Display>(
 
 /// The dict that holds the weights of the network.
 fn network(pickle: &Pickle) -> Result<Id, Fault> {
+    let foreign = |id: Id| match pickle.get(id) {
+        Object::Extension(TorchObject::Foreign(class)) => Some(class.to_string()),
+        _ => None,
+    };
     let mut dict = pickle.root;
     for _ in 0..MAX_DEPTH {
-        let Some(pairs) = pickle.dict(dict) else {
-            return Err(Fault::unsuitable(
-                "it contains no dict of weights; save the network's state_dict()",
-            ));
-        };
+        if let Some(class) = foreign(dict) {
+            return Err(ContentError::Foreign(class).into());
+        }
+        let Some(pairs) = pickle.dict(dict) else { return Err(ContentError::NoDict.into()) };
         // As in Python, the last of several equal keys counts.
         let values: BTreeMap<&str, Id> = pairs.collect();
         let is_dict = |id: &Id| matches!(pickle.get(*id), Object::Dict(pairs) if !pairs.is_empty());
@@ -159,11 +201,13 @@ fn network(pickle: &Pickle) -> Result<Id, Fault> {
         {
             dict = only;
         } else {
-            let short = |key: &&str| key.len() <= MAX_NAME;
-            let keys: Vec<&str> = values.keys().copied().filter(short).take(MAX_QUOTED).collect();
-            return Err(Fault::unsuitable(format!(
-                "it contains no weights under a known key; its keys are {keys:?}"
-            )));
+            let network = WRAPPERS.iter().find_map(|&key| Some((key, foreign(*values.get(key)?)?)));
+            if let Some((key, class)) = network {
+                return Err(ContentError::ForeignWeights { key: key.to_owned(), class }.into());
+            }
+            let short = values.keys().filter(|key| key.len() <= MAX_NAME).take(MAX_QUOTED);
+            let keys = short.map(|&key| key.to_owned()).collect();
+            return Err(ContentError::UnknownKeys(keys).into());
         }
     }
     Err(Fault::damaged("its dicts are nested too deeply"))

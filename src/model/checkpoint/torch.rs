@@ -1,5 +1,7 @@
 //! PyTorch's objects in a pickle: storages, and tensors as views of them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use half::{bf16, f16};
 
@@ -21,6 +23,9 @@ pub(super) enum TorchObject {
     Global(Global),
     Storage(Storage),
     Tensor(Box<View>),
+    /// A class or function that is not on the list, by its name, or anything made of it. It is
+    /// neither executed nor read.
+    Foreign(Arc<str>),
 }
 
 /// The element type of a storage.
@@ -64,6 +69,8 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
     OrderedDict,
+    /// `collections.defaultdict`, whose argument is not its content.
+    DefaultDict,
     /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
     Tensor,
     /// A function that returns its first argument.
@@ -79,6 +86,7 @@ impl Global {
     fn find(module: &[u8], name: &[u8]) -> Option<Self> {
         Some(match (module, name) {
             (b"collections" | b"typing", b"OrderedDict") => Global::OrderedDict,
+            (b"collections", b"defaultdict") => Global::DefaultDict,
             (b"torch._utils", b"_rebuild_tensor" | b"_rebuild_tensor_v2") => Global::Tensor,
             (b"torch._utils", b"_rebuild_parameter" | b"_rebuild_parameter_with_state")
             | (b"torch", b"Size") => Global::First,
@@ -269,12 +277,15 @@ impl View {
 }
 
 impl Extension for TorchObject {
-    fn global(module: &[u8], name: &[u8]) -> Result<Self, PickleError> {
-        Global::find(module, name).map(Self::Global).ok_or_else(|| {
-            let global = [module, b".", name].concat();
-            let global = String::from_utf8_lossy(&global);
-            PickleError::Global(global.chars().take(MAX_QUOTED_NAME).collect())
-        })
+    fn global(module: &[u8], name: &[u8]) -> Self {
+        Global::find(module, name).map_or_else(
+            || {
+                let global = [module, b".", name].concat();
+                let global = String::from_utf8_lossy(&global);
+                Self::Foreign(global.chars().take(MAX_QUOTED_NAME).collect::<String>().into())
+            },
+            Self::Global,
+        )
     }
 
     fn call(
@@ -282,13 +293,24 @@ impl Extension for TorchObject {
         objects: &[Object],
         arguments: &[Id],
     ) -> Result<Called<Self>, PickleError> {
-        let Self::Global(function) = function else { return Err(PickleError::NotAFunction) };
+        let function = match function {
+            Self::Global(function) => function,
+            Self::Foreign(name) => {
+                return Ok(Called::New(Object::Extension(Self::Foreign(name.clone()))));
+            }
+            Self::Storage(_) | Self::Tensor(_) => return Err(PickleError::NotAFunction),
+        };
         match function {
+            Global::DefaultDict => Ok(Called::New(Object::Dict(Vec::new()))),
             Global::OrderedDict => {
                 let dict = ordered_dict(objects, arguments);
                 dict.map(Called::New).ok_or(PickleError::Arguments("dict"))
             }
             Global::Tensor => {
+                let storage = arguments.first().and_then(|&id| objects.get(id));
+                if let Some(Object::Extension(Self::Foreign(name))) = storage {
+                    return Ok(Called::New(Object::Extension(Self::Foreign(name.clone()))));
+                }
                 let view = view(objects, arguments).ok_or(PickleError::Arguments("tensor"))?;
                 Ok(Called::New(Object::Extension(Self::Tensor(Box::new(view)))))
             }
@@ -302,8 +324,20 @@ impl Extension for TorchObject {
     }
 
     fn persistent(objects: &[Object], id: Id) -> Result<Self, PickleError> {
+        if let Some(name) = foreign_type(objects, id) {
+            return Ok(Self::Foreign(name));
+        }
         let storage = Storage::from_persistent_id(objects, id);
         storage.map(Self::Storage).ok_or(PickleError::Arguments("storage"))
+    }
+}
+
+/// The type of a persistent id's storage, if it is not one that this module reads.
+fn foreign_type(objects: &[Object], id: Id) -> Option<Arc<str>> {
+    let Object::Sequence(parts) = objects.get(id)? else { return None };
+    match objects.get(*parts.get(1)?)? {
+        Object::Extension(TorchObject::Foreign(name)) => Some(name.clone()),
+        _ => None,
     }
 }
 
