@@ -19,6 +19,24 @@ pub enum Element {
 }
 
 impl Element {
+    /// Unsigned 8-bit integer.
+    pub(crate) const U8: Self = Self::Other(2);
+    /// 64-bit float.
+    pub(crate) const F64: Self = Self::Other(11);
+    /// The upper 16 bits of a 32-bit float.
+    pub(crate) const BF16: Self = Self::Other(16);
+
+    /// The type's number in ONNX's `TensorProto.DataType`.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Element::F32 => 1,
+            Element::F16 => 10,
+            Element::I64 => 7,
+            Element::Other(number) => number,
+        }
+    }
+
     /// The size of one element in bytes; `None` for strings, types smaller than a byte, and unknown
     /// types.
     #[must_use]

@@ -6,9 +6,11 @@ use super::{
 };
 use crate::model::{Attribute, Element, Graph, fault::Reason};
 
-/// ONNX's `TensorProto.DataType` of float32 and float16.
+/// ONNX's `TensorProto.DataType` of float32.
 const FLOAT: i64 = 1;
-const FLOAT16: i64 = 10;
+
+/// The value of white in samples of 8 bits.
+const WHITE: f32 = 255.0;
 
 /// Why a model cannot be made to follow the contract.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,14 +60,15 @@ pub(super) fn adapters(
         (Some(4), false) => return Err(AdaptError::FourthChannel),
         (Some(other), _) => return Err(AdaptError::Channels(other)),
     };
-    let range = settings.range.unwrap_or(1.0);
+    let [input_element, output_element] = import.ends;
+    let default_range = if import.ends.contains(&Element::U8) { WHITE } else { 1.0 };
+    let range = settings.range.unwrap_or(default_range);
     let mean = settings.mean.clone().unwrap_or_default();
     let bgr = settings.order == Some(ChannelOrder::Bgr) && channels == 3;
     if !mean.is_empty() && mean.len() as u64 != channels && mean.len() != 1 {
         return Err(AdaptError::MeanCount { channels, values: mean.len() });
     }
     let is_plain = range == 1.0 && mean.iter().all(|&mean| mean == 0.0) && !bgr && !alpha && !nhwc;
-    let [input_element, output_element] = import.ends;
     let is_float32 = import.ends == [Element::F32; 2];
     if is_plain && is_float32 && own_channels.is_some() {
         return Ok(None);
@@ -110,8 +113,12 @@ pub(super) fn adapters(
         let opaque = before.offset(&zero, &[range]);
         x = before.concat(&[&x, &opaque], 1);
     }
+    if input_element == Element::U8 {
+        let rounded = before.push("Round", &[&x], []);
+        x = before.clip(&rounded, 0.0, WHITE);
+    }
     if input_element != Element::F32 {
-        x = cast(&mut before, &x, FLOAT16);
+        x = cast(&mut before, &x, input_element.number().into());
     }
     if nhwc {
         x = transpose(&mut before, &x, [0, 2, 3, 1]);

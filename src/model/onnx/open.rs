@@ -13,14 +13,15 @@ use super::{
         tensor_shape_proto::{Dimension, dimension},
         type_proto,
     },
-    read::import,
+    read::{Import, import},
     settings::{PREFIX, Settings},
     splice::splice,
+    write::write,
 };
 use crate::{
     frame::Channels,
     model::{
-        Element, Error, Graph, Model, ModelInfo,
+        Attribute, Element, Error, Graph, Model, ModelInfo, Node,
         analysis::{Analysis, analyze, check_window},
         digest::sha256_hex,
         fault::Fault,
@@ -51,18 +52,31 @@ fn try_open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Fault> {
         )));
     }
     let settings = Settings::of(path, &import.proto)?;
-    let mut onnx = bytes;
-    if let Some(adapters) = adapters(&import, &settings)? {
+    // Half precision is a choice at run time; the model itself is in float32 where possible.
+    let rewrite = import.complete && has_halves(&import);
+    if rewrite {
+        widen(&mut import.graph);
+        import.ends = import.ends.map(|end| if end == Element::F16 { Element::F32 } else { end });
+    }
+    let adapters = adapters(&import, &settings)?;
+    if let Some(adapters) = &adapters {
         let graph = join(&adapters.before, &import.graph)?;
         import.graph = join(&graph, &adapters.after)?;
+    }
+    let onnx = if rewrite {
+        import.external = None;
+        write(&import.graph, Layout::default())?
+    } else if let Some(adapters) = &adapters {
         splice(&mut import.proto, &adapters.before, &adapters.after)?;
         // The adapters implement all settings but the factor.
         import.proto.metadata_props.retain(|entry| match entry.key.strip_prefix(PREFIX) {
             None => true,
             Some(setting) => setting == "factor",
         });
-        onnx = import.proto.encode_to_vec().into();
-    }
+        import.proto.encode_to_vec().into()
+    } else {
+        bytes
+    };
     let info = match analyze(&import.graph) {
         Ok(Analysis { info, missing: [0, 0] }) => info,
         Ok(found) => {
@@ -96,6 +110,26 @@ fn try_open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Fault> {
         graph: import.complete.then(|| Arc::new(import.graph)),
         external: external.as_ref().map(|(folder, _)| folder.clone()),
     })
+}
+
+/// Whether the model computes in half precision, at least in part.
+fn has_halves(import: &Import) -> bool {
+    let graph = &import.graph;
+    import.ends.contains(&Element::F16)
+        || graph.constants.values().any(|tensor| tensor.element == Element::F16)
+        || graph.nodes.iter().any(is_cast_to_half)
+}
+
+fn is_cast_to_half(node: &Node) -> bool {
+    node.op == "Cast" && node.int("to") == Some(Element::F16.number().into())
+}
+
+/// Replaces casts to float16 by casts to float32. [`write`] widens the constants.
+fn widen(graph: &mut Graph) {
+    for node in graph.nodes.iter_mut().filter(|node| is_cast_to_half(node)) {
+        let single = Attribute::Int(Element::F32.number().into());
+        node.attributes.insert("to".into(), single);
+    }
 }
 
 /// Cautious properties of a graph that cannot be analysed.

@@ -52,7 +52,7 @@ enum EndError {
     #[error("its {end} {name:?} is not a tensor")]
     NotATensor { end: End, name: String },
     #[error(
-        "its {end} {name:?} has ONNX's element type {element}; expected float32 (1) or float16 (10)"
+        "its {end} {name:?} has ONNX's element type {element}; expected one of uint8 (2), float32 (1), float16 (10), bfloat16 (16) and double (11)"
     )]
     Element { end: End, name: String, element: i32 },
     #[error("its {end} {name:?} has no stated dimensions")]
@@ -167,7 +167,8 @@ fn end(graph: &GraphProto, end: End) -> Result<(String, Vec<Option<u64>>, Elemen
         return Err(EndError::NotATensor { end, name });
     };
     let element = element(tensor.elem_type);
-    if !matches!(element, Element::F32 | Element::F16) {
+    let supported = [Element::U8, Element::F32, Element::F16, Element::BF16, Element::F64];
+    if !supported.contains(&element) {
         return Err(EndError::Element { end, name, element: tensor.elem_type });
     }
     let dims: Vec<Option<u64>> = match &tensor.shape {

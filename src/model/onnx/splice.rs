@@ -24,12 +24,12 @@ pub(crate) fn splice(
     let (input, output) = input.zip(output).ok_or(WriteError::NoEnds)?;
     let stem = free_stem(graph, &input);
     let (mut nodes, head_constants) =
-        write::parts(before, Precision::Single, &|name| match name {
+        write::parts(before, Precision::Unchanged, &|name| match name {
             name if name == before.output => input.clone(),
             name => format!("{stem}.in/{name}"),
         })?;
     let (tail_nodes, tail_constants) =
-        write::parts(after, Precision::Single, &|name| match name {
+        write::parts(after, Precision::Unchanged, &|name| match name {
             name if name == after.input => output.clone(),
             name => format!("{stem}.out/{name}"),
         })?;

@@ -62,6 +62,8 @@ impl Reason for WriteError {
 pub(super) enum Precision {
     Single,
     Half,
+    /// That of the graph; casts stay as they are.
+    Unchanged,
 }
 
 const INPUT_DIMS: [&str; 4] = ["batch", "channels", "height", "width"];
@@ -237,7 +239,7 @@ fn node_proto(node: &Node, precision: Precision) -> Result<NodeProto, WriteError
     match node.op.as_str() {
         // Arithmetic on sizes needs the range of float32.
         "Cast" if half && matches!(node.int("to"), Some(FLOAT | DOUBLE)) => return refuse("Cast"),
-        "Cast" if node.int("to") == Some(FLOAT16) && !half => {
+        "Cast" if node.int("to") == Some(FLOAT16) && precision == Precision::Single => {
             attributes.insert("to".into(), Attribute::Int(FLOAT));
         }
         "QuantizeLinear" | "DequantizeLinear" | "QLinearConv" if half => {
