@@ -15,10 +15,10 @@ const MAX_HALO: u32 = (1 << 16) - 1;
 ///
 /// Computed for a region of one alignment block. The dependency is the same everywhere (which
 /// [`super::analyze`] has checked), so that every larger region has the same halo.
-pub(super) fn halo(probe: &Probe<'_>, factor: i64) -> Option<u32> {
+pub(super) fn halo(probe: &Probe<'_>, factor: i64, align: i64) -> Option<u32> {
     // Far enough from the border that no position is negative.
-    let start = probe.align.checked_mul(1 << 12)?;
-    let end = start.checked_add(probe.align)?;
+    let start = align.checked_mul(1 << 12)?;
+    let end = start.checked_add(align)?;
     let region = (start.checked_mul(factor)?, end.checked_mul(factor)?.checked_sub(1)?);
     let mut needed: HashMap<&str, [Interval; 2]> = HashMap::new();
     needed.insert(&probe.graph.output, [region; 2]);

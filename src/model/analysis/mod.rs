@@ -25,6 +25,8 @@ mod window;
 pub(crate) use error::AnalysisError;
 pub(crate) use window::check_window;
 
+use num_integer::Integer;
+
 use super::{Graph, ModelInfo};
 use crate::frame::Channels;
 use probe::Probe;
@@ -44,6 +46,12 @@ type Sizes = [[i64; 2]; 2];
 
 /// Multiples of most strides and window sizes of networks; the second pair includes those of 7.
 const SIZES: [Sizes; 2] = [[[1920, 2880], [3840, 4320]], [[13440, 20160], [26880, 30240]]];
+
+/// Additions to a size, [vertical, horizontal], that no alignment divides both of.
+const ODD: Sizes = [[1, 3], [5, 2]];
+
+/// Input sides need not be multiples of more than this.
+const MAX_ALIGN: i64 = 1 << 12;
 
 /// The largest scale factor.
 const MAX_FACTOR: i64 = 64;
@@ -78,11 +86,19 @@ pub(crate) fn analyze(graph: &Graph) -> Result<Analysis, AnalysisError> {
     let channels = channels(&first)?;
     let factor = factor(&first, &second)?;
     let missing = Axis::BOTH.map(|axis| axis.of(first.size) * factor - out_side(&first, axis));
-    let halo = if is_tracked(&first, factor) && first.offsets == second.offsets {
-        halo::halo(&first, factor)
-    } else {
-        None
+    let moves_along = is_tracked(&first, factor) && first.offsets == second.offsets;
+    let (mut align, moves_along) = match alignment(&first, &second) {
+        Ok(align) => (align, moves_along),
+        // A model of one size needs no alignment.
+        Err(_) if fixed.is_some() => (1, false),
+        Err(error) => return Err(error),
     };
+    let halo = if moves_along { halo::halo(&first, factor, align) } else { None };
+    // A graph that extends its input itself decides what is beyond the border.
+    if halo.is_none() && align > 1 && fixed.is_none() && missing == [0, 0] {
+        let odd = ODD.iter().all(|&extra| accepts(&first, extra, factor));
+        align = if odd { 1 } else { align };
+    }
     let [height, width] = first.size;
     let pixels = (first.batch * height * width) as f64;
     let any_batch = batch.is_none()
@@ -90,13 +106,13 @@ pub(crate) fn analyze(graph: &Graph) -> Result<Analysis, AnalysisError> {
             probe.output().and_then(|value| value.dims.first()).is_some_and(|dim| dim.len == 2)
         });
     let unsigned = |number: i64| u32::try_from(number).map_err(|_| AnalysisError::SizesTooLarge);
-    let min_side = min_side(&first, &second).saturating_add(first.align - 1);
+    let min_side = min_side(&first, &second).saturating_add(align - 1);
     let info = ModelInfo {
         channels,
         factor: unsigned(factor)?,
         halo,
-        align: unsigned(first.align)?,
-        min_side: unsigned(min_side / first.align * first.align)?,
+        align: unsigned(align)?,
+        min_side: unsigned(min_side / align * align)?,
         fixed_size: fixed.map(|[height, width]| (width, height)),
         batch: any_batch,
         parameters: cost::parameters(graph),
@@ -104,6 +120,24 @@ pub(crate) fn analyze(graph: &Graph) -> Result<Analysis, AnalysisError> {
         peak_floats_per_pixel: cost::peak_floats(&first) / pixels,
     };
     Ok(Analysis { info, missing })
+}
+
+/// The number that sides must be multiples of, so that every scaled side is a whole number. Scales
+/// that differ between sizes belong to grids over the whole image, which need no multiples.
+fn alignment(first: &Probe<'_>, second: &Probe<'_>) -> Result<i64, AnalysisError> {
+    let common = first.denominators.intersection(&second.denominators);
+    let align = common.fold(1i64, |align, den| align.lcm(den).min(MAX_ALIGN + 1));
+    if align <= MAX_ALIGN { Ok(align) } else { Err(AnalysisError::NoCommonAlignment) }
+}
+
+/// Whether the graph enlarges an input that is `extra` pixels larger by `factor`.
+fn accepts(probe: &Probe<'_>, extra: [i64; 2], factor: i64) -> bool {
+    let size = [0, 1].map(|axis: usize| {
+        probe.size.get(axis).copied().unwrap_or(1) + extra.get(axis).copied().unwrap_or(0)
+    });
+    Probe::run(probe.graph, probe.batch, size).is_ok_and(|odd| {
+        Axis::BOTH.iter().all(|&axis| out_side(&odd, axis) == axis.of(size) * factor)
+    })
 }
 
 /// The smallest side that the graph supports. Real requirements do not depend on the probed size;

@@ -37,6 +37,15 @@ pub(super) fn operate(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
         "Conv" => window::conv(inputs)?,
         "ConvTranspose" => window::conv_transpose(inputs)?,
         "MaxPool" | "AveragePool" | "LpPool" => window::pool(inputs)?,
+        "GridSample" => {
+            let (source, grid) = (dims(0)?, dims(1)?);
+            let ([batch, channels, ..], [_, spatial @ .., _]) = (&source[..], &grid[..]) else {
+                return Err(inputs.error(Problem::Rank));
+            };
+            let mut dims = vec![*batch, *channels];
+            dims.extend_from_slice(spatial);
+            Outcome::unbounded(dims)
+        }
         "GlobalAveragePool" | "GlobalMaxPool" => {
             let mut dims = dims(0)?;
             dims.iter_mut().skip(2).for_each(|dim| *dim = Dim::plain(1));
@@ -202,8 +211,11 @@ fn mat_mul(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     }
     let (mut dims, tracked) = broadcast_dims(inputs, a_rest, b_rest)?;
     dims.extend([*rows, *columns]);
+    // A product of two images (attention) keeps positions only if neither rows nor columns have
+    // any.
+    let is_plain = |dims: &[&Dim]| dims.iter().all(|dim| dim.role == Role::Plain);
     let per_position =
-        inner.role == Role::Plain && other.role == Role::Plain && !(a.is_image && b.is_image);
+        is_plain(&[inner, other]) && (!(a.is_image && b.is_image) || is_plain(&[rows, columns]));
     let mut outcome = Outcome::pointwise_if(per_position && tracked, dims);
     let outputs = outcome.outputs.iter().flatten().map(|dim| dim.len as f64).product::<f64>();
     outcome.macs = outputs * inner.len as f64;

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use num_integer::Integer;
-
 use super::{
     error::{AnalysisError, Problem},
     known,
@@ -19,8 +17,6 @@ use crate::model::{Graph, Node, Tensor};
 const MAX_LENGTH: i64 = 1 << 32;
 /// More dimensions of a value are rejected.
 const MAX_RANK: usize = 16;
-/// Input sides need not be multiples of more than this.
-const MAX_ALIGN: i64 = 1 << 12;
 
 /// What shape inference finds out at one size of the input.
 pub(super) struct Probe<'a> {
@@ -31,8 +27,9 @@ pub(super) struct Probe<'a> {
     pub values: HashMap<&'a str, Value>,
     /// For each node, how its output positions depend on its input positions.
     pub reaches: Vec<Option<Reaches>>,
-    /// Sides must be multiples of this, so that every scaled side is a whole number.
-    pub align: i64,
+    /// The denominators of all scales. If they are the same at all sizes, sides must be multiples
+    /// of them, so that every scaled side is a whole number.
+    pub denominators: BTreeSet<i64>,
     /// The minimum input side that each node needs, by direction.
     pub needs: Vec<(Axis, i64)>,
     /// Multiply-adds of the whole graph.
@@ -72,7 +69,7 @@ impl<'a> Probe<'a> {
             size,
             values,
             reaches: Vec::with_capacity(graph.nodes.len()),
-            align: 1,
+            denominators: BTreeSet::new(),
             needs: Vec::new(),
             macs: 0.0,
             offsets: Vec::new(),
@@ -126,11 +123,8 @@ impl<'a> Probe<'a> {
         self.macs += outcome.macs;
         for dim in outcome.outputs.iter().flatten() {
             if let Role::Space(axis, scale) = dim.role {
+                self.denominators.insert(scale.den);
                 // Both factors are bounded, so that this cannot overflow.
-                self.align = self.align.lcm(&scale.den);
-                if self.align > MAX_ALIGN {
-                    return Err(AnalysisError::NoCommonAlignment);
-                }
                 let side = axis.of(self.size);
                 self.offsets.push((dim.len * scale.den - side * scale.num, scale.den));
                 self.need(axis, scale, dim.len, 1);

@@ -269,3 +269,27 @@ fn windowed_attention_has_factor_and_alignment_but_no_halo() {
     assert_eq!((info.factor, info.halo, info.align), (1, None, 8));
     assert!(info.batch);
 }
+
+#[test]
+fn a_graph_that_pads_to_its_multiples_accepts_every_size() {
+    // Pads to a multiple of 4, computes at a quarter of the size, and crops.
+    let mut graph = Graph::new(1);
+    let shape = graph.push("Shape", &["input"], []);
+    let size = graph.slice(&shape, 0, 2, 4);
+    let four = graph.constant_i64("four", &[4]);
+    let rest = graph.push("Mod", &[&size, &four], []);
+    let missing = graph.sub(&four, &rest);
+    let missing = graph.push("Mod", &[&missing, &four], []);
+    let start = graph.constant_i64("start", &[0; 6]);
+    let pads = graph.concat(&[&start, &missing], 0);
+    let padded = graph.push("Pad", &["input", &pads], []);
+    let deep = graph.push("SpaceToDepth", &[&padded], [("blocksize", Attribute::Int(4))]);
+    let mean = graph.push("GlobalAveragePool", &[&deep], []);
+    let deep = graph.mul(&deep, &mean);
+    let wide = graph.depth_to_space(&deep, 4, Shuffle::Dcr);
+    let zero = graph.constant_i64("zero", &[0, 0]);
+    let axes = graph.constant_i64("axes", &[2, 3]);
+    let x = graph.push("Slice", &[&wide, &zero, &size, &axes], []);
+    let info = finish(graph, &x).info;
+    assert_eq!((info.factor, info.halo, info.align), (1, None, 1));
+}
