@@ -195,9 +195,9 @@ def sharpeners():
     blocks = nn.Sequential(*[Block() for _ in range(3)])
     layers = [layer for _ in range(3) for layer in (conv(6, 6, bias=False), nn.ReLU())]
     for name, network in [
-        ("vdsr_row", Rows(features=nn.Sequential(*relu(), *layers, conv(6, 1, bias=False)))),
-        ("vdsr_trunk", Rows(conv1=relu(), trunk=blocks, conv2=conv(6, 1, bias=False))),
-        ("vdsr_residual", Rows(input=conv(1, 6, bias=False), relu=nn.ReLU(),
+        ("vdsr_row_x2", Rows(features=nn.Sequential(*relu(), *layers, conv(6, 1, bias=False)))),
+        ("vdsr_trunk_x2", Rows(conv1=relu(), trunk=blocks, conv2=conv(6, 1, bias=False))),
+        ("vdsr_residual_x2", Rows(input=conv(1, 6, bias=False), relu=nn.ReLU(),
                                residual_layer=blocks, output=conv(6, 1, bias=False))),
     ]:
         with torch.no_grad():

@@ -27,9 +27,9 @@ fn every_architecture_produces_pytorchs_numbers() {
         ("fsrcnn_x2", 2, 1),
         ("fsrcnn_x3", 3, 1),
         ("srcnn_x3", 3, 1),
-        ("vdsr_row", 2, 1),
-        ("vdsr_trunk", 2, 1),
-        ("vdsr_residual", 2, 1),
+        ("vdsr_row_x2", 2, 1),
+        ("vdsr_trunk_x2", 2, 1),
+        ("vdsr_residual_x2", 2, 1),
     ] {
         let mut input = Image::new(channels, 6, 8);
         let samples = input.data_mut().iter_mut().enumerate();
@@ -85,14 +85,16 @@ fn a_pickled_module_is_rejected_by_name() {
 }
 
 #[test]
-fn fsrcnn_needs_a_factor_from_its_name_or_sidecar() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("net.pth");
-    fs::copy(data("fsrcnn_x2.pth"), &path).unwrap();
-    let open = || Model::open(&path.display().to_string());
-    assert!(open().unwrap_err().to_string().contains("factor = 2"));
-    fs::write(path.with_extension("toml"), "factor = 2").unwrap();
-    assert_eq!(open().unwrap().info.factor, 2);
-    fs::write(path.with_extension("toml"), "factor = 99").unwrap();
-    assert!(open().unwrap_err().to_string().contains("99"));
+fn networks_of_any_factor_need_one_from_the_name_or_sidecar() {
+    for name in ["fsrcnn_x2", "srcnn_x3", "vdsr_row_x2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.pth");
+        fs::copy(data(&format!("{name}.pth")), &path).unwrap();
+        let open = || Model::open(&path.display().to_string());
+        assert!(open().unwrap_err().to_string().contains("factor = 2"), "{name}");
+        fs::write(path.with_extension("toml"), "factor = 2").unwrap();
+        assert_eq!(open().unwrap().info.factor, 2, "{name}");
+        fs::write(path.with_extension("toml"), "factor = 99").unwrap();
+        assert!(open().unwrap_err().to_string().contains("99"), "{name}");
+    }
 }

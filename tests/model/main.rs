@@ -5,8 +5,10 @@ mod common;
 
 mod architectures;
 mod checkpoints;
+mod field;
 mod files;
 mod large_weights;
 mod ncnn;
+mod references;
 mod tensorflow;
 mod weights;

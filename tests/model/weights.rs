@@ -19,12 +19,12 @@ use crate::common::engine::{read_png, run};
 
 /// The largest difference between two images of one size.
 #[track_caller]
-fn difference(a: &Image, b: &Image) -> f32 {
+pub fn difference(a: &Image, b: &Image) -> f32 {
     assert_eq!((a.channels(), a.width(), a.height()), (b.channels(), b.width(), b.height()));
     a.data().iter().zip(b.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-fn eight_bits(mut picture: Image) -> Image {
+pub fn eight_bits(mut picture: Image) -> Image {
     let round = |sample: f32| (sample.clamp(0.0, 1.0) * 255.0).round() / 255.0;
     picture.data_mut().iter_mut().for_each(|sample| *sample = round(*sample));
     picture

@@ -4,9 +4,10 @@
 use super::{
     Hints,
     activation::Activation,
+    error::BuildError,
     network::{Network, dim, shuffle_factor},
 };
-use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, checkpoint::StateDict};
 
 pub(super) fn matches(weights: &StateDict) -> bool {
     let rank = |name: &str| weights.get(name).map(|tensor| tensor.dims.len());
@@ -14,7 +15,7 @@ pub(super) fn matches(weights: &StateDict) -> bool {
         && (rank("body.1.weight") == Some(1) || rank("body.2.weight") == Some(4))
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let channels = dim(weights, "body.0.weight", 1)?;
     let mut net = Network::new(weights, hints, channels)?;
     let input = net.input();

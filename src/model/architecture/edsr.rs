@@ -4,9 +4,10 @@
 use super::{
     Hints,
     activation::Activation,
+    error::BuildError,
     network::{Features, Network, dim, shuffle_factor},
 };
-use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, checkpoint::StateDict};
 
 /// The mean R′G′B′ of the training set, DIV2K.
 const MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];
@@ -51,7 +52,7 @@ fn blocks(weights: &StateDict, block: Block) -> usize {
     (0..).take_while(|&index| has_block(weights, block, index)).count()
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let names = if is_original(weights) {
         Names {
             first: "head.0",
@@ -72,7 +73,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     let channels = dim(weights, &format!("{}.weight", names.first), 1)?;
     let mut net = Network::new(weights, hints, channels)?;
     if channels != 3 {
-        return Err(Fault::unsuitable("it must have three channels, for which the mean is known"));
+        return Err(BuildError::MeanNeedsColour);
     }
     let input = net.input();
     let value = net.graph.offset(&input.value, &MEAN.map(|mean| -mean));

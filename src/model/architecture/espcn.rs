@@ -5,9 +5,10 @@
 use super::{
     Hints,
     activation::Activation,
+    error::BuildError,
     network::{Network, dim, shuffle_factor},
 };
-use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, checkpoint::StateDict};
 
 /// One implementation's names of the layers, and its activation.
 struct Variant {
@@ -18,13 +19,14 @@ struct Variant {
     activation: Activation,
 }
 
-const VARIANTS: [Variant; 3] = [
+const VARIANTS: [Variant; 4] = [
     Variant {
         first: "conv1",
         middle: &["conv2", "conv3"],
         last: "conv4",
         activation: Activation::Relu,
     },
+    Variant { first: "conv1", middle: &["conv2"], last: "conv3", activation: Activation::Relu },
     Variant {
         first: "first_part.0",
         middle: &["first_part.2"],
@@ -50,7 +52,7 @@ pub(super) fn matches(weights: &StateDict) -> bool {
     variant(weights).is_some()
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let variant = variant(weights).unwrap_or(&VARIANTS[0]);
     let activation = hints.activation.unwrap_or(variant.activation);
     let channels = dim(weights, &format!("{}.weight", variant.first), 1)?;
@@ -61,6 +63,10 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
         x = net.conv(&x, layer)?;
     }
     let factor = shuffle_factor(x.channels, channels, variant.last)?;
+    if factor == 1 {
+        // SRCNN has the same names.
+        return Err(BuildError::NotEnlarging(variant.last.to_owned()));
+    }
     x = net.shuffle(&x, factor)?;
     net.finish(&x)
 }

@@ -3,9 +3,10 @@
 
 use super::{
     Hints,
+    error::BuildError,
     network::{Features, Network, dim, wrong_shape},
 };
-use crate::model::{Graph, Window, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, Window, checkpoint::StateDict};
 
 /// One implementation's names of the layers.
 struct Variant {
@@ -36,13 +37,9 @@ pub(super) fn matches(weights: &StateDict) -> bool {
     variant(weights).is_some()
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let variant = variant(weights).unwrap_or(&VARIANTS[0]);
-    let factor = hints.factor.ok_or_else(|| {
-        Fault::unsuitable(
-            "the scale factor cannot be determined from the weights; name the file …_x2.pth, or set `factor = 2` in a .toml file next to it",
-        )
-    })?;
+    let factor = hints.factor.ok_or(BuildError::Factor)?;
     let channels = dim(weights, &format!("{}.0.weight", variant.first), 1)?;
     let mut net = Network::new(weights, hints, channels)?;
     let mut x = net.input();

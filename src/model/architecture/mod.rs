@@ -1,19 +1,33 @@
 //! Networks that are recognized by the names and shapes of their weights.
 
 mod activation;
+mod attention;
 mod compact;
+mod cugan;
+mod dat;
+mod dysample;
 mod edsr;
+mod error;
 mod espcn;
 mod fsrcnn;
+mod hat;
 mod hints;
+mod layers;
+mod mosr;
 mod network;
+mod omnisr;
+mod plksr;
+mod rcan;
+mod reconstruction;
 mod rrdb;
 mod span;
 mod srcnn;
+mod swinir;
 mod vdsr;
 
 pub use hints::Hints;
 
+use self::error::{ArchitectureError, BuildError};
 use super::{Graph, checkpoint::StateDict, fault::Fault};
 
 /// The maximum number of names of weights that messages quote.
@@ -22,16 +36,25 @@ const MAX_QUOTED: usize = 8;
 /// A network architecture.
 struct Architecture {
     name: &'static str,
-    /// Whether weights have the names of this architecture.
+    /// Whether weights may be of this architecture: a quick test of a few names.
     matches: fn(&StateDict) -> bool,
-    build: fn(&StateDict, &Hints) -> Result<Graph, Fault>,
+    /// Fails unless all names and shapes are those of this architecture.
+    build: fn(&StateDict, &Hints) -> Result<Graph, BuildError>,
 }
 
-/// The names of weights identify an architecture, so that the order does not matter.
-const ARCHITECTURES: [Architecture; 8] = [
+/// Tried in this order; the first whose network uses all weights is the right one.
+const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "SRVGGNetCompact", matches: compact::matches, build: compact::build },
     Architecture { name: "RRDBNet (ESRGAN)", matches: rrdb::matches, build: rrdb::build },
     Architecture { name: "SPAN", matches: span::matches, build: span::build },
+    Architecture { name: "SwinIR", matches: swinir::matches, build: swinir::build },
+    Architecture { name: "HAT", matches: hat::matches, build: hat::build },
+    Architecture { name: "DAT", matches: dat::matches, build: dat::build },
+    Architecture { name: "OmniSR", matches: omnisr::matches, build: omnisr::build },
+    Architecture { name: "PLKSR", matches: plksr::matches, build: plksr::build },
+    Architecture { name: "MoSR", matches: mosr::matches, build: mosr::build },
+    Architecture { name: "RCAN", matches: rcan::matches, build: rcan::build },
+    Architecture { name: "Real-CUGAN", matches: cugan::matches, build: cugan::build },
     Architecture { name: "EDSR", matches: edsr::matches, build: edsr::build },
     Architecture { name: "ESPCN", matches: espcn::matches, build: espcn::build },
     Architecture { name: "FSRCNN", matches: fsrcnn::matches, build: fsrcnn::build },
@@ -42,29 +65,40 @@ const ARCHITECTURES: [Architecture; 8] = [
 /// The name of the architecture of these weights; `None` if it is not known.
 #[must_use]
 pub fn name(weights: &StateDict) -> Option<&'static str> {
-    find(weights).map(|architecture| architecture.name)
+    match find(weights, &Hints::default()) {
+        Ok((name, _)) | Err(ArchitectureError::Setting { name, .. }) => Some(name),
+        Err(_) => None,
+    }
 }
 
 /// Builds the graph of the network with these weights. It follows the contract of [`crate::model`].
 ///
 /// # Errors
-/// [`Fault::Unsuitable`] if the architecture is not known, or if a weight is missing, has a wrong
-/// shape, or does not belong to the architecture.
+/// [`Fault::Unsuitable`] if the architecture is not known, or if a setting is missing.
 pub fn graph(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
-    let Some(architecture) = find(weights) else {
-        let seen: Vec<&str> = weights.names().take(MAX_QUOTED).collect();
-        let known: Vec<&str> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
-        return Err(Fault::unsuitable(format!(
-            "the architecture of the weights {seen:?} … is not supported (expected one of {}); export the model as .onnx",
-            known.join(", ")
-        )));
-    };
-    (architecture.build)(weights, hints).map_err(|fault| match fault {
-        Fault::Unsuitable(why) => Fault::Unsuitable(format!("{}: {why}", architecture.name)),
-        Fault::Damaged(why) => Fault::Damaged(why),
-    })
+    Ok(find(weights, hints)?.1)
 }
 
-fn find(weights: &StateDict) -> Option<&'static Architecture> {
-    ARCHITECTURES.iter().find(|architecture| (architecture.matches)(weights))
+/// The architecture whose network uses all weights, and its graph.
+fn find(weights: &StateDict, hints: &Hints) -> Result<(&'static str, Graph), ArchitectureError> {
+    let mut nearest = None;
+    for &Architecture { name, matches, build } in ARCHITECTURES {
+        if !matches(weights) {
+            continue;
+        }
+        match build(weights, hints) {
+            Ok(graph) => return Ok((name, graph)),
+            Err(error) if error.is_setting() => {
+                return Err(ArchitectureError::Setting { name, error });
+            }
+            Err(error) => drop(nearest.get_or_insert((name, error))),
+        }
+    }
+    Err(match nearest {
+        Some((name, error)) => ArchitectureError::Nearest { name, error },
+        None => ArchitectureError::Unknown {
+            seen: weights.names().take(MAX_QUOTED).map(str::to_owned).collect(),
+            known: ARCHITECTURES.iter().map(|known| known.name).collect::<Vec<_>>().join(", "),
+        },
+    })
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hints, MAX_QUOTED, activation::Activation};
-use crate::model::{
-    Attribute, Graph, Shuffle, Tensor, Window, checkpoint::StateDict, fault::Fault,
-};
+use super::{Hints, MAX_QUOTED, activation::Activation, error::BuildError};
+use crate::model::{Attribute, Graph, Shuffle, Tensor, Window, checkpoint::StateDict};
+
+/// Y′ of R′G′B′ as in PIL and OpenCV, BT.601.
+const BT601: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// The maximum number of blocks of one kind.
+const MAX_BLOCKS: usize = 256;
 
 /// The largest kernel, in samples per side.
 const MAX_KERNEL: u64 = 63;
@@ -22,6 +26,9 @@ pub(super) struct Network<'a> {
     pub graph: Graph,
     weights: &'a StateDict,
     hints: &'a Hints,
+    input: Features,
+    /// The channels of the network's output.
+    outputs: u64,
     /// The names of weights that the graph contains or ignores.
     used: BTreeSet<String>,
 }
@@ -30,40 +37,69 @@ impl<'a> Network<'a> {
     /// An empty graph for images of `channels` channels.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] unless that is 1 or 3.
+    /// [`BuildError::Channels`] unless that is 1, 3 or 4.
     pub(crate) fn new(
         weights: &'a StateDict,
         hints: &'a Hints,
         channels: u64,
-    ) -> Result<Self, Fault> {
-        if !matches!(channels, 1 | 3) {
-            return Err(Fault::unsuitable(format!(
-                "it has {channels} input channels; expected 1 or 3"
-            )));
-        }
-        Ok(Self { graph: Graph::new(channels), weights, hints, used: BTreeSet::new() })
+    ) -> Result<Self, BuildError> {
+        Self::between(weights, hints, channels, channels)
     }
 
-    /// The input image.
+    /// An empty graph for a network with `input` and `output` channels. The graph's own ends are
+    /// Y′ or R′G′B′: a fourth channel is an opaque alpha, and a single one of a colour model is Y′.
+    ///
+    /// # Errors
+    /// [`BuildError::Channels`] unless both are 1, 3 or 4.
+    pub(crate) fn between(
+        weights: &'a StateDict,
+        hints: &'a Hints,
+        input: u64,
+        output: u64,
+    ) -> Result<Self, BuildError> {
+        if ![input, output].iter().all(|channels| matches!(channels, 1 | 3 | 4)) {
+            return Err(BuildError::Channels { input, output });
+        }
+        let mut graph = Graph::new(if (input, output) == (1, 1) { 1 } else { 3 });
+        let value = match (input, output) {
+            (1, 1) | (3, _) => graph.input.clone(),
+            (1, _) => {
+                let luma = graph.constant_f32("luma", &[1, 3, 1, 1], &BT601);
+                graph.conv("input", &luma, None, Window::default())
+            }
+            _ => {
+                let first = graph.slice("input", 1, 0, 1);
+                let zero = graph.scale(&first, 0.0);
+                let opaque = graph.offset(&zero, &[1.0]);
+                graph.concat(&["input", &opaque], 1)
+            }
+        };
+        let input = Features { value, channels: input };
+        Ok(Self { graph, weights, hints, input, outputs: output, used: BTreeSet::new() })
+    }
+
+    /// The input of the network.
     pub(crate) fn input(&self) -> Features {
-        let channels = self.graph.input_dims.get(1).copied().flatten().unwrap_or(3);
-        Features { value: self.graph.input.clone(), channels }
+        self.input.clone()
     }
 
     /// The input image, enlarged by bicubic interpolation (a = −0.5, as in PIL and MATLAB) by the
-    /// factor of the hints, or else by 2: for networks that only sharpen.
-    pub(crate) fn enlarged_input(&mut self) -> Features {
+    /// factor of the hints: for networks that only sharpen.
+    ///
+    /// # Errors
+    /// [`BuildError::Factor`] if the hints have none.
+    pub(crate) fn enlarged_input(&mut self) -> Result<Features, BuildError> {
         let input = self.input();
-        let factor = self.hints.factor.unwrap_or(2) as f32;
+        let factor = self.hints.factor.ok_or(BuildError::Factor)? as f32;
         if factor == 1.0 {
-            return input;
+            return Ok(input);
         }
         let attributes = [
             ("mode", Attribute::Text("cubic".into())),
             ("coordinate_transformation_mode", Attribute::Text("half_pixel".into())),
             ("cubic_coeff_a", Attribute::Float(-0.5)),
         ];
-        Features { value: self.graph.resize(&input.value, [factor; 2], attributes), ..input }
+        Ok(Features { value: self.graph.resize(&input.value, [factor; 2], attributes), ..input })
     }
 
     /// Whether there is a tensor of this name.
@@ -74,14 +110,36 @@ impl<'a> Network<'a> {
     /// The tensor `name`, which has `rank` dimensions.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] if it is missing, is empty, or has another rank.
-    pub(crate) fn tensor(&mut self, name: &str, rank: usize) -> Result<&'a Tensor, Fault> {
+    /// [`BuildError`] if it is missing, is empty, or has another rank.
+    pub(crate) fn tensor(&mut self, name: &str, rank: usize) -> Result<&'a Tensor, BuildError> {
         let tensor = tensor(self.weights, name)?;
         if tensor.dims.len() != rank {
             return Err(wrong_shape(name, &tensor.dims));
         }
         self.used.insert(name.to_owned());
         Ok(tensor)
+    }
+
+    /// The tensor `name`, of any rank.
+    ///
+    /// # Errors
+    /// [`BuildError`] if it is missing or is empty.
+    pub(crate) fn any_tensor(&mut self, name: &str) -> Result<&'a Tensor, BuildError> {
+        let tensor = tensor(self.weights, name)?;
+        self.used.insert(name.to_owned());
+        Ok(tensor)
+    }
+
+    /// The channels that the network's output must have.
+    pub(crate) fn output_channels(&self) -> u64 {
+        self.outputs
+    }
+
+    /// The numbers from 0 for which there is a tensor with the name `pattern`, with the number in
+    /// the place of its braces.
+    pub(crate) fn numbered(&self, pattern: &str) -> Vec<usize> {
+        let exists = |number: &usize| self.has(&pattern.replacen("{}", &number.to_string(), 1));
+        (0..MAX_BLOCKS).take_while(exists).collect()
     }
 
     /// Marks a tensor as one that the graph does not need.
@@ -93,8 +151,8 @@ impl<'a> Network<'a> {
     /// The image keeps its size.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] if the weight is missing or has a wrong shape.
-    pub(crate) fn conv(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
+    /// [`BuildError`] if the weight is missing or has a wrong shape.
+    pub(crate) fn conv(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
         let key = format!("{name}.weight");
         let weight = self.tensor(&key, 4)?;
         let bias = self.bias(name, dim(self.weights, &key, 0)?)?;
@@ -108,16 +166,14 @@ impl<'a> Network<'a> {
         name: &str,
         weight: Tensor,
         bias: Option<Tensor>,
-    ) -> Result<Features, Fault> {
+    ) -> Result<Features, BuildError> {
         let &[outputs, inputs, height, width] = weight.dims.as_slice() else {
             return Err(wrong_shape(name, &weight.dims));
         };
         let is_valid = |side: u64| side % 2 == 1 && side <= MAX_KERNEL;
         if inputs != x.channels || !is_valid(height) || !is_valid(width) {
-            return Err(Fault::unsuitable(format!(
-                "the weight {name:?} has the shape {:?}; expected {} input channels and odd kernel sizes",
-                weight.dims, x.channels
-            )));
+            let (name, dims) = (name.to_owned(), weight.dims.clone());
+            return Err(BuildError::Kernel { name, dims, channels: x.channels });
         }
         let [vertical, horizontal] = [height, width].map(|side| (side / 2) as u32);
         let pads = [vertical, horizontal, vertical, horizontal];
@@ -129,7 +185,7 @@ impl<'a> Network<'a> {
     }
 
     /// `name.bias`, which has `count` elements; `None` if there is none.
-    pub(crate) fn bias(&mut self, name: &str, count: u64) -> Result<Option<Tensor>, Fault> {
+    pub(crate) fn bias(&mut self, name: &str, count: u64) -> Result<Option<Tensor>, BuildError> {
         let key = format!("{name}.bias");
         if !self.has(&key) {
             return Ok(None);
@@ -142,15 +198,13 @@ impl<'a> Network<'a> {
     }
 
     /// The PReLU `name`: `name.weight` has one slope for each channel, or one for all.
-    pub(crate) fn prelu(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
+    pub(crate) fn prelu(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
         let key = format!("{name}.weight");
         let slope = self.tensor(&key, 1)?;
         let &[count] = slope.dims.as_slice() else { return Err(missing(&key)) };
         if count != 1 && count != x.channels {
-            return Err(Fault::unsuitable(format!(
-                "the weight {key:?} has {count} slopes for {} channels",
-                x.channels
-            )));
+            let channels = x.channels;
+            return Err(BuildError::Slopes { name: key, slopes: count, channels });
         }
         let slope = Tensor { dims: vec![count, 1, 1], ..slope.clone() };
         let slope = self.graph.constant(&key, slope);
@@ -171,18 +225,16 @@ impl<'a> Network<'a> {
     /// a + b; `name` is for messages.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] if their numbers of channels differ.
+    /// [`BuildError`] if their numbers of channels differ.
     pub(crate) fn add(
         &mut self,
         a: &Features,
         b: &Features,
         name: &str,
-    ) -> Result<Features, Fault> {
+    ) -> Result<Features, BuildError> {
         if a.channels != b.channels {
-            return Err(Fault::unsuitable(format!(
-                "the layer {name:?} has {} output channels; expected {}",
-                a.channels, b.channels
-            )));
+            let (outputs, expected) = (a.channels, b.channels);
+            return Err(BuildError::Outputs { layer: name.to_owned(), outputs, expected });
         }
         Ok(Features { value: self.graph.add(&a.value, &b.value), ..*a })
     }
@@ -202,13 +254,13 @@ impl<'a> Network<'a> {
     /// PyTorch's `PixelShuffle(r)`.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] unless the channels are a multiple of r².
-    pub(crate) fn shuffle(&mut self, x: &Features, r: u64) -> Result<Features, Fault> {
+    /// [`BuildError`] unless the channels are a multiple of r².
+    pub(crate) fn shuffle(&mut self, x: &Features, r: u64) -> Result<Features, BuildError> {
         let area = r.saturating_mul(r);
         let r = u32::try_from(r).ok().filter(|&r| (1..=64).contains(&r));
-        let r = r.filter(|_| x.channels.is_multiple_of(area)).ok_or_else(|| {
-            Fault::unsuitable(format!("{} channels cannot be shuffled by {area}", x.channels))
-        })?;
+        let r = r
+            .filter(|_| x.channels.is_multiple_of(area))
+            .ok_or(BuildError::Indivisible { channels: x.channels, divisor: area })?;
         if r == 1 {
             return Ok(x.clone());
         }
@@ -227,24 +279,23 @@ impl<'a> Network<'a> {
     /// The graph with the output `output`.
     ///
     /// # Errors
-    /// [`Fault::Unsuitable`] if the output does not have the channels of the input, or if weights
-    /// are not used: it is another network, whose results would be wrong.
-    pub(crate) fn finish(mut self, output: &Features) -> Result<Graph, Fault> {
-        let input = self.input();
-        if output.channels != input.channels {
-            return Err(Fault::unsuitable(format!(
-                "it has {} input channels, but {} output channels",
-                input.channels, output.channels
-            )));
+    /// [`BuildError`] if the output does not have its channels, or if weights are not used: it is another network, whose results would be wrong.
+    pub(crate) fn finish(mut self, output: &Features) -> Result<Graph, BuildError> {
+        if output.channels != self.outputs {
+            let (outputs, expected) = (output.channels, self.outputs);
+            return Err(BuildError::Outputs { layer: "output".into(), outputs, expected });
         }
         let unused = self.weights.names().filter(|&name| !self.used.contains(name));
-        let unused: Vec<&str> = unused.take(MAX_QUOTED).collect();
+        let unused: Vec<String> = unused.take(MAX_QUOTED).map(str::to_owned).collect();
         if !unused.is_empty() {
-            return Err(Fault::unsuitable(format!(
-                "it has weights that do not belong to its architecture: {unused:?}"
-            )));
+            return Err(BuildError::Unused(unused));
         }
-        self.graph.set_output(&output.value);
+        let image = match (output.channels, self.graph.input_dims.get(1).copied().flatten()) {
+            (4, _) => self.graph.slice(&output.value, 1, 0, 3),
+            (1, Some(3)) => self.graph.concat(&[output.value.as_str(); 3], 1),
+            _ => output.value.clone(),
+        };
+        self.graph.set_output(&image);
         Ok(self.graph)
     }
 }
@@ -252,11 +303,11 @@ impl<'a> Network<'a> {
 /// The tensor `name`.
 ///
 /// # Errors
-/// [`Fault::Unsuitable`] if it is missing or empty.
-fn tensor<'a>(weights: &'a StateDict, name: &str) -> Result<&'a Tensor, Fault> {
+/// [`BuildError`] if it is missing or empty.
+fn tensor<'a>(weights: &'a StateDict, name: &str) -> Result<&'a Tensor, BuildError> {
     let tensor = weights.get(name).ok_or_else(|| missing(name))?;
     if tensor.dims.contains(&0) {
-        return Err(Fault::unsuitable(format!("the weight {name:?} is empty")));
+        return Err(BuildError::Empty(name.to_owned()));
     }
     Ok(tensor)
 }
@@ -264,32 +315,30 @@ fn tensor<'a>(weights: &'a StateDict, name: &str) -> Result<&'a Tensor, Fault> {
 /// Dimension `axis` of the tensor `name`.
 ///
 /// # Errors
-/// [`Fault::Unsuitable`] if it is missing or has no such dimension.
-pub(super) fn dim(weights: &StateDict, name: &str, axis: usize) -> Result<u64, Fault> {
+/// [`BuildError`] if it is missing or has no such dimension.
+pub(super) fn dim(weights: &StateDict, name: &str, axis: usize) -> Result<u64, BuildError> {
     let tensor = tensor(weights, name)?;
     tensor.dims.get(axis).copied().ok_or_else(|| wrong_shape(name, &tensor.dims))
 }
 
 /// A weight that the architecture needs is missing.
-pub(super) fn missing(name: &str) -> Fault {
-    Fault::unsuitable(format!("the weight {name:?} is missing"))
+pub(super) fn missing(name: &str) -> BuildError {
+    BuildError::Missing(name.to_owned())
 }
 
 /// A weight has a shape that does not match the architecture.
-pub(super) fn wrong_shape(name: &str, dims: &[u64]) -> Fault {
-    Fault::unsuitable(format!("the weight {name:?} has the unexpected shape {dims:?}"))
+pub(super) fn wrong_shape(name: &str, dims: &[u64]) -> BuildError {
+    BuildError::Shape { name: name.to_owned(), dims: dims.to_vec() }
 }
 
 /// r for `outputs` = `channels`·r²; `name` is for messages.
 ///
 /// # Errors
-/// [`Fault::Unsuitable`] if there is no such r.
-pub(super) fn shuffle_factor(outputs: u64, channels: u64, name: &str) -> Result<u64, Fault> {
+/// [`BuildError`] if there is no such r.
+pub(super) fn shuffle_factor(outputs: u64, channels: u64, name: &str) -> Result<u64, BuildError> {
     let factor = (outputs / channels.max(1)).isqrt();
     match factor.checked_mul(factor).and_then(|area| area.checked_mul(channels)) {
         Some(product) if product == outputs && factor > 0 => Ok(factor),
-        _ => Err(Fault::unsuitable(format!(
-            "the layer {name:?} has {outputs} output channels; expected {channels} times a square"
-        ))),
+        _ => Err(BuildError::NotSquare { layer: name.to_owned(), outputs, channels }),
     }
 }

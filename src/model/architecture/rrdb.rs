@@ -4,9 +4,10 @@
 use super::{
     Hints,
     activation::Activation,
+    error::BuildError,
     network::{Features, Network, dim, missing, shuffle_factor},
 };
-use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, checkpoint::StateDict};
 
 const LEAKY: Activation = Activation::LeakyRelu(0.2);
 
@@ -54,7 +55,7 @@ pub(super) fn matches(weights: &StateDict) -> bool {
 }
 
 impl Names {
-    fn of(weights: &StateDict) -> Result<Self, Fault> {
+    fn of(weights: &StateDict) -> Result<Self, BuildError> {
         let numbered = |stem: &str| -> Vec<String> {
             let ups = (1..).map(|number| format!("{stem}{number}"));
             ups.take_while(|name| has(weights, name)).take(MAX_UPS).collect()
@@ -101,23 +102,24 @@ impl Names {
     }
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
-    let plus = |name: &str| name.contains("conv1x1") || name.contains("noise");
-    if let Some(name) = weights.names().find(|name| plus(name)) {
-        return Err(Fault::unsuitable(format!(
-            "ESRGAN+, which has the weight {name:?}, is not supported"
-        )));
-    }
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let names = Names::of(weights)?;
-    // Networks of 2× and 1× start with a pixel_unshuffle and upsample by 4, too.
-    let channels = dim(weights, &format!("{}.weight", names.last), 0)?;
+    let outputs = dim(weights, &format!("{}.weight", names.last), 0)?;
     let first = format!("{}.weight", names.first);
-    let unshuffle = shuffle_factor(dim(weights, &first, 1)?, channels, &first)?;
-    let mut net = Network::new(weights, hints, channels)?;
+    let inputs = dim(weights, &first, 1)?;
+    // Networks of 2× and 1× start with a pixel_unshuffle and upsample by 4, too.
+    let unshuffle = match shuffle_factor(inputs, outputs, &first) {
+        Ok(unshuffle) => unshuffle,
+        // A network that makes a colour image of a grey one, or the reverse.
+        Err(_) if matches!(inputs, 1 | 3 | 4) => 1,
+        Err(error) => return Err(error),
+    };
+    let channels = inputs / (unshuffle * unshuffle);
+    let mut net = Network::between(weights, hints, channels, outputs)?;
     let mut x = net.input();
     if let Ok(factor @ 2..=8) = u32::try_from(unshuffle) {
         let value = net.graph.space_to_depth(&x.value, factor, channels as u32);
-        x = Features { value, channels: channels * unshuffle * unshuffle };
+        x = Features { value, channels: inputs };
     }
     let x = net.conv(&x, names.first)?;
     let mut deep = x.clone();
@@ -142,19 +144,38 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
     net.finish(&x)
 }
 
-/// Five convolutions; the input of each is the concatenated output of all before it.
+/// Five convolutions; the input of each is the concatenated output of all before it. ESRGAN+
+/// (`nESRGANplus` of ncarraz/ESRGANplus) adds a 1×1 convolution of the input to the second, and the
+/// second to the fourth.
 fn dense_block(
     net: &mut Network,
     x: &Features,
     name: impl Fn(usize) -> String,
-) -> Result<Features, Fault> {
+) -> Result<Features, BuildError> {
     let mut features = x.clone();
+    let shortcut = plus(&name(1));
+    let has_shortcut = net.has(&format!("{shortcut}.weight"));
+    let mut second = None;
     for conv in 1..5 {
         let new = net.conv(&features, &name(conv))?;
-        let new = net.activate(&new, LEAKY);
+        let mut new = net.activate(&new, LEAKY);
+        if has_shortcut && conv == 2 {
+            let added = net.conv(x, &shortcut)?;
+            new = net.add(&new, &added, &shortcut)?;
+            second = Some(new.clone());
+        }
+        if let (4, Some(second)) = (conv, &second) {
+            new = net.add(&new, second, &shortcut)?;
+        }
         features = net.concat(&[&features, &new]);
     }
     let residual = net.conv(&features, &name(5))?;
     let residual = net.scale(&residual, RESIDUAL);
     net.add(&residual, x, &name(5))
+}
+
+/// ESRGAN+'s 1×1 convolution, in the dense block of which this is the first convolution.
+fn plus(first: &str) -> String {
+    let block = first.rfind("conv1").and_then(|end| first.get(..end)).unwrap_or(first);
+    format!("{block}conv1x1")
 }

@@ -3,9 +3,10 @@
 use super::{
     Hints,
     activation::Activation,
+    error::BuildError,
     network::{Features, Network, dim, shuffle_factor, wrong_shape},
 };
-use crate::model::{Graph, Tensor, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, Tensor, checkpoint::StateDict};
 
 /// The mean R′G′B′, which is subtracted unless there is a weight `no_norm`.
 const MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];
@@ -19,7 +20,7 @@ pub(super) fn matches(weights: &StateDict) -> bool {
         && (has("block_1.c1_r.sk.weight") || has("block_1.c1_r.eval_conv.weight"))
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let first = ["conv_1.sk.weight", "conv_1.eval_conv.weight"];
     let first = first.into_iter().find(|name| weights.get(name).is_some()).unwrap_or(first[0]);
     let channels = dim(weights, first, 1)?;
@@ -31,7 +32,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> 
         let value = net.net.graph.offset(&x.value, &MEAN.map(|mean| -mean));
         x = net.net.scale(&Features { value, channels }, 255.0);
     } else {
-        return Err(Fault::unsuitable("it must have three channels, for which the mean is known"));
+        return Err(BuildError::MeanNeedsColour);
     }
     let first = net.conv(&x, "conv_1")?;
     let (first_block, mut inner) = net.block(&first, "block_1")?;
@@ -59,7 +60,7 @@ struct Span<'a> {
 impl Span<'_> {
     /// The output of a block, and the output of its first convolution, after the activation:
     /// upstream applies that in place.
-    fn block(&mut self, x: &Features, name: &str) -> Result<(Features, Features), Fault> {
+    fn block(&mut self, x: &Features, name: &str) -> Result<(Features, Features), BuildError> {
         let first = self.conv(x, &format!("{name}.c1_r"))?;
         let first = self.net.activate(&first, Activation::Silu);
         let second = self.conv(&first, &format!("{name}.c2_r"))?;
@@ -75,7 +76,7 @@ impl Span<'_> {
     /// Conv3XC as one 3×3 convolution: a sequence of 1×1, 3×3 and 1×1, plus a parallel 1×1. Files
     /// contain a merged convolution too (`eval_conv`), but in checkpoints of a training run it is
     /// out of date.
-    fn conv(&mut self, x: &Features, name: &str) -> Result<Features, Fault> {
+    fn conv(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
         let merged = format!("{name}.eval_conv");
         if !self.net.has(&format!("{name}.sk.weight")) {
             return self.net.conv(x, &merged);
@@ -90,9 +91,7 @@ impl Span<'_> {
             && middle.outputs == outer.inputs
             && [parallel.inputs, parallel.outputs] == [inner.inputs, outer.outputs];
         if !matches {
-            return Err(Fault::unsuitable(format!(
-                "the shapes of the branches of {name:?} do not match"
-            )));
+            return Err(BuildError::Branches(name.to_owned()));
         }
         let work = |outputs: usize, between: usize| {
             let sizes = [outputs, between, inner.inputs, 9];
@@ -102,7 +101,7 @@ impl Span<'_> {
             work(middle.outputs, middle.inputs).saturating_add(work(outer.outputs, outer.inputs));
         self.work = self.work.saturating_add(merging);
         if self.work > MAX_WORK {
-            return Err(Fault::unsuitable("its branches are too large to be merged"));
+            return Err(BuildError::BranchesTooLarge);
         }
         let mut whole = outer.after(&middle.after(&inner));
         // The 1×1 kernel is the centre of a 3×3 kernel.
@@ -118,7 +117,7 @@ impl Span<'_> {
     }
 
     /// The convolution `name` with a kernel of `side`×`side`.
-    fn layer(&mut self, name: &str, side: u64) -> Result<Layer, Fault> {
+    fn layer(&mut self, name: &str, side: u64) -> Result<Layer, BuildError> {
         let key = format!("{name}.weight");
         let weight = self.net.tensor(&key, 4)?;
         let &[outputs, inputs, height, width] = weight.dims.as_slice() else {

@@ -4,9 +4,10 @@
 use super::{
     Hints,
     activation::Activation,
+    error::BuildError,
     network::{Network, dim},
 };
-use crate::model::{Graph, checkpoint::StateDict, fault::Fault};
+use crate::model::{Graph, checkpoint::StateDict};
 
 /// One implementation's names of the layers.
 struct Variant {
@@ -46,11 +47,11 @@ pub(super) fn matches(weights: &StateDict) -> bool {
     variant(weights).is_some()
 }
 
-pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
+pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildError> {
     let variant = variant(weights).unwrap_or(&VARIANTS[0]);
     let channels = dim(weights, &format!("{}.weight", variant.first), 1)?;
     let mut net = Network::new(weights, hints, channels)?;
-    let enlarged = net.enlarged_input();
+    let enlarged = net.enlarged_input()?;
     let between = (0..).map(variant.between);
     let between = between.take_while(|layer| weights.get(&format!("{layer}.weight")).is_some());
     let mut x = net.conv(&enlarged, variant.first)?;

@@ -1,0 +1,105 @@
+//! The ends that SwinIR and its descendants share (`basicsr/archs/swinir_arch.py`): the mean that
+//! is subtracted first, and the layers that make the image.
+
+use super::{
+    activation::Activation,
+    error::BuildError,
+    network::{Features, Network, shuffle_factor},
+};
+
+/// The mean R′G′B′ of DIV2K.
+const MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];
+
+const LEAKY: Activation = Activation::LeakyRelu(0.2);
+
+/// The maximum number of upsampling steps.
+const MAX_UPS: usize = 6;
+
+impl Network<'_> {
+    /// The input as these networks take it: without the mean, times `range`.
+    pub(crate) fn without_mean(&mut self, range: f32) -> Features {
+        let input = self.input();
+        let value = match input.channels {
+            3 => self.graph.offset(&input.value, &MEAN.map(|mean| -mean)),
+            _ => input.value.clone(),
+        };
+        let x = Features { value, ..input };
+        if range == 1.0 { x } else { self.scale(&x, range) }
+    }
+
+    /// The reverse of [`Self::without_mean`].
+    pub(crate) fn with_mean(&mut self, x: &Features, range: f32) -> Features {
+        let x = if range == 1.0 { x.clone() } else { self.scale(x, 1.0 / range) };
+        match x.channels {
+            3 => Features { value: self.graph.offset(&x.value, &MEAN), ..x },
+            _ => x,
+        }
+    }
+
+    /// The convolution `name`, or the three convolutions `name.0`, `name.2` and `name.4` with
+    /// LeakyReLU between.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the weights are missing or have a wrong shape.
+    pub(crate) fn one_or_three(
+        &mut self,
+        x: &Features,
+        name: &str,
+    ) -> Result<Features, BuildError> {
+        if !self.has(&format!("{name}.0.weight")) {
+            return self.conv(x, name);
+        }
+        let x = self.conv(x, &format!("{name}.0"))?;
+        let x = self.activate(&x, LEAKY);
+        let x = self.conv(&x, &format!("{name}.2"))?;
+        let x = self.activate(&x, LEAKY);
+        self.conv(&x, &format!("{name}.4"))
+    }
+
+    /// The image from `deep` features, of which there is one of four kinds: pixel shuffles after
+    /// one or several convolutions, nearest-neighbour upsampling, or none. `image` is what
+    /// [`Self::without_mean`] returned; restoration networks compute a residual of it.
+    ///
+    /// # Errors
+    /// [`BuildError`] if weights are missing or have a wrong shape.
+    pub(crate) fn reconstruct(
+        &mut self,
+        deep: &Features,
+        image: &Features,
+    ) -> Result<Features, BuildError> {
+        let ups = (0..2 * MAX_UPS).step_by(2).map(|index| format!("upsample.{index}"));
+        let ups: Vec<String> = ups.filter(|up| self.has(&format!("{up}.weight"))).collect();
+        if !self.has("conv_before_upsample.0.weight") {
+            let [up] = ups.as_slice() else {
+                let residual = self.conv(deep, "conv_last")?;
+                return self.add(image, &residual, "conv_last");
+            };
+            let x = self.conv(deep, up)?;
+            let factor = shuffle_factor(x.channels, self.output_channels(), up)?;
+            return self.shuffle(&x, factor);
+        }
+        let x = self.conv(deep, "conv_before_upsample.0")?;
+        let mut x = self.leaky_default(&x);
+        if self.has("conv_up1.weight") {
+            for number in 1..=MAX_UPS {
+                let up = format!("conv_up{number}");
+                if !self.has(&format!("{up}.weight")) {
+                    break;
+                }
+                x = self.nearest(&x, 2);
+                x = self.conv(&x, &up)?;
+                x = self.activate(&x, LEAKY);
+            }
+            x = self.conv(&x, "conv_hr")?;
+            x = self.activate(&x, LEAKY);
+            return self.conv(&x, "conv_last");
+        }
+        for up in ups {
+            let before = x.channels;
+            x = self.conv(&x, &up)?;
+            let factor = shuffle_factor(x.channels, before, &up)?;
+            x = self.shuffle(&x, factor)?;
+        }
+        self.conv(&x, "conv_last")
+    }
+}

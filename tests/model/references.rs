@@ -1,0 +1,113 @@
+//! Networks of many architectures against spandrel, for the folder that
+//! `tests/data/architectures.py` wrote. Without `UPSCALE_REFERENCES` the small ones of the checkout.
+
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
+
+use gstupscale::{
+    backend,
+    engine::{Backend, EngineOptions, Infer, Precision, Silent},
+    frame::Image,
+    model::Model,
+};
+
+/// The largest difference to the reference, relative to its largest value.
+const TOLERANCE: f32 = 1e-4;
+
+/// A file of expected numbers, and the width and height of its input.
+type Reference = (PathBuf, (usize, usize));
+
+fn folder() -> PathBuf {
+    env::var_os("UPSCALE_REFERENCES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/architectures"),
+        PathBuf::from,
+    )
+}
+
+/// Sample i is (37 i mod 101) / 100; at the right and the bottom reflected up to multiples of
+/// `align`.
+fn picture(channels: usize, (width, height): (usize, usize), align: usize) -> Image {
+    let (full_width, full_height) = (width.next_multiple_of(align), height.next_multiple_of(align));
+    let mut image = Image::new(channels, full_width, full_height);
+    let reflect = |at: usize, side: usize| if at < side { at } else { 2 * side - 2 - at };
+    for channel in 0..channels {
+        for row in 0..full_height {
+            for column in 0..full_width {
+                let (y, x) = (reflect(row, height), reflect(column, width));
+                let index = (channel * height + y) * width + x;
+                image.row_mut(channel, row)[column] = (index * 37 % 101) as f32 / 100.0;
+            }
+        }
+    }
+    image
+}
+
+/// The largest difference between the top left of `output` and the file of numbers, and the
+/// largest number.
+fn difference(output: &Image, file: &PathBuf, (width, height): (usize, usize)) -> (f32, f32) {
+    let bytes = fs::read(file).unwrap();
+    let count = output.channels() * width * height;
+    let numbers = bytes[bytes.len() - 4 * count..].as_chunks().0.iter();
+    let expected: Vec<f32> = numbers.map(|&word| f32::from_le_bytes(word)).collect();
+    let (mut worst, mut largest) = (0.0f32, 1.0f32);
+    for (index, &value) in expected.iter().enumerate() {
+        let (channel, row) = (index / (width * height), index / width % height);
+        let actual = output.row(channel, row)[index % width];
+        assert!(actual.is_finite());
+        worst = worst.max((actual - value).abs());
+        largest = largest.max(value.abs());
+    }
+    (worst, largest)
+}
+
+#[test]
+fn networks_produce_spandrels_numbers_at_sizes_that_are_no_multiple_of_their_windows() {
+    let Ok(files) = fs::read_dir(folder()) else { return };
+    let mut models: BTreeMap<String, Vec<Reference>> = BTreeMap::new();
+    for file in files {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let Some((name, size)) = name.strip_suffix(".npy").and_then(|stem| stem.split_once('.'))
+        else {
+            continue;
+        };
+        let (width, height) = size.split_once('x').unwrap();
+        let size = (width.parse().unwrap(), height.parse().unwrap());
+        models.entry(name.to_owned()).or_default().push((path, size));
+    }
+    let mut failed = Vec::new();
+    for (name, references) in models {
+        match compare(&name, &references) {
+            Ok(row) => println!("{row}"),
+            Err(error) => failed.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn compare(name: &str, references: &[Reference]) -> Result<String, String> {
+    let path = folder().join(format!("{name}.pth"));
+    let model = Model::open(path.to_str().unwrap()).map_err(|error| error.to_string())?;
+    let options = EngineOptions {
+        backend: Backend::Cpu,
+        precision: Precision::Fp32,
+        device_id: 0,
+        threads: 1,
+        cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("references"),
+    };
+    let mut engine =
+        backend::fastest_on_cpu(&model, &options, &Silent).map_err(|error| error.to_string())?;
+    let (factor, align) = (model.info.factor as usize, model.info.align as usize);
+    let mut row = format!("{name:28} x{factor} align {align:3} halo {:?}", model.info.halo);
+    for (file, (width, height)) in references {
+        let input = picture(model.info.channels.count(), (*width, *height), align);
+        let mut output = Image::default();
+        engine.run(&input, &mut output).map_err(|error| error.to_string())?;
+        let size = (width * factor, height * factor);
+        let (worst, largest) = difference(&output, file, size);
+        row += &format!("  {width}x{height}: {worst:.1e} of {largest:.1}");
+        if worst > TOLERANCE * largest {
+            return Err(row);
+        }
+    }
+    Ok(row)
+}
