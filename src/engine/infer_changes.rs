@@ -8,9 +8,16 @@ use crate::frame::{Image, Rect};
 pub enum Tolerance {
     /// When both are equal to the bit, so that the picture equals that of a whole run.
     Exact,
-    /// When they differ by at most this share, above 0, of the largest value of their channel in
-    /// the last whole run. The old result stays, so that errors do not add up over time.
-    Share(f32),
+    /// When they differ only a little. The old result stays, so that errors do not add up over
+    /// time.
+    Within {
+        /// The largest difference that counts as little, as a share of the largest value that the
+        /// channel has on test pictures. 0 is [`Tolerance::Exact`].
+        share: f32,
+        /// The number of updates within which every result that differs at all is computed again.
+        /// 0 and 1 are [`Tolerance::Exact`].
+        refresh: u32,
+    },
 }
 
 /// What an update did.

@@ -5,7 +5,7 @@
 use super::{
     batch::{Samples, Tile},
     features::Plane,
-    kernels::{LANES, Lanes, TILE, TILE_PIXELS},
+    kernels::{Kernels, LANES, Lanes, Renewed, TILE, TILE_PIXELS},
 };
 use crate::frame::Image;
 
@@ -13,10 +13,43 @@ use crate::frame::Image;
 pub(crate) struct Band<'a> {
     pub tiles: &'a [Tile],
     pub target: Target<'a>,
-    /// One word per tile of the band's rows, where changes are followed.
-    pub changed: &'a mut [u16],
+    /// For each tile of the band's rows what became of its pixels, where that is followed.
+    pub marks: Marks<'a>,
     /// The row of tiles that the band begins with.
     pub first: usize,
+}
+
+/// One word per tile, of each: one bit per pixel.
+#[derive(Default)]
+pub(crate) struct Marks<'a> {
+    /// Pixels whose features were replaced.
+    pub changed: &'a mut [u16],
+    /// Pixels whose features differ from what the layer would compute now.
+    pub passed: &'a mut [u16],
+}
+
+impl<'a> Marks<'a> {
+    /// Takes those of `count` tiles off the front.
+    fn take(&mut self, count: usize) -> Marks<'a> {
+        Marks { changed: take(&mut self.changed, count), passed: take(&mut self.passed, count) }
+    }
+
+    /// Forgets what was passed in a tile.
+    pub(crate) fn start(&mut self, tile: usize) {
+        if let Some(passed) = self.passed.get_mut(tile) {
+            *passed = 0;
+        }
+    }
+
+    /// Adds what became of some channels of a tile.
+    pub(crate) fn add(&mut self, tile: usize, renewed: Renewed) {
+        if let (Some(changed), Some(passed)) =
+            (self.changed.get_mut(tile), self.passed.get_mut(tile))
+        {
+            *changed |= renewed.stored;
+            *passed |= renewed.passed;
+        }
+    }
 }
 
 /// Where a layer's samples go.
@@ -60,29 +93,34 @@ impl PlaneRows<'_> {
         }
     }
 
-    /// Stores the pixels that `differ` from what is there; a bit for each that did.
-    pub(crate) fn update(
+    /// Stores the pixels of a tile that differ from what is there; see [`Kernels::renew`].
+    pub(crate) fn renew(
         &mut self,
         block: usize,
-        y: usize,
-        x: usize,
+        [y, x]: [usize; 2],
         samples: &Samples,
-        differ: impl Fn(&Lanes, &Lanes) -> bool,
-    ) -> u16 {
+        limit: Option<&Lanes>,
+        kernels: &Kernels,
+    ) -> Renewed {
         let [rows, columns] = inside(self.width, self.rows, y, x);
-        let Some(plane) = self.planes.get_mut(block) else { return 0 };
-        let mut changed = 0;
-        for (row, from) in samples.chunks_exact(TILE).enumerate().take(rows) {
-            let at = (y + row) * self.width + x;
-            let Some(to) = plane.get_mut(at..at + columns) else { continue };
-            for (column, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                if differ(to, from) {
-                    *to = *from;
-                    changed |= 1 << (row * TILE + column);
-                }
-            }
+        let first = y * self.width + x;
+        let plane = self.planes.get_mut(block).and_then(|plane| plane.get_mut(first..));
+        let Some(plane) = plane else { return Renewed::default() };
+        if columns == TILE {
+            return (kernels.renew)(plane, self.width, samples, limit);
         }
-        changed
+        // What lies beyond the picture is equal.
+        let mut edge = *samples;
+        for (row, to) in edge.chunks_exact_mut(TILE).enumerate().take(rows) {
+            let from = plane.get(row * self.width..).unwrap_or_default();
+            to.iter_mut().zip(from).take(columns).for_each(|(to, from)| *to = *from);
+        }
+        let renewed = (kernels.renew)(&mut edge, TILE, samples, limit);
+        for (row, from) in edge.chunks_exact(TILE).enumerate().take(rows) {
+            let to = plane.get_mut(row * self.width..).unwrap_or_default();
+            to.iter_mut().zip(from).take(columns).for_each(|(to, from)| *to = *from);
+        }
+        renewed
     }
 }
 
@@ -131,13 +169,13 @@ fn take<'a, T>(from: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 }
 
 /// Cuts a layer's output of `size` (rows, columns) into bands of at least `least` of the
-/// `tiles`, which are sorted. `changed` has one word per tile of the picture, or is empty.
+/// `tiles`, which are sorted. `marks` has one word per tile of the picture, or is empty.
 pub(crate) fn cut<'a>(
     whole: Whole<'a>,
     size: [usize; 2],
     tiles: &'a [Tile],
     least: usize,
-    mut changed: &'a mut [u16],
+    mut marks: Marks<'a>,
 ) -> Vec<Band<'a>> {
     let [height, width] = size;
     let across = width.div_ceil(TILE);
@@ -184,9 +222,9 @@ pub(crate) fn cut<'a>(
             let channels = channels.collect();
             Target::Picture(PictureRows { channels, width, rows, shuffle: factor })
         };
-        take(&mut changed, skipped * across);
-        let changed = take(&mut changed, down * across);
-        bands.push(Band { tiles, target, changed, first: start.row as usize });
+        marks.take(skipped * across);
+        let marks = marks.take(down * across);
+        bands.push(Band { tiles, target, marks, first: start.row as usize });
         first = last as usize + 1;
     }
     bands

@@ -109,7 +109,7 @@ fn check(
 
 /// Pictures that hold what footage does, and more: edges of every direction and contrast, fine
 /// stripes, soft shading, film grain and noise.
-fn pictures(engine: &Engine) -> Vec<Image> {
+pub(super) fn pictures(engine: &Engine) -> Vec<Image> {
     let info = engine.info();
     let align = info.align.max(1) as usize;
     let side = SIDE.max(info.min_side as usize).next_multiple_of(align);

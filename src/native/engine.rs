@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::{
     Error, InstructionSet,
-    bands::{Band, Whole, all_tiles, cut},
+    bands::{Band, Marks, Whole, all_tiles, cut},
     batch::{BATCH, Observe, Scratch, Work},
     features::{Plane, Source},
     kept::Kept,
@@ -63,6 +63,8 @@ pub struct Engine {
     pub(super) limited: AtomicUsize,
     /// Features from picture to picture.
     pub(super) kept: Option<Kept>,
+    /// The largest values of each layer's channels on test pictures; empty until they are needed.
+    pub(super) ranges: Ranges,
 }
 
 impl std::fmt::Debug for Engine {
@@ -76,6 +78,9 @@ impl std::fmt::Debug for Engine {
 
 /// Sees the transformed tiles of a layer: its index, the tiles, their layout and number.
 pub(super) type ObserveLayer<'a> = dyn Fn(usize, &[Lanes], Layout, usize) + Sync + 'a;
+
+/// For each layer and vector of channels the largest magnitudes.
+pub(super) type Ranges = Vec<Vec<Lanes>>;
 
 /// The size of each layer's features for one picture: rows, columns.
 pub(super) type Sizes = Vec<[usize; 2]>;
@@ -165,7 +170,7 @@ impl Engine {
                 true => Whole::Planes(&mut made),
                 false => Whole::Picture { picture: output, shuffle: plan.shuffle },
             };
-            let bands = cut(whole, size, &tiles, self.least(tiles.len()), &mut []);
+            let bands = cut(whole, size, &tiles, self.least(tiles.len()), Marks::default());
             self.pool.each(bands, |band, scratch| store(&work, band, scratch));
             check(&interrupt)?;
             for (&plane, made) in layer.outputs.iter().zip(made) {

@@ -4,14 +4,18 @@
 //! changed; its new features are compared with the old ones, and a pixel whose features are
 //! equal does not count as changed for the layers after it.
 
+use std::ops::Range;
+
 use super::{
     Error,
-    bands::{Band, Target, Whole, cut},
+    bands::{Band, Marks, Target, Whole, cut},
     batch::{Scratch, Tile, Work},
+    calibration,
     engine::{Engine, batch_size, check},
     features::{Plane, Source},
     kept::Kept,
-    kernels::{Lanes, TILE},
+    kernels::{Lanes, Renewed, TILE},
+    mask::Mask,
     plan::{Layer, Root},
 };
 use crate::{
@@ -25,16 +29,18 @@ const NEARLY_ALL: f64 = 0.9;
 /// How many convolutions decide that.
 const FIRST_LAYERS: usize = 2;
 
-/// How a band's samples are compared with those that are there.
-enum Compare<'a> {
-    Not,
-    Bits,
-    /// The largest differences that do not count, for each vector of channels.
-    Limits(&'a [Lanes]),
+/// Which new features replace the old ones.
+#[derive(Clone, Copy)]
+enum Replace {
+    All,
+    /// Those that differ in any bit.
+    Different,
+    /// Those that differ by more than this share of their channel's range.
+    Beyond(f32),
 }
 
 impl Engine {
-    /// Runs the model over `input`, which differs from that of the last update only inside of
+    /// Runs the model over `input`, which differs from that of the last update at most inside of
     /// `changed`, and writes what that changes of `output`, which is the picture of the last
     /// update. Pixels outside of `changed` are not read: they keep the values that they had.
     ///
@@ -55,25 +61,21 @@ impl Engine {
         let kept = self
             .kept
             .take()
-            .filter(|kept| had && kept.sizes == sizes && shape(&kept.input) == shape(input));
-        let (mut kept, whole) = match kept {
-            Some(kept) => (kept, false),
-            None => (Kept::new(&self.plan, &sizes, input)?, true),
+            .filter(|kept| kept.sizes == sizes && shape(&kept.input) == shape(input));
+        let whole = !had || kept.is_none();
+        let mut kept = match kept {
+            Some(kept) => kept,
+            None => Kept::new(&self.plan, &sizes, input)?,
         };
-        kept.input_mask.fill(whole);
         if whole {
             kept.input.clone_from(input);
+            kept.input_mask.fill(true);
+        } else {
+            kept.take_input(input, changed);
         }
-        for rectangle in changed.iter().filter(|_| !whole) {
-            let [x, y, width, height] =
-                [rectangle.x, rectangle.y, rectangle.width, rectangle.height].map(i64::from);
-            kept.input_mask.mark([y, x, y + height, x + width]);
-            kept.input.copy_from(input, *rectangle, rectangle.x as usize, rectangle.y as usize);
-        }
-        let update = self.update_layers(&mut kept, whole, tolerance, output)?;
-        if whole {
-            kept.measure(&self.plan);
-        }
+        let tolerated = self.tolerated(tolerance)?;
+        let update = self.update_layers(&mut kept, whole, tolerated, output)?;
+        kept.updates = kept.updates.wrapping_add(1);
         self.kept = Some(kept);
         Ok(update)
     }
@@ -83,11 +85,48 @@ impl Engine {
         self.kept = None;
     }
 
+    /// The share of its range that a difference may have, and the updates within which every
+    /// feature that differs is computed again; `None`: nothing is tolerated.
+    fn tolerated(&mut self, tolerance: Tolerance) -> Result<Option<(f32, u32)>, Error> {
+        let Tolerance::Within { share, refresh: refresh @ 2.. } = tolerance else {
+            return Ok(None);
+        };
+        if share <= 0.0 {
+            return Ok(None);
+        }
+        if self.ranges.is_empty() {
+            self.ranges = self.measure_ranges()?;
+        }
+        Ok(Some((share, refresh)))
+    }
+
+    /// The ranges of all features on test pictures, which depend on the model alone.
+    fn measure_ranges(&self) -> Result<Vec<Vec<Lanes>>, Error> {
+        let mut all: Vec<Vec<Lanes>> = Vec::new();
+        for picture in calibration::pictures(self) {
+            let sizes = self.sizes(&picture)?;
+            let mut output = Image::default();
+            self.shape(&sizes, &mut output);
+            let mut kept = Kept::new(&self.plan, &sizes, &picture)?;
+            kept.input = picture;
+            self.update_layers(&mut kept, true, None, &mut output)?;
+            let own = kept.ranges(&self.plan);
+            if all.is_empty() {
+                all = own;
+                continue;
+            }
+            for (all, own) in all.iter_mut().flatten().zip(own.iter().flatten()) {
+                all.0.iter_mut().zip(own.0).for_each(|(all, own)| *all = all.max(own));
+            }
+        }
+        Ok(all)
+    }
+
     fn update_layers(
         &self,
         kept: &mut Kept,
         mut whole: bool,
-        tolerance: Tolerance,
+        tolerated: Option<(f32, u32)>,
         output: &mut Image,
     ) -> Result<Update, Error> {
         let interrupt = Interrupt::current();
@@ -103,9 +142,19 @@ impl Engine {
                 made.push(planes.get_mut(plane).map(std::mem::take).unwrap_or_default());
             }
             let mut mask = kept.masks.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let work =
-                self.work(index, layer, Source { planes: &planes, input: &input }, &interrupt);
-            let tiles = if whole { mask.tiles().collect() } else { kept.dirty(&work, &mask) };
+            let mut passed = kept.passed.get_mut(index).map(std::mem::take).unwrap_or_default();
+            let source = Source { planes: &planes, input: &input };
+            let work = self.work(index, layer, source, &interrupt);
+            let due = match tolerated {
+                None => 0..passed.down(),
+                Some((_, refresh)) => due(kept.updates, refresh, passed.down()),
+            };
+            mask.fill(whole);
+            if !whole {
+                kept.mark_dirty(&work, &mut mask);
+                mask.mark_where(&passed, due.clone());
+            }
+            let tiles = mask.tiles();
             let share = tiles.len() as f64 / mask.count().max(1) as f64;
             (done, all) = (done + share * cost(layer, size), all + cost(layer, size));
             if matches!(layer.root, Root::Convolution(_)) && nearly_all < FIRST_LAYERS {
@@ -114,35 +163,37 @@ impl Engine {
                     nearly_all = usize::MAX;
                 }
             }
-            let limits: Vec<Lanes>;
-            let compare = match tolerance {
-                _ if whole => Compare::Not,
-                Tolerance::Exact => Compare::Bits,
-                Tolerance::Share(share) => {
-                    let ranges = kept.ranges.get(index).map_or(&[][..], Vec::as_slice);
-                    limits = ranges.iter().map(|range| Lanes(range.0.map(|v| v * share))).collect();
-                    Compare::Limits(&limits)
-                }
+            let replace = match tolerated {
+                _ if whole => Replace::All,
+                None => Replace::Different,
+                Some((share, _)) => Replace::Beyond(share),
             };
+            let ranges = self.ranges.get(index).map_or(&[][..], Vec::as_slice);
+            let refresh = Refresh { work, replace, ranges, due, across: size[1].div_ceil(TILE) };
             mask.fill(whole);
+            if whole {
+                passed.fill(false);
+            }
             let least = self.least(tiles.len());
             let last = index + 1 == self.plan.layers.len();
             let target = match last {
                 false => Whole::Planes(&mut made),
                 true => Whole::Picture { picture: output, shuffle: self.plan.shuffle },
             };
-            let bands = cut(target, size, &tiles, least, mask.words_mut());
-            let across = size[1].div_ceil(TILE);
-            self.pool.each(bands, |band, scratch| {
-                refresh(&work, band, across, &compare, scratch);
-            });
+            let marks = Marks { changed: mask.words_mut(), passed: passed.words_mut() };
+            let bands = cut(target, size, &tiles, least, marks);
+            self.pool.each(bands, |band, scratch| refresh.band(band, scratch));
             check(&interrupt)?;
             if last {
                 changed = rectangles(&tiles, size, self.plan.shuffle);
             }
-            if let Some(to) = kept.masks.get_mut(index) {
-                *to = mask;
-            }
+            let give = |to: &mut Vec<Mask>, mask| {
+                if let Some(to) = to.get_mut(index) {
+                    *to = mask;
+                }
+            };
+            give(&mut kept.masks, mask);
+            give(&mut kept.passed, passed);
             for (&plane, made) in layer.outputs.iter().zip(made) {
                 if let Some(to) = planes.get_mut(plane) {
                     *to = made;
@@ -155,48 +206,59 @@ impl Engine {
     }
 }
 
-fn refresh(
-    work: &Work<'_>,
-    mut band: Band<'_>,
-    across: usize,
-    compare: &Compare<'_>,
-    scratch: &mut Scratch,
-) {
-    let size = batch_size(band.tiles.len());
-    for tiles in band.tiles.chunks(size) {
-        work.run(tiles, scratch, &mut |block, tile, samples| {
-            let Some(tile) = tiles.get(tile) else { return };
-            let (row, column) = (tile.row as usize - band.first, tile.column as usize);
-            let (y, x) = (row * TILE, column * TILE);
-            let changed = match (&mut band.target, compare) {
-                (Target::Planes(planes), Compare::Bits) => {
-                    planes.update(block, y, x, samples, |a, b| {
-                        a.0.map(f32::to_bits) != b.0.map(f32::to_bits)
-                    })
-                }
-                (Target::Planes(planes), Compare::Limits(limits)) => {
-                    let limits = limits.get(block).copied().unwrap_or_default();
-                    planes.update(block, y, x, samples, |a, b| {
-                        let pairs = a.0.iter().zip(&b.0).zip(&limits.0);
-                        // A NaN is a change.
-                        let same = |(a, b, limit): (f32, f32, f32)| (a - b).abs() <= limit;
-                        let same =
-                            pairs.fold(true, |all, ((a, b), limit)| all & same((*a, *b, *limit)));
-                        !same
-                    })
-                }
-                (target, _) => {
-                    target.store(block, y, x, samples);
-                    u16::MAX
-                }
-            };
-            if let Some(word) = band.changed.get_mut(row * across + column) {
-                *word |= changed;
-            }
-        });
-    }
+/// The rows of tiles, of `down`, in which an update tolerates nothing: all of them within `refresh`
+/// updates.
+fn due(update: u32, refresh: u32, down: usize) -> Range<usize> {
+    let turn = u64::from(update % refresh.max(1));
+    let row = |turn: u64| (turn * down as u64 / u64::from(refresh.max(1))) as usize;
+    row(turn)..row(turn + 1)
 }
 
+/// One layer's part of an update.
+struct Refresh<'a> {
+    work: Work<'a>,
+    replace: Replace,
+    /// Of the layer's vectors of channels.
+    ranges: &'a [Lanes],
+    /// The rows of tiles in which nothing is tolerated.
+    due: Range<usize>,
+    /// Tiles in a row.
+    across: usize,
+}
+
+impl Refresh<'_> {
+    fn band(&self, mut band: Band<'_>, scratch: &mut Scratch) {
+        let size = batch_size(band.tiles.len());
+        for tiles in band.tiles.chunks(size) {
+            for tile in tiles {
+                band.marks
+                    .start((tile.row as usize - band.first) * self.across + tile.column as usize);
+            }
+            self.work.run(tiles, scratch, &mut |block, tile, samples| {
+                let Some(tile) = tiles.get(tile) else { return };
+                let (row, column) = (tile.row as usize - band.first, tile.column as usize);
+                let (y, x) = (row * TILE, column * TILE);
+                let limit = match self.replace {
+                    Replace::Beyond(share) if !self.due.contains(&(tile.row as usize)) => self
+                        .ranges
+                        .get(block)
+                        .map(|range| Lanes(range.0.map(|range| range * share))),
+                    _ => None,
+                };
+                let renewed = match (&mut band.target, self.replace) {
+                    (Target::Planes(planes), Replace::Different | Replace::Beyond(_)) => {
+                        planes.renew(block, [y, x], samples, limit.as_ref(), self.work.kernels)
+                    }
+                    (target, _) => {
+                        target.store(block, y, x, samples);
+                        Renewed { stored: u16::MAX, passed: 0 }
+                    }
+                };
+                band.marks.add(row * self.across + column, renewed);
+            });
+        }
+    }
+}
 /// Multiplications of a layer, about.
 fn cost(layer: &Layer, [height, width]: [usize; 2]) -> f64 {
     let pixels = (height * width) as f64;

@@ -71,6 +71,7 @@ impl Mask {
     }
 
     /// Marks a rectangle as changed.
+    #[cfg(test)]
     pub(crate) fn mark(&mut self, rectangle: [i64; 4]) {
         for (index, bits) in self.parts(rectangle).collect::<Vec<_>>() {
             if let Some(word) = self.words.get_mut(index) {
@@ -85,11 +86,108 @@ impl Mask {
             .any(|(index, bits)| self.words.get(index).is_some_and(|word| word & bits != 0))
     }
 
-    /// All tiles, in order.
-    pub(crate) fn tiles(&self) -> impl Iterator<Item = Tile> + use<> {
-        let across = self.across as u32;
-        (0..self.down as u32)
-            .flat_map(move |row| (0..across).map(move |column| Tile { row, column }))
+    /// Marks those of `count` pixels from (`y`, `x`) on for which `is_marked` holds, by their
+    /// number.
+    pub(crate) fn mark_row(
+        &mut self,
+        y: usize,
+        x: usize,
+        is_marked: impl Fn(usize) -> bool,
+        count: usize,
+    ) {
+        let row = y / TILE * self.across;
+        for at in (0..count).filter(|at| is_marked(*at)) {
+            let column = x + at;
+            if let Some(word) = self.words.get_mut(row + column / TILE) {
+                *word |= 1 << (y % TILE * TILE + column % TILE);
+            }
+        }
+    }
+
+    /// Marks the tiles, as wholes, for which `is_marked` holds.
+    pub(crate) fn mark_tiles(&mut self, is_marked: impl Fn(Tile) -> bool) {
+        let across = self.across.max(1);
+        for (index, word) in self.words.iter_mut().enumerate() {
+            let (row, column) = ((index / across) as u32, (index % across) as u32);
+            if *word != FULL && is_marked(Tile { row, column }) {
+                *word = FULL;
+            }
+        }
+    }
+
+    /// Marks the tiles, as wholes, whose window holds a pixel of `changed`, a mask of the same
+    /// size. The window begins `before` pixels (rows, columns) from the tile and has `size`.
+    /// Whether it did: windows must reach at most into the tiles around.
+    pub(crate) fn mark_near(&mut self, changed: &Self, before: [i64; 2], size: [usize; 2]) -> bool {
+        let reach = |before: i64, size: usize| {
+            let before = usize::try_from(before).ok()?;
+            let after = size.checked_sub(before + TILE)?;
+            (before <= TILE && after <= TILE).then_some((before, after))
+        };
+        let ([top, before], [height, width]) = (before, size);
+        let (Some((above, below)), Some((left, right))) =
+            (reach(top, height), reach(before, width))
+        else {
+            return false;
+        };
+        let across = self.across;
+        if across == 0 || (across, self.down) != (changed.across, changed.down) {
+            return false;
+        }
+        let (above, below) = (rows([TILE - above, TILE]), rows([0, below]));
+        let (left, right) = (columns([TILE - left, TILE]), columns([0, right]));
+        let none = vec![0; across];
+        let line = |row: Option<usize>| {
+            let words = row.and_then(|row| changed.words.get(row * across..(row + 1) * across));
+            words.unwrap_or(&none)
+        };
+        // For each tile of a row, the pixels of it, of the tile above and of that below which are in
+        // the rows of its window.
+        let mut near = vec![0u16; across];
+        for (row, own) in self.words.chunks_exact_mut(across).enumerate() {
+            let [up, here, down] = [row.checked_sub(1), Some(row), Some(row + 1)].map(line);
+            for (near, ((up, here), down)) in near.iter_mut().zip(up.iter().zip(here).zip(down)) {
+                *near = up & above | here | down & below;
+            }
+            let before = std::iter::once(&0).chain(&near);
+            let after = near.iter().skip(1).chain(std::iter::once(&0));
+            for (own, ((here, before), after)) in
+                own.iter_mut().zip(near.iter().zip(before).zip(after))
+            {
+                if here | before & left | after & right != 0 {
+                    *own = FULL;
+                }
+            }
+        }
+        true
+    }
+
+    /// Marks the tiles, as wholes, of some rows of tiles that have a pixel in `other`, a mask of the
+    /// same size.
+    pub(crate) fn mark_where(&mut self, other: &Self, rows: std::ops::Range<usize>) {
+        let words = rows.start * self.across..rows.end * self.across;
+        let from = other.words.get(words.clone()).unwrap_or_default();
+        for (own, other) in self.words.get_mut(words).unwrap_or_default().iter_mut().zip(from) {
+            if *other != 0 {
+                *own = FULL;
+            }
+        }
+    }
+
+    /// The tiles that hold a marked pixel, in order.
+    pub(crate) fn tiles(&self) -> Vec<Tile> {
+        let across = self.across.max(1);
+        let marked = self.words.iter().enumerate().filter(|(_, word)| **word != 0);
+        let tile = |(index, _): (usize, &u16)| Tile {
+            row: (index / across) as u32,
+            column: (index % across) as u32,
+        };
+        marked.map(tile).collect()
+    }
+
+    /// The number of rows of tiles.
+    pub(crate) fn down(&self) -> usize {
+        self.down
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -120,6 +218,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn tiles_near_a_change_are_those_whose_window_holds_it() {
+        let size = [26, 19];
+        for (y, x) in [(0, 0), (3, 4), (7, 7), (8, 11), (13, 18), (25, 15)] {
+            let mut changed = Mask::new(size);
+            changed.mark_row(y, x, |at| at == 0, 1);
+            for (before, window) in
+                [([1, 1], [6, 6]), ([0, 0], [4, 4]), ([2, 0], [9, 5]), ([4, 4], [12, 12])]
+            {
+                let [mut near, mut expected] = [Mask::new(size), Mask::new(size)];
+                assert!(near.mark_near(&changed, before, window));
+                expected.mark_tiles(|tile| {
+                    let [top, left] = tile.origin();
+                    let (top, left) = (top - before[0], left - before[1]);
+                    changed.any([top, left, top + window[0] as i64, left + window[1] as i64])
+                });
+                assert_eq!(near, expected, "({y}, {x}), {before:?}, {window:?}");
+                assert!(!near.tiles().is_empty());
+            }
+        }
+        assert!(!Mask::new(size).mark_near(&Mask::new(size), [5, 5], [14, 14]));
+        assert!(!Mask::new(size).mark_near(&Mask::new([8, 8]), [1, 1], [6, 6]));
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Engine {
             last_reader,
             limited: AtomicUsize::new(0),
             kept: None,
+            ranges: Vec::new(),
         };
         if options.precision == Precision::Int16 {
             calibration::calibrate(&mut engine)?;

@@ -53,6 +53,10 @@ pub(super) trait Plan {
     /// the output for the reference before the change.
     fn plan(&mut self, changed: &ChangedMap) -> Compute;
 
+    /// Whether [`plan`](Self::plan) has something to compute although nothing changed: earlier
+    /// results that were kept within a tolerance.
+    fn refreshes(&self) -> bool;
+
     /// The input pixels that nothing outside of `region` depends on.
     fn owned(&self, region: &Region) -> Rect;
 
@@ -78,7 +82,7 @@ pub(super) fn decide(
         Compute::Nothing
     } else if !before.canvas_current {
         Compute::Whole
-    } else if model_planes.is_empty() {
+    } else if model_planes.is_empty() && !plan.refreshes() {
         Compute::Nothing
     } else {
         plan.plan(model_planes)
@@ -152,6 +156,10 @@ mod tests {
             self.0.clone()
         }
 
+        fn refreshes(&self) -> bool {
+            self.0 == Compute::Changed(vec![])
+        }
+
         fn owned(&self, region: &Region) -> Rect {
             let Rect { x, y, width, height } = region.compute;
             Rect::new(x, y, width / 2, height / 2)
@@ -219,6 +227,7 @@ mod tests {
             ("all planes", exact, &mixed, same, regions(), Take::Changed, regions(), both()),
             ("canvas outdated", exact, &one, Before { canvas_current: false, ..other }, regions(), Take::Changed, whole(), Damage::All),
             ("canvas outdated, same input", exact, &no, Before { canvas_current: false, ..other }, regions(), Take::Nothing, whole(), Damage::All),
+            ("same, features to refresh", tolerant, &no, same, Compute::Changed(vec![]), Take::Nothing, Compute::Changed(vec![]), Damage::NONE),
             ("pixels for the engine", exact, &one, same, Compute::Changed(vec![BLOCK]), Take::Changed, Compute::Changed(vec![BLOCK]), Damage::of([BLOCK])),
         ];
         for (name, params, changes, before, plan, take, compute, repaint) in table {

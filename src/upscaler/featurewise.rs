@@ -8,6 +8,7 @@ use super::{
     enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
     error::Error,
     settings::Reuse,
+    worth::Worth,
 };
 use crate::{
     engine::{AnyEngine, InferChanges, Tolerance, Update},
@@ -16,9 +17,9 @@ use crate::{
     reuse::{CostModel, Region},
 };
 
-/// Share of the largest value of a channel below which a change of features does not spread, with
-/// [`Reuse::Tolerant`].
-const TOLERANT_SHARE: f32 = 1.0 / 256.0;
+/// Share of the range of a channel of features up to which its changes do not spread, for each
+/// 8-bit step of the input that [`Reuse::Tolerant`] ignores.
+const SHARE_PER_STEP: f32 = 1.0 / 512.0;
 
 /// Keeps a canvas up to date with an engine that keeps the features of the previous frame.
 pub(super) struct Featurewise {
@@ -27,6 +28,9 @@ pub(super) struct Featurewise {
     keeps_features: bool,
     /// The canvas as the engine updates it.
     canvas: Image,
+    /// Whether frames were computed without features since the engine's last update.
+    behind: bool,
+    worth: Worth,
 }
 
 impl Featurewise {
@@ -37,12 +41,13 @@ impl Featurewise {
         memory: u64,
     ) -> Self {
         let keeps_features = engine.feature_bytes(width, height) <= memory;
-        Self { engine, keeps_features, canvas: Image::default() }
+        let (canvas, worth) = Default::default();
+        Self { engine, keeps_features, canvas, behind: false, worth }
     }
 
     /// The whole canvas, without features.
     fn run(&mut self, source: &Image, pool: &BufferPool) -> Result<Vec<Patch>, Error> {
-        self.engine.forget();
+        self.behind = true;
         let (bounds, large) = self.sizes(source);
         let channels = self.engine.info().channels.count();
         let mut picture = pool.take(channels, large.width as usize, large.height as usize);
@@ -77,6 +82,28 @@ impl Featurewise {
             .collect()
     }
 
+    /// The canvas after `rects` of the source picture changed, with kept features. Returns the
+    /// share of a whole run that was computed.
+    fn update_canvas(
+        &mut self,
+        source: &Image,
+        rects: &[Rect],
+        tolerance: Tolerance,
+        pool: &BufferPool,
+    ) -> Result<(Vec<Patch>, f64), Error> {
+        let (bounds, large) = self.sizes(source);
+        if !self.behind {
+            let update = self.engine.update(source, rects, tolerance, &mut self.canvas)?;
+            self.worth.learn(update.work);
+            return Ok((self.patches(source, &update, pool), update.work));
+        }
+        let Update { work, .. } =
+            self.engine.update(source, &[bounds], tolerance, &mut self.canvas)?;
+        self.behind = false;
+        let update = Update { changed: vec![large], work };
+        Ok((self.patches(source, &update, pool), work))
+    }
+
     /// The bounds of the source picture and of the canvas.
     fn sizes(&self, source: &Image) -> (Rect, Rect) {
         let bounds = Rect::of_size(source.width() as u32, source.height() as u32);
@@ -101,20 +128,28 @@ impl Enlarger for Featurewise {
     ) -> Result<(Vec<Patch>, Cost), Error> {
         let start = Instant::now();
         let tolerance = match work.reuse {
-            Reuse::Tolerant { .. } => Tolerance::Share(TOLERANT_SHARE),
+            Reuse::Tolerant { tolerance, refresh } => {
+                Tolerance::Within { share: f32::from(tolerance) * SHARE_PER_STEP, refresh }
+            }
             Reuse::Exact | Reuse::Off => Tolerance::Exact,
         };
         let (patches, share) = match &work.compute {
             Compute::Nothing => return Ok((Vec::new(), Cost::default())),
-            _ if !self.keeps_features || work.reuse == Reuse::Off => (self.run(source, pool)?, 1.0),
+            _ if !self.keeps_features || work.reuse == Reuse::Off => {
+                self.engine.forget();
+                (self.run(source, pool)?, 1.0)
+            }
             Compute::Changed(rects) => {
-                let update = self.engine.update(source, rects, tolerance, &mut self.canvas)?;
-                (self.patches(source, &update, pool), update.work)
+                let area = rects.iter().map(Rect::area).sum::<u64>() as f64;
+                if self.worth.keeps(area / self.sizes(source).0.area().max(1) as f64) {
+                    self.update_canvas(source, rects, tolerance, pool)?
+                } else {
+                    (self.run(source, pool)?, 1.0)
+                }
             }
             Compute::Whole | Compute::Regions(_) => {
-                self.engine.forget();
-                let update = self.engine.update(source, &[], tolerance, &mut self.canvas)?;
-                (self.patches(source, &update, pool), update.work)
+                self.behind = true;
+                self.update_canvas(source, &[], tolerance, pool)?
             }
         };
         let pixels = (self.sizes(source).0.area() as f64 * share).ceil() as u64;

@@ -29,6 +29,7 @@ mod region_plan;
 mod regionwise;
 mod schedule;
 mod settings;
+mod worth;
 
 pub use self::{
     error::{Error, MemoryUse, OutOfMemory},

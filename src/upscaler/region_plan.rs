@@ -157,6 +157,10 @@ impl Plan for RegionPlan {
         }
     }
 
+    fn refreshes(&self) -> bool {
+        self.planning == Planning::Changes && self.tolerant
+    }
+
     fn owned(&self, region: &Region) -> Rect {
         self.planner.as_ref().map(|planner| planner.owned(region)).unwrap_or_default()
     }

@@ -135,7 +135,7 @@ fn a_tolerant_update_stays_near_and_does_less() {
     let (mut expected, mut output) = (Image::default(), Image::default());
     let mut numbers = Numbers::new(3);
     let mut work = [0.0; 2];
-    let tolerance = Tolerance::Share(1.0 / 256.0);
+    let tolerance = Tolerance::Within { share: 1.0 / 256.0, refresh: 250 };
     exact.update(&input, &[], Tolerance::Exact, &mut expected).unwrap();
     tolerant.update(&input, &[], tolerance, &mut output).unwrap();
     for turn in 0..12 {
@@ -174,4 +174,74 @@ fn an_interrupted_update_fails_and_the_next_one_computes_everything() {
     engine.run(&second, &mut expected).unwrap();
     assert_eq!(update.work, 1.0);
     assert!(bits(&output) == bits(&expected));
+}
+
+/// Changes every sample a little.
+fn flicker(numbers: &mut Numbers, image: &mut Image, amount: f32) {
+    image.data_mut().iter_mut().for_each(|sample| *sample += numbers.fraction() * amount);
+}
+
+#[test]
+fn a_tolerant_update_without_tolerance_or_with_a_refresh_of_one_is_exact() {
+    let model = Model::open("builtin").unwrap();
+    let exact = [
+        Tolerance::Within { share: 0.0, refresh: 250 },
+        Tolerance::Within { share: 1.0 / 256.0, refresh: 1 },
+        Tolerance::Within { share: 1.0 / 256.0, refresh: 0 },
+    ];
+    for tolerance in exact {
+        let mut engine = Engine::open(&model, &Options::default()).unwrap();
+        let mut numbers = Numbers::new(5);
+        let mut input = picture(1, 50, 34);
+        let (mut whole, mut output) = (Image::default(), Image::default());
+        let all = [Rect::new(0, 0, 50, 34)];
+        for turn in 0..4 {
+            engine.update(&input, &all, tolerance, &mut output).unwrap();
+            engine.run(&input, &mut whole).unwrap();
+            assert!(bits(&output) == bits(&whole), "turn {turn}, {tolerance:?}");
+            flicker(&mut numbers, &mut input, 0.004);
+        }
+    }
+}
+
+#[test]
+fn an_exact_update_after_tolerant_ones_equals_a_whole_run() {
+    let model = Model::open("builtin").unwrap();
+    let mut engine = Engine::open(&model, &Options::default()).unwrap();
+    let mut numbers = Numbers::new(6);
+    let mut input = picture(1, 50, 34);
+    let (mut whole, mut output) = (Image::default(), Image::default());
+    let all = [Rect::new(0, 0, 50, 34)];
+    let tolerance = Tolerance::Within { share: 1.0 / 64.0, refresh: 250 };
+    for _ in 0..5 {
+        engine.update(&input, &all, tolerance, &mut output).unwrap();
+        flicker(&mut numbers, &mut input, 0.004);
+    }
+    engine.run(&input, &mut whole).unwrap();
+    engine.update(&input, &all, Tolerance::Exact, &mut output).unwrap();
+    assert!(bits(&output) == bits(&whole));
+    let update = engine.update(&input, &all, Tolerance::Exact, &mut output).unwrap();
+    assert_eq!((update.work, update.changed.len()), (0.0, 0));
+}
+
+#[test]
+fn a_still_picture_becomes_exact_within_a_few_refresh_periods() {
+    let model = Model::open("builtin").unwrap();
+    let mut engine = Engine::open(&model, &Options::default()).unwrap();
+    let mut numbers = Numbers::new(7);
+    let mut input = picture(1, 50, 34);
+    let (mut whole, mut output) = (Image::default(), Image::default());
+    let refresh = 6;
+    let tolerance = Tolerance::Within { share: 1.0 / 64.0, refresh };
+    for _ in 0..4 {
+        engine.update(&input, &[Rect::new(0, 0, 50, 34)], tolerance, &mut output).unwrap();
+        flicker(&mut numbers, &mut input, 0.004);
+    }
+    engine.update(&input, &[Rect::new(0, 0, 50, 34)], tolerance, &mut output).unwrap();
+    engine.run(&input, &mut whole).unwrap();
+    assert!(bits(&output) != bits(&whole), "nothing was tolerated");
+    for _ in 0..8 * refresh {
+        engine.update(&input, &[], tolerance, &mut output).unwrap();
+    }
+    assert!(bits(&output) == bits(&whole));
 }

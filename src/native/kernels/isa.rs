@@ -55,7 +55,7 @@ macro_rules! kernels {
         pub(crate) static $table: $crate::native::kernels::Kernels = {
             use $crate::native::kernels::{
                 Activation, Direct, FixedProduct, FixedSums, Kernels, Lanes, Layout, Product, Shorts,
-                Sums, TILE_PIXELS, Windows, Words, direct, fixed, pointwise, winograd,
+                Renewed, Sums, TILE_PIXELS, Windows, Words, direct, fixed, pointwise, renew, winograd,
             };
 
             $(#[$feature])*
@@ -127,6 +127,16 @@ macro_rules! kernels {
                 pointwise::activate($isa, to, activation);
             }
 
+            $(#[$feature])*
+            fn renewed(
+                kept: &mut [Lanes],
+                stride: usize,
+                new: &[Lanes; TILE_PIXELS],
+                limit: Option<&Lanes>,
+            ) -> Renewed {
+                renew::renew(kept, stride, new, limit)
+            }
+
             // SAFETY of every call below: the table is only handed out if the CPU has the
             // features that these functions are compiled with.
             #[allow(
@@ -151,6 +161,7 @@ macro_rules! kernels {
                 multiply: |to, from| unsafe { multiply(to, from) },
                 affine: |to, scale, offset| unsafe { affine(to, scale, offset) },
                 activate: |to, activation| unsafe { activate(to, activation) },
+                renew: |kept, stride, new, limit| unsafe { renewed(kept, stride, new, limit) },
             }
         };
     };

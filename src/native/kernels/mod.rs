@@ -11,6 +11,7 @@ mod fixed;
 mod isa;
 mod pointwise;
 mod portable;
+mod renew;
 mod winograd;
 
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,7 @@ mod avx512;
 pub(crate) use direct::{Direct, Taps};
 pub(crate) use fixed::MOST_WEIGHT;
 pub(crate) use pointwise::Activation;
+pub(crate) use renew::Renewed;
 pub(crate) use winograd::{POSITIONS, weights as winograd_weights};
 
 /// Channels in one vector.
@@ -143,6 +145,15 @@ pub(crate) struct Kernels {
     /// `to · scale + offset`, rounded once.
     pub affine: fn(to: &mut [Lanes], scale: &Lanes, offset: &Lanes),
     pub activate: fn(to: &mut [Lanes], activation: &Activation),
+    /// Replaces the pixels of a tile, whose rows are `stride` apart in `kept`, by `new`, where
+    /// they differ by more than `limit`; `None`: in any bit. `kept` holds four pixels of each row
+    /// that it has.
+    pub renew: fn(
+        kept: &mut [Lanes],
+        stride: usize,
+        new: &[Lanes; TILE_PIXELS],
+        limit: Option<&Lanes>,
+    ) -> Renewed,
 }
 
 impl std::fmt::Debug for Kernels {
