@@ -32,8 +32,9 @@ impl Native {
     }
 }
 
-/// The candidates that `options` allow, the most exact first. Automatic choices are limited to
-/// what the library, the CPU and the native engine support.
+/// The candidates that `options` allow: either the native engine's, of which the first that works is
+/// the fastest, or those of ONNX Runtime, the most exact first. Automatic choices are limited to what
+/// the library, the CPU and the native engine support.
 ///
 /// # Errors
 /// [`Error::NotOnCpu`] or [`Error::Precision`] when there are none.
@@ -43,17 +44,11 @@ pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<
     let unavailable = |reason| Err(Error::Precision { backend, precision, reason });
     let wanted: &[(B, P)] = match (backend, precision) {
         (B::TensorRt | B::Cuda, _) => return Err(Error::NotOnCpu(backend)),
-        // The native engine is faster in fp32 than the other backends (docs/BENCHMARKS.md).
-        (B::Auto, P::Auto) if native == Native::All => {
-            &[(B::Native, P::Fp32), (B::Native, P::Int16), (B::OpenVino, P::Bf16)]
+        // The native engine is faster than the other backends (docs/BENCHMARKS.md).
+        (B::Auto | B::Native, P::Auto) if native == Native::All => {
+            &[(B::Native, P::Int16), (B::Native, P::Fp32)]
         }
-        (B::Auto, P::Auto) if native == Native::Fp32 => {
-            &[(B::Native, P::Fp32), (B::OpenVino, P::Bf16)]
-        }
-        (B::Auto, P::Fp32) if native != Native::Nothing => &[(B::Native, P::Fp32)],
-        (B::Native, P::Auto) if native == Native::All => {
-            &[(B::Native, P::Fp32), (B::Native, P::Int16)]
-        }
+        (B::Auto, P::Auto | P::Fp32) if native != Native::Nothing => &[(B::Native, P::Fp32)],
         (B::Native, P::Auto | P::Fp32) => &[(B::Native, P::Fp32)],
         (B::Auto | B::Native, P::Int16) => &[(B::Native, P::Int16)],
         (_, P::Int16) => return unavailable(Reason::OtherBackend(B::Native)),
@@ -66,8 +61,6 @@ pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<
         (B::Auto | B::OpenVino, P::Bf16) => return unavailable(Reason::NoBf16),
         (B::Cpu | B::Native, P::Bf16) => return unavailable(Reason::OtherBackend(B::OpenVino)),
         (_, P::Fp16) => return unavailable(Reason::NeedsGpu { tried: Vec::new() }),
-        (B::Auto | B::Cpu, P::Int8) => &[(B::Cpu, P::Int8)],
-        (B::OpenVino | B::Native, P::Int8) => return unavailable(Reason::OtherBackend(B::Cpu)),
     };
     let mut candidates: Vec<_> =
         wanted.iter().map(|&(backend, precision)| Candidate { backend, precision }).collect();
@@ -94,11 +87,16 @@ mod tests {
     }
 
     #[test]
-    fn the_native_engine_replaces_the_other_backends_in_fp32_where_it_supports_the_model() {
-        for precision in [Precision::Auto, Precision::Fp32] {
-            let all = candidates(&options(Backend::Auto, precision), Native::All).unwrap();
-            let fp32 = all.iter().filter(|candidate| candidate.precision == Precision::Fp32);
-            assert!(fp32.map(|candidate| candidate.backend).eq([Backend::Native]), "{all:?}");
+    fn models_that_the_native_engine_supports_run_on_no_other_backend_without_a_request() {
+        use Precision::{Auto, Fp32, Int16};
+        for (precision, native, expected) in [
+            (Auto, Native::All, &[Int16, Fp32][..]),
+            (Auto, Native::Fp32, &[Fp32]),
+            (Fp32, Native::All, &[Fp32]),
+        ] {
+            let all = candidates(&options(Backend::Auto, precision), native).unwrap();
+            assert!(all.iter().all(|candidate| candidate.backend == Backend::Native), "{all:?}");
+            assert!(all.iter().map(|candidate| candidate.precision).eq(expected.iter().copied()));
             let all = allowed(Backend::Auto, precision).unwrap();
             assert!(all.iter().all(|candidate| candidate.backend != Backend::Native), "{all:?}");
         }

@@ -93,10 +93,8 @@ fn gpu_candidates(backend: Backend, precision: Precision) -> Result<Vec<Candidat
         _ => vec![candidate(B::Cuda, precision)],
     };
     Ok(match (backend, precision) {
-        (B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16 | P::Int8) => {
-            Vec::new()
-        }
-        (B::TensorRt | B::Cuda, P::Bf16 | P::Int16 | P::Int8) => {
+        (B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16) => Vec::new(),
+        (B::TensorRt | B::Cuda, P::Bf16 | P::Int16) => {
             let reason = PrecisionError::NotOnGpu;
             return Err(Error::Precision { backend, precision, reason });
         }
@@ -314,8 +312,8 @@ mod tests {
             matches!(error, Error::Precision { .. }) && text.contains("libcuda.so.1"),
             "{text}"
         );
-        assert_eq!(gpu_candidates(Backend::Auto, Precision::Int8).unwrap(), []);
-        assert!(gpu_candidates(Backend::Cuda, Precision::Int8).is_err());
+        assert_eq!(gpu_candidates(Backend::Auto, Precision::Int16).unwrap(), []);
+        assert!(gpu_candidates(Backend::Cuda, Precision::Int16).is_err());
         for precision in [Precision::Fp32, Precision::Fp16] {
             let candidates = gpu_candidates(Backend::TensorRt, precision).unwrap();
             assert!(candidates.iter().all(|candidate| candidate.precision == precision));

@@ -15,17 +15,16 @@ use crate::{
 pub struct CpuEngine {
     infer: AnyEngine,
     candidate: Candidate,
-    note: Option<String>,
     /// A backend that would have come first, and why it is not in use.
     pub(super) fallback: Option<Fallback>,
 }
 
 impl CpuEngine {
     pub(super) fn new(infer: impl Infer + 'static, candidate: Candidate) -> Self {
-        Self { infer: AnyEngine::Host(Box::new(infer)), candidate, note: None, fallback: None }
+        Self { infer: AnyEngine::Host(Box::new(infer)), candidate, fallback: None }
     }
 
-    /// Builds and warms up the engine of `candidate`, in a precision other than int8.
+    /// Builds and warms up the engine of `candidate`.
     ///
     /// # Errors
     /// [`Error::NotOnCpu`] for a backend of the GPU, and the errors of the backend.
@@ -43,7 +42,7 @@ impl CpuEngine {
                     _ => Box::new(native::Engine::open(model, &options)?),
                 };
                 let infer = AnyEngine::Incremental(engine);
-                Ok(Self { infer, candidate, note: None, fallback: None })
+                Ok(Self { infer, candidate, fallback: None })
             }
             Backend::Cpu | Backend::OpenVino => {
                 Ok(Self::new(OrtEngine::build(model, candidate, options)?, candidate))
@@ -62,10 +61,6 @@ impl CpuEngine {
         let (backend, precision) = (Backend::Cpu, Precision::Fp32);
         let options = EngineOptions { backend, precision, ..options.clone() };
         Self::build(model, Candidate { backend, precision }, &options)
-    }
-
-    pub(super) fn with_note(self, note: String) -> Self {
-        Self { note: Some(note), ..self }
     }
 
     pub(super) fn candidate(&self) -> Candidate {
@@ -94,13 +89,6 @@ impl CpuEngine {
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.candidate.precision
-    }
-
-    /// Why the engine is not what was requested: int8 would have lowered the quality too much, so
-    /// that [`CpuEngine::precision`] is fp32.
-    #[must_use]
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     chain::{self, Chosen, Providers},
     cpu_engine::CpuEngine,
     exactness::regions_are_exact,
-    int8,
     proof::{self, Choice, Difference, Reference},
     timing,
     tolerance::tolerant_halo,
@@ -107,8 +106,9 @@ pub fn load_on_cpu(
 
 /// Builds the engine of `model` on the CPU without the measurements of [`load_on_cpu`].
 ///
-/// With [`Backend::Auto`] or [`Precision::Auto`] the first load of a model times the candidates,
-/// which takes some seconds; the result is stored in [`EngineOptions::cache_dir`].
+/// The native engine runs every model that it supports, unless `options` name another. For other
+/// models, with [`Backend::Auto`] or [`Precision::Auto`], the first load times the candidates, which
+/// takes some seconds; the result is stored in [`EngineOptions::cache_dir`].
 ///
 /// # Errors
 /// See [`Error`].
@@ -133,7 +133,9 @@ fn build_on_cpu(
     let native = Native::offer(unsupported.is_none(), model.info.macs_per_pixel);
     let candidates = candidates(options, native)?;
     let mut engine = match candidates[..] {
-        [Candidate { precision: Precision::Int8, .. }] => int8::load(model, options, progress)?,
+        [Candidate { backend: Backend::Native, .. }, ..] => {
+            first_that_works(model, &candidates, options, progress)?
+        }
         _ => timing::fastest(model, &candidates, options, progress)?,
     };
     let fp32 = matches!(options.precision, Precision::Auto | Precision::Fp32);
@@ -141,6 +143,27 @@ fn build_on_cpu(
         engine.fallback = Some(Fallback { backend: Backend::Native, reason: reason.to_string() });
     }
     Ok(engine)
+}
+
+/// The engine of the first candidate that works.
+///
+/// # Errors
+/// The last candidate's error when none works.
+fn first_that_works(
+    model: &Model,
+    candidates: &[Candidate],
+    options: &EngineOptions,
+    progress: &Progress<'_>,
+) -> Result<CpuEngine, Error> {
+    let mut result = Err(Error::Unavailable { backend: options.backend, tried: Vec::new() });
+    for &candidate in candidates {
+        progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        result = CpuEngine::build(model, candidate, options);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
 
 struct ThisMachine<'a> {
@@ -244,7 +267,7 @@ impl Providers for ThisMachine<'_> {
         Ok(Loaded {
             backend: engine.backend(),
             precision: engine.precision(),
-            note: engine.note().map(str::to_owned),
+            note: None,
             traits,
             fallbacks: engine.fallback.iter().cloned().collect(),
             infer: engine.into_engine(),

@@ -1,16 +1,16 @@
 //! Chooses the backend that runs a model, builds its engine, and tests what it computes.
 //!
-//! [`load()`] tries TensorRT, CUDA and then the CPU (`chain`). On the CPU it takes the fastest of
-//! several candidates (`timing`). Every engine must come close enough to fp32 on the CPU
-//! (`proof`); then it measures whether regions equal the whole picture (`exactness`), and how much
-//! of the receptive field has a visible effect (`tolerance`).
+//! [`load()`] tries TensorRT, CUDA and then the CPU (`chain`). On the CPU the native engine runs the
+//! models that it supports; for others the fastest of several candidates is measured (`timing`). The
+//! engines of ONNX Runtime must come close enough to fp32 on the CPU (`proof`); then it is measured
+//! whether regions equal the whole picture (`exactness`), and how much of the receptive field has a
+//! visible effect (`tolerance`).
 
 mod candidates;
 mod chain;
 mod cpu;
 mod cpu_engine;
 mod exactness;
-mod int8;
 mod load;
 mod proof;
 mod timing;

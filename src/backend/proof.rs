@@ -42,7 +42,6 @@ pub(super) fn limits(precision: Precision, choice: Choice) -> Limits {
         // Enough to distinguish a picture from the output of a broken driver.
         (Precision::Fp16 | Precision::Bf16, Choice::Explicit) => (96, 30.0, ANY),
         (Precision::Int16, _) => (96, 55.0, 3.0 * STEP),
-        (Precision::Int8, _) => (128, 42.0, ANY),
     };
     Limits { side, min_psnr_db, max_difference }
 }
@@ -111,7 +110,7 @@ mod tests {
     #[test]
     fn each_precision_has_its_limits_and_an_explicit_choice_loosens_half_precision_only() {
         use Choice::{Automatic, Explicit};
-        use Precision::{Bf16, Fp16, Fp32, Int8, Int16};
+        use Precision::{Bf16, Fp16, Fp32, Int16};
         let table = [
             (Fp32, [Automatic, Explicit].as_slice(), 50.0, 1.0),
             (Fp16, &[Automatic], 50.0, 4.0),
@@ -119,7 +118,6 @@ mod tests {
             (Fp16, &[Explicit], 30.0, 255.0),
             (Bf16, &[Explicit], 30.0, 255.0),
             (Int16, &[Automatic, Explicit], 55.0, 3.0),
-            (Int8, &[Automatic, Explicit], 42.0, 255.0),
         ];
         for (precision, choices, psnr_db, steps) in table {
             for choice in choices {

@@ -169,12 +169,6 @@ pub enum PrecisionError {
     /// The model cannot be written in this precision.
     #[error(transparent)]
     Model(model::Error),
-    /// No convolution of the model is large enough to be faster in int8.
-    #[error("this model has no convolutions that int8 makes faster; use precision=auto")]
-    NoInt8Convolutions,
-    /// The model's samples are not finite numbers.
-    #[error("the value ranges could not be measured; use precision=auto")]
-    NoRanges,
     /// The output differs too much from fp32 on the CPU.
     #[error(
         "its output differs from fp32 (PSNR {psnr_db:.1} dB, largest error {:.1}/255)",

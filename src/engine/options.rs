@@ -51,9 +51,6 @@ pub enum Precision {
     /// 16-bit fixed point, for convolutions of the native engine.
     #[enum_value(name = "16-bit fixed point", nick = "int16")]
     Int16,
-    /// 8-bit integers, for convolutions.
-    #[enum_value(name = "8-bit integers", nick = "int8")]
-    Int8,
 }
 
 impl Backend {
@@ -77,8 +74,7 @@ impl Backend {
 
 impl Precision {
     /// All precisions, as the property lists them.
-    pub const ALL: [Self; 6] =
-        [Self::Auto, Self::Fp32, Self::Fp16, Self::Bf16, Self::Int16, Self::Int8];
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Fp32, Self::Fp16, Self::Bf16, Self::Int16];
 
     /// The value's name in the property `precision` and on the command line.
     #[must_use]
@@ -89,7 +85,6 @@ impl Precision {
             Self::Fp16 => "fp16",
             Self::Bf16 => "bf16",
             Self::Int16 => "int16",
-            Self::Int8 => "int8",
         }
     }
 }
@@ -200,7 +195,7 @@ mod tests {
     fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
         let error = "abacus".parse::<Backend>().unwrap_err().to_string();
         assert_eq!(error, "expected one of: auto, tensorrt, cuda, native, openvino, cpu");
-        let error = "FP16".parse::<Precision>().unwrap_err().to_string();
-        assert_eq!(error, "expected one of: auto, fp32, fp16, bf16, int16, int8");
+        let error = "int8".parse::<Precision>().unwrap_err().to_string();
+        assert_eq!(error, "expected one of: auto, fp32, fp16, bf16, int16");
     }
 }

@@ -12,18 +12,12 @@ use crate::{
 /// Does not exist.
 pub(crate) struct OrtEngine(Infallible);
 
-pub(crate) type Ranges = Vec<(f32, f32)>;
-
 fn not_built(backend: Backend) -> Error {
     Error::NotBuilt { backend, feature: "onnxruntime" }
 }
 
 pub(crate) fn build_info() -> Result<&'static str, Error> {
     Err(not_built(Backend::Cpu))
-}
-
-pub(crate) fn identity(_model: &Model, candidate: Candidate) -> Result<String, Error> {
-    Err(not_built(candidate.backend))
 }
 
 /// `false`, so that each candidate is tried and its error is reported.
@@ -48,29 +42,6 @@ impl Infer for OrtEngine {
 
     fn run(&mut self, _input: &Image, _output: &mut Image) -> Result<(), Error> {
         match self.0 {}
-    }
-}
-
-pub(crate) mod int8 {
-    use super::{Backend, EngineOptions, Error, Model, OrtEngine, Ranges, not_built};
-
-    pub(crate) fn check(_model: &Model) -> Result<(), Error> {
-        Err(not_built(Backend::Cpu))
-    }
-
-    pub(crate) fn measure_ranges(
-        _model: &Model,
-        _options: &EngineOptions,
-    ) -> Result<Ranges, Error> {
-        Err(not_built(Backend::Cpu))
-    }
-
-    pub(crate) fn build(
-        _model: &Model,
-        _ranges: &Ranges,
-        _options: &EngineOptions,
-    ) -> Result<OrtEngine, Error> {
-        Err(not_built(Backend::Cpu))
     }
 }
 

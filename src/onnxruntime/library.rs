@@ -147,7 +147,7 @@ pub(crate) fn lacks(backend: Backend) -> bool {
 ///
 /// # Errors
 /// [`Error::NoLibrary`].
-pub(crate) fn identity(model: &Model, candidate: Candidate) -> Result<String, Error> {
+pub(super) fn identity(model: &Model, candidate: Candidate) -> Result<String, Error> {
     Ok(format!("{} {candidate}, {}", model.digest, build_info()?))
 }
 

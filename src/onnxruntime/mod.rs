@@ -7,14 +7,11 @@ pub(crate) mod gpu;
 #[cfg(not(feature = "cuda"))]
 #[path = "gpu/absent.rs"]
 pub(crate) mod gpu;
-pub(crate) mod int8;
 mod library;
 mod messages;
 mod openvino;
-mod quantization;
 mod session;
 
 pub(crate) use engine::OrtEngine;
-pub(crate) use int8::Ranges;
-pub(crate) use library::{build_info, identity, lacks};
+pub(crate) use library::{build_info, lacks};
 pub use library::{environment, version};

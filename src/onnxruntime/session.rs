@@ -47,22 +47,6 @@ impl Session {
         Ok(Self { session, input, output, memory: MemoryInfo::default(), info: model.info.clone() })
     }
 
-    /// All samples of the output for `input`, whatever the output's shape.
-    ///
-    /// # Errors
-    /// See [`Session::run`].
-    pub(crate) fn run_raw(&mut self, input: &Image) -> Result<Vec<f32>, Error> {
-        check(&self.info, input)?;
-        interruptible(|options| {
-            let from = TensorRef::from_array_view((shape(input), input.data()))?;
-            let outputs = self.session.run_with_options(ort::inputs![from], options)?;
-            match outputs.values().next() {
-                Some(value) => Ok(value.try_extract_tensor::<f32>()?.1.to_vec()),
-                None => Ok(Vec::new()),
-            }
-        })
-    }
-
     /// Enlarges `input` into `output`, which is resized. The runtime reads and writes the samples
     /// of the pictures without a copy.
     ///

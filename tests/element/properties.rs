@@ -39,7 +39,7 @@ fn properties_have_the_documented_types_ranges_and_defaults() {
     });
     check_enum("backend", &["auto", "tensorrt", "cuda", "native", "openvino", "cpu"]);
     check_enum("startup", &["wait", "resample"]);
-    check_enum("precision", &["auto", "fp32", "fp16", "bf16", "int16", "int8"]);
+    check_enum("precision", &["auto", "fp32", "fp16", "bf16", "int16"]);
     check::<glib::ParamSpecInt>("device-id", false, |spec| assert_eq!(spec.default_value(), 0));
     check::<glib::ParamSpecUInt>("threads", false, |spec| assert_eq!(spec.default_value(), 0));
     check::<glib::ParamSpecUInt>("tile-size", false, |spec| assert_eq!(spec.default_value(), 0));

@@ -4,6 +4,7 @@
 mod common;
 
 mod bits;
+mod golden;
 mod graphs;
 mod incremental;
 mod pictures;

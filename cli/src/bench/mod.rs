@@ -39,7 +39,7 @@ pub struct Arguments {
     /// Backend: tensorrt, cuda, native, openvino or cpu; auto: the fastest.
     #[arg(long, default_value = "auto")]
     backend: Backend,
-    /// Precision: fp32, fp16, bf16, int16 or int8; auto: the fastest without a visible difference.
+    /// Precision: fp32, fp16, bf16 or int16; auto: the fastest without a visible difference.
     #[arg(long, default_value = "auto")]
     precision: Precision,
     /// Names of models in the catalogue, or paths of model files, separated by commas.

@@ -93,7 +93,6 @@ pub fn engine_specs(arguments: &Arguments) -> Vec<EngineSpec> {
         (B::Cpu, P::Fp32),
         (B::Native, P::Fp32),
         (B::Native, P::Int16),
-        (B::Cpu, P::Int8),
         (B::OpenVino, P::Fp32),
         (B::OpenVino, P::Bf16),
         (B::Cuda, P::Fp32),
