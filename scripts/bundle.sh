@@ -4,8 +4,8 @@
 #   scripts/bundle.sh           creates it
 #   scripts/bundle.sh check     runs it in an otherwise empty root directory without network
 #
-# Environment: PROVIDERS  execution providers besides the CPU's (default: openvino if available)
-#              RUNTIME    ONNX Runtime's directory (default: build/onnxruntime)
+# Environment: RUNTIME    ONNX Runtime's directory (default: none, which leaves ONNX Runtime out)
+#              PROVIDERS  its execution providers besides the CPU's (default: openvino if available)
 #              GPL=1      includes GPL code: x264, x265, FFmpeg, MPEG-2, AAC decoding
 #              PARTS=1    also writes an archive in parts of at most 60 MB
 #              PROFILE    cargo's profile (default: release)
@@ -13,7 +13,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 bundle=build/bundle/gst-upscale
-runtime=${RUNTIME:-build/onnxruntime}
+runtime=${RUNTIME:-}
 profile=${PROFILE:-release}
 
 say() { printf '%s\n' "bundle: $*" >&2; }
@@ -42,6 +42,7 @@ make_bundle() {
     sed "s/GLIBC/$(least_glibc)/" scripts/bundle/README.txt >"$bundle/README.txt"
     cp LICENSE-MIT LICENSE-APACHE "$bundle"
     say "$bundle: $(du -sh "$bundle" | cut -f1), for glibc $(least_glibc) or later"
+    [ -n "$runtime" ] || say "without ONNX Runtime (RUNTIME=build/onnxruntime includes it)"
     [ "${GPL:-0}" = 1 ] || say "without x264, x265, FFmpeg and other GPL code (GPL=1 includes it)"
     [ "${PARTS:-0}" = 0 ] || make_parts
 }

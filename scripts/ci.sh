@@ -4,7 +4,8 @@
 #   scripts/ci.sh docs        documentation builds without warnings
 #   scripts/ci.sh deny        licences, advisories and sources of dependencies (cargo-deny)
 #   scripts/ci.sh msrv        the sources compile with the oldest supported Rust
-#   scripts/ci.sh features    the library compiles with each set of features
+#   scripts/ci.sh features    the library compiles with each set of features, and the command works
+#                             without any
 #   scripts/ci.sh package     the published package builds and stays small
 #   scripts/ci.sh cinstall    `cargo cinstall` installs a plugin that GStreamer finds (cargo-c)
 #
@@ -42,11 +43,13 @@ msrv() {
 }
 
 features() {
-    for features in '' onnxruntime onnxruntime,openvino onnxruntime,cuda; do
+    for features in onnxruntime onnxruntime,openvino onnxruntime,cuda; do
         cargo check --package gst-plugin-upscale --lib --locked --no-default-features \
             --features "$features"
     done
     cargo clippy --package gst-plugin-upscale --lib --locked --features doc -- -D warnings
+    cargo clippy --workspace --lib --bins --locked --no-default-features -- -D warnings
+    cargo test --package gst-upscale --test command --locked --no-default-features without_onnx_runtime
 }
 
 package() {

@@ -2,9 +2,11 @@
 # Installs what building, testing and running need. It can be repeated: what is already installed
 # is kept, and then no network is needed.
 #
-#   scripts/setup.sh            Debian packages, ONNX Runtime, cargo-nextest
-#   scripts/setup.sh runtime    only ONNX Runtime
-#   scripts/setup.sh nvrtc      the compiler of the GPU kernels (x86-64 only)
+#   scripts/setup.sh                all that the tests need: all of the following but nvrtc
+#   scripts/setup.sh packages       Debian packages, which are all that building needs
+#   scripts/setup.sh onnxruntime    ONNX Runtime, for models that the built-in engine does not run
+#   scripts/setup.sh nextest        cargo-nextest
+#   scripts/setup.sh nvrtc          the compiler of the GPU kernels (x86-64 only)
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -57,7 +59,7 @@ download() {
 }
 
 # Installs the library of the pinned wheel into $runtime, with a copy of the pins.
-install_runtime() {
+install_onnxruntime() {
     if cmp -s "$pins" "$runtime/pins.txt"; then
         return
     fi
@@ -115,13 +117,15 @@ install_nextest() {
 case "${1:-all}" in
 all)
     install_packages
-    install_runtime
+    install_onnxruntime
     install_nextest
     ;;
-runtime) install_runtime ;;
+packages) install_packages ;;
+onnxruntime) install_onnxruntime ;;
+nextest) install_nextest ;;
 nvrtc) install_nvrtc ;;
 *)
-    say "unknown part $1: expected all, runtime or nvrtc"
+    say "unknown part $1: expected all, packages, onnxruntime, nextest or nvrtc"
     exit 2
     ;;
 esac

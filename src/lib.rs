@@ -95,8 +95,9 @@ pub mod native;
 #[doc(hidden)]
 pub mod onnxruntime;
 #[cfg(not(feature = "onnxruntime"))]
+#[doc(hidden)]
 #[path = "onnxruntime/absent.rs"]
-mod onnxruntime;
+pub mod onnxruntime;
 mod plugin;
 #[doc(hidden)]
 pub mod reuse;

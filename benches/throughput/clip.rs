@@ -124,6 +124,14 @@ impl Clip {
         })
     }
 
+    /// The first `channels` of the frames in R′G′B′, planar, in 0..1.
+    pub fn planar(&self, channels: usize) -> impl Iterator<Item = Vec<f32>> {
+        self.pictures().map(move |picture| {
+            let samples = (0..channels).flat_map(|channel| picture.iter().skip(channel).step_by(3));
+            samples.map(|sample| f32::from(*sample) / 255.0).collect()
+        })
+    }
+
     /// The same frames in another format.
     pub fn in_format(self, format: &str) -> Self {
         let convert = gst::ElementFactory::make("videoconvert").build().expect("videoconvert");

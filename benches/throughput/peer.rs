@@ -3,14 +3,14 @@
 use std::{
     env,
     io::{self, BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use crate::{
     clip::Clip,
-    workload::{Workload, threads},
+    workload::{Conditions, Workload},
 };
 
 /// Why a runtime is not available.
@@ -33,17 +33,28 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// `runtime` is `ncnn`, `openvino` or `pytorch`, `precision` `fp32` or `bf16`.
+    /// `runtime` is one of `peers.py`, `precision` `fp32` or `bf16`; the model takes the first
+    /// `channels` of each frame.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn new(runtime: &str, precision: &str, model: &str, clip: &Clip) -> Result<Self, Error> {
-        let python = python(runtime).ok_or(Error::NotInstalled)?;
+    pub fn new(
+        [runtime, precision, model]: [&str; 3],
+        channels: usize,
+        conditions: Conditions,
+        clip: &Clip,
+    ) -> Result<Self, Error> {
+        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/peers/bin/python");
+        if !python.exists() {
+            return Err(Error::NotInstalled);
+        }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/throughput/peers.py");
         let mut process = Command::new(python)
             .arg(script)
             .args([runtime, precision, model])
-            .args([threads(), clip.width as usize, clip.height as usize].map(|n| n.to_string()))
+            .args([channels, conditions.threads].map(|number| number.to_string()))
+            .arg(conditions.clock.name())
+            .args([clip.width, clip.height].map(|number| number.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -90,16 +101,4 @@ impl Drop for Peer {
         self.requests = None;
         let _ = self.process.wait();
     }
-}
-
-/// A Python interpreter that has this runtime. PyTorch is too large to install for this alone:
-/// `UPSCALE_BENCH_PYTORCH` may name an interpreter, otherwise that of `make quality` is used.
-fn python(runtime: &str) -> Option<PathBuf> {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-    let python = match (runtime, env::var_os("UPSCALE_BENCH_PYTORCH")) {
-        ("pytorch", Some(path)) => path.into(),
-        ("pytorch", None) => build.join("python/bin/python"),
-        _ => build.join("peers/bin/python"),
-    };
-    python.exists().then_some(python)
 }

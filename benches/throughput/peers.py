@@ -1,14 +1,16 @@
 """Runs a model in another runtime, in turns that the benchmark requests.
 
-    peers.py RUNTIME PRECISION MODEL THREADS WIDTH HEIGHT
+    peers.py RUNTIME PRECISION MODEL CHANNELS THREADS CLOCK WIDTH HEIGHT
 
-Standard input starts with a line with the number of frames, followed by their bytes: R'G'B' with 8
-bits per sample. The answer is a line "ready" or an error message. After that, each input line is a
-number of frames to run, and each output line the time that they took in nanoseconds: inference
-only, on pictures that were converted to floats before.
+RUNTIME is ncnn, openvino, vs-mlrt-ort or vs-mlrt-ov, CLOCK is wall or processor. Standard input
+starts with a line with the number of frames, followed by their bytes: R'G'B' with 8 bits per
+sample, of which the model is given the first CHANNELS. The answer is a line "ready" or an error
+message. After that, each input line is a number of frames to run, and each output line the time
+that they took in nanoseconds: inference only, on pictures that were converted to floats before.
 """
 
 import importlib
+import os
 import sys
 import time
 
@@ -23,15 +25,25 @@ def ncnn(precision, model, threads, pictures):
     net.opt.use_bf16_storage = precision == "bf16"
     net.load_param(model)
     net.load_model(model.removesuffix("param") + "bin")
+    (given,), (result,) = net.input_names(), net.output_names()
     pictures = [ncnn.Mat(picture[0]).clone() for picture in pictures]
 
     def run(number):
         extractor = net.create_extractor()
-        extractor.input("data", pictures[number])
-        status, _ = extractor.extract("output")
+        extractor.input(given, pictures[number % len(pictures)])
+        status, _ = extractor.extract(result)
         assert status == 0, status
 
-    return len(pictures), run
+    return run
+
+
+def openvino_options(precision, threads):
+    return {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
 
 
 def openvino(precision, model, threads, pictures):
@@ -39,79 +51,89 @@ def openvino(precision, model, threads, pictures):
     core = ov.Core()
     network = core.read_model(model)
     network.reshape(list(pictures[0].shape))
-    options = {
-        "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-    }
+    options = openvino_options(precision, threads)
     request = core.compile_model(network, "CPU", options).create_infer_request()
     tensors = [ov.Tensor(picture) for picture in pictures]
 
     def run(number):
-        request.set_input_tensor(tensors[number])
+        request.set_input_tensor(tensors[number % len(tensors)])
         request.infer()
 
-    return len(tensors), run
+    return run
 
 
-def pytorch(precision, model, threads, pictures):
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(threads)
-    weights = torch.load(model, map_location="cpu", weights_only=True)
-    weights = weights.get("params_ema", weights.get("params", weights))
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
-    weights = {name: tensor.to(kind) for name, tensor in weights.items()}
-    weights = {
-        name: tensor.to(memory_format=layout) if tensor.dim() == 4 else tensor
-        for name, tensor in weights.items()
-    }
-    last = max(int(name.split(".")[1]) for name in weights)
-    pictures = [torch.from_numpy(picture).to(kind, memory_format=layout) for picture in pictures]
+def vs_mlrt(plugin, options, model, threads, pictures):
+    # Its ONNX Runtime starts a thread for each processor that it may use.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    vs = importlib.import_module("vapoursynth")
+    vs.core.num_threads = 1
+    _, channels, height, width = pictures[0].shape
+    blank = vs.core.std.BlankClip(
+        format=vs.RGBS if channels == 3 else vs.GRAYS,
+        width=width,
+        height=height,
+        length=1 << 20,
+        keep=True,
+    )
 
-    # SRVGGNetCompact: convolutions with a PReLU after each but the last.
+    def fill(n, f):
+        frame = f.copy()
+        for channel in range(channels):
+            np.copyto(np.asarray(frame[channel]), pictures[n % len(pictures)][0, channel])
+        return frame
+
+    source = vs.core.std.ModifyFrame(blank, blank, fill)
+    enlarged = getattr(vs.core, plugin).Model(source, model, **options)
+
     def run(number):
-        with torch.inference_mode():
-            value = picture = pictures[number]
-            for layer in range(0, last + 1, 2):
-                weight, bias = weights[f"body.{layer}.weight"], weights[f"body.{layer}.bias"]
-                value = torch.nn.functional.conv2d(value, weight, bias, padding=1)
-                if layer < last:
-                    value = torch.nn.functional.prelu(value, weights[f"body.{layer + 1}.weight"])
-            factor = round((value.shape[1] // picture.shape[1]) ** 0.5)
-            value = torch.nn.functional.pixel_shuffle(value, factor)
-            value += torch.nn.functional.interpolate(picture, scale_factor=factor, mode="nearest")
+        enlarged.get_frame(number).close()
 
-    return len(pictures), run
+    return run
+
+
+def vs_mlrt_ort(precision, model, threads, pictures):
+    return vs_mlrt("ort", {"fp16": precision == "fp16"}, model, threads, pictures)
+
+
+def vs_mlrt_ov(precision, model, threads, pictures):
+    options = {"device": "CPU", "config": lambda: openvino_options(precision, threads)}
+    return vs_mlrt("ov", options, model, threads, pictures)
+
+
+RUNTIMES = {
+    "ncnn": ncnn,
+    "openvino": openvino,
+    "vs-mlrt-ort": vs_mlrt_ort,
+    "vs-mlrt-ov": vs_mlrt_ov,
+}
+CLOCKS = {"wall": time.perf_counter_ns, "processor": time.process_time_ns}
 
 
 def main():
-    runtime, precision, model, threads, width, height = sys.argv[1:]
-    width, height = int(width), int(height)
+    runtime, precision, model, channels, threads, clock, width, height = sys.argv[1:]
+    width, height, now = int(width), int(height), CLOCKS[clock]
     count = int(sys.stdin.buffer.readline())
     pictures = []
     for _ in range(count):
         data = np.frombuffer(sys.stdin.buffer.read(width * height * 3), np.uint8)
-        picture = data.reshape(1, height, width, 3).transpose(0, 3, 1, 2)
+        picture = data.reshape(1, height, width, 3).transpose(0, 3, 1, 2)[:, : int(channels)]
         pictures.append(np.ascontiguousarray(picture, np.float32) / np.float32(255))
     # Libraries may write to standard output, which is for the answers only.
     answers, sys.stdout = sys.stdout, sys.stderr
     try:
-        build = {"ncnn": ncnn, "openvino": openvino, "pytorch": pytorch}[runtime]
-        count, run = build(precision, model, int(threads), pictures)
+        run = RUNTIMES[runtime](precision, model, int(threads), pictures)
         run(0)
     except Exception as error:
         print(f"{type(error).__name__}: {error}".splitlines()[0], file=answers, flush=True)
         return
     print("ready", file=answers, flush=True)
-    number = 0
+    number = 1
     for line in sys.stdin.buffer:
-        start = time.perf_counter_ns()
+        start = now()
         for _ in range(int(line)):
-            run(number % count)
+            run(number)
             number += 1
-        print(time.perf_counter_ns() - start, file=answers, flush=True)
+        print(now() - start, file=answers, flush=True)
 
 
 main()

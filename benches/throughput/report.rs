@@ -4,10 +4,6 @@ use std::{env, fs, time::Duration};
 
 use crate::workload::{Workload, threads};
 
-/// Frames before the measurement: they load the model, measure the costs of reuse and let the
-/// session settle on a fixed shape.
-pub const WARM_UP: usize = 8;
-
 /// The role of a row in the comparison.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Role {
@@ -15,10 +11,10 @@ pub enum Role {
     Off,
     /// The element with reuse.
     Reuse,
-    /// ONNX Runtime alone, with which all are compared.
-    Bare,
-    /// Another runtime. All are compared with the fastest of these and of `Bare`.
+    /// Another runtime in fp32. All are compared with the fastest of these.
     Peer,
+    /// Another runtime in bf16. All are compared with the fastest of these.
+    Bf16Peer,
     /// Only listed.
     Other,
 }
@@ -36,11 +32,16 @@ pub enum Average {
     Median,
     /// For frames that differ.
     Mean,
+    /// For engines on a machine that has other work: that can only lengthen a turn.
+    Least,
 }
 
 /// How to measure the workloads of a table.
 #[derive(Clone, Copy)]
 pub struct Rules {
+    /// Frames before the measurement: they load the model, measure the costs of reuse and let the
+    /// session settle on a fixed shape.
+    pub warm_up: usize,
     pub turns: usize,
     /// Frames per turn.
     pub frames: usize,
@@ -50,7 +51,7 @@ pub struct Rules {
 impl Rules {
     /// The number of frames that a clip needs.
     pub fn all_frames(self) -> u32 {
-        (WARM_UP + self.turns() * self.frames) as u32
+        (self.warm_up + self.turns() * self.frames) as u32
     }
 
     /// `UPSCALE_BENCH_TURNS` limits it, for quick results.
@@ -66,7 +67,7 @@ pub fn measure(title: &str, entries: &mut [Entry], rules: Rules) {
     let turns = rules.turns();
     let mut times = vec![Vec::with_capacity(turns); entries.len()];
     for entry in entries.iter_mut() {
-        entry.workload.turn(WARM_UP);
+        entry.workload.turn(rules.warm_up);
     }
     for _ in 0..turns {
         for (entry, times) in entries.iter_mut().zip(&mut times) {
@@ -79,25 +80,26 @@ pub fn measure(title: &str, entries: &mut [Entry], rules: Rules) {
             let time = match rules.average {
                 Average::Median => median(times),
                 Average::Mean => mean(times),
+                Average::Least => times.iter().min().copied().unwrap_or_default(),
             };
             time.as_secs_f64() * 1e3 / rules.frames as f64
         })
         .collect();
     print_table(title, entries, &times);
+    println!("- load of the machine at the end: {}\n", load());
 }
 
 fn print_table(title: &str, entries: &[Entry], times: &[f64]) {
     let rows = || entries.iter().zip(times);
-    let fastest = |roles: &[Role]| {
-        rows()
-            .filter(|(entry, _)| roles.contains(&entry.role))
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))
-            .map(|(entry, time)| (entry.name.as_str(), *time))
+    let fastest = |role| {
+        let times = rows().filter(|(entry, _)| entry.role == role).map(|(_, time)| *time);
+        times.min_by(f64::total_cmp)
     };
-    let bare = fastest(&[Role::Bare]).map(|(_, time)| time);
-    let peer = fastest(&[Role::Bare, Role::Peer]);
+    let peers = [fastest(Role::Peer), fastest(Role::Bf16Peer)];
     println!("### {title}\n");
-    println!("| | ms per frame | frames/s | × bare session | × fastest peer | × reuse off |");
+    println!(
+        "| | ms per frame | frames/s | × fastest fp32 peer | × fastest bf16 peer | × reuse off |"
+    );
     println!("|---|---|---|---|---|---|");
     let mut off = None;
     for (Entry { name, role, .. }, &time) in rows() {
@@ -105,24 +107,20 @@ fn print_table(title: &str, entries: &[Entry], times: &[f64]) {
             off = Some(time);
         }
         let against_off = off.filter(|_| matches!(role, Role::Off | Role::Reuse));
-        let [bare, peer, off] = [bare, peer.map(|(_, time)| time), against_off].map(|base| {
+        let [fp32, bf16, off] = [peers[0], peers[1], against_off].map(|base| {
             base.map_or_else(String::new, |base| match base / time {
                 ratio if ratio >= 100.0 => format!("{ratio:.0}"),
-                ratio => format!("{ratio:.3}"),
+                ratio => format!("{ratio:.2}"),
             })
         });
-        println!("| {name} | {time:.2} | {:.1} | {bare} | {peer} | {off} |", 1000.0 / time);
+        println!("| {name} | {time:.2} | {:.1} | {fp32} | {bf16} | {off} |", 1000.0 / time);
     }
     println!();
-    if let Some((name, _)) = peer {
-        println!("- fastest peer: {name}");
-    }
     for Entry { name, workload, .. } in entries {
         if let Some(note) = workload.note() {
             println!("- {name}: {note}");
         }
     }
-    println!();
 }
 
 fn median(times: &mut [Duration]) -> Duration {
@@ -138,11 +136,12 @@ fn mean(times: &mut [Duration]) -> Duration {
 pub fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let model = model.unwrap_or("unknown CPU");
+    format!("Machine: {model}, {} threads; load {} at the start", threads(), load())
+}
+
+/// Processes that ran or waited for a processor, on average over the last minute.
+fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    format!(
-        "Machine: {}, {} threads; load {} at the start",
-        model.unwrap_or("unknown CPU"),
-        threads(),
-        load.split(' ').next().unwrap_or_default()
-    )
+    load.split(' ').next().unwrap_or_default().to_owned()
 }

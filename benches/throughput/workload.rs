@@ -1,14 +1,16 @@
-//! The workloads that take turns: sessions and elements.
+//! The workloads that take turns: engines, sessions and elements.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gst::prelude::*;
 use gst_check::Harness;
-use ort::{
-    ep::{self, ArbitrarilyConfigurableExecutionProvider as _},
-    session::Session as OrtSession,
-    value::TensorRef,
+use gstupscale::{
+    engine::Infer,
+    frame::Image,
+    model::Model,
+    native::{Engine, FixedPoint, Options},
 };
+use ort::{session::Session as OrtSession, value::TensorRef};
 
 use crate::clip::Clip;
 
@@ -28,53 +30,142 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
+/// What a measured time is.
+#[derive(Clone, Copy)]
+pub enum Clock {
+    Wall,
+    /// Processor time of all threads of the process: other load has little effect on it.
+    Processor,
+}
+
+impl Clock {
+    /// The name that `peers.py` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wall => "wall",
+            Self::Processor => "processor",
+        }
+    }
+
+    /// The time since some fixed point.
+    fn now(self) -> Duration {
+        let clock = match self {
+            Self::Wall => libc::CLOCK_MONOTONIC,
+            Self::Processor => libc::CLOCK_PROCESS_CPUTIME_ID,
+        };
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is valid for writes.
+        let status = unsafe { libc::clock_gettime(clock, &mut time) };
+        assert_eq!(status, 0, "Linux has these clocks");
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+}
+
+/// How an engine runs, and how its time is measured.
+#[derive(Clone, Copy)]
+pub struct Conditions {
+    pub threads: usize,
+    pub clock: Clock,
+}
+
+impl Conditions {
+    /// One thread, processor time.
+    pub const ONE_THREAD: Self = Self { threads: 1, clock: Clock::Processor };
+
+    /// All threads of the machine, wall time.
+    pub fn all_threads() -> Self {
+        Self { threads: threads(), clock: Clock::Wall }
+    }
+}
+
+/// The native engine alone. The pictures are converted to floats before the measurement.
+pub struct Native {
+    engine: Box<dyn Infer>,
+    pictures: Vec<Image>,
+    output: Image,
+    clock: Clock,
+    next: usize,
+}
+
+impl Native {
+    /// In fp32, or in int16 if `fixed_point`.
+    ///
+    /// # Errors
+    /// The message of the engine for a model that it does not run.
+    pub fn new(
+        model: &Model,
+        fixed_point: bool,
+        conditions: Conditions,
+        clip: &Clip,
+    ) -> Result<Self, String> {
+        let options = Options { threads: conditions.threads, ..Options::default() };
+        let text = |error: gstupscale::native::Error| error.to_string();
+        let engine: Box<dyn Infer> = match fixed_point {
+            true => Box::new(FixedPoint::open(model, &options).map_err(text)?),
+            false => Box::new(Engine::open(model, &options).map_err(text)?),
+        };
+        let channels = model.info.channels.count();
+        let pictures = clip.planar(channels).map(|samples| {
+            let mut picture = Image::new(channels, clip.width as usize, clip.height as usize);
+            picture.data_mut().copy_from_slice(&samples);
+            picture
+        });
+        let (pictures, output) = (pictures.collect(), Image::default());
+        Ok(Self { engine, pictures, output, clock: conditions.clock, next: 0 })
+    }
+}
+
+impl Workload for Native {
+    fn turn(&mut self, count: usize) -> Duration {
+        let start = self.clock.now();
+        for _ in 0..count {
+            let picture = &self.pictures[self.next % self.pictures.len()];
+            self.next += 1;
+            self.engine.run(picture, &mut self.output).expect("the model runs");
+        }
+        self.clock.now() - start
+    }
+}
+
 /// ONNX Runtime alone. The pictures are converted to floats before the measurement.
 pub struct Session {
     session: OrtSession,
     pictures: Vec<Vec<f32>>,
     shape: [i64; 4],
+    clock: Clock,
     next: usize,
 }
 
 impl Session {
-    /// A session on the CPU provider, or on OpenVINO's in the precision `openvino` (`f32`, `bf16`).
-    pub fn new(model: &str, openvino: Option<&str>, clip: &Clip) -> Self {
+    /// A session on the CPU provider.
+    pub fn new(model: &Model, conditions: Conditions, clip: &Clip) -> Self {
         let environment = gstupscale::onnxruntime::environment().expect("ONNX Runtime");
-        let provider = openvino.map(|precision| {
-            let config = format!(r#"{{"CPU":{{"INFERENCE_PRECISION_HINT":"{precision}"}}}}"#);
-            let provider = ep::OpenVINO::default().with_device_type("CPU").with_num_streams(1);
-            let provider = provider.with_num_threads(threads());
-            provider.with_arbitrary_config("load_config", config).build().error_on_failure()
-        });
         let session = OrtSession::builder(&environment)
             .and_then(|builder| {
                 let mut builder = builder
-                    .with_execution_providers(Vec::from_iter(provider))?
-                    .with_intra_threads(threads())?
+                    .with_intra_threads(conditions.threads)?
                     // Otherwise its threads keep spinning during the next workload's turn.
                     .with_config_entry("session.force_spinning_stop", "1")?;
-                builder.commit_from_file(model)
+                builder.commit_from_memory(&model.onnx)
             })
             .expect("the model loads");
-        let pictures = clip.pictures().map(|picture| {
-            let samples = (0..3).flat_map(|channel| picture.iter().skip(channel).step_by(3));
-            samples.map(|sample| f32::from(*sample) / 255.0).collect()
-        });
-        let shape = [1, 3, clip.height.into(), clip.width.into()];
-        Self { session, pictures: pictures.collect(), shape, next: 0 }
+        let channels = model.info.channels.count();
+        let shape = [1, channels as i64, clip.height.into(), clip.width.into()];
+        let pictures = clip.planar(channels).collect();
+        Self { session, pictures, shape, clock: conditions.clock, next: 0 }
     }
 }
 
 impl Workload for Session {
     fn turn(&mut self, count: usize) -> Duration {
-        let start = Instant::now();
+        let start = self.clock.now();
         for _ in 0..count {
             let picture = self.pictures[self.next % self.pictures.len()].as_slice();
             self.next += 1;
             let input = TensorRef::from_array_view((self.shape, picture)).expect("a tensor");
             self.session.run(ort::inputs![input]).expect("the model runs");
         }
-        start.elapsed()
+        self.clock.now() - start
     }
 }
 
@@ -120,7 +211,7 @@ impl Element {
 
 impl Workload for Element {
     fn turn(&mut self, count: usize) -> Duration {
-        let start = Instant::now();
+        let start = Clock::Wall.now();
         for _ in 0..count {
             let frame = self.frames[self.next % self.frames.len()].clone();
             self.next += 1;
@@ -130,7 +221,7 @@ impl Workload for Element {
         let event = gst::event::CustomDownstream::new(gst::Structure::new_empty("end-of-turn"));
         self.harness.push_event(event);
         let out = std::iter::from_fn(|| self.harness.try_pull()).count();
-        let time = start.elapsed();
+        let time = Clock::Wall.now() - start;
         assert_eq!(out, count, "every frame is put out");
         time
     }

@@ -2,8 +2,9 @@
 
     collect.py BUNDLE TARGET RUNTIME PROVIDERS GPL
 
-BUNDLE: the directory to fill. TARGET: cargo's output directory. RUNTIME: ONNX Runtime's directory.
-PROVIDERS: for example "openvino" (the CPU provider is part of the library). GPL: 1 includes GPL code.
+BUNDLE: the directory to fill. TARGET: cargo's output directory. RUNTIME: ONNX Runtime's directory;
+empty to leave it out. PROVIDERS: for example "openvino" (the CPU provider is part of the library).
+GPL: 1 includes GPL code.
 Prints a line per file for licences.py: its source and its place in the bundle.
 """
 
@@ -60,7 +61,7 @@ def plugin_of(element, optional, with_gpl):
 
 def needed_by(files, search):
     """The libraries that `files` load at start, except the C library: path by name."""
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(search)}
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(search or "")}
     found = {}
     for file in files:
         for line in run("ldd", str(file), env=environment).splitlines():
@@ -78,7 +79,7 @@ def runtime_files(runtime, providers):
     """ONNX Runtime's library and its provider libraries."""
     library = runtime / "libonnxruntime.so.1"
     if not library.exists():
-        fail(f"{library} does not exist: run `make setup`, or set RUNTIME")
+        fail(f"{library} does not exist: run `make setup-onnxruntime`, or change RUNTIME")
     names = ["libonnxruntime.so.1"]
     for provider in providers:
         own = f"libonnxruntime_providers_{provider}.so"
@@ -89,7 +90,8 @@ def runtime_files(runtime, providers):
 
 
 def main():
-    bundle, target, runtime = (Path(argument).absolute() for argument in sys.argv[1:4])
+    bundle, target = (Path(argument).absolute() for argument in sys.argv[1:3])
+    runtime = Path(sys.argv[3]).absolute() if sys.argv[3] else None
     providers, with_gpl = sys.argv[4].split(), sys.argv[5] == "1"
 
     # Place in the bundle: source.
@@ -101,7 +103,7 @@ def main():
         plugin = plugin_of(element, optional, with_gpl)
         if plugin:
             placed[f"lib/gstreamer-1.0/{plugin.name}"] = plugin
-    for file in runtime_files(runtime, providers):
+    for file in runtime_files(runtime, providers) if runtime else []:
         placed[f"lib/onnxruntime/{file.name}"] = file
 
     for name, path in needed_by(placed.values(), runtime).items():

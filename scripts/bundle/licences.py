@@ -110,10 +110,11 @@ def common(name):
 
 
 def main():
-    runtime, with_gpl = Path(sys.argv[1]).resolve(), sys.argv[2] == "1"
+    runtime = Path(sys.argv[1]).resolve() if sys.argv[1] else None
+    with_gpl = sys.argv[2] == "1"
     files = [line.rstrip("\n").split("\t") for line in sys.stdin]
     target = [file for file in files if Path(file[1]).name in ("gst-upscale", "libgstupscale.so")]
-    ort = [file for file in files if Path(file[0]).is_relative_to(runtime)]
+    ort = [file for file in files if runtime and Path(file[0]).is_relative_to(runtime)]
     texts, gpl = debian([file for file in files if file not in target and file not in ort])
     if gpl and not with_gpl:
         sys.exit(f"bundle: these packages are under the GPL: {' '.join(gpl)}; remove them, or set GPL=1")
@@ -131,10 +132,12 @@ def main():
         "It contains no NVIDIA libraries. Patents may cover some of its codecs (H.264, H.265); check\n"
         "whether you need patent licences.\n"
     )
-    print(f"{RULE}\nONNX Runtime and the libraries of its build: {', '.join(p for _, p in ort)}\n{RULE}\n")
-    for name in ["LICENSE", "ThirdPartyNotices.txt"]:
-        if (runtime / name).exists():
-            print((runtime / name).read_text(errors="replace"))
+    if ort:
+        places = ", ".join(place for _, place in ort)
+        print(f"{RULE}\nONNX Runtime and the libraries of its build: {places}\n{RULE}\n")
+        for name in ["LICENSE", "ThirdPartyNotices.txt"]:
+            if (runtime / name).exists():
+                print((runtime / name).read_text(errors="replace"))
     if any("openvino" in place for _, place in ort):
         print(
             f"{RULE}\nOpenVINO and oneTBB: Apache License 2.0, Copyright Intel Corporation and\n"

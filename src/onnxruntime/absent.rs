@@ -16,6 +16,12 @@ fn not_built(backend: Backend) -> Error {
     Error::NotBuilt { backend, feature: "onnxruntime" }
 }
 
+/// # Errors
+/// [`Error::NotBuilt`], always.
+pub fn version() -> Result<&'static str, Error> {
+    Err(not_built(Backend::Cpu))
+}
+
 pub(crate) fn build_info() -> Result<&'static str, Error> {
     Err(not_built(Backend::Cpu))
 }

@@ -7,6 +7,7 @@ use gstupscale::{
     engine::{Backend, EngineOptions, Infer, Precision, Silent},
     frame::Image,
     model::{Model, ModelInfo},
+    native,
 };
 
 use super::{Error, show};
@@ -64,13 +65,16 @@ fn check(name: &str, threads: usize, tile: u32) -> Result<(), Error> {
     say!("opened in           {:.1} ms", milliseconds(opened))?;
 
     let options = EngineOptions {
-        backend: Backend::Cpu,
+        backend: Backend::Auto,
         precision: Precision::Fp32,
         device_id: 0,
         threads,
         cache_dir: EngineOptions::default_cache_dir(),
     };
     let mut engine = backend::fastest_on_cpu(&model, &options, &Silent)?;
+    if engine.backend() == Backend::Native {
+        print_memory(&model)?;
+    }
     let input = ramp(&model.info, tile);
     let mut output = Image::default();
     let mut fastest = Duration::MAX;
@@ -81,9 +85,27 @@ fn check(name: &str, threads: usize, tile: u32) -> Result<(), Error> {
     }
     check_output(&model.info, &input, &output)?;
     let (width, height, time) = (input.width(), input.height(), milliseconds(fastest));
+    let backend = engine.backend();
     say!(
-        "run time            {time:.1} ms for {width}x{height} pixels, {threads} threads, cpu fp32"
+        "run time            {time:.1} ms for {width}x{height} pixels, {threads} threads, {backend} \
+         fp32"
     )?;
+    Ok(())
+}
+
+/// Prints how much memory the native engine uses for frames of some sizes.
+fn print_memory(model: &Model) -> Result<(), Error> {
+    let engine = native::Engine::open(model, &native::Options::default())
+        .map_err(gstupscale::engine::Error::from)?;
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    for (width, height) in [(640, 360), (1280, 720), (1920, 1080)] {
+        say!(
+            "{:<20}{} MiB to run, {} MiB more to keep features for reuse",
+            format!("at {width}x{height}"),
+            megabytes(engine.run_bytes(width, height)),
+            megabytes(engine.feature_bytes(width, height))
+        )?;
+    }
     Ok(())
 }
 

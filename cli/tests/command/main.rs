@@ -17,3 +17,4 @@ mod selftest;
 mod signals;
 mod standard_output;
 mod upscale;
+mod without_onnx_runtime;
