@@ -157,7 +157,7 @@ fn first_that_works(
 ) -> Result<CpuEngine, Error> {
     let mut result = Err(Error::Unavailable { backend: options.backend, tried: Vec::new() });
     for &candidate in candidates {
-        progress.step(10, &format!("building {} for {candidate}", model.name))?;
+        progress.step(10, &format!("Building {} for {candidate}", model.name))?;
         result = CpuEngine::build(model, candidate, options);
         if result.is_ok() {
             break;

@@ -233,7 +233,7 @@ fn auto_measures_once_and_stores_the_result() {
         let reports = listener.0.into_inner().unwrap();
         assert!(reports.is_sorted_by_key(|(percent, _)| *percent), "{reports:?}");
         assert_eq!(reports.last().map(|(percent, _)| *percent), Some(100));
-        let measured = reports.iter().any(|(_, what)| what.contains("measuring"));
+        let measured = reports.iter().any(|(_, what)| what.contains("Measuring"));
         assert_eq!(measured, expect_measuring, "{reports:?}");
     }
     assert_eq!(taken[0], taken[1]);
