@@ -29,6 +29,7 @@ mod harness;
 mod machine;
 mod models;
 mod part_file;
+mod remaster;
 mod selftest;
 mod test_pictures;
 mod upscale;
@@ -57,6 +58,8 @@ struct Arguments {
 enum Command {
     Upscale(upscale::Arguments),
     #[command(subcommand)]
+    Remaster(remaster::Command),
+    #[command(subcommand)]
     Models(models::Command),
     Selftest(selftest::Arguments),
     Bench(bench::Arguments),
@@ -67,6 +70,7 @@ enum Command {
 #[error(transparent)]
 enum Error {
     Upscale(#[from] upscale::Error),
+    Remaster(#[from] remaster::Error),
     Models(#[from] models::Error),
     Machine(#[from] error::Error),
 }
@@ -76,6 +80,7 @@ impl Error {
     fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Upscale(upscale::Error::Print(error))
+            | Self::Remaster(remaster::Error::Print(error))
             | Self::Models(models::Error::Print(error))
             | Self::Machine(error::Error::Print(error)) => error.is_broken_pipe(),
             _ => false,
@@ -100,6 +105,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode, Error> {
     Ok(match command {
         Command::Upscale(arguments) => upscale::run(arguments)?,
+        Command::Remaster(command) => remaster::run(command)?,
         Command::Models(command) => models::run(command)?,
         Command::Selftest(arguments) => selftest::run(arguments)?,
         Command::Bench(arguments) => bench::run(arguments)?,

@@ -50,6 +50,8 @@ pub(super) struct Properties {
     pub memory_limit: u64,
     pub blend: f64,
     pub grain: f64,
+    /// Number of the first frame after a start or a flush.
+    pub first_frame: u64,
     pub reuse: ReuseMode,
     /// 8-bit steps.
     pub reuse_tolerance: u32,
@@ -79,6 +81,7 @@ impl Default for Properties {
             memory_limit: 0,
             blend: 1.0,
             grain: 0.0,
+            first_frame: 0,
             reuse: ReuseMode::Exact,
             reuse_tolerance: 2,
             reuse_refresh: 250,
@@ -153,11 +156,12 @@ impl Properties {
         }
     }
 
-    /// The settings of frame `number`, counted from the start of the stream.
+    /// The settings of frame `number`, counted from the start or the last flush.
     pub(crate) fn frame_params(&self, number: u64) -> upscaler::FrameParams {
         let tolerance = u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX);
         let reuse = self.reuse.with(tolerance, self.reuse_refresh);
         let (blend, grain) = (self.blend as f32, self.grain as f32);
+        let number = self.first_frame.wrapping_add(number);
         upscaler::FrameParams { blend, grain, number, reuse }
     }
 }
@@ -347,6 +351,18 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
                 .mutable_playing()
                 .build(),
             |properties| &mut properties.grain,
+        ),
+        property(
+            glib::ParamSpecUInt64::builder("first-frame")
+                .nick("First frame")
+                .blurb(
+                    "Number of the first frame after a start or a flushing seek. The film grain of \
+                     a frame depends on its number",
+                )
+                .default_value(default.first_frame)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.first_frame,
         ),
         property(
             glib::ParamSpecEnum::builder_with_default("reuse", default.reuse)

@@ -116,6 +116,13 @@ impl Codec {
     ///
     /// What most players cannot show (4:4:4, and 10 bits in H.264) is converted.
     pub fn description(self, quality: Option<u32>) -> String {
+        self.description_with_threads(quality, None)
+    }
+
+    /// Like [`description`](Self::description), with a fixed number of threads, on which the
+    /// picture of x264 depends. With a number, each call of the encoder starts a closed group of
+    /// pictures and gives the same bytes for the same frames.
+    pub fn description_with_threads(self, quality: Option<u32>, threads: Option<usize>) -> String {
         let quality = quality.unwrap_or(self.default_quality()).min(self.worst_quality());
         match self {
             Self::H264 if !is_installed("x264enc") && is_installed("openh264enc") => format!(
@@ -125,11 +132,15 @@ impl Codec {
             // Without vbv-buf-capacity=0, `bitrate` limits constant quality too.
             Self::H264 => format!(
                 "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} \
-                 vbv-buf-capacity=0 speed-preset=fast ! h264parse"
+                 vbv-buf-capacity=0 speed-preset=fast {} ! h264parse",
+                threads.map_or_else(String::new, |threads| format!("threads={threads}"))
             ),
             Self::H265 => format!(
                 "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc speed-preset=fast \
-                 option-string=crf={quality} ! h265parse"
+                 option-string=crf={quality}{} ! h265parse",
+                threads.map_or_else(String::new, |threads| {
+                    format!(":no-open-gop=1:frame-threads=1:pools={threads}")
+                })
             ),
             // A target-bitrate of 0 selects a low one. With lag-in-frames, vp9enc of GStreamer
             // 1.22 drops frames at the end.

@@ -34,6 +34,16 @@ pub fn decode_bin(description: &str) -> Result<gst::Bin, Error> {
     Ok(bin)
 }
 
+/// A pipeline of the elements of `description`, in the syntax of `gst-launch-1.0`.
+///
+/// # Errors
+/// [`Error::MissingElement`], [`Error::Parse`] or [`Error::Build`].
+pub fn pipeline(description: &str) -> Result<gst::Pipeline, Error> {
+    let pipeline = gst::Pipeline::new();
+    pipeline.add(&parse(description)?)?;
+    Ok(pipeline)
+}
+
 fn parse(description: &str) -> Result<gst::Bin, Error> {
     let mut context = gst::ParseContext::new();
     let parsed = gst::parse::bin_from_description_full(

@@ -1,16 +1,16 @@
 //! `gst-upscale upscale`: enlarges a video file and keeps its sound and subtitles.
 
-mod container;
-mod elements;
+pub mod container;
+pub mod elements;
 mod error;
-mod muxer;
-mod options;
+pub mod muxer;
+pub mod options;
 mod pipeline;
 mod progress;
-mod properties;
-mod run_state;
-mod signals;
-mod streams;
+pub mod properties;
+pub mod run_state;
+pub mod signals;
+pub mod streams;
 
 use std::{path::PathBuf, process::ExitCode};
 

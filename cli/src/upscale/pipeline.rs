@@ -90,7 +90,7 @@ impl Pipeline {
         let streams = Streams {
             pipeline: pipeline.downgrade(),
             queue,
-            video,
+            video: Some(video),
             muxer,
             audio_encoders: container.audio_encoders,
             state: state.clone(),

@@ -1,6 +1,6 @@
 //! The element's writable properties as options `--NAME VALUE`.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use clap::{Arg, ArgMatches, Command};
 use gst::{glib, prelude::*};
@@ -10,9 +10,19 @@ use crate::gstreamer;
 
 /// Names and values of the given properties.
 #[derive(Debug, Default)]
-pub struct Properties(Vec<(String, String)>);
+pub struct Properties(BTreeMap<String, String>);
 
 impl Properties {
+    /// Properties with these values by name.
+    pub fn new(values: BTreeMap<String, String>) -> Self {
+        Self(values)
+    }
+
+    /// The values by name.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
     /// Sets the properties of the element.
     ///
     /// # Errors
@@ -152,7 +162,7 @@ mod tests {
     fn given(name: &str, text: &str) -> Result<gst::Element, Error> {
         gstreamer::start().unwrap();
         let element = gst::ElementFactory::make("upscale").build()?;
-        Properties(vec![(name.into(), text.into())]).apply(&element)?;
+        Properties([(name.to_owned(), text.to_owned())].into()).apply(&element)?;
         Ok(element)
     }
 
@@ -162,7 +172,7 @@ mod tests {
         let line = ["upscale", "--model", "a,b.pth", "--halo", "-1", "--backend", "cpu"];
         let matches = command.try_get_matches_from(line).unwrap();
         let properties = <Properties as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
-        let mut names: Vec<_> = properties.0.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<_> = properties.0.keys().map(String::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["backend", "halo", "model"]);
         assert!(specs().iter().all(|spec| spec.name() != "stats"));

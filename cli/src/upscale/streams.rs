@@ -17,8 +17,8 @@ pub struct Streams {
     pub pipeline: glib::WeakRef<gst::Pipeline>,
     /// A `multiqueue`, which grows if the input's streams are badly interleaved.
     pub queue: gst::Element,
-    /// Decodes, enlarges and encodes video; linked to the muxer.
-    pub video: gst::Element,
+    /// Decodes, enlarges and encodes video; linked to the muxer. `None`: video is left out.
+    pub video: Option<gst::Element>,
     pub muxer: gst::Element,
     /// Factories to encode sound with, in order of preference.
     pub audio_encoders: &'static [&'static str],
@@ -42,11 +42,22 @@ impl Streams {
     }
 
     fn connect_video(&self, pad: &gst::Pad) -> Result<(), Error> {
+        let Some(video) = &self.video else { return self.discard(pad) };
         if !self.state.set_video(pad) {
             self.warn("skipped an additional video stream: only the first one is enlarged");
             return Ok(());
         }
-        link(&self.enqueue(pad)?, &sink_pad(&self.video)?)
+        link(&self.enqueue(pad)?, &sink_pad(video)?)
+    }
+
+    /// Discards a stream. If no stream of the input were linked, the input would report an error.
+    fn discard(&self, pad: &gst::Pad) -> Result<(), Error> {
+        let sink = make("fakesink")?;
+        sink.set_property("async", false);
+        let gone = || glib::bool_error!("the pipeline has been shut down");
+        self.pipeline.upgrade().ok_or_else(gone)?.add(&sink)?;
+        link(pad, &sink_pad(&sink)?)?;
+        Ok(sink.sync_state_with_parent()?)
     }
 
     fn connect_audio(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Error> {

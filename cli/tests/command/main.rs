@@ -13,6 +13,7 @@ mod media;
 mod models;
 mod output_files;
 mod program;
+mod remaster;
 mod selftest;
 mod signals;
 mod standard_output;

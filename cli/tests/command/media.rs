@@ -1,6 +1,7 @@
 //! Video files: writing and reading them.
 
 use std::{
+    hash::{DefaultHasher, Hasher as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -60,6 +61,23 @@ fn run(pipeline: &gst::Pipeline) {
     let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &types).expect("an end");
     assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
     pipeline.set_state(gst::State::Null).unwrap();
+}
+
+/// The times and hashes of a file's decoded pictures.
+pub fn pictures(path: &Path) -> Vec<(Option<gst::ClockTime>, u64)> {
+    let description = "filesrc name=file ! decodebin ! fakesink name=out signal-handoffs=true";
+    let pipeline = pipeline(description, path);
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let into = found.clone();
+    pipeline.by_name("out").unwrap().connect("handoff", false, move |values| {
+        let buffer = values[1].get::<gst::Buffer>().unwrap();
+        let mut hash = DefaultHasher::new();
+        hash.write(&buffer.map_readable().unwrap());
+        into.lock().unwrap().push((buffer.pts(), hash.finish()));
+        None
+    });
+    run(&pipeline);
+    found.lock().unwrap().clone()
 }
 
 /// The number of decoded frames of a file, and the caps of the last one.

@@ -1,0 +1,309 @@
+//! Enlarging segments of a film in one pipeline, so that the model is loaded once.
+
+use std::{
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use gst::prelude::*;
+use gst_app::AppSink;
+use gst_video::VideoFrameRef;
+
+use super::{
+    Error,
+    frame_table::Frame,
+    gate::{Gate, Verdict},
+    picture,
+    source::{self, running_time_at},
+    watched::{PATIENCE, Pulled, Watched},
+};
+use crate::upscale::{
+    elements::{by_name, source_pad},
+    properties::Properties,
+    signals::Signals,
+};
+
+/// The name of the element that enlarges.
+const UPSCALE: &str = "upscale";
+
+/// How far before a segment decoding starts, in nanoseconds, in the order in which it is tried.
+/// `None`: at the start of the film, without a seek.
+const LEADS: [Option<u64>; 3] = [Some(2_000_000_000), Some(15_000_000_000), None];
+
+/// What to enlarge and how.
+#[derive(Debug)]
+pub struct Job {
+    pub input: PathBuf,
+    pub frames: Arc<[Frame]>,
+    /// The element's properties.
+    pub properties: Properties,
+    /// Caps of the enlarged frames.
+    pub caps: String,
+}
+
+/// Enlarges segments of a film.
+pub struct Enlarger {
+    job: Job,
+    /// Kept between segments.
+    current: Option<Enlarging>,
+}
+
+impl Enlarger {
+    pub fn new(job: Job) -> Self {
+        Self { job, current: None }
+    }
+
+    /// Enlarges the frames of `segment` and gives each to `take`, with times from the frame table.
+    ///
+    /// # Errors
+    /// [`Error::Element`], [`Error::Stopped`], [`Error::OtherPictures`] if the decoder does not
+    /// give the pictures of the frame table, or what `take` returns.
+    pub fn enlarge(
+        &mut self,
+        segment: &Range<usize>,
+        signals: &Signals,
+        mut take: impl FnMut(gst::Sample) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for lead in LEADS {
+            let Some(enlarging) = self.start(segment, lead, signals)? else { continue };
+            // Wrong pictures are noticed before the first frame in all known cases. Later, the
+            // frames that were taken cannot be taken back.
+            let mut taken = false;
+            loop {
+                if signals.take().is_some() {
+                    return Err(Error::Stopped);
+                }
+                match enlarging.watched.pull(&enlarging.sink)? {
+                    Pulled::Sample(sample) => {
+                        taken = true;
+                        take(sample)?;
+                    }
+                    Pulled::Nothing => {}
+                    Pulled::End if enlarging.shared().is_complete() => return Ok(()),
+                    Pulled::End => break,
+                }
+            }
+            if taken {
+                break;
+            }
+        }
+        self.current = None;
+        Err(Error::OtherPictures(segment.start))
+    }
+
+    /// The names of the backend and the precision that run the model. `None` before the first
+    /// frame.
+    pub fn engine(&self) -> Option<(String, String)> {
+        let pipeline = &self.current.as_ref()?.watched.pipeline;
+        let stats = pipeline.by_name(UPSCALE)?.property::<gst::Structure>("stats");
+        Some((stats.get("backend").ok()?, stats.get("precision").ok()?))
+    }
+
+    /// Starts decoding `lead` before `segment`. `None` if the input cannot be read from there.
+    fn start(
+        &mut self,
+        segment: &Range<usize>,
+        lead: Option<u64>,
+        signals: &Signals,
+    ) -> Result<Option<&Enlarging>, Error> {
+        let frames = &self.job.frames;
+        let time = |number: usize| frames.get(number).map_or(u64::MAX, |frame| frame.pts);
+        let passage = Passage {
+            gate: Gate::new(frames.clone(), segment),
+            times: time(segment.start)..time(segment.end),
+        };
+        // Without a seek a pipeline starts at the first frame, which the first segment wants.
+        let Some(lead) = lead.filter(|_| segment.start > 0) else {
+            let enlarging = Enlarging::new(&self.job)?;
+            enlarging.shared().state = State::Open(passage);
+            enlarging.play(segment.start)?;
+            return Ok(Some(self.current.insert(enlarging)));
+        };
+        let enlarging = match self.current.take() {
+            Some(enlarging) => enlarging,
+            None => {
+                let enlarging = Enlarging::new(&self.job)?;
+                enlarging.play(segment.start)?;
+                enlarging
+            }
+        };
+        let enlarging = self.current.insert(enlarging);
+        let from = gst::ClockTime::from_nseconds(time(segment.start).saturating_sub(lead));
+        let sought = enlarging.seek(from, segment.start, passage, signals)?;
+        Ok(sought.then_some(enlarging))
+    }
+}
+
+/// A pipeline that decodes and enlarges.
+struct Enlarging {
+    watched: Watched,
+    sink: AppSink,
+    upscale: gst::Element,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What the streaming threads and the main thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: State,
+    /// Whether a decoded frame has arrived, after which the pipeline can seek.
+    has_decoded: bool,
+    frames: Arc<[Frame]>,
+}
+
+/// The frames of one segment.
+#[derive(Debug)]
+struct Passage {
+    gate: Gate,
+    /// Times of the frames that leave the deinterlacer, without the context.
+    times: Range<u64>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// No frame passes.
+    #[default]
+    Closed,
+    /// No frame passes until the flush of a seek, so that none from before the seek does.
+    Seeking(Passage),
+    Open(Passage),
+}
+
+impl Shared {
+    fn is_complete(&self) -> bool {
+        matches!(&self.state, State::Open(passage) if passage.gate.is_complete())
+    }
+
+    /// Judges a decoded frame.
+    fn judge(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Verdict {
+        self.has_decoded = true;
+        let State::Open(passage) = &mut self.state else { return Verdict::Lost };
+        if passage.gate.is_complete() {
+            return Verdict::End;
+        }
+        let hash = || {
+            let info = gst_video::VideoInfo::from_caps(pad.current_caps()?.as_ref()).ok()?;
+            let picture = VideoFrameRef::from_buffer_ref_readable(buffer, &info).ok()?;
+            Some(picture::hash(&picture))
+        };
+        let time = running_time_at(pad, buffer).unwrap_or_default();
+        hash().map_or(Verdict::Lost, |hash| passage.gate.judge(hash, time))
+    }
+}
+
+impl Enlarging {
+    fn new(job: &Job) -> Result<Self, Error> {
+        let pipeline = gst::Pipeline::new();
+        let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
+        let description = format!(
+            "deinterlace ! identity name=fields ! videoconvert ! videoflip video-direction=auto \
+             ! videoconvert ! {queue} ! upscale name={UPSCALE} ! capsfilter caps=\"{}\"",
+            job.caps
+        );
+        let sink = AppSink::builder().sync(false).max_buffers(2).build();
+        let source = source::add(&pipeline, &job.input, &description, &sink)?;
+        let upscale = by_name(&source.bin, UPSCALE)?;
+        job.properties.apply(&upscale)?;
+        let shared =
+            Arc::new(Mutex::new(Shared { frames: job.frames.clone(), ..Shared::default() }));
+        admit_frames(&source.decoded, &shared);
+        drop_context(&source_pad(&by_name(&source.bin, "fields")?)?, &shared);
+        Ok(Self { watched: Watched::new(pipeline)?, sink, upscale, shared })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+
+    /// Starts at the beginning of the film. The first frame that passes has the number `first`.
+    fn play(&self, first: usize) -> Result<(), Error> {
+        self.upscale.set_property("first-frame", first as u64);
+        self.watched.set_state(gst::State::Playing)
+    }
+
+    /// Continues at `from`. The first frame that passes has the number `first`. Returns whether
+    /// the input can be read from there.
+    fn seek(
+        &self,
+        from: gst::ClockTime,
+        first: usize,
+        passage: Passage,
+        signals: &Signals,
+    ) -> Result<bool, Error> {
+        while !self.shared().has_decoded {
+            if signals.take().is_some() {
+                return Err(Error::Stopped);
+            }
+            self.watched.check()?;
+            thread::sleep(PATIENCE / 10);
+        }
+        self.upscale.set_property("first-frame", first as u64);
+        self.shared().state = State::Seeking(passage);
+        let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT | gst::SeekFlags::SNAP_BEFORE;
+        Ok(self.watched.pipeline.seek_simple(flags, from).is_ok())
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets the frames of the segment pass `decoded`, with the times of the frame table.
+fn admit_frames(decoded: &gst::Pad, shared: &Arc<Mutex<Shared>>) {
+    let state = shared.clone();
+    decoded.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let mut shared = lock(&state);
+        match shared.judge(pad, buffer) {
+            Verdict::Drop => gst::PadProbeReturn::Drop,
+            Verdict::Pass(number) => {
+                let frame = shared.frames.get(number).copied();
+                let buffer = buffer.make_mut();
+                buffer.set_pts(frame.map(|frame| gst::ClockTime::from_nseconds(frame.pts)));
+                buffer.set_duration(frame.map(|it| gst::ClockTime::from_nseconds(it.duration)));
+                gst::PadProbeReturn::Ok
+            }
+            Verdict::End | Verdict::Lost => {
+                drop(shared);
+                pad.push_event(gst::event::Eos::new());
+                info.flow_res = Err(gst::FlowError::Eos);
+                gst::PadProbeReturn::Handled
+            }
+        }
+    });
+    let state = shared.clone();
+    let events = gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
+    decoded.add_probe(events, move |_, info| {
+        let kind = info.event().map(|event| event.type_());
+        if kind == Some(gst::EventType::FlushStop) {
+            let mut shared = lock(&state);
+            shared.state = match std::mem::take(&mut shared.state) {
+                State::Seeking(passage) => State::Open(passage),
+                other => other,
+            };
+        }
+        // The times of the frame table are running times.
+        if kind == Some(gst::EventType::Segment) {
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            let event = gst::event::Segment::new(&segment);
+            info.data = Some(gst::PadProbeData::Event(event));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Drops the frames of the context, which only the deinterlacer needs.
+fn drop_context(fields: &gst::Pad, shared: &Arc<Mutex<Shared>>) {
+    let state = shared.clone();
+    fields.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let pts = info.buffer().and_then(|buffer| buffer.pts());
+        match (&lock(&state).state, pts) {
+            (State::Open(passage), Some(pts)) if passage.times.contains(&pts.nseconds()) => {
+                gst::PadProbeReturn::Ok
+            }
+            _ => gst::PadProbeReturn::Drop,
+        }
+    });
+}

@@ -1,0 +1,213 @@
+//! `gst-upscale remaster`: enlarges a film in segments that any number of processes and machines
+//! can compute, and that survive interruptions.
+//!
+//! `plan` writes a work folder, `segment` and `work` compute segments, `finish` joins them. All
+//! that decides the output is in the plan, so the output does not depend on who computed which
+//! segment, when, or how often it was interrupted.
+
+mod analyse;
+mod claim;
+mod encode;
+mod enlarge;
+mod error;
+mod exit;
+mod finish;
+mod folder;
+mod frame_table;
+mod gate;
+mod picture;
+mod plan;
+mod planning;
+mod record;
+mod source;
+mod status;
+mod watched;
+mod work;
+mod worker;
+
+use std::{path::PathBuf, process::ExitCode};
+
+pub use error::Error;
+
+use self::{
+    exit::Exit,
+    folder::Folder,
+    frame_table::SegmentLength,
+    planning::Request,
+    worker::{Outcome, Worker},
+};
+use crate::{
+    gstreamer,
+    part_file::{self, Force},
+    upscale::{options::Options, signals::Signals},
+};
+
+/// Enlarge a film in segments, on one machine or many, through any interruption.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Plan(PlanArguments),
+    Segment(SegmentArguments),
+    Work(WorkArguments),
+    Status(StatusArguments),
+    Finish(FinishArguments),
+}
+
+/// Decode INPUT once and write the plan to OUTPUT.remaster.
+#[derive(Debug, clap::Args)]
+pub struct PlanArguments {
+    /// The film to enlarge.
+    input: PathBuf,
+    /// The file that `finish` will write.
+    output: PathBuf,
+    #[command(flatten)]
+    force: Force,
+    /// Discard an existing plan and all its segments.
+    #[arg(long)]
+    restart: bool,
+    /// Length of a segment in seconds. Scene cuts near this length are preferred.
+    #[arg(long, default_value_t = 12.0, value_parser = segment_seconds)]
+    segment: f64,
+    #[command(flatten)]
+    video: Options,
+}
+
+/// Compute one segment, or every K-th.
+///
+/// Exit status: 0 if it is done, 75 if it can succeed elsewhere or later, 65 if it fails everywhere.
+#[derive(Debug, clap::Args)]
+pub struct SegmentArguments {
+    /// The folder that `plan` wrote.
+    folder: PathBuf,
+    /// Number of the segment, counted from 0 [default: the index of the task in an array job of
+    /// Slurm, Kubernetes or AWS Batch].
+    index: Option<usize>,
+    /// Also compute every K-th segment after it, so that K tasks compute all.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    of: Option<u64>,
+}
+
+/// Compute segments until all are done. Any number of workers can share a folder.
+#[derive(Debug, clap::Args)]
+pub struct WorkArguments {
+    /// The folder that `plan` wrote.
+    folder: PathBuf,
+    /// Seconds without a sign of life after which another worker's segment is taken over.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    stale: u64,
+}
+
+/// Show how many segments are done.
+#[derive(Debug, clap::Args)]
+pub struct StatusArguments {
+    /// The folder that `plan` wrote.
+    folder: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Write OUTPUT from the finished segments, with the sound and the subtitles of INPUT.
+#[derive(Debug, clap::Args)]
+pub struct FinishArguments {
+    /// The folder that `plan` wrote.
+    folder: PathBuf,
+    #[command(flatten)]
+    force: Force,
+    /// Keep the folder.
+    #[arg(long)]
+    keep: bool,
+}
+
+fn segment_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    let accepted = (0.1..=3600.0).contains(&seconds);
+    accepted.then_some(seconds).ok_or_else(|| "expected 0.1 to 3600 seconds".into())
+}
+
+/// Runs a subcommand. Errors that concern a segment give the exit codes of [`Exit`].
+///
+/// # Errors
+/// [`Error::Print`]; others are reported here.
+pub fn run(command: &Command) -> Result<ExitCode, Error> {
+    let done = match command {
+        Command::Plan(arguments) => plan(arguments).map(|()| Exit::Done),
+        Command::Segment(arguments) => segment(arguments).map(|()| Exit::Done),
+        Command::Work(arguments) => work(arguments).map(|()| Exit::Done),
+        Command::Status(arguments) => {
+            status::print(&arguments.folder, arguments.json).map(|()| Exit::Done)
+        }
+        Command::Finish(arguments) => finish(arguments).map(|()| Exit::Done),
+    };
+    match done {
+        Ok(exit) => Ok(exit.into()),
+        Err(error @ Error::Print(_)) => Err(error),
+        Err(error) => {
+            warn!("{error}");
+            Ok(error.exit().into())
+        }
+    }
+}
+
+fn plan(arguments: &PlanArguments) -> Result<(), Error> {
+    let PlanArguments { input, output, force, restart, segment, video } = arguments;
+    part_file::check(input, output, force.if_exists())?;
+    let folder = Folder::of(output);
+    if *restart {
+        folder.remove()?;
+    }
+    gstreamer::start()?;
+    let signals = Signals::catch().map_err(Error::Signal)?;
+    let request = Request { input, output, video, length: SegmentLength::about(*segment) };
+    let plan = planning::make(&request, &folder, &signals, |_, _| {})?;
+    say!(
+        "{}: {} frames in {} segments",
+        folder.path().display(),
+        plan.frames(),
+        plan.segments.len()
+    )?;
+    Ok(())
+}
+
+fn segment(arguments: &SegmentArguments) -> Result<(), Error> {
+    let index = arguments.index.or_else(work::index_of_array_job).ok_or(Error::NoIndex)?;
+    gstreamer::start()?;
+    let signals = Signals::catch().map_err(Error::Signal)?;
+    let mut worker = Worker::open(Folder::at(&arguments.folder))?;
+    let total = worker.plan.segments.len();
+    if index >= total && arguments.of.is_none() {
+        return Err(Error::NoSegment { segment: index, total });
+    }
+    let step = arguments.of.map_or(usize::MAX, |step| usize::try_from(step).unwrap_or(usize::MAX));
+    for segment in (index..total).step_by(step) {
+        report(segment, worker.compute(segment, &signals)?)?;
+    }
+    Ok(())
+}
+
+fn work(arguments: &WorkArguments) -> Result<(), Error> {
+    gstreamer::start()?;
+    let signals = Signals::catch().map_err(Error::Signal)?;
+    let mut worker = Worker::open(Folder::at(&arguments.folder))?;
+    let stale = std::time::Duration::from_secs(arguments.stale);
+    work::all(&mut worker, stale, &signals, report)
+}
+
+fn finish(arguments: &FinishArguments) -> Result<(), Error> {
+    gstreamer::start()?;
+    let signals = Signals::catch().map_err(Error::Signal)?;
+    let folder = Folder::at(&arguments.folder);
+    let plan = finish::finish(&folder, arguments.force.if_exists(), &signals)?;
+    if !arguments.keep {
+        folder.remove()?;
+    }
+    say!("wrote {}: {} frames", plan.output.display(), plan.frames())?;
+    Ok(())
+}
+
+fn report(segment: usize, outcome: Outcome) -> Result<(), Error> {
+    match outcome {
+        Outcome::Computed => say!("segment {segment} is done")?,
+        Outcome::Existed => say!("segment {segment} was done before")?,
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `remaster status`: which segments are done.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{
+    Error,
+    folder::Folder,
+    plan::Plan,
+    record::{self, State},
+};
+
+/// The progress of a plan.
+#[derive(Debug, PartialEq, Serialize)]
+struct Status {
+    segments: usize,
+    done: usize,
+    /// Numbers of the segments that are not done.
+    missing: Vec<usize>,
+    /// Numbers of the segments whose files are damaged.
+    damaged: Vec<usize>,
+    frames: usize,
+    frames_done: usize,
+}
+
+/// Prints the progress of the plan in `folder`.
+///
+/// # Errors
+/// [`Error::Plan`] or [`Error::Print`].
+pub fn print(folder: &Path, json: bool) -> Result<(), Error> {
+    let folder = Folder::at(folder);
+    let status = Status::read(&folder, &Plan::read(&folder)?);
+    if json {
+        say!("{}", serde_json::to_string(&status).map_err(std::io::Error::other)?)?;
+        return Ok(());
+    }
+    let Status { segments, done, damaged, frames, frames_done, .. } = &status;
+    say!("{done} of {segments} segments are done ({frames_done} of {frames} frames)")?;
+    if !damaged.is_empty() {
+        say!("damaged, will be computed again: {damaged:?}")?;
+    }
+    Ok(())
+}
+
+impl Status {
+    fn read(folder: &Folder, plan: &Plan) -> Self {
+        let mut status = Self {
+            segments: plan.segments.len(),
+            done: 0,
+            missing: Vec::new(),
+            damaged: Vec::new(),
+            frames: plan.frames(),
+            frames_done: 0,
+        };
+        for (segment, frames) in plan.segments.iter().enumerate() {
+            match record::check(folder, segment) {
+                State::Done(_) => {
+                    status.done += 1;
+                    status.frames_done += frames.len();
+                }
+                State::Missing => status.missing.push(segment),
+                State::Damaged => status.damaged.push(segment),
+            }
+        }
+        status
+    }
+}

@@ -1,0 +1,135 @@
+//! Computing segments of a plan.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use gstupscale::model::{Model, OpenOptions};
+
+use super::{
+    Error,
+    encode::Encoder,
+    enlarge::{Enlarger, Job},
+    folder::Folder,
+    frame_table::{self, Frame},
+    plan::{self, Plan},
+    record::{self, Record, State},
+    watched::PATIENCE,
+};
+use crate::upscale::{properties::Properties, signals::Signals};
+
+/// Computes segments of a plan. The model is loaded once.
+pub struct Worker {
+    pub folder: Folder,
+    pub plan: Plan,
+    enlarger: Enlarger,
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Computed,
+    /// It was done before.
+    Existed,
+}
+
+impl Worker {
+    /// Reads the plan of a folder and checks that input and model are still those of the plan.
+    ///
+    /// # Errors
+    /// [`Error::Plan`], [`Error::Model`], [`Error::ModelChanged`] or [`Error::Folder`].
+    pub fn open(folder: Folder) -> Result<Self, Error> {
+        let plan = Plan::read(&folder)?;
+        let frames: Arc<[Frame]> = frame_table::read(&folder.frames())?.into();
+        if frames.len() != plan.frames() {
+            return Err(super::folder::Error::Damaged(folder.frames()).into());
+        }
+        plan.input.check()?;
+        if model_digest(&plan.properties)? != plan.model {
+            return Err(Error::ModelChanged);
+        }
+        let job = Job {
+            input: plan.input.path.clone(),
+            frames,
+            properties: Properties::new(plan.properties.clone()),
+            caps: plan.caps.clone(),
+        };
+        Ok(Self { folder, plan, enlarger: Enlarger::new(job) })
+    }
+
+    /// Computes a segment, unless it is done. A damaged one is computed again.
+    ///
+    /// # Errors
+    /// [`Error::NoSegment`], [`Error::Stopped`], or why it failed. Nothing of the segment is then
+    /// on the disk.
+    pub fn compute(&mut self, segment: usize, signals: &Signals) -> Result<Outcome, Error> {
+        let total = self.plan.segments.len();
+        let range = self.plan.segments.get(segment).ok_or(Error::NoSegment { segment, total })?;
+        match record::check(&self.folder, segment) {
+            State::Done(_) => return Ok(Outcome::Existed),
+            State::Damaged => warn!("segment {segment} is damaged; it is computed again"),
+            State::Missing => {}
+        }
+        self.plan.input.check()?;
+        let start = Instant::now();
+        let encoder = Encoder::new(&self.plan.encoder, &self.plan.caps)?;
+        self.enlarger.enlarge(range, signals, |sample| encoder.push(&sample))?;
+        let encoded = encoder.finish()?;
+        let record = Record {
+            caps: encoded.caps,
+            sha256: plan::sha256(&encoded.payload),
+            packets: encoded.packets,
+            frames: range.len(),
+            device: self.enlarger.engine().map_or_else(String::new, |(backend, _)| backend),
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        write(&self.folder, segment, &record, &encoded.payload, signals)?;
+        Ok(Outcome::Computed)
+    }
+}
+
+/// How often a full disk is tried again.
+const FULL_DISK_RETRY: Duration = Duration::from_secs(2);
+
+/// Writes a finished segment. If the disk is full, waits until there is space.
+fn write(
+    folder: &Folder,
+    segment: usize,
+    record: &Record,
+    payload: &[u8],
+    signals: &Signals,
+) -> Result<(), Error> {
+    let mut reported = false;
+    loop {
+        match record.write(folder, segment, payload) {
+            Err(error) if error.is_full_disk() => {
+                if !reported {
+                    let needed = payload.len().div_ceil(1 << 20);
+                    warn!("{error}; waiting for {needed} MB of free space");
+                    reported = true;
+                }
+            }
+            done => return Ok(done?),
+        }
+        let retry = Instant::now() + FULL_DISK_RETRY;
+        while Instant::now() < retry {
+            if signals.take().is_some() {
+                return Err(Error::Stopped);
+            }
+            thread::sleep(PATIENCE);
+        }
+    }
+}
+
+/// The digest of the model that the properties name.
+///
+/// # Errors
+/// [`Error::Model`] if it cannot be opened.
+pub fn model_digest(properties: &plan::Properties) -> Result<String, Error> {
+    let name = properties.get("model").map_or("builtin", String::as_str);
+    let denoise = properties.get("denoise").and_then(|text| text.parse().ok());
+    let options = OpenOptions { denoise: denoise.filter(|strength| *strength >= 0.0) };
+    Ok(Model::open_with(name, &options)?.digest)
+}
