@@ -21,6 +21,7 @@ mod planning;
 mod record;
 mod source;
 mod status;
+mod submit;
 mod watched;
 mod work;
 mod worker;
@@ -50,6 +51,7 @@ pub enum Command {
     Work(WorkArguments),
     Status(StatusArguments),
     Finish(FinishArguments),
+    Submit(submit::Arguments),
 }
 
 /// Decode INPUT once and write the plan to OUTPUT.remaster.
@@ -136,6 +138,7 @@ pub fn run(command: &Command) -> Result<ExitCode, Error> {
         Command::Status(arguments) => {
             status::print(&arguments.folder, arguments.json).map(|()| Exit::Done)
         }
+        Command::Submit(arguments) => submit::run(arguments).map(|()| Exit::Done),
         Command::Finish(arguments) => finish(arguments).map(|()| Exit::Done),
     };
     match done {
