@@ -14,7 +14,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from spandrel import ModelLoader
-from spandrel.architectures import DAT, HAT, MoSR, OmniSR, PLKSR, RCAN, RealCUGAN, SwinIR
+from spandrel.architectures import (
+    DAT, DRCT, HAT, MoSR, OmniSR, PLKSR, RCAN, RGT, RealCUGAN, SwinIR)
+from spandrel_extra_arches import install
+from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
 SIZES = [(45, 51), (64, 47), (53, 42)]
 
@@ -55,6 +58,10 @@ def rrdb(**how):
     return importlib.import_module("spandrel.architectures.ESRGAN.__arch.RRDB").RRDBNet(**how)
 
 
+def srformer(**how):
+    return SRFormer(embed_dim=16, depths=[2, 2], num_heads=[2, 2], mlp_ratio=2, **how)
+
+
 NETWORKS = {
     "swinir_x2": lambda: swinir(upscale=2, upsampler="pixelshuffle"),
     "swinir_x3_light": lambda: swinir(upscale=3, upsampler="pixelshuffledirect"),
@@ -73,6 +80,14 @@ NETWORKS = {
     "dat_x4_light": lambda: DAT.DAT(img_size=16, embed_dim=32, split_size=[8, 8], depth=[3],
                                     num_heads=[4], expansion_factor=2, upscale=4,
                                     resi_connection="3conv", upsampler="pixelshuffledirect"),
+    "drct_x2": lambda: DRCT.DRCT(img_size=32, embed_dim=12, depths=[6, 6], num_heads=[2, 2],
+                                 window_size=16, upscale=2, upsampler="pixelshuffle", gc=4),
+    "rgt_x2": lambda: RGT.RGT(img_size=16, embed_dim=32, depth=[4, 3], num_heads=[4, 4],
+                              mlp_ratio=2, upscale=2, split_size=[4, 8]),
+    "srformer_x2": lambda: srformer(img_size=16, window_size=8, upscale=2,
+                                    upsampler="pixelshuffledirect"),
+    "srformer_x4_odd": lambda: srformer(img_size=12, window_size=6, upscale=4,
+                                        upsampler="nearest+conv"),
     "omnisr_x2": lambda: OmniSR.OmniSR(num_feat=16, block_num=1, res_num=2, up_scale=2),
     "omnisr_x4_nope": lambda: OmniSR.OmniSR(num_feat=16, block_num=2, res_num=1, up_scale=4,
                                             pe=False),
@@ -106,11 +121,7 @@ NETWORKS = {
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import architectures_extra
-        NETWORKS.update(architectures_extra.NETWORKS)
-    except ImportError:
-        pass
+    install()
     for name in sys.argv[2:] or NETWORKS:
         torch.manual_seed(5)
         network = randomize(NETWORKS[name]())

@@ -189,6 +189,20 @@ impl Network<'_> {
         Ok(Features { value, channels })
     }
 
+    /// Takes a position bias of this size, in positions of queries and of keys, from the budget.
+    ///
+    /// # Errors
+    /// [`BuildError::TooLarge`].
+    pub(crate) fn spend_bias(
+        &mut self,
+        heads: u64,
+        queries: [u32; 2],
+        keys: [u32; 2],
+    ) -> Result<(), BuildError> {
+        let sides = queries.into_iter().chain(keys).map(u64::from);
+        self.spend(sides.fold(heads, u64::saturating_mul))
+    }
+
     /// The position bias of windows from a table of one row per difference of positions: heads ×
     /// P × P. Returns it and the number of heads.
     ///
@@ -201,6 +215,7 @@ impl Network<'_> {
     ) -> Result<(String, u64), BuildError> {
         let (values, dims) = self.values(table)?;
         let &[count, heads] = dims.as_slice() else { return Err(wrong_shape(table, &dims)) };
+        self.spend_bias(heads, [rows, columns], [rows, columns])?;
         let bias = expand_bias(&values, heads, [rows; 2], [columns; 2])
             .filter(|_| {
                 let needed = (2 * u64::from(rows) - 1) * (2 * u64::from(columns) - 1);
@@ -224,9 +239,6 @@ pub(super) fn expand_bias(
     let [query_columns, key_columns] = columns.map(u64::from);
     let (queries, keys) = (query_rows * query_columns, key_rows * key_columns);
     let count = heads.checked_mul(queries.checked_mul(keys)?)?;
-    if count > 1 << 26 {
-        return None;
-    }
     let width = query_columns + key_columns - 1;
     let mut bias = Vec::with_capacity(count as usize);
     for head in 0..heads {

@@ -21,7 +21,10 @@ pub(super) fn matches(weights: &StateDict) -> bool {
 }
 
 /// The rows and columns of windows: the largest differences of positions, plus 1.
-fn window(weights: &StateDict) -> Result<[u32; 2], BuildError> {
+///
+/// # Errors
+/// [`BuildError`] if the weights have no such differences.
+pub(super) fn window(weights: &StateDict) -> Result<[u32; 2], BuildError> {
     let count = dim(weights, FIRST_BIASES, 0)?;
     let values = weights.get(FIRST_BIASES).and_then(Tensor::to_f32).unwrap_or_default();
     if let &[.., rows, columns] = values.as_slice() {
@@ -47,11 +50,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
         let start = x.clone();
         let name = format!("layers.{group}.blocks");
         for block in net.numbered(&format!("{name}.{{}}.norm1.weight")) {
-            let is_shifted = match group % 2 {
-                0 => block > 0 && block % 4 == 2,
-                _ => block % 4 == 0,
-            };
-            let windows = Windows { size: [rows, columns], shift: [0; 2] }.shifted(is_shifted);
+            let windows = windows_of([rows, columns], group, block);
             let name = format!("{name}.{block}");
             let normal = net.layer_norm(&x, &format!("{name}.norm1"))?;
             let attention = format!("{name}.attn");
@@ -78,8 +77,24 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
     net.finish(&x)
 }
 
+/// The windows of a block: every second block of two shifts them by half.
+pub(super) fn windows_of(size: [u32; 2], group: usize, block: usize) -> Windows {
+    let is_shifted = match group % 2 {
+        0 => block % 4 == 2,
+        _ => block.is_multiple_of(4),
+    };
+    Windows { size, shift: [0; 2] }.shifted(is_shifted)
+}
+
 /// Query, key and value, each with the channels of `x`.
-fn queries(net: &mut Network<'_>, x: &Features, name: &str) -> Result<[Features; 3], BuildError> {
+///
+/// # Errors
+/// [`BuildError`] if weights are missing or have a wrong shape.
+pub(super) fn queries(
+    net: &mut Network<'_>,
+    x: &Features,
+    name: &str,
+) -> Result<[Features; 3], BuildError> {
     let layer = format!("{name}.qkv");
     let all = net.linear(x, &layer)?;
     let channels = x.channels;
@@ -104,11 +119,32 @@ fn spatial(
     let parts = queries(net, x, name)?;
     let [.., value] = &parts;
     let convolved = convolution(net, value, name)?;
+    let attended = halves_attention(net, &parts, name, windows)?;
+    // Each side weights the other: by channel, and by position.
+    let by_channel = channel_map(net, &convolved, name)?;
+    let by_position = position_map(net, &attended, name)?;
+    let attended = net.mul(&attended, &by_channel);
+    let convolved = net.mul(&convolved, &by_position);
+    projected(net, &attended, &convolved, name)
+}
+
+/// Attention of one half of the channels within windows, of the other within turned windows: an
+/// image. `parts` are query, key and value as tokens.
+///
+/// # Errors
+/// [`BuildError`] if weights are missing or have a wrong shape.
+pub(super) fn halves_attention(
+    net: &mut Network<'_>,
+    parts: &[Features; 3],
+    name: &str,
+    windows: Windows,
+) -> Result<Features, BuildError> {
+    let [x, ..] = parts;
     let [rows, columns] = windows.size;
     let half = x.channels / 2;
     // Zeros continue queries, keys and values to whole windows.
     let mut halves: [Vec<Features>; 2] = [Vec::new(), Vec::new()];
-    for part in &parts {
+    for part in parts {
         let image = net.image_of(part);
         let padded = net.pad_to_multiple(&image, rows.max(columns), 0, Border::Zero);
         let padded = net.tokens_of(&padded);
@@ -143,13 +179,7 @@ fn spatial(
     let joined = Features { value: net.graph.concat(&values, 3), channels: x.channels };
     let joined = net.image_of(&joined);
     let image = net.image_of(x);
-    let attended = net.crop_like(&joined, &image, 1);
-    // Each side weights the other: by channel, and by position.
-    let by_channel = channel_map(net, &convolved, name)?;
-    let by_position = position_map(net, &attended, name)?;
-    let attended = net.mul(&attended, &by_channel);
-    let convolved = net.mul(&convolved, &by_position);
-    projected(net, &attended, &convolved, name)
+    Ok(net.crop_like(&joined, &image, 1))
 }
 
 /// Attention between channels, over the whole image.
@@ -242,7 +272,14 @@ fn interaction(
 
 /// Two dense layers; a depthwise convolution of one half of the channels between them is a factor
 /// of the other.
-fn gated(net: &mut Network<'_>, x: &Features, name: &str) -> Result<Features, BuildError> {
+///
+/// # Errors
+/// [`BuildError`] if weights are missing or have a wrong shape.
+pub(super) fn gated(
+    net: &mut Network<'_>,
+    x: &Features,
+    name: &str,
+) -> Result<Features, BuildError> {
     let x = net.linear(x, &format!("{name}.fc1"))?;
     let x = net.gelu(&x);
     let half = x.channels / 2;
@@ -283,6 +320,7 @@ fn dynamic_bias(
         }
         (values, width) = dense_rows(net, &values, width, &layer)?;
     }
+    net.spend_bias(width, [rows, columns], [rows, columns])?;
     let bias = expand_bias(&values, width, [rows; 2], [columns; 2])
         .ok_or_else(|| wrong_shape(&differences, &dims))?;
     Ok((net.graph.constant(name, bias), width))
@@ -322,6 +360,7 @@ fn dense_rows(
     if inputs != width {
         return Err(wrong_shape(&key, &dims));
     }
+    net.spend((values.len() as u64).saturating_mul(outputs))?;
     let bias = net.vector(&format!("{name}.bias"), outputs)?.to_f32().unwrap_or_default();
     let mut results = Vec::with_capacity(values.len());
     for row in values.chunks_exact((width as usize).max(1)) {

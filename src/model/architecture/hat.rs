@@ -119,6 +119,7 @@ fn overlapping(
     if !is_valid {
         return Err(wrong_shape(&table, &dims));
     }
+    net.spend_bias(heads, [side; 2], [outer; 2])?;
     let bias = overlapping_bias(&values, heads, side.into(), outer.into())
         .ok_or_else(|| wrong_shape(&table, &dims))?;
     let bias = net.graph.constant(&table, bias);

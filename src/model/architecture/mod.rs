@@ -5,6 +5,7 @@ mod attention;
 mod compact;
 mod cugan;
 mod dat;
+mod drct;
 mod dysample;
 mod edsr;
 mod error;
@@ -19,9 +20,11 @@ mod omnisr;
 mod plksr;
 mod rcan;
 mod reconstruction;
+mod rgt;
 mod rrdb;
 mod span;
 mod srcnn;
+mod srformer;
 mod swinir;
 mod vdsr;
 
@@ -50,6 +53,9 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "SwinIR", matches: swinir::matches, build: swinir::build },
     Architecture { name: "HAT", matches: hat::matches, build: hat::build },
     Architecture { name: "DAT", matches: dat::matches, build: dat::build },
+    Architecture { name: "SRFormer", matches: srformer::matches, build: srformer::build },
+    Architecture { name: "DRCT", matches: drct::matches, build: drct::build },
+    Architecture { name: "RGT", matches: rgt::matches, build: rgt::build },
     Architecture { name: "OmniSR", matches: omnisr::matches, build: omnisr::build },
     Architecture { name: "PLKSR", matches: plksr::matches, build: plksr::build },
     Architecture { name: "MoSR", matches: mosr::matches, build: mosr::build },

@@ -8,6 +8,10 @@ use crate::model::{Attribute, Graph, Shuffle, Tensor, Window, checkpoint::StateD
 /// Y′ of R′G′B′ as in PIL and OpenCV, BT.601.
 const BT601: [f32; 3] = [0.299, 0.587, 0.114];
 
+/// How many numbers may be computed from the weights. HAT-L, with the largest windows, needs a
+/// sixth of that.
+const BUDGET: u64 = 1 << 28;
+
 /// The maximum number of blocks of one kind.
 const MAX_BLOCKS: usize = 256;
 
@@ -31,6 +35,8 @@ pub(super) struct Network<'a> {
     outputs: u64,
     /// The names of weights that the graph contains or ignores.
     used: BTreeSet<String>,
+    /// How many more numbers may be computed from the weights.
+    budget: u64,
 }
 
 impl<'a> Network<'a> {
@@ -75,7 +81,25 @@ impl<'a> Network<'a> {
             }
         };
         let input = Features { value, channels: input };
-        Ok(Self { graph, weights, hints, input, outputs: output, used: BTreeSet::new() })
+        Ok(Self {
+            graph,
+            weights,
+            hints,
+            input,
+            outputs: output,
+            used: BTreeSet::new(),
+            budget: BUDGET,
+        })
+    }
+
+    /// Takes `count` from the numbers that may be computed from the weights, such as the position
+    /// biases of attention.
+    ///
+    /// # Errors
+    /// [`BuildError::TooLarge`] if fewer are left.
+    pub(crate) fn spend(&mut self, count: u64) -> Result<(), BuildError> {
+        self.budget = self.budget.checked_sub(count).ok_or(BuildError::TooLarge)?;
+        Ok(())
     }
 
     /// The input of the network.

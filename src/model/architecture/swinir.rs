@@ -15,6 +15,7 @@ const MAX_WINDOW: u32 = 64;
 pub(super) fn matches(weights: &StateDict) -> bool {
     let has = |name: &str| weights.get(name).is_some();
     has("layers.0.residual_group.blocks.0.attn.relative_position_bias_table")
+        && has("layers.0.residual_group.blocks.0.attn.qkv.weight")
         && !has("layers.0.residual_group.blocks.0.conv_block.cab.0.weight")
 }
 
@@ -84,7 +85,10 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
 
 impl Network<'_> {
     /// A Swin transformer block: attention and two dense layers, each with a residual connection.
-    fn swin_block(
+    ///
+    /// # Errors
+    /// [`BuildError`] if weights are missing or have a wrong shape.
+    pub(crate) fn swin_block(
         &mut self,
         x: &Features,
         name: &str,
