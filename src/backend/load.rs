@@ -81,7 +81,8 @@ pub fn load(
     let mut machine = ThisMachine { model, options, progress: &progress, device: None };
     let Chosen { engine, fallbacks, warning } =
         chain::load(options.backend, options.precision, &mut machine)?;
-    let notes: Vec<String> = engine.note.into_iter().chain(warning).collect();
+    let notes = model.note.iter().cloned().chain(engine.note).chain(warning);
+    let notes: Vec<String> = notes.collect();
     progress.step(100, "Ready")?;
     Ok(Loaded {
         note: (!notes.is_empty()).then(|| notes.join("; ")),

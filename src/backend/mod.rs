@@ -1,5 +1,6 @@
 //! Chooses the backend that runs a model, builds its engine, and tests what it computes.
 //!
+//! [`open()`] opens a model file and finds out by runs what analysis does not tell (`trial`).
 //! [`load()`] tries TensorRT, CUDA and then the CPU (`chain`). On the CPU the native engine runs the
 //! models that it supports; for others the fastest of several candidates is measured (`timing`). The
 //! engines of ONNX Runtime must come close enough to fp32 on the CPU (`proof`); then it is measured
@@ -16,8 +17,10 @@ mod proof;
 mod timing;
 mod timings;
 mod tolerance;
+mod trial;
 
 pub use load::{Loaded, load};
+pub use trial::open;
 
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]

@@ -68,7 +68,7 @@ struct BackendLoader;
 
 impl EngineLoader for BackendLoader {
     fn open(&self, name: &str, options: &OpenOptions) -> Result<Model, model::Error> {
-        Model::open_with(name, options)
+        backend::open(name, options)
     }
 
     fn load(

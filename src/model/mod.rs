@@ -27,6 +27,7 @@ mod locate;
 mod ncnn;
 pub(crate) mod onnx;
 mod open;
+mod opened;
 mod order;
 mod sidecar;
 mod tensorflow;
@@ -36,6 +37,7 @@ pub(crate) use digest::sha256_hex;
 pub use graph::{Attribute, Element, Graph, Node, Tensor};
 pub use info::ModelInfo;
 pub use open::OpenOptions;
+pub use opened::{Opened, Untried};
 
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]
@@ -63,6 +65,8 @@ pub struct Model {
     /// The graph from which other precisions are written; `None` if it has parts that [`Graph`]
     /// cannot represent.
     pub graph: Option<Arc<Graph>>,
+    /// What the user should know, such as an assumption that a test run confirmed.
+    pub note: Option<String>,
 }
 
 /// Why a model cannot be opened. The messages say what to do.

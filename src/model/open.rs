@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Error, Graph, Model,
+    Error, Graph, Model, Opened,
     architecture::{self, Hints},
     catalogue,
     checkpoint::{self, StateDict},
@@ -95,14 +95,27 @@ impl Model {
     /// # Errors
     /// See [`Error`].
     pub fn open_with(name: &str, options: &OpenOptions) -> Result<Self, Error> {
+        Self::inspect(name, options, None)?.into_model()
+    }
+
+    /// [`Model::open_with`], except that an `.onnx` model need not be understood. `range` is the
+    /// value of white of an `.onnx` model that does not state it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(crate) fn inspect(
+        name: &str,
+        options: &OpenOptions,
+        range: Option<f32>,
+    ) -> Result<Opened, Error> {
         let parts: Vec<&str> = name.split(',').map(str::trim).collect();
         if let Some(strength) = options.denoise {
             denoise::check(strength, &parts).map_err(|fault| fault.at(Path::new(name)))?;
         }
         // A path may contain a comma.
-        let [first, rest @ ..] = &parts[..] else { return open_part(name, options) };
+        let [first, rest @ ..] = &parts[..] else { return open_part(name, options, range) };
         if rest.is_empty() || Path::new(name).exists() {
-            return open_part(name, options);
+            return open_part(name, options, range);
         }
         let mut graph = graph_of(first, options)?;
         for next in rest {
@@ -112,13 +125,13 @@ impl Model {
                     .at(Path::new(name))
             })?;
         }
-        Self::from_graph(name, Path::new(name), graph)
+        Ok(Opened::Known(Self::from_graph(name, Path::new(name), graph)?))
     }
 }
 
 /// The graph of one part of a chain.
 fn graph_of(name: &str, options: &OpenOptions) -> Result<Graph, Error> {
-    let model = open_part(name, options)?;
+    let model = open_part(name, options, None)?.into_model()?;
     let unknown = || {
         Fault::unsuitable("it has operators that are not supported in a chain").at(Path::new(name))
     };
@@ -126,11 +139,11 @@ fn graph_of(name: &str, options: &OpenOptions) -> Result<Graph, Error> {
 }
 
 /// Opens one part of a chain: a built-in model, a catalogue entry, a path, or a pair.
-fn open_part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
+fn open_part(name: &str, options: &OpenOptions, range: Option<f32>) -> Result<Opened, Error> {
     let path = Path::new(name);
     if let Some(entry) = catalogue::find(name).filter(|entry| entry.url.is_none()) {
         return match catalogue::built_in(&entry.name) {
-            Some(bytes) => onnx::open(name, path, bytes),
+            Some(bytes) => onnx::open(name, path, bytes).map(Opened::Known),
             None => Err(not_found(path)),
         };
     }
@@ -143,19 +156,26 @@ fn open_part(name: &str, options: &OpenOptions) -> Result<Model, Error> {
             }
         }
         let share = options.denoise.unwrap_or(denoise::DEFAULT_SHARE);
-        return open_weights(name, path, &denoise::mixed(&first, &second, share)?);
+        let mixed = denoise::mixed(&first, &second, share)?;
+        return open_weights(name, path, &mixed).map(Opened::Known);
     }
-    open_file(name, &locate(name)?, options)
+    open_file(name, &locate(name)?, options, range)
 }
 
-fn open_file(name: &str, path: &Path, options: &OpenOptions) -> Result<Model, Error> {
+fn open_file(
+    name: &str,
+    path: &Path,
+    options: &OpenOptions,
+    range: Option<f32>,
+) -> Result<Opened, Error> {
     let head = head(path)?;
     if checkpoint::matches(&head) {
-        return open_weights(name, path, &denoise::weights(path, options.denoise)?);
+        let weights = denoise::weights(path, options.denoise)?;
+        return open_weights(name, path, &weights).map(Opened::Known);
     }
     denoise::check_not_interpolated(path, options.denoise)?;
     if let Some(format) = FORMATS.iter().find(|format| (format.matches)(&head, path)) {
-        return Model::from_graph(name, path, (format.read)(path)?);
+        return Model::from_graph(name, path, (format.read)(path)?).map(Opened::Known);
     }
     // An ONNX model starts with its IR version; otherwise its name must say what it is.
     let onnx = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
@@ -167,7 +187,7 @@ fn open_file(name: &str, path: &Path, options: &OpenOptions) -> Result<Model, Er
         );
         return Err(Error::Unknown { path: path.into(), why });
     }
-    onnx::open(name, path, read(path)?)
+    onnx::inspect(name, path, read(path)?, range)
 }
 
 /// The model with these weights. The name of the file at `path`, and its sidecar, supply what the

@@ -51,5 +51,24 @@ impl Infer for OrtEngine {
     }
 }
 
+/// What came out of a run.
+pub(crate) struct TrialOutput {
+    pub dims: Vec<i64>,
+    pub samples: Vec<f32>,
+}
+
+/// Does not exist.
+pub(crate) struct Trial(Infallible);
+
+impl Trial {
+    pub(crate) fn new(_model: &Model, _options: &EngineOptions) -> Result<Self, Error> {
+        Err(not_built(Backend::Cpu))
+    }
+
+    pub(crate) fn run(&mut self, _input: &Image) -> Result<TrialOutput, Error> {
+        match self.0 {}
+    }
+}
+
 #[path = "gpu/absent.rs"]
 pub(crate) mod gpu;

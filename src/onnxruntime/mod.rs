@@ -11,7 +11,9 @@ mod library;
 mod messages;
 mod openvino;
 mod session;
+mod trial;
 
 pub(crate) use engine::OrtEngine;
 pub(crate) use library::{build_info, lacks};
 pub use library::{environment, version};
+pub(crate) use trial::{Trial, TrialOutput};

@@ -168,7 +168,11 @@ pub(super) fn check_shape(
     Err(Error::Shape { channels, width, height, reason })
 }
 
-fn builder(
+/// The settings of a session of `model` on `candidate`.
+///
+/// # Errors
+/// An unknown setting, or a provider that the library lacks.
+pub(super) fn builder(
     library: &Library,
     model: &Model,
     candidate: Candidate,
@@ -308,6 +312,7 @@ mod tests {
             onnx: proto.encode_to_vec().into(),
             graph: None,
             external: None,
+            note: None,
         }
     }
 

@@ -6,3 +6,4 @@ mod common;
 mod fallbacks;
 mod no_driver;
 mod pictures;
+mod trial;

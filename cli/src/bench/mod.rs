@@ -13,7 +13,7 @@ use gstupscale::{
     cuda::Device,
     engine::{Backend, EngineOptions, Precision, Silent},
     frame::PixelFormat,
-    model::Model,
+    model::OpenOptions,
 };
 use report::{Report, Row, Stages};
 use workload::{Element, Session};
@@ -117,7 +117,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 /// Lets the element and its session process the same pictures in turns.
 fn measure(arguments: &Arguments, name: &str, (width, height): (u32, u32)) -> Result<Row, Error> {
-    let model = Model::open(name)?;
+    let model = backend::open(name, &OpenOptions::default())?;
     let requested = arguments.engine.options(arguments.backend, arguments.precision);
     let engine = backend::load(&model, &requested, &Silent)?;
     let (backend, precision) = (engine.backend, engine.precision);

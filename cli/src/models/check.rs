@@ -6,7 +6,7 @@ use gstupscale::{
     backend,
     engine::{Backend, EngineOptions, Infer, Precision, Silent},
     frame::Image,
-    model::{Model, ModelInfo},
+    model::{Model, ModelInfo, OpenOptions},
     native,
 };
 
@@ -59,9 +59,12 @@ pub fn run(Arguments { models, threads, tile }: &Arguments) -> Result<(), Error>
 
 fn check(name: &str, threads: usize, tile: u32) -> Result<(), Error> {
     let start = Instant::now();
-    let model = Model::open(name)?;
+    let model = backend::open(name, &OpenOptions::default())?;
     let opened = start.elapsed();
     show::print_info(&model.info)?;
+    if let Some(note) = &model.note {
+        say!("note                {note}")?;
+    }
     say!("opened in           {:.1} ms", milliseconds(opened))?;
 
     let options = EngineOptions {

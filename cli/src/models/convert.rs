@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gstupscale::model::{Element, Layout, Model};
+use gstupscale::{
+    backend,
+    model::{Element, Layout, Model, OpenOptions},
+};
 
 use super::Error;
 use crate::{
@@ -51,7 +54,7 @@ fn size(text: &str) -> Result<(u32, u32), Expected> {
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let Arguments { model: name, output, force, half, batch, size } = arguments;
     part_file::check(Path::new(name), output, force.if_exists())?;
-    let model = Model::open(name)?;
+    let model = backend::open(name, &OpenOptions::default())?;
     check(&model, arguments)?;
     let element = if *half { Element::F16 } else { Element::F32 };
     let layout = Layout { element, batch: *batch, size: *size, ..Layout::default() };

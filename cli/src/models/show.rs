@@ -1,8 +1,9 @@
 //! `models show`: what the catalogue and the file itself say about one model.
 
 use gstupscale::{
+    backend,
     frame::Channels,
-    model::{Model, ModelInfo, catalogue},
+    model::{ModelInfo, OpenOptions, catalogue},
 };
 
 use super::{Error, list};
@@ -39,7 +40,7 @@ pub fn run(Arguments { model: name }: &Arguments) -> Result<(), Error> {
             return Ok(());
         }
     }
-    Ok(print_info(&Model::open(name)?.info)?)
+    Ok(print_info(&backend::open(name, &OpenOptions::default())?.info)?)
 }
 
 /// Prints what the model's graph says about its input, its output and its cost.

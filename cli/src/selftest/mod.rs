@@ -12,7 +12,11 @@ mod test_model;
 use std::process::ExitCode;
 
 use engine_spec::{EngineSpec, Selection, engine_specs};
-use gstupscale::{engine::Backend, model::Model};
+use gstupscale::{
+    backend,
+    engine::Backend,
+    model::{Model, OpenOptions},
+};
 use report::{Outcome, Report};
 
 use crate::{arguments::EngineArguments, error::Error, print};
@@ -50,7 +54,7 @@ pub struct Arguments {
 /// GStreamer does not start, or the model cannot be opened.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     crate::gstreamer::start()?;
-    let model = Model::open(&arguments.model)?;
+    let model = backend::open(&arguments.model, &OpenOptions::default())?;
     let mut report = Report::default();
     say!(
         "{}\nmodel {}, {}x\n",

@@ -12,7 +12,7 @@ mod tests;
 mod write;
 
 pub use open::open;
-pub(crate) use open::resized;
+pub(crate) use open::{inspect, resized};
 pub use write::{Layout, WriteError, write};
 
 const NO_GRAPH: &str = "it contains no graph";

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     frame::Channels,
     model::{
-        Attribute, Element, Error, Graph, Model, ModelInfo, Node,
+        Attribute, Element, Error, Graph, Model, ModelInfo, Node, Opened, Untried,
         analysis::{Analysis, analyze, check_window},
         digest::sha256_hex,
         fault::Fault,
@@ -39,10 +39,24 @@ const ASSUMED_PEAK_FLOATS_PER_PIXEL: f64 = 1024.0;
 /// # Errors
 /// [`Error::Damaged`] or [`Error::Unsuitable`].
 pub fn open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Error> {
-    try_open(name, path, bytes).map_err(|fault| fault.at(path))
+    inspect(name, path, bytes, None)?.into_model()
 }
 
-fn try_open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Fault> {
+/// [`open()`], except that the model need not be understood. `range` is the value of white if the
+/// file and its settings have none.
+///
+/// # Errors
+/// [`Error::Damaged`] or [`Error::Unsuitable`].
+pub(crate) fn inspect(
+    name: &str,
+    path: &Path,
+    bytes: Bytes,
+    range: Option<f32>,
+) -> Result<Opened, Error> {
+    try_open(name, path, bytes, range).map_err(|fault| fault.at(path))
+}
+
+fn try_open(name: &str, path: &Path, bytes: Bytes, range: Option<f32>) -> Result<Opened, Fault> {
     let mut import = import(path, &bytes)?;
     if let Some(&Some(batch)) = import.graph.input_dims.first()
         && batch != 1
@@ -51,7 +65,9 @@ fn try_open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Fault> {
             "it processes {batch} images at a time; export it with a batch size of 1, or a dynamic one"
         )));
     }
-    let settings = Settings::of(path, &import.proto)?;
+    let mut settings = Settings::of(path, &import.proto)?;
+    let states_range = settings.range.is_some();
+    settings.range = settings.range.or(range);
     // Half precision is a choice at run time; the model itself is in float32 where possible.
     let rewrite = import.complete && has_halves(&import);
     if rewrite {
@@ -68,48 +84,68 @@ fn try_open(name: &str, path: &Path, bytes: Bytes) -> Result<Model, Fault> {
         write(&import.graph, Layout::default())?
     } else if let Some(adapters) = &adapters {
         splice(&mut import.proto, &adapters.before, &adapters.after)?;
-        // The adapters implement all settings but the factor.
+        // The adapters implement all settings but these.
         import.proto.metadata_props.retain(|entry| match entry.key.strip_prefix(PREFIX) {
             None => true,
-            Some(setting) => setting == "factor",
+            Some(setting) => matches!(setting, "factor" | "multiple"),
         });
         import.proto.encode_to_vec().into()
     } else {
         bytes
     };
-    let info = match analyze(&import.graph) {
-        Ok(Analysis { info, missing: [0, 0] }) => info,
+    let (info, why) = match analyze(&import.graph) {
+        Ok(Analysis { info, missing: [0, 0] }) => (info, None),
         Ok(found) => {
             if !import.complete || import.external.is_some() {
                 return Err(Fault::unsuitable(
                     "its output is smaller than a whole multiple of its input; pad inside the model",
                 ));
             }
-            return Model::try_from_graph(name, join::complete(&import.graph, &found)?);
+            let model = Model::try_from_graph(name, join::complete(&import.graph, &found)?)?;
+            return Ok(Opened::Claimed { model, states_range });
         }
         Err(error) => {
-            // A stated factor helps with unknown operators, not with invalid ones.
+            // Runs help with unknown operators, not with invalid ones.
             import.graph.nodes.iter().try_for_each(check_window)?;
-            match settings.factor {
-                Some(factor) => assumed_info(&import.graph, factor),
-                None => {
-                    return Err(Fault::unsuitable(format!(
-                        "{error} (if the graph cannot be analysed, set `factor = N` in a .toml file next to it)"
-                    )));
-                }
-            }
+            let info = assumed_info(&import.graph, settings.factor.unwrap_or(1));
+            (info, Some(error.to_string()))
         }
     };
     let external = import.external;
     let weights = external.iter().flat_map(|(_, weights)| weights);
-    Ok(Model {
+    let model = Model {
         name: name.into(),
         info,
         digest: sha256_hex([&onnx].into_iter().chain(weights)),
         onnx,
         graph: import.complete.then(|| Arc::new(import.graph)),
         external: external.as_ref().map(|(folder, _)| folder.clone()),
+        note: None,
+    };
+    Ok(match why {
+        None => Opened::Claimed { model, states_range },
+        Some(why) => {
+            let factor =
+                settings.factor.or_else(|| stated_factor(&model.info, &import.output_dims));
+            let multiple = settings.multiple;
+            let path = path.to_path_buf();
+            Opened::Untried(Untried { model, factor, multiple, path, why })
+        }
     })
+}
+
+/// The factor of a model whose output size is stated, N×C×H×W or N×H×W×C.
+fn stated_factor(info: &ModelInfo, output: &[Option<u64>]) -> Option<u32> {
+    let (width, height) = info.fixed_size.map(|(w, h)| (u64::from(w), u64::from(h)))?;
+    let factor = |out: Option<u64>, side: u64| {
+        out.filter(|out| side > 0 && out % side == 0).map(|out| out / side)
+    };
+    let pairs = [(2, 3), (1, 2)].into_iter().find_map(|(rows, columns)| {
+        let vertical = factor(output.get(rows).copied().flatten(), height)?;
+        let horizontal = factor(output.get(columns).copied().flatten(), width)?;
+        (vertical == horizontal).then_some(vertical)
+    });
+    pairs.and_then(|factor| u32::try_from(factor).ok()).filter(|factor| (1..=64).contains(factor))
 }
 
 /// Whether the model computes in half precision, at least in part.

@@ -95,6 +95,8 @@ pub(crate) struct Import {
     pub complete: bool,
     /// The element types of input and output.
     pub ends: [Element; 2],
+    /// The dimensions of the output, as far as the file states them.
+    pub output_dims: Vec<Option<u64>>,
     /// The folder of external weight files and their contents, if there are any.
     pub external: Option<(PathBuf, Vec<Bytes>)>,
 }
@@ -110,7 +112,7 @@ pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Fault> {
         ModelProto::decode(bytes.clone()).map_err(|error| Fault::damaged(error.to_string()))?;
     let source = proto.graph.as_ref().ok_or_else(|| Fault::damaged(NO_GRAPH))?;
     let (input, input_dims, input_element) = end(source, End::Input)?;
-    let (output, _, output_element) = end(source, End::Output)?;
+    let (output, output_dims, output_element) = end(source, End::Output)?;
 
     let mut folder = Folder::of(path);
     let opset = proto
@@ -145,7 +147,8 @@ pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Fault> {
     let external = folder
         .is_used()
         .then(|| (folder.path().to_owned(), folder.contents().into_iter().cloned().collect()));
-    Ok(Import { graph, complete, ends: [input_element, output_element], external, proto })
+    let ends = [input_element, output_element];
+    Ok(Import { graph, complete, ends, output_dims, external, proto })
 }
 
 /// The one image at this end of the graph: name, dimensions, element type.

@@ -11,6 +11,7 @@
 //! mean = [103.15, 111.56, 114.36]     # subtracted before and added after, in range and order
 //! alpha = true                        # a fourth channel: opaque before, dropped after
 //! factor = 4                          # if the graph cannot be analysed
+//! multiple = 8                        # the same; sides are padded to multiples of this
 //! ```
 
 use std::path::Path;
@@ -26,6 +27,9 @@ pub(super) const PREFIX: &str = "upscale.";
 /// The magnitude that `range` and `mean` must be below.
 const MAX_VALUE: f32 = 1e6;
 
+/// The largest multiple that sides can be padded to.
+const MAX_MULTIPLE: u32 = 1024;
+
 /// Why settings are not valid.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SettingsError {
@@ -33,6 +37,8 @@ pub(super) enum SettingsError {
     Value,
     #[error("the setting `factor` must be from 1 to 64")]
     Factor,
+    #[error("the setting `multiple` must be from 1 to {MAX_MULTIPLE}")]
+    Multiple,
     #[error("cannot parse the model's metadata: {message}", message = .0.message())]
     Metadata(toml::de::Error),
     #[error(transparent)]
@@ -56,6 +62,7 @@ pub(super) struct Settings {
     pub mean: Option<Vec<f32>>,
     pub alpha: Option<bool>,
     pub factor: Option<u32>,
+    pub multiple: Option<u32>,
 }
 
 /// The order of the dimensions of input and output.
@@ -93,6 +100,9 @@ impl Settings {
         if settings.factor.is_some_and(|factor| !(1..=64).contains(&factor)) {
             return Err(SettingsError::Factor);
         }
+        if settings.multiple.is_some_and(|multiple| !(1..=MAX_MULTIPLE).contains(&multiple)) {
+            return Err(SettingsError::Multiple);
+        }
         Ok(settings)
     }
 
@@ -120,6 +130,7 @@ impl Settings {
             mean: self.mean.or(other.mean),
             alpha: self.alpha.or(other.alpha),
             factor: self.factor.or(other.factor),
+            multiple: self.multiple.or(other.multiple),
         }
     }
 }
