@@ -19,6 +19,8 @@ pub(super) struct Stats {
     regions: u64,
     /// Input pixels that the model enlarged, including the halo.
     pixels: u64,
+    /// Frames that were computed as a whole because memory did not suffice for features.
+    without_features: u64,
     /// Input pixels of all frames.
     frame_pixels: u64,
     compare: Duration,
@@ -45,6 +47,7 @@ impl Stats {
     pub(crate) fn add(&mut self, report: &FrameReport) {
         self.regions += u64::from(report.regions);
         self.pixels += report.pixels;
+        self.without_features += u64::from(report.without_features);
         self.frame_pixels += report.frame_pixels;
         self.compare += report.compare;
         self.unpack += report.unpack;
@@ -91,6 +94,7 @@ impl Stats {
             .field("frames-reused", self.frames_reused)
             .field("regions", self.regions)
             .field("pixels", self.pixels)
+            .field("frames-without-features", self.without_features)
             .field("pixels-share", self.pixels as f64 / self.frame_pixels.max(1) as f64)
             .field("compare-time", nanoseconds(self.compare))
             .field("unpack-time", nanoseconds(self.unpack))

@@ -23,7 +23,8 @@ pub enum Tolerance {
 /// What an update did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Update {
-    /// The parts of the enlarged picture that were written, in its own pixels.
+    /// The parts of the enlarged picture that were written, in its own pixels: rows of tiles from
+    /// top to bottom. They do not overlap.
     pub changed: Vec<Rect>,
     /// The share of a whole run's computations, 0 to 1.
     pub work: f64,
@@ -32,9 +33,10 @@ pub struct Update {
 /// An engine that keeps the features of the previous picture, so that it computes again only what
 /// depends on changed pixels.
 pub trait InferChanges: Infer {
-    /// Enlarges `input`, which differs from that of the previous update at most inside `changed`,
-    /// and updates `output`, the picture of the previous update. The first update, and one of
-    /// another size, computes everything.
+    /// Enlarges `input`, which differs from that of the previous update at most inside `changed`.
+    /// Writes those parts of `output` that may differ from the picture of the previous update,
+    /// [`Update::changed`]; the rest of it is undefined. The first update, and one of another size,
+    /// computes everything.
     ///
     /// # Errors
     /// As [`Infer::run`]. The next update then computes everything.
@@ -46,8 +48,12 @@ pub trait InferChanges: Infer {
         output: &mut Image,
     ) -> Result<Update, Error>;
 
-    /// Drops the features. The next update computes everything.
+    /// Makes the next update compute everything. The memory of the features is used again.
     fn forget(&mut self);
+
+    /// Limits the memory for intermediate results of [`Infer::run`], in bytes, as far as that is
+    /// possible, and frees that of features. The samples do not depend on it.
+    fn limit_memory(&mut self, bytes: u64);
 
     /// Memory for the features of pictures of this size in pixels, in bytes.
     fn feature_bytes(&self, width: u32, height: u32) -> u64;

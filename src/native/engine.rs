@@ -1,8 +1,11 @@
 //! A model, ready to run.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{
@@ -61,6 +64,8 @@ pub struct Engine {
     pub(super) last_reader: Vec<usize>,
     /// Windows that exceeded their fixed-point range.
     pub(super) limited: AtomicUsize,
+    /// The most bytes for features of a run; see [`Engine::limit_memory`].
+    pub(super) memory: Option<u64>,
     /// Features from picture to picture.
     pub(super) kept: Option<Kept>,
     /// The largest values of each layer's channels on test pictures; empty until they are needed.
@@ -122,7 +127,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Shape`], [`Error::OutOfMemory`], [`Error::Cancelled`].
     pub fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
-        self.observed_run(input, output, None)
+        let strips = self.strips(input)?;
+        if strips.is_empty() {
+            return self.observed_run(input, output, None);
+        }
+        self.run_strips(&strips, input, output)
     }
 
     /// A run in which `observe` sees the transformed tiles of each layer by its index.
@@ -132,10 +141,21 @@ impl Engine {
         output: &mut Image,
         observe: Option<&ObserveLayer<'_>>,
     ) -> Result<(), Error> {
+        self.partial_run(input, output, &[], observe)
+    }
+
+    /// A run that computes only these rows of tiles of each layer; none given: all.
+    pub(super) fn partial_run(
+        &mut self,
+        input: &Image,
+        output: &mut Image,
+        rows: &[Range<usize>],
+        observe: Option<&ObserveLayer<'_>>,
+    ) -> Result<(), Error> {
         let sizes = self.sizes(input)?;
         self.shape(&sizes, output);
         let mut planes: Vec<Plane> = vec![Plane::default(); self.plan.planes.len()];
-        let result = self.layers(&sizes, &mut planes, input, output, observe);
+        let result = self.layers(&sizes, &mut planes, input, output, (rows, observe));
         self.free.extend(planes.into_iter().map(|plane| plane.data));
         self.free.retain(|memory| memory.capacity() > 0);
         result
@@ -147,7 +167,7 @@ impl Engine {
         planes: &mut Vec<Plane>,
         input: &Image,
         output: &mut Image,
-        observe: Option<&ObserveLayer<'_>>,
+        (rows, observe): (&[Range<usize>], Option<&ObserveLayer<'_>>),
     ) -> Result<(), Error> {
         let plan = Arc::clone(&self.plan);
         let interrupt = Interrupt::current();
@@ -157,7 +177,10 @@ impl Engine {
                 let memory = self.take_memory(size[0].saturating_mul(size[1]));
                 made.push(Plane::reuse(size, memory)?);
             }
-            let tiles = all_tiles(size);
+            let mut tiles = all_tiles(size);
+            if let Some(rows) = rows.get(index) {
+                tiles.retain(|tile| rows.contains(&(tile.row as usize)));
+            }
             let source = Source { planes, input };
             let own = |transformed: &[Lanes], layout: Layout, tiles: usize| {
                 if let Some(observe) = observe {
@@ -267,16 +290,14 @@ impl Engine {
         sizes.collect::<Option<Sizes>>().ok_or_else(wrong)
     }
 
-    /// Gives the output its shape; whether it had it.
-    pub(super) fn shape(&self, sizes: &Sizes, output: &mut Image) -> bool {
+    /// Gives the output its shape.
+    pub(super) fn shape(&self, sizes: &Sizes, output: &mut Image) {
         let [height, width] = sizes.last().copied().unwrap_or_default();
         let shuffle = self.plan.shuffle;
         let shape = (self.plan.outputs, width * shuffle, height * shuffle);
-        let had = shape == (output.channels(), output.width(), output.height());
-        if !had {
+        if shape != (output.channels(), output.width(), output.height()) {
             output.resize(shape.0, shape.1, shape.2);
         }
-        had
     }
 }
 

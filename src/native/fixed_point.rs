@@ -40,7 +40,9 @@ impl FixedPoint {
         }
         let Some((model, options)) = self.fallback.take() else { return Ok(false) };
         let identity = self.engine.identity().to_owned();
+        let memory = self.engine.memory;
         self.engine = Engine::open(&model, &options)?;
+        self.engine.memory = memory;
         self.engine.identity = identity;
         Ok(true)
     }
@@ -83,6 +85,10 @@ impl InferChanges for FixedPoint {
 
     fn forget(&mut self) {
         self.engine.forget();
+    }
+
+    fn limit_memory(&mut self, bytes: u64) {
+        self.engine.limit_memory(Some(bytes));
     }
 
     fn feature_bytes(&self, width: u32, height: u32) -> u64 {

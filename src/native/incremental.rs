@@ -41,10 +41,10 @@ enum Replace {
 
 impl Engine {
     /// Runs the model over `input`, which differs from that of the last update at most inside of
-    /// `changed`, and writes what that changes of `output`, which is the picture of the last
-    /// update. Pixels outside of `changed` are not read: they keep the values that they had.
+    /// `changed`, and writes what that may change of the picture to `output`; the rest of it is
+    /// undefined. Pixels outside of `changed` are not read: they keep the values that they had.
     ///
-    /// The first update, and one of another size or output, is a whole run.
+    /// The first update, and one of another size, is a whole run.
     ///
     /// # Errors
     /// As [`Engine::run`]; the next update is then a whole run.
@@ -56,13 +56,13 @@ impl Engine {
         output: &mut Image,
     ) -> Result<Update, Error> {
         let sizes = self.sizes(input)?;
-        let had = self.shape(&sizes, output);
+        self.shape(&sizes, output);
         let shape = |image: &Image| (image.channels(), image.width(), image.height());
         let kept = self
             .kept
             .take()
             .filter(|kept| kept.sizes == sizes && shape(&kept.input) == shape(input));
-        let whole = !had || kept.is_none();
+        let whole = !kept.as_ref().is_some_and(|kept| kept.valid);
         let mut kept = match kept {
             Some(kept) => kept,
             None => Kept::new(&self.plan, &sizes, input)?,
@@ -76,13 +76,16 @@ impl Engine {
         let tolerated = self.tolerated(tolerance)?;
         let update = self.update_layers(&mut kept, whole, tolerated, output)?;
         kept.updates = kept.updates.wrapping_add(1);
+        kept.valid = true;
         self.kept = Some(kept);
         Ok(update)
     }
 
-    /// Forgets the features: the next update is a whole run.
+    /// Makes the next update a whole run. The memory of the features is used again.
     pub fn forget(&mut self) {
-        self.kept = None;
+        if let Some(kept) = &mut self.kept {
+            kept.valid = false;
+        }
     }
 
     /// The share of its range that a difference may have, and the updates within which every

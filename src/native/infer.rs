@@ -36,6 +36,10 @@ impl InferChanges for Engine {
         Self::forget(self);
     }
 
+    fn limit_memory(&mut self, bytes: u64) {
+        Self::limit_memory(self, Some(bytes));
+    }
+
     fn feature_bytes(&self, width: u32, height: u32) -> u64 {
         Self::feature_bytes(self, width, height)
     }

@@ -27,6 +27,8 @@ pub(super) struct Kept {
     pub makers: Vec<usize>,
     /// The number of updates so far.
     pub updates: u32,
+    /// Whether the features are those of `input`.
+    pub valid: bool,
 }
 
 impl Kept {
@@ -51,6 +53,7 @@ impl Kept {
             masks,
             makers,
             updates: 0,
+            valid: false,
         })
     }
 

@@ -3,6 +3,7 @@
 //! `plan` lowers a model's graph to layers; `kernels` is the arithmetic, once per instruction
 //! set; `packed` holds weights as the kernels take them; `features` and `bands` are what layers
 //! read and write; `batch` computes some tiles of a layer; `pool` shares them among threads;
+//! `strips` cuts pictures that are too large for the memory;
 //! [`Engine`] runs whole pictures and, keeping every layer's features, only what changed.
 //!
 //! Every sample is a sum in one fixed order on a grid of 4×4 tiles that begins at the picture's
@@ -23,6 +24,7 @@ mod open;
 mod packed;
 mod plan;
 mod pool;
+mod strips;
 
 pub use engine::{Engine, Options, Precision};
 pub use fixed_point::FixedPoint;

@@ -59,6 +59,7 @@ impl Engine {
             free: Vec::new(),
             last_reader,
             limited: AtomicUsize::new(0),
+            memory: None,
             kept: None,
             ranges: Vec::new(),
         };

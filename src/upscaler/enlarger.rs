@@ -99,6 +99,17 @@ pub struct Patch {
     pub rect: Rect,
     /// The part itself, as many times larger as the picture is.
     pub picture: Image,
+    /// The rectangles inside of `rect` that are new. The rest of `picture` is undefined. Empty: all
+    /// of it is new.
+    pub parts: Vec<Rect>,
+}
+
+impl Patch {
+    /// The parts of the frame that are new.
+    #[must_use]
+    pub fn parts(&self) -> &[Rect] {
+        if self.parts.is_empty() { std::slice::from_ref(&self.rect) } else { &self.parts }
+    }
 }
 
 /// What an update cost.
@@ -110,6 +121,8 @@ pub struct Cost {
     pub pixels: u64,
     /// Time of the model.
     pub time: Duration,
+    /// Memory does not suffice for features, so that more than necessary was computed.
+    pub without_features: bool,
     /// Memory ran out: regions must not have longer sides than this from now on, in pixels without
     /// halo.
     pub max_edge: Option<u32>,

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::{
     buffer_pool::BufferPool,
-    damage::Damage,
     enlarger::{Compute, Cost, Enlarger, Patch, Planning, Work},
     error::Error,
     settings::Reuse,
@@ -26,23 +25,23 @@ pub(super) struct Featurewise {
     engine: Box<dyn InferChanges>,
     /// Whether features fit into memory. Otherwise every update computes everything.
     keeps_features: bool,
-    /// The canvas as the engine updates it.
-    canvas: Image,
     /// Whether frames were computed without features since the engine's last update.
     behind: bool,
     worth: Worth,
 }
 
 impl Featurewise {
-    /// For frames of this size in pixels, with `memory` bytes for features.
+    /// For frames of this size in pixels, with `memory` bytes for intermediate results.
     pub(crate) fn new(
-        engine: Box<dyn InferChanges>,
+        mut engine: Box<dyn InferChanges>,
         (width, height): (u32, u32),
         memory: u64,
     ) -> Self {
-        let keeps_features = engine.feature_bytes(width, height) <= memory;
-        let (canvas, worth) = Default::default();
-        Self { engine, keeps_features, canvas, behind: false, worth }
+        let features = engine.feature_bytes(width, height);
+        // The rest is for runs without features.
+        let keeps_features = features <= memory / 4 * 3;
+        engine.limit_memory(if keeps_features { memory - features } else { memory });
+        Self { engine, keeps_features, behind: false, worth: Worth::default() }
     }
 
     /// The whole canvas, without features.
@@ -52,38 +51,11 @@ impl Featurewise {
         let channels = self.engine.info().channels.count();
         let mut picture = pool.take(channels, large.width as usize, large.height as usize);
         self.engine.run(source, &mut picture)?;
-        Ok(vec![Patch { rect: bounds, picture }])
+        Ok(vec![Patch { rect: bounds, picture, parts: Vec::new() }])
     }
 
-    /// The parts of the canvas that an update wrote.
-    fn patches(&self, source: &Image, update: &Update, pool: &BufferPool) -> Vec<Patch> {
-        let (bounds, _) = self.sizes(source);
-        let factor = self.engine.info().factor.max(1);
-        let covering = |rect: &Rect| {
-            let [x, y] = [rect.x / factor, rect.y / factor];
-            let [right, bottom] =
-                [rect.x + rect.width, rect.y + rect.height].map(|end| end.div_ceil(factor));
-            Rect::new(x, y, right - x, bottom - y)
-        };
-        let patch = |rect: Rect| {
-            let large = rect.scaled(factor);
-            let (width, height) = (large.width as usize, large.height as usize);
-            let mut picture = pool.take(self.canvas.channels(), width, height);
-            picture.copy_from(&self.canvas, large, 0, 0);
-            Patch { rect, picture }
-        };
-        if update.changed.is_empty() {
-            return Vec::new();
-        }
-        Damage::of(update.changed.iter().map(covering))
-            .rects(bounds)
-            .into_iter()
-            .map(patch)
-            .collect()
-    }
-
-    /// The canvas after `rects` of the source picture changed, with kept features. Returns the
-    /// share of a whole run that was computed.
+    /// The parts of the canvas that differ after `rects` of the source picture changed, with kept
+    /// features, and the share of a whole run that was computed.
     fn update_canvas(
         &mut self,
         source: &Image,
@@ -91,17 +63,34 @@ impl Featurewise {
         tolerance: Tolerance,
         pool: &BufferPool,
     ) -> Result<(Vec<Patch>, f64), Error> {
-        let (bounds, large) = self.sizes(source);
-        if !self.behind {
-            let update = self.engine.update(source, rects, tolerance, &mut self.canvas)?;
-            self.worth.learn(update.work);
-            return Ok((self.patches(source, &update, pool), update.work));
+        let (rect, large) = self.sizes(source);
+        let info = self.engine.info();
+        let (channels, factor) = (info.channels.count(), info.factor.max(1));
+        let mut picture = pool.take(channels, large.width as usize, large.height as usize);
+        if self.behind {
+            self.engine.forget();
         }
-        let Update { work, .. } =
-            self.engine.update(source, &[bounds], tolerance, &mut self.canvas)?;
-        self.behind = false;
-        let update = Update { changed: vec![large], work };
-        Ok((self.patches(source, &update, pool), work))
+        let Update { changed, work } =
+            self.engine.update(source, rects, tolerance, &mut picture)?;
+        if !std::mem::take(&mut self.behind) {
+            self.worth.learn(work);
+        }
+        let covering = |rect: &Rect| {
+            let [x, y] = [rect.x / factor, rect.y / factor];
+            let [right, bottom] =
+                [rect.x + rect.width, rect.y + rect.height].map(|end| end.div_ceil(factor));
+            Rect::new(x, y, right - x, bottom - y)
+        };
+        let written = changed.iter().map(Rect::area).sum::<u64>();
+        let parts: Vec<Rect> = changed.iter().map(covering).collect();
+        Ok(match written {
+            0 => {
+                pool.put(picture);
+                (Vec::new(), work)
+            }
+            all if all >= large.area() => (vec![Patch { rect, picture, parts: vec![] }], work),
+            _ => (vec![Patch { rect, picture, parts }], work),
+        })
     }
 
     /// The bounds of the source picture and of the canvas.
@@ -148,13 +137,16 @@ impl Enlarger for Featurewise {
                 }
             }
             Compute::Whole | Compute::Regions(_) => {
+                // The canvas may be that of another picture than the features.
                 self.behind = true;
                 self.update_canvas(source, &[], tolerance, pool)?
             }
         };
         let pixels = (self.sizes(source).0.area() as f64 * share).ceil() as u64;
         let regions = u32::from(!patches.is_empty());
-        Ok((patches, Cost { regions, pixels, time: start.elapsed(), max_edge: None }))
+        let without_features = !self.keeps_features && matches!(work.compute, Compute::Changed(_));
+        let time = start.elapsed();
+        Ok((patches, Cost { regions, pixels, time, without_features, max_edge: None }))
     }
 
     fn measure(

@@ -31,9 +31,9 @@ impl Budget {
         Self::new(bytes, model, size_of::<f32>())
     }
 
-    /// Bytes that are left after a run on `pixels`.
-    pub(crate) fn bytes_beside(&self, pixels: u64) -> u64 {
-        self.bytes.saturating_sub(self.bytes_for(pixels))
+    /// Bytes that may be used.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Most input pixels that the model may run on at once.

@@ -64,7 +64,7 @@ impl<E: Infer + ?Sized> Regionwise<E> {
         for region in regions {
             self.enlarge(source, region, &mut Target { picture: &mut picture, rect }, cost)?;
         }
-        Ok(Patch { rect, picture })
+        Ok(Patch { rect, picture, parts: Vec::new() })
     }
 
     /// Enlarges `region` into its place in `target`: at once, or in halves if memory runs out.

@@ -116,6 +116,8 @@ pub struct FrameReport {
     pub pixels: u64,
     /// Input pixels of the frame.
     pub frame_pixels: u64,
+    /// Memory does not suffice for features, so that more than necessary was computed.
+    pub without_features: bool,
     /// Memory ran out: from this frame on, the model gets less at once.
     pub less_at_once: bool,
     /// Time for comparing with earlier frames and planning.

@@ -7,6 +7,7 @@ use gstupscale::{
     engine::{Backend, EngineOptions, Infer, Precision, Silent},
     frame::Image,
     model::Model,
+    native,
 };
 
 const WIDTH: usize = 192;
@@ -95,6 +96,55 @@ fn memory_stays_flat_over_two_thousand_frames_with_reuse_on_openvino() {
 #[test]
 fn memory_stays_flat_over_two_thousand_frames_in_flight_on_openvino() {
     stays_flat("backend=openvino precision=fp32 reuse=exact pipeline-depth=2");
+}
+
+#[test]
+fn memory_stays_flat_over_two_thousand_frames_on_the_native_engine() {
+    stays_flat("backend=native precision=fp32 reuse=off");
+}
+
+#[test]
+fn memory_stays_flat_over_two_thousand_frames_with_reuse_on_the_native_engine() {
+    stays_flat("backend=native precision=fp32 reuse=exact");
+}
+
+#[test]
+fn memory_stays_flat_over_two_thousand_frames_with_tolerant_reuse_on_the_native_engine() {
+    stays_flat("backend=native precision=int16 reuse=tolerant pipeline-depth=2");
+}
+
+/// The most bytes of this process that have been in memory.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_frame_of_1920_by_1080_is_enlarged_within_600_megabytes_with_its_picture() {
+    let weights = "../shared/data/weights/realesr-animevideov3.onnx";
+    let Ok(model) = Model::open(weights) else {
+        eprintln!("skipped: {weights} does not exist");
+        return;
+    };
+    let mut engine = native::Engine::open(&model, &native::Options::default()).unwrap();
+    let before = resident();
+    engine.limit_memory(Some(150 << 20));
+    let promised = engine.working_bytes(1920, 1080);
+    let mut output = Image::default();
+    engine.run(&Image::new(3, 1920, 1080), &mut output).unwrap();
+    let pictures = (3 * 1920 * 1080 * 17 * size_of::<f32>()) as f64;
+    let used = peak() - before;
+    eprintln!(
+        "{:.0} MB, of them {:.0} for input and output; {:.0} MB promised for the rest",
+        used / 1e6,
+        pictures / 1e6,
+        promised as f64 / 1e6
+    );
+    assert!(promised <= 150 << 20);
+    assert!(used <= 600e6, "{used}");
+    assert!(used - pictures <= promised as f64 * 1.1 + 10e6, "{used} {pictures} {promised}");
 }
 
 /// Resident memory in megabytes, without free memory that the allocator keeps.

@@ -8,3 +8,4 @@ mod golden;
 mod graphs;
 mod incremental;
 mod pictures;
+mod strips;

@@ -130,6 +130,30 @@ fn reuse_is_exact_with_a_narrow_rgb_model_on_every_frame_of_every_clip() {
 
 #[test]
 #[ignore = "takes minutes"]
+fn reuse_by_layers_is_exact_with_the_built_in_model_on_every_clip() {
+    for (clip, elements) in wanted_clips() {
+        for precision in ["fp32", "int16"] {
+            let properties = format!("backend=native precision={precision} model=builtin");
+            reuse_is_exact(clip, elements, wanted_frames(), &properties);
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes hours"]
+fn reuse_by_layers_is_exact_with_an_rgb_model_on_every_small_clip() {
+    for (clip, elements) in wanted_clips() {
+        for precision in ["fp32", "int16"] {
+            let model = "model=DATA/weights/realesr-animevideov3.onnx";
+            let properties = format!("backend=native precision={precision} {model}");
+            let elements = format!("{elements} {SMALL}");
+            reuse_is_exact(clip, &elements, wanted_frames(), &properties);
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
 fn reuse_is_exact_with_an_rgb_model_on_forty_small_frames_of_every_clip() {
     for (clip, elements) in wanted_clips() {
         for engine in [
@@ -141,6 +165,30 @@ fn reuse_is_exact_with_an_rgb_model_on_forty_small_frames_of_every_clip() {
             let model = "model=DATA/weights/realesr-animevideov3.onnx";
             let elements = format!("{elements} {SMALL}");
             reuse_is_exact(clip, &elements, 40, &format!("{engine} {model}"));
+        }
+    }
+}
+
+#[test]
+fn tile_size_and_memory_limit_change_no_byte_on_the_native_engine() {
+    let Some(data) = common::test_data() else { return };
+    // The model needs even sides: the second size is padded.
+    for size in ["", "! videoscale ! video/x-raw,width=161,height=91"] {
+        for limit in ["tile-size=64", "memory-limit=3000000", "tile-size=48 halo=4"] {
+            for reuse in ["off", "exact"] {
+                let properties =
+                    format!("backend=native precision=fp32 model=builtin reuse={reuse}");
+                let mut pair = Pair::new(["tile-size=0", limit], &properties);
+                let mut frames = 0;
+                let mut check = |_: &_, [whole, limited]: [&[u8]; 2]| {
+                    assert!(whole == limited, "frame {frames} differs ({limit}, {reuse}, {size})");
+                    frames += 1;
+                };
+                let clip = data.join("video/near_static_180p.mp4");
+                assert!(pair.push(Footage::open(&clip, size).take(3), &mut check));
+                pair.finish(&mut check);
+                assert_eq!(frames, 3);
+            }
         }
     }
 }

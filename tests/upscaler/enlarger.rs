@@ -56,7 +56,7 @@ impl Enlarger for Incremental {
             let [w, h] = [large.width, large.height].map(|side| side as usize);
             let mut picture = pool.take(source.channels(), w, h);
             picture.copy_from(&all, large, 0, 0);
-            Patch { rect, picture }
+            Patch { rect, picture, parts: vec![] }
         };
         Ok((rects.iter().map(patch).collect(), Cost::default()))
     }

@@ -37,6 +37,12 @@ impl Size {
         Self { offset: [rows.saturating_add(more[0]), columns.saturating_add(more[1])], ..self }
     }
 
+    /// How many rows of these features `rows` rows of the input are; `None` where that is not whole.
+    pub(crate) fn shift(self, rows: usize) -> Option<usize> {
+        let scaled = rows.checked_mul(self.numerator)?;
+        scaled.is_multiple_of(self.denominator).then(|| scaled / self.denominator)
+    }
+
     fn reduced(self) -> Self {
         let (mut a, mut b) = (self.numerator, self.denominator);
         while b > 0 {

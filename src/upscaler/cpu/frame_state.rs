@@ -57,8 +57,10 @@ impl Painting {
     pub(crate) fn inferred(mut self, canvas: Vec<Patch>, cost: &Cost) -> Inferred {
         let report = &mut self.report;
         (report.regions, report.pixels, report.infer) = (cost.regions, cost.pixels, cost.time);
+        report.without_features = cost.without_features;
         report.less_at_once = cost.max_edge.is_some();
-        self.repaint.add(&Damage::of(canvas.iter().map(|patch| patch.rect)));
+        let parts = canvas.iter().flat_map(Patch::parts).copied();
+        self.repaint.add(&Damage::of(parts));
         Inferred { painting: self, canvas }
     }
 

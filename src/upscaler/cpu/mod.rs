@@ -79,36 +79,36 @@ impl CpuPipeline {
         output: FrameInfo,
         settings: StreamSettings,
     ) -> Result<Self, Error> {
-        Self::regionwise(engine, traits, input, output, &settings)
+        let pixels = Budget::on_cpu(settings.memory_limit, engine.info()).pixels();
+        Self::regionwise(engine, traits, input, output, (&settings, pixels))
     }
 
     /// As [`new`](Self::new), with an engine that keeps features from frame to frame. It runs on
-    /// whole frames; if these do not fit into the memory, or `settings` ask for tiles, it runs on
-    /// regions as any other engine.
+    /// whole frames, which it divides by itself if memory is short: `settings.tile_size` and
+    /// `settings.halo` have no effect.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn incremental(
-        engine: Box<dyn InferChanges>,
+        mut engine: Box<dyn InferChanges>,
         traits: EngineTraits,
         input: FrameInfo,
         output: FrameInfo,
         settings: StreamSettings,
     ) -> Result<Self, Error> {
         let model = engine.info();
-        let (size, pixels) =
-            ((input.width, input.height), u64::from(input.width) * u64::from(input.height));
+        let size = (input.width, input.height);
         let budget = Budget::on_cpu(settings.memory_limit, model);
         let side = |side: u32| side >= model.min_side && side.is_multiple_of(model.align.max(1));
         let whole = side(input.width)
             && side(input.height)
-            && model.fixed_size.is_none_or(|fixed| fixed == size)
-            && (settings.tile_size, settings.halo) == (0, None)
-            && pixels <= budget.pixels();
+            && model.fixed_size.is_none_or(|fixed| fixed == size);
+        let settings = StreamSettings { tile_size: 0, halo: None, ..settings };
         if !whole {
-            return Self::regionwise(engine, traits, input, output, &settings);
+            engine.limit_memory(budget.bytes());
+            return Self::regionwise(engine, traits, input, output, (&settings, u64::MAX));
         }
-        let enlarger = Featurewise::new(engine, size, budget.bytes_beside(pixels));
+        let enlarger = Featurewise::new(engine, size, budget.bytes());
         Self::with_enlarger(Box::new(enlarger), traits, input, output, settings)
     }
 
@@ -117,7 +117,7 @@ impl CpuPipeline {
         traits: EngineTraits,
         input: FrameInfo,
         output: FrameInfo,
-        settings: &StreamSettings,
+        (settings, pixels): (&StreamSettings, u64),
     ) -> Result<Self, Error>
     where
         AnyEngine: From<Box<E>>,
@@ -126,7 +126,7 @@ impl CpuPipeline {
         check(&model, &input, &output)?;
         let geometry = Geometry::new((input.width, input.height), &model, settings.halo);
         let budget = Budget::on_cpu(settings.memory_limit, &model);
-        let tiling = Tiling::new(geometry, settings.tile_size, budget.pixels(), budget)?;
+        let tiling = Tiling::new(geometry, settings.tile_size, pixels, budget)?;
         let enlarger = Box::new(Regionwise::new(engine, tiling.clone()));
         Self::build(enlarger, tiling, traits, input, output, settings)
     }

@@ -153,7 +153,7 @@ impl Prepare {
         let unpack = |rect: Rect| {
             let mut picture = self.pool.take(channels, rect.width as usize, rect.height as usize);
             self.unpacker.unpack(frame, rect, &mut picture)?;
-            Ok(Patch { rect, picture })
+            Ok(Patch { rect, picture, parts: Vec::new() })
         };
         pixels.rects(self.bounds).into_iter().map(unpack).collect()
     }

@@ -26,16 +26,19 @@ impl Surface {
 
     /// Replaces what `patches` cover.
     pub(crate) fn update(&mut self, patches: Vec<Patch>) {
-        for Patch { rect, picture } in patches {
-            if rect == self.bounds {
+        for patch in patches {
+            if patch.rect == self.bounds && patch.parts.is_empty() {
                 self.release();
-                self.picture = picture;
+                self.picture = patch.picture;
                 continue;
             }
-            let Rect { x, y, width, height } = rect.scaled(self.factor);
-            let all = Rect::of_size(width, height);
-            self.picture.copy_from(&picture, all, x as usize, y as usize);
-            self.pool.put(picture);
+            for part in patch.parts() {
+                let inside = Rect { x: part.x - patch.rect.x, y: part.y - patch.rect.y, ..*part };
+                let Rect { x, y, .. } = part.scaled(self.factor);
+                let inside = inside.scaled(self.factor);
+                self.picture.copy_from(&patch.picture, inside, x as usize, y as usize);
+            }
+            self.pool.put(patch.picture);
         }
     }
 
@@ -57,11 +60,16 @@ mod tests {
             let size = rect.scaled(2);
             let mut picture = Image::new(1, size.width as usize, size.height as usize);
             picture.data_mut().fill(value);
-            Patch { rect, picture }
+            Patch { rect, picture, parts: vec![] }
         };
         surface.update(vec![patch(Rect::of_size(2, 1), 1.0)]);
         surface.update(vec![patch(Rect::new(1, 0, 1, 1), 2.0)]);
         assert_eq!(surface.picture().data(), [1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]);
+        let mut picture = Image::new(1, 4, 2);
+        picture.data_mut().fill(3.0);
+        let parts = vec![Rect::new(0, 0, 1, 1)];
+        surface.update(vec![Patch { rect: Rect::of_size(2, 1), picture, parts }]);
+        assert_eq!(surface.picture().data(), [3.0, 3.0, 2.0, 2.0, 3.0, 3.0, 2.0, 2.0]);
         surface.release();
         assert!(surface.picture().data().is_empty());
         assert!(pool.take(1, 4, 2).capacity() >= 8);

@@ -1,0 +1,219 @@
+//! Running a picture in strips of rows, where memory does not suffice for the whole.
+//!
+//! A strip is cut from the input with the rows that its result depends on, and begins where the
+//! grid of tiles of every layer does: what is computed has the same bits as in the whole picture.
+
+use std::ops::Range;
+
+use super::{
+    Error,
+    batch::Tile,
+    engine::{Engine, Sizes},
+    features::{Plane, Source},
+    kernels::TILE,
+    plan::Block,
+};
+use crate::{
+    engine::Interrupt,
+    frame::{Image, Rect},
+};
+
+/// A part of a picture that is computed on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Strip {
+    /// The rows of the input that it is computed from.
+    pub input: Range<usize>,
+    /// For each layer, the rows of tiles that are computed, from the strip's first row on.
+    pub tiles: Vec<Range<usize>>,
+    /// The rows of the last layer that it makes, from the strip's first row on.
+    pub made: Range<usize>,
+    /// The place of the first of them in the whole picture.
+    pub first: usize,
+}
+
+impl Engine {
+    /// Limits the memory for features of runs to `bytes`, as far as strips of one row of tiles
+    /// allow, and frees that of features that are kept; `None`: no limit.
+    pub fn limit_memory(&mut self, bytes: Option<u64>) {
+        self.memory = bytes;
+        self.kept = None;
+        self.free = Vec::new();
+    }
+
+    /// The memory for features, in bytes, of a run on pictures of this size in pixels with the
+    /// limit that is set.
+    pub fn working_bytes(&self, width: u32, height: u32) -> u64 {
+        let whole = self.run_bytes(width, height);
+        let input = Image::new(self.info.channels.count(), width as usize, height as usize);
+        match self.strips(&input) {
+            Ok(strips) if !strips.is_empty() => {
+                strips.iter().map(|strip| self.strip_bytes(strip, width)).max().unwrap_or(whole)
+            }
+            _ => whole,
+        }
+    }
+
+    /// The strips that a picture is computed in; none: it is computed as a whole.
+    pub(super) fn strips(&self, input: &Image) -> Result<Vec<Strip>, Error> {
+        let (width, height) = (input.width() as u32, input.height() as u32);
+        let Some(limit) = self.memory.filter(|&limit| self.run_bytes(width, height) > limit) else {
+            return Ok(Vec::new());
+        };
+        let sizes = self.sizes(input)?;
+        let Some(grid) = self.strip_grid() else { return Ok(Vec::new()) };
+        let down = sizes.last().map_or(0, |[rows, _]| rows.div_ceil(TILE));
+        let cut = |count: usize| -> Vec<Strip> {
+            (0..count)
+                .map(|part| part * down / count..(part + 1) * down / count)
+                .map(|rows| self.strip(input, &sizes, rows, grid))
+                .collect()
+        };
+        // About a quarter more each time, up to a row of tiles for each.
+        let mut count = 2;
+        while count < down {
+            let strips = cut(count);
+            if strips.iter().all(|strip| self.strip_bytes(strip, width) <= limit) {
+                return Ok(strips);
+            }
+            count += count.div_ceil(4);
+        }
+        Ok(cut(down))
+    }
+
+    /// Memory for the features, the input and the output of a strip.
+    fn strip_bytes(&self, strip: &Strip, width: u32) -> u64 {
+        let rows = strip.input.len() as u64;
+        let factor = u64::from(self.info.factor);
+        let samples = (self.plan.channels as u64 + self.plan.outputs as u64 * factor * factor)
+            * rows
+            * u64::from(width);
+        self.run_bytes(width, strip.input.len() as u32) + samples * size_of::<f32>() as u64
+    }
+
+    /// Input rows of which a multiple is a row of tiles in every layer.
+    fn strip_grid(&self) -> Option<usize> {
+        let mut grid = (self.info.align.max(1) as usize).next_multiple_of(TILE);
+        while grid <= 1 << 12 {
+            let fits = |rows: Option<usize>| rows.is_some_and(|rows| rows.is_multiple_of(TILE));
+            if self.plan.layers.iter().all(|layer| fits(layer.size.shift(grid))) {
+                return Some(grid);
+            }
+            grid += grid;
+        }
+        None
+    }
+
+    /// The strip that makes some rows of tiles of the last layer.
+    fn strip(&self, input: &Image, sizes: &Sizes, rows: Range<usize>, grid: usize) -> Strip {
+        let layers = &self.plan.layers;
+        let interrupt = Interrupt::default();
+        let mut makers = vec![0; self.plan.planes.len()];
+        let mut planes = vec![Plane::default(); self.plan.planes.len()];
+        for (index, (layer, &[height, width])) in layers.iter().zip(sizes).enumerate() {
+            for &plane in &layer.outputs {
+                if let (Some(to), Some(maker)) = (planes.get_mut(plane), makers.get_mut(plane)) {
+                    *to = Plane { height, width, data: Vec::new() };
+                    *maker = index;
+                }
+            }
+        }
+        // Rows of pixels that are needed of each layer, and of the input.
+        let mut needed = vec![0..0; layers.len()];
+        let mut of_input = 0..0;
+        let whole_height = input.height();
+        let last = layers.len().saturating_sub(1);
+        let end = sizes.get(last).map_or(0, |[height, _]| (rows.end * TILE).min(*height));
+        if let Some(needed) = needed.get_mut(last) {
+            *needed = rows.start * TILE..end;
+        }
+        let (mut top, mut bottom) = (false, false);
+        for (index, (layer, &[height, _])) in layers.iter().zip(sizes).enumerate().rev() {
+            let own = needed.get(index).cloned().unwrap_or_default();
+            if own.is_empty() {
+                continue;
+            }
+            top |= own.start == 0;
+            bottom |= own.end == height;
+            let work = self.work(index, layer, Source { planes: &planes, input }, &interrupt);
+            for (block, reach) in work.reaches() {
+                for row in own.start / TILE..own.end.div_ceil(TILE) {
+                    let [first, _, end, _] = reach.rectangle(Tile { row: row as u32, column: 0 });
+                    match block {
+                        Block::Plane(plane) => {
+                            let Some(maker) = makers.get(plane).copied() else { continue };
+                            let height = sizes.get(maker).map_or(0, |[height, _]| *height);
+                            if let Some(needed) = needed.get_mut(maker) {
+                                include(needed, [first, end], height);
+                            }
+                        }
+                        Block::Input { factor, .. } => {
+                            let ends = [first, end].map(|at| at * factor as i64);
+                            include(&mut of_input, ends, whole_height);
+                        }
+                    }
+                }
+            }
+        }
+        // Borders are made where the picture ends.
+        let start = if top { 0 } else { of_input.start / grid * grid };
+        let end = of_input.end.next_multiple_of(grid).min(whole_height);
+        let end = if bottom { whole_height } else { end };
+        let tiles = layers.iter().zip(&needed).map(|(layer, needed)| {
+            let skipped = layer.size.shift(start).unwrap_or(0) / TILE;
+            let own = needed.start / TILE..needed.end.div_ceil(TILE);
+            own.start.saturating_sub(skipped)..own.end.saturating_sub(skipped)
+        });
+        let tiles = tiles.collect();
+        let made = needed.last().cloned().unwrap_or_default();
+        let skipped = layers.last().and_then(|layer| layer.size.shift(start)).unwrap_or(0);
+        let first = made.start;
+        let made = made.start.saturating_sub(skipped)..made.end.saturating_sub(skipped);
+        Strip { input: start..end, tiles, made, first }
+    }
+
+    /// Runs the model strip by strip.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub(super) fn run_strips(
+        &mut self,
+        strips: &[Strip],
+        input: &Image,
+        output: &mut Image,
+    ) -> Result<(), Error> {
+        let sizes = self.sizes(input)?;
+        self.shape(&sizes, output);
+        let (mut part, mut made) = <(Image, Image)>::default();
+        for strip in strips {
+            part.resize(input.channels(), input.width(), strip.input.len());
+            let rows = Rect::new(
+                0,
+                strip.input.start as u32,
+                input.width() as u32,
+                strip.input.len() as u32,
+            );
+            part.copy_from(input, rows, 0, 0);
+            self.partial_run(&part, &mut made, &strip.tiles, None)?;
+            let factor = self.plan.shuffle;
+            let rows = Rect::new(
+                0,
+                (strip.made.start * factor) as u32,
+                output.width() as u32,
+                (strip.made.len() * factor) as u32,
+            );
+            output.copy_from(&made, rows, 0, strip.first * factor);
+        }
+        Ok(())
+    }
+}
+
+/// Extends a range of rows of `height` by those from `first` to before `end`.
+fn include(rows: &mut Range<usize>, [first, end]: [i64; 2], height: usize) {
+    let clip = |at: i64| usize::try_from(at).unwrap_or(0).min(height);
+    let (first, end) = (clip(first), clip(end));
+    if first >= end {
+        return;
+    }
+    *rows =
+        if rows.start >= rows.end { first..end } else { rows.start.min(first)..rows.end.max(end) };
+}
