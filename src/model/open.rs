@@ -60,6 +60,10 @@ const FORMATS: &[Format] = &[
 /// Protobuf's limit on the size of a message, in bytes.
 const MAX_ONNX_SIZE: u64 = 2 << 30;
 
+/// The most models of a chain. Every model has a factor of at least 1, and 64 is the largest factor
+/// of a chain.
+const MAX_CHAIN: usize = 16;
+
 impl Model {
     /// Opens the model `name` with default options; see [`Model::open_with`].
     ///
@@ -116,6 +120,11 @@ impl Model {
         let [first, rest @ ..] = &parts[..] else { return open_part(name, options, range) };
         if rest.is_empty() || Path::new(name).exists() {
             return open_part(name, options, range);
+        }
+        if parts.len() > MAX_CHAIN {
+            let why = format!("a chain has {} models; the maximum is {MAX_CHAIN}", parts.len());
+            // The whole name may have thousands of letters.
+            return Err(Fault::unsuitable(why).at(Path::new(first)));
         }
         let mut graph = graph_of(first, options)?;
         for next in rest {

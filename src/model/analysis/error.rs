@@ -76,4 +76,8 @@ pub(crate) enum Problem {
     Dimension(i64),
     #[error("produces a tensor with {0} dimensions")]
     Dimensions(usize),
+    #[error("makes tensors that are too large ({0} elements)")]
+    Elements(f64),
+    #[error("makes a tensor that the output does not need; remove it from the model")]
+    Unused,
 }

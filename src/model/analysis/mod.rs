@@ -5,6 +5,7 @@
 //! the input, each node how its output positions depend on its input positions ([`reach`]); from
 //! these [`halo`] computes the exact receptive field.
 
+mod bounds;
 mod cost;
 mod error;
 mod halo;
@@ -22,7 +23,8 @@ mod tests;
 mod value;
 mod window;
 
-pub(crate) use error::AnalysisError;
+pub(crate) use bounds::check_stated_shapes;
+pub(crate) use error::{AnalysisError, Problem};
 pub(crate) use window::check_window;
 
 use num_integer::Integer;
@@ -83,6 +85,7 @@ pub(crate) fn analyze(graph: &Graph) -> Result<Analysis, AnalysisError> {
         // The first error is the more informative one.
         None => run(sizes).or_else(|error| run(more_sizes).map_err(|_| error))?,
     };
+    bounds::check(&first, &second)?;
     let channels = channels(&first)?;
     let factor = factor(&first, &second)?;
     let missing = Axis::BOTH.map(|axis| axis.of(first.size) * factor - out_side(&first, axis));

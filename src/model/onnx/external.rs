@@ -1,8 +1,9 @@
 //! Weights that an `.onnx` file keeps in other files.
 
 use std::{
-    collections::HashMap,
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -19,7 +20,9 @@ pub(super) enum ExternalError {
     #[error("an external weight has no file name")]
     NoLocation,
     #[error("an external weight extends past the {size} bytes of {location}")]
-    PastEnd { location: String, size: usize },
+    PastEnd { location: String, size: u64 },
+    #[error("an external weight has {stated} bytes; its dimensions require {needed}")]
+    Length { stated: u64, needed: u64 },
     #[error("the weight file {0:?} is not in the model's own directory")]
     OutsideFolder(String),
     #[error("cannot read the weight file {0}: {1}")]
@@ -39,71 +42,75 @@ impl Reason for ExternalError {
 /// The largest total size of the weight files of one model, in bytes.
 const MAX_SIZE: u64 = 4 << 30;
 
-/// The weight files of one model, each read once. Only files in the model's own directory are read:
-/// a downloaded model must not be able to access other files.
+/// The weight files of one model. Only files in the model's own directory are read: a downloaded
+/// model must not be able to access other files. Only the bytes that belong to weights are read.
 pub(super) struct Folder {
     path: PathBuf,
-    files: HashMap<PathBuf, Bytes>,
+    /// The weights that were read, in the order of the model.
+    weights: Vec<Bytes>,
     /// Bytes that may still be read.
     left: u64,
 }
 
 impl Folder {
-    /// The folder of the model at `model`.
+    /// The directory of the model at `model`.
     pub(crate) fn of(model: &Path) -> Self {
         let path = match model.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        Self { path, files: HashMap::new(), left: MAX_SIZE }
+        Self { path, weights: Vec::new(), left: MAX_SIZE }
     }
 
-    /// Whether a weight file was read.
-    pub(crate) fn is_used(&self) -> bool {
-        !self.files.is_empty()
+    /// The directory and the weights that were read from it, in the order of the model; `None` if
+    /// there are none.
+    pub(crate) fn into_weights(self) -> Option<(PathBuf, Vec<Bytes>)> {
+        (!self.weights.is_empty()).then_some((self.path, self.weights))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The contents of the weight files, sorted by file name.
-    pub(crate) fn contents(&self) -> Vec<&Bytes> {
-        let mut files: Vec<_> = self.files.iter().collect();
-        files.sort_by_key(|(path, _)| *path);
-        files.into_iter().map(|(_, bytes)| bytes).collect()
-    }
-
-    /// The bytes that a tensor's `external_data` refers to.
+    /// The bytes that a tensor's `external_data` refers to. `size` is what the dimensions require,
+    /// if the size of an element is known.
     ///
     /// # Errors
     /// See [`ExternalError`].
     pub(crate) fn data(
         &mut self,
         entries: &[StringStringEntryProto],
+        size: Option<u64>,
     ) -> Result<Bytes, ExternalError> {
         let entry = |key| entries.iter().find(|entry| entry.key == key).map(|e| e.value.as_str());
         let number = |key| match entry(key) {
             None => Ok(None),
-            Some(text) => match text.parse::<usize>() {
+            Some(text) => match text.parse::<u64>() {
                 Ok(number) => Ok(Some(number)),
                 Err(_) => Err(ExternalError::Number { key, value: text.to_owned() }),
             },
         };
         let location = entry("location").ok_or(ExternalError::NoLocation)?;
-        let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
-        let file = self.file(location)?;
-        let end = match length {
-            Some(length) => offset.checked_add(length),
-            None => Some(file.len()),
-        };
-        match end {
-            Some(end) if offset <= end && end <= file.len() => Ok(file.slice(offset..end)),
-            _ => Err(ExternalError::PastEnd { location: location.to_owned(), size: file.len() }),
+        let (offset, stated) = (number("offset")?.unwrap_or(0), number("length")?);
+        if let (Some(stated), Some(needed)) = (stated, size)
+            && stated != needed
+        {
+            return Err(ExternalError::Length { stated, needed });
         }
+        let (path, file) = self.file(location)?;
+        let io = |error| ExternalError::Io(path.clone(), error);
+        let end = file.metadata().map_err(&io)?.len();
+        let length = stated.or(size).unwrap_or(end.saturating_sub(offset));
+        if offset.checked_add(length).is_none_or(|last| last > end) {
+            return Err(ExternalError::PastEnd { location: location.to_owned(), size: end });
+        }
+        let left = self.left.checked_sub(length).ok_or(ExternalError::TooLarge)?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| ExternalError::TooLarge)?];
+        file.read_exact_at(&mut bytes, offset).map_err(&io)?;
+        self.left = left;
+        let bytes = Bytes::from(bytes);
+        self.weights.push(bytes.clone());
+        Ok(bytes)
     }
 
-    fn file(&mut self, location: &str) -> Result<Bytes, ExternalError> {
+    /// Opens the file `location`, and returns its path too.
+    fn file(&self, location: &str) -> Result<(PathBuf, File), ExternalError> {
         let outside = || ExternalError::OutsideFolder(location.to_owned());
         let relative = Path::new(location);
         let is_inside = relative
@@ -112,22 +119,17 @@ impl Folder {
         if location.is_empty() || !is_inside {
             return Err(outside());
         }
-        if let Some(bytes) = self.files.get(relative) {
-            return Ok(bytes.clone());
-        }
         let path = self.path.join(relative);
         let io = |error| ExternalError::Io(path.clone(), error);
         let real = path.canonicalize().map_err(io)?;
         if !real.starts_with(self.path.canonicalize().map_err(io)?) {
             return Err(outside());
         }
-        let meta = fs::metadata(&real).map_err(io)?;
-        if !meta.is_file() {
+        // Opening a pipe would block until another process writes to it.
+        if !fs::metadata(&real).map_err(io)?.is_file() {
             return Err(ExternalError::NotAFile(location.to_owned()));
         }
-        self.left = self.left.checked_sub(meta.len()).ok_or(ExternalError::TooLarge)?;
-        let bytes = Bytes::from(fs::read(&real).map_err(io)?);
-        self.files.insert(relative.to_owned(), bytes.clone());
-        Ok(bytes)
+        let file = File::open(&real).map_err(io)?;
+        Ok((path, file))
     }
 }

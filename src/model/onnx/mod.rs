@@ -5,6 +5,7 @@ mod external;
 mod limits;
 mod open;
 mod read;
+mod safety;
 mod settings;
 mod splice;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::{
     frame::Channels,
     model::{
         Attribute, Element, Error, Graph, Model, ModelInfo, Node, Opened, Untried,
-        analysis::{Analysis, analyze, check_window},
+        analysis::{Analysis, AnalysisError, Problem, analyze, check_stated_shapes, check_window},
         digest::sha256_hex,
         fault::Fault,
         join::{self, join},
@@ -107,6 +107,13 @@ fn try_open(name: &str, path: &Path, bytes: Bytes, range: Option<f32>) -> Result
         Err(error) => {
             // Runs help with unknown operators, not with invalid ones.
             import.graph.nodes.iter().try_for_each(check_window)?;
+            check_stated_shapes(&import.graph)?;
+            if let AnalysisError::Operator {
+                problem: Problem::Elements(_) | Problem::Unused, ..
+            } = error
+            {
+                return Err(error.into());
+            }
             let info = assumed_info(&import.graph, settings.factor.unwrap_or(1));
             (info, Some(error.to_string()))
         }

@@ -17,6 +17,7 @@ use super::{
         attribute_proto::AttributeType, tensor_proto::DataLocation, tensor_shape_proto::dimension,
         type_proto,
     },
+    safety,
 };
 use crate::model::{
     Attribute, Element, Graph, Node, Tensor,
@@ -110,6 +111,7 @@ pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Fault> {
     limits::check(bytes)?;
     let proto =
         ModelProto::decode(bytes.clone()).map_err(|error| Fault::damaged(error.to_string()))?;
+    safety::check(&proto)?;
     let source = proto.graph.as_ref().ok_or_else(|| Fault::damaged(NO_GRAPH))?;
     let (input, input_dims, input_element) = end(source, End::Input)?;
     let (output, output_dims, output_element) = end(source, End::Output)?;
@@ -121,7 +123,7 @@ pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Fault> {
         .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"))
         .map_or(1, |set| set.version);
     let mut graph = Graph { opset, input, input_dims, output, ..Graph::default() };
-    let mut complete = proto.functions.is_empty() && source.sparse_initializer.is_empty();
+    let mut complete = source.sparse_initializer.is_empty();
     for initializer in &source.initializer {
         let tensor = tensor(initializer, &mut folder)?;
         graph.constants.insert(initializer.name.clone(), tensor);
@@ -144,9 +146,7 @@ pub(crate) fn import(path: &Path, bytes: &Bytes) -> Result<Import, Fault> {
         graph.nodes.push(node);
     }
     order::sort(&mut graph)?;
-    let external = folder
-        .is_used()
-        .then(|| (folder.path().to_owned(), folder.contents().into_iter().cloned().collect()));
+    let external = folder.into_weights();
     let ends = [input_element, output_element];
     Ok(Import { graph, complete, ends, output_dims, external, proto })
 }
@@ -215,14 +215,17 @@ fn dims(dims: &[i64]) -> Result<Vec<u64>, TensorError> {
 
 fn tensor(proto: &TensorProto, folder: &mut Folder) -> Result<Tensor, TensorError> {
     let element = element(proto.data_type);
+    let dims = dims(&proto.dims)?;
     let data = if proto.data_location() == DataLocation::External {
-        folder.data(&proto.external_data)?
+        let count = dims.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim));
+        let size = element.size().and_then(|size| count?.checked_mul(size as u64));
+        folder.data(&proto.external_data, size)?
     } else if !proto.raw_data.is_empty() {
         proto.raw_data.clone()
     } else {
         typed_data(proto, element)
     };
-    let tensor = Tensor { element, dims: dims(&proto.dims)?, data };
+    let tensor = Tensor { element, dims, data };
     if tensor.is_whole() {
         return Ok(tensor);
     }

@@ -8,15 +8,18 @@ use prost::Message;
 use super::{
     open,
     proto::{
-        ModelProto, StringStringEntryProto, TensorProto, tensor_proto::DataLocation,
-        tensor_shape_proto::dimension, type_proto,
+        AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto,
+        StringStringEntryProto, TensorProto, attribute_proto::AttributeType,
+        tensor_proto::DataLocation, tensor_shape_proto::dimension, type_proto,
     },
     read::import,
     write::{Layout, write},
 };
 use crate::{
     frame::Channels,
-    model::{Attribute, Border, Element, Error, Graph, Model, Shuffle, Window, join::join},
+    model::{
+        Attribute, Border, Element, Error, Graph, Model, Shuffle, Window, join::join, sha256_hex,
+    },
 };
 
 /// A small network that uses most of the writer's features.
@@ -40,7 +43,12 @@ fn bytes_of(graph: &Graph) -> Bytes {
     write(graph, Layout::default()).unwrap()
 }
 
+/// Opens the model. Writes its file to the directory `UPSCALE_CORPUS`, if that is set, as a start for
+/// fuzzing.
 fn opened(bytes: Bytes) -> Result<Model, Error> {
+    if let Some(folder) = std::env::var_os("UPSCALE_CORPUS") {
+        fs::write(Path::new(&folder).join(sha256_hex([&bytes])), &bytes).unwrap();
+    }
     open("test", Path::new("/missing/test.onnx"), bytes)
 }
 
@@ -318,4 +326,199 @@ fn a_stated_factor_does_not_allow_an_invalid_window() {
     });
     let why = why(result);
     assert!(why.contains("Conv has pads of [-3, -3, -3, -3]"), "{why}");
+}
+
+#[test]
+fn only_the_bytes_of_a_weight_are_read_from_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    let file = fs::File::create(folder.path().join("net.data")).unwrap();
+    // Sparse: it takes no space.
+    file.set_len(3 << 30).unwrap();
+    let offset = (2u64 << 30).to_string();
+    let bytes = with_external_weights("net.data", &offset).encode_to_vec().into();
+    let (_, weights) = import(&path, &bytes).unwrap().external.unwrap();
+    assert_eq!(weights.iter().map(Bytes::len).collect::<Vec<_>>(), [12 * 3 * 9 * 4]);
+
+    let mut longer = with_external_weights("net.data", "0");
+    let tensors = &mut longer.graph.as_mut().unwrap().initializer;
+    let weights = tensors.iter_mut().find(|tensor| !tensor.external_data.is_empty()).unwrap();
+    weights.external_data[2].value = (3u64 << 30).to_string();
+    let longer = open("net", &path, longer.encode_to_vec().into());
+    assert!(why(longer).contains("3221225472 bytes; its dimensions require 1296"));
+    weights_without_a_length_have_the_size_of_their_dimensions(&path);
+}
+
+fn weights_without_a_length_have_the_size_of_their_dimensions(path: &Path) {
+    let mut proto = with_external_weights("net.data", "8");
+    let tensors = &mut proto.graph.as_mut().unwrap().initializer;
+    tensors.iter_mut().for_each(|tensor| tensor.external_data.truncate(2));
+    let (_, weights) = import(path, &proto.encode_to_vec().into()).unwrap().external.unwrap();
+    assert_eq!(weights[0].len(), 12 * 3 * 9 * 4);
+}
+
+/// A node with an attribute.
+fn node_with(op: &str, attribute: AttributeProto) -> NodeProto {
+    let (input, output) = (vec!["input".into()], vec!["extra".into()]);
+    NodeProto {
+        op_type: op.into(),
+        input,
+        output,
+        attribute: vec![attribute],
+        ..Default::default()
+    }
+}
+
+fn with_graph(op: &str, g: GraphProto) -> NodeProto {
+    let (name, r#type) = ("body".into(), AttributeType::Graph.into());
+    node_with(op, AttributeProto { name, r#type, g: Some(g), ..Default::default() })
+}
+
+/// Why the small network with another node is refused.
+fn why_with(node: NodeProto) -> String {
+    why(changed(|proto| {
+        let (key, value) = ("upscale.factor".into(), "2".into());
+        proto.metadata_props.push(StringStringEntryProto { key, value });
+        proto.graph.as_mut().unwrap().node.push(node);
+    }))
+}
+
+fn external_tensor() -> TensorProto {
+    let entry = StringStringEntryProto { key: "location".into(), value: "passwd".into() };
+    TensorProto {
+        name: "stolen".into(),
+        data_location: DataLocation::External.into(),
+        external_data: vec![entry],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn loops_and_functions_are_refused_by_name() {
+    for op in ["Loop", "Scan", "SequenceMap", "BeamSearch"] {
+        let why = why_with(with_graph(op, GraphProto::default()));
+        assert!(why.contains(&format!("operator {op} contains a graph")), "{why}");
+    }
+    // A loop in a branch.
+    let branch =
+        GraphProto { node: vec![with_graph("Loop", GraphProto::default())], ..Default::default() };
+    assert!(why_with(with_graph("If", branch)).contains("operator Loop contains a graph"));
+    // Functions that call each other twice take exponential time to inline.
+    let bomb = changed(|proto| {
+        for level in 0..22 {
+            let name = format!("f{level}");
+            let call = |_| NodeProto { op_type: format!("f{}", level + 1), ..Default::default() };
+            let node = (0..2).map(call).collect();
+            proto.functions.push(FunctionProto { name, node, ..Default::default() });
+        }
+    });
+    assert!(why(bomb).contains("it defines the function \"f0\""));
+    let mut context = with_graph("EPContext", GraphProto::default());
+    context.attribute.clear();
+    assert!(why_with(context).contains("EPContext loads another file"));
+}
+
+#[test]
+fn a_branch_has_a_bounded_number_of_operators() {
+    let relu = NodeProto { op_type: "Relu".into(), ..Default::default() };
+    let branch = GraphProto { node: vec![relu; 70_000], ..Default::default() };
+    assert!(why_with(with_graph("If", branch)).contains("more than 65536 operators"));
+}
+
+#[test]
+fn weight_files_are_refused_wherever_else_a_file_names_them() {
+    let in_branch = GraphProto { initializer: vec![external_tensor()], ..Default::default() };
+    let value = AttributeProto {
+        name: "value".into(),
+        r#type: AttributeType::Tensor.into(),
+        t: Some(external_tensor()),
+        ..Default::default()
+    };
+    let constant =
+        GraphProto { node: vec![node_with("Constant", value.clone())], ..Default::default() };
+    let sparse = || SparseTensorProto { values: Some(external_tensor()), ..Default::default() };
+    let sparse_in_branch = GraphProto { sparse_initializer: vec![sparse()], ..Default::default() };
+    let nodes = [
+        with_graph("If", in_branch),
+        with_graph("If", constant),
+        with_graph("If", sparse_in_branch),
+        // The type hides the tensor from readers.
+        node_with("Relu", AttributeProto { r#type: AttributeType::Int.into(), ..value }),
+        node_with(
+            "Relu",
+            AttributeProto { tensors: vec![external_tensor()], ..Default::default() },
+        ),
+        node_with(
+            "Constant",
+            AttributeProto { sparse_tensor: Some(sparse()), ..Default::default() },
+        ),
+    ];
+    for node in nodes {
+        let why = why_with(node.clone());
+        assert!(why.contains("tensor \"stolen\" is stored in another file"), "{why}: {node:?}");
+    }
+    let top = changed(|proto| {
+        proto.graph.as_mut().unwrap().sparse_initializer.push(sparse());
+    });
+    assert!(why(top).contains("tensor \"stolen\" is stored in another file"));
+}
+
+/// The small network whose input is added to a tensor made by `op` from `numbers`.
+fn with_made_tensor(op: &str, numbers: &[i64]) -> Result<Model, Error> {
+    let mut graph = network(3);
+    let numbers = graph.constant_i64("numbers", numbers);
+    let made = match op {
+        "ConstantOfShape" => graph.push(op, &[&numbers], []),
+        _ => {
+            let one = graph.constant_f32("one", &[1, 1, 1, 1], &[1.0]);
+            graph.push(op, &[&one, &numbers], [])
+        }
+    };
+    let starts = graph.constant_i64("starts", &[0, 0]);
+    let ends = graph.constant_i64("ends", &[1, 1]);
+    let axes = graph.constant_i64("axes", &[2, 3]);
+    let small = graph.push("Slice", &[&made, &starts, &ends, &axes], []);
+    let output = graph.output.clone();
+    let sum = graph.add(&output, &small);
+    graph.set_output(&sum);
+    opened(bytes_of(&graph))
+}
+
+#[test]
+fn tensors_of_gigabytes_from_a_few_numbers_are_refused() {
+    for op in ["ConstantOfShape", "Tile", "Expand"] {
+        let huge = why(with_made_tensor(op, &[1, 1, 27_000, 27_000]));
+        assert!(huge.contains("too large (729000000 elements)"), "{op}: {huge}");
+    }
+    // The same where the shapes cannot be inferred and the factor is stated.
+    let unknown = changed(|proto| {
+        let (key, value) = ("upscale.factor".into(), "2".into());
+        proto.metadata_props.push(StringStringEntryProto { key, value });
+        let graph = proto.graph.as_mut().unwrap();
+        let shape = [27_000i64, 27_000].map(i64::to_le_bytes).concat();
+        let dims = vec![2];
+        graph.initializer.push(TensorProto {
+            name: "shape".into(),
+            data_type: 7,
+            dims,
+            raw_data: shape.into(),
+            ..Default::default()
+        });
+        let node = |op: &str, input: &str, output: &str| NodeProto {
+            op_type: op.into(),
+            input: vec![input.into()],
+            output: vec![output.into()],
+            ..Default::default()
+        };
+        graph.node.push(node("Mystery", "input", "m"));
+        graph.node.push(node("ConstantOfShape", "shape", "huge"));
+    });
+    let unknown = why(unknown);
+    assert!(unknown.contains("ConstantOfShape makes"), "{unknown}");
+}
+
+#[test]
+fn the_length_of_a_chain_is_bounded_before_a_model_is_opened() {
+    let error = Model::open(&vec!["missing.pth"; 5001].join(",")).unwrap_err().to_string();
+    assert!(error.contains("a chain has 5001 models; the maximum is 16"), "{error}");
 }
