@@ -188,7 +188,7 @@ impl ThisMachine<'_> {
         let limits = proof::limits(candidate.precision, choice);
         let folder = self.options.cache_dir.join("gpu");
         let key = format!("{} on {}", engine.identity(), self.options.device_id);
-        let difference = match measured::read(&folder, &key) {
+        let difference = match measured::read(&folder, &key).filter(Difference::is_possible) {
             Some(stored) => stored,
             None => {
                 let mut reference = CpuEngine::reference(self.model, self.options)?;

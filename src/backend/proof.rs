@@ -65,6 +65,11 @@ impl Difference {
     /// In place of infinity, which JSON cannot store.
     const MAX_PSNR_DB: f64 = 200.0;
 
+    /// Whether two pictures can be this far apart.
+    pub(crate) fn is_possible(&self) -> bool {
+        (0.0..=Self::MAX_PSNR_DB).contains(&self.psnr_db) && (0.0..=ANY).contains(&self.largest)
+    }
+
     fn between(a: &Image, b: &Image) -> Self {
         let (psnr_db, largest) = distance(a, b);
         let psnr_db = if psnr_db.is_nan() { 0.0 } else { psnr_db.min(Self::MAX_PSNR_DB) };

@@ -43,7 +43,7 @@ pub(super) fn fastest(
     }
     let folder = options.cache_dir.join("timings");
     let key = key(model, candidates, options);
-    let mut stored: Option<Timings> = measured::read(&folder, &key);
+    let mut stored: Option<Timings> = measured::read(&folder, &key).filter(Timings::are_possible);
     if let Some(timings) = &mut stored
         && let Some(candidate) = timings.fastest().filter(|fastest| candidates.contains(fastest))
         && !timings.count_load(now())

@@ -56,6 +56,12 @@ impl Timings {
         }
     }
 
+    /// Whether a measurement can have given these times.
+    pub(crate) fn are_possible(&self) -> bool {
+        const MAX: Duration = Duration::from_secs(3600);
+        self.shortest.iter().all(|(_, time)| !time.is_zero() && *time <= MAX)
+    }
+
     /// The fastest candidate; `None` without times.
     pub(crate) fn fastest(&self) -> Option<Candidate> {
         self.shortest.iter().min_by_key(|(_, time)| *time).map(|(candidate, _)| *candidate)

@@ -1,6 +1,6 @@
 //! The smallest halo whose difference from the whole picture is invisible.
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use crate::{
     engine::{Error, Infer, distance, measured, test_picture::scene},
@@ -33,7 +33,8 @@ pub fn tolerant_halo(
     let folder = cache_dir.join("halos");
     let key = format!("exact {exact}: {}", engine.identity());
     let store = !engine.identity().is_empty();
-    if let Some(halo) = measured::read(&folder, &key).filter(|_| store) {
+    let is_possible = |halo: &Option<u32>| halo.is_none_or(|halo| possible(exact).contains(&halo));
+    if let Some(halo) = measured::read(&folder, &key).filter(is_possible).filter(|_| store) {
         return Ok(halo);
     }
     let halo = search(engine, exact)?;
@@ -41,6 +42,11 @@ pub fn tolerant_halo(
         measured::write(&folder, &key, halo);
     }
     Ok(halo)
+}
+
+/// The halos that a search can find. Published models need more than a tenth of the exact halo.
+fn possible(exact: u32) -> RangeInclusive<u32> {
+    exact.div_ceil(32)..=exact
 }
 
 fn search(engine: &mut dyn Infer, exact: u32) -> Result<Option<u32>, Error> {
@@ -68,7 +74,7 @@ fn search(engine: &mut dyn Infer, exact: u32) -> Result<Option<u32>, Error> {
             enough = halo;
         }
     }
-    Ok(Some(enough))
+    Ok(Some(enough.max(*possible(exact).start())))
 }
 
 /// Whether regions with `halo` differ visibly from the whole picture at any place.
@@ -199,6 +205,19 @@ mod tests {
         let mut again = named();
         assert_eq!(tolerant_halo(&mut again, RADIUS as u32, folder.path()).unwrap(), found);
         assert_eq!(again.runs, 0);
+    }
+
+    #[test]
+    fn a_stored_halo_that_no_search_can_find_is_not_believed() {
+        let named = || Glow { identity: "glow", ..Glow::new(1) };
+        let exact = RADIUS as u32;
+        for planted in [0, exact + 1, u32::MAX] {
+            let folder = tempfile::tempdir().unwrap();
+            let key = format!("exact {exact}: {}", named().identity());
+            measured::write(&folder.path().join("halos"), &key, Some(planted));
+            let found = tolerant_halo(&mut named(), exact, folder.path()).unwrap().unwrap();
+            assert!(found > 1 && found < exact, "{planted}");
+        }
     }
 
     #[test]

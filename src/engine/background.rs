@@ -4,10 +4,16 @@
 //! compiled to one operator. Whoever stops such work leaves the thread here instead of waiting.
 
 use std::{
-    sync::{Mutex, Once, PoisonError},
+    io,
+    sync::{
+        Mutex, Once, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+
+use super::interrupt::Interrupt;
 
 /// How long [`end`] waits. A thread that is idle or between two steps ends within it.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -16,6 +22,36 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const EXIT_PATIENCE: Duration = Duration::from_secs(5);
 
 static LEFT: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// The result of `work`, which runs on another thread under an [`Interrupt`] that is raised after
+/// `limit`. `None` if it was not done then; what cannot be ended is left to its thread.
+///
+/// # Panics
+/// If `work` does.
+///
+/// # Errors
+/// The operating system refused to start a thread.
+pub fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Option<T>> {
+    let (sender, receiver) = mpsc::channel();
+    let interrupt = Interrupt::default();
+    let current = interrupt.clone();
+    // The receiver is gone after the time limit.
+    let run = move || drop(sender.send(current.enter(work)));
+    let thread = thread::Builder::new().name("upscale-limited".into()).spawn(run)?;
+    match receiver.recv_timeout(limit) {
+        Err(RecvTimeoutError::Disconnected) => {
+            thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), |()| Ok(None))
+        }
+        result => {
+            interrupt.raise();
+            end(thread);
+            Ok(result.ok())
+        }
+    }
+}
 
 /// Ends a thread that was asked to end: waits for a moment, then leaves it running. Leaves it at
 /// once if it is the calling thread.
@@ -62,9 +98,21 @@ extern "C" fn wait_at_exit() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
+
+    #[test]
+    fn work_that_takes_too_long_is_interrupted() {
+        assert_eq!(within(Duration::from_secs(60), || 7).unwrap(), Some(7));
+        let (sender, ended) = mpsc::channel();
+        let endless = move || {
+            while !Interrupt::current().is_raised() {
+                thread::yield_now();
+            }
+            sender.send(()).unwrap();
+        };
+        assert_eq!(within(Duration::from_millis(10), endless).unwrap(), None);
+        ended.recv().unwrap();
+    }
 
     #[test]
     fn a_thread_that_does_not_end_is_left_and_forgotten_once_it_has_ended() {

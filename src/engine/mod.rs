@@ -14,6 +14,7 @@ mod interrupt;
 pub(crate) mod measured;
 mod on_host;
 mod options;
+pub(crate) mod private;
 mod progress;
 pub(crate) mod test_picture;
 mod traits;
@@ -32,5 +33,7 @@ pub use progress::{Monitor, Silent};
 pub use traits::EngineTraits;
 
 // For the tests, the benchmarks and the command; not a stable interface.
+#[doc(hidden)]
+pub use background::within;
 #[doc(hidden)]
 pub use test_picture::distance;

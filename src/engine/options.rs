@@ -144,10 +144,18 @@ pub struct EngineOptions {
 
 impl EngineOptions {
     /// The usual [`EngineOptions::cache_dir`]: `gst-upscale` in the user's cache directory
-    /// (`$XDG_CACHE_HOME` or `~/.cache`), or in the temporary directory if there is none.
+    /// (`$XDG_CACHE_HOME` or `~/.cache`), or in the user's runtime directory if there is no home.
+    /// Without either it is a path that cannot exist, so that nothing is stored: what lies in a
+    /// directory for all users could be anyone's.
+    #[must_use]
     pub fn default_cache_dir() -> PathBuf {
-        dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("gst-upscale")
+        cache_dir_of(dirs::cache_dir(), dirs::runtime_dir())
     }
+}
+
+/// The cache directory of a user with these directories.
+fn cache_dir_of(cache: Option<PathBuf>, runtime: Option<PathBuf>) -> PathBuf {
+    cache.or(runtime).unwrap_or_else(|| PathBuf::from("/dev/null")).join("gst-upscale")
 }
 
 /// One backend in one precision; neither is `Auto`.
@@ -173,6 +181,19 @@ mod tests {
     fn nicks(kind: glib::Type) -> Vec<String> {
         let class = glib::EnumClass::with_type(kind).unwrap();
         class.values().iter().map(|value| value.nick().to_owned()).collect()
+    }
+
+    #[test]
+    fn without_a_home_the_cache_is_in_the_users_runtime_directory_or_nowhere() {
+        let own = |path: &str| Some(PathBuf::from(path));
+        let cases = [
+            (own("/home/a/.cache"), own("/run/user/1"), "/home/a/.cache/gst-upscale"),
+            (None, own("/run/user/1"), "/run/user/1/gst-upscale"),
+            (None, None, "/dev/null/gst-upscale"),
+        ];
+        for (cache, runtime, expected) in cases {
+            assert_eq!(cache_dir_of(cache, runtime), PathBuf::from(expected));
+        }
     }
 
     #[test]

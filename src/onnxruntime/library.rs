@@ -7,7 +7,7 @@ use std::{
     env,
     ffi::{CStr, OsStr, c_char},
     fmt::Write as _,
-    fs,
+    fs, io,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     ptr,
@@ -51,6 +51,7 @@ impl Library {
     }
 
     fn load() -> Result<Self, Error> {
+        check_descriptors()?;
         let mut searched = String::new();
         for place in places() {
             if !searched.is_empty() {
@@ -113,6 +114,24 @@ impl Library {
             Backend::TensorRt => "TensorrtExecutionProvider",
         };
         self.providers.iter().any(|provider| provider == name)
+    }
+}
+
+/// Checks that enough files can be opened to load the library and to set it up. It aborts the
+/// process if it cannot open `/proc/cpuinfo` then.
+///
+/// # Errors
+/// [`Error::Failed`].
+fn check_descriptors() -> Result<(), Error> {
+    const NEEDED: usize = 6;
+    let opened = (0..NEEDED).map(|_| fs::File::open("/dev/null"));
+    match opened.collect::<io::Result<Vec<_>>>() {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            let message = "too few files can be opened; raise the limit (ulimit -n)".into();
+            Err(Error::Failed { task: "load ONNX Runtime", message })
+        }
+        // Without `/dev` nothing is known.
+        _ => Ok(()),
     }
 }
 

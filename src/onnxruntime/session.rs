@@ -209,7 +209,7 @@ fn providers(candidate: Candidate, options: &EngineOptions) -> Vec<ExecutionProv
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{thread, time::Duration};
 
     use prost::Message as _;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     /// A model that adds its input to itself 2^62 times.
-    fn endless() -> Model {
+    pub(crate) fn endless() -> Model {
         const FLOAT: i32 = 1;
         const BOOL: i32 = 9;
         const INT64: i32 = 7;

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{engine::Error, model::sha256_hex};
+use crate::{
+    engine::{Error, private},
+    model::sha256_hex,
+};
 
 /// Written last. A directory without it is left from an interrupted build.
 const MARK: &str = "complete.txt";
@@ -141,7 +144,8 @@ impl TensorRtCache {
     }
 
     fn is_complete(&self) -> bool {
-        fs::read_to_string(self.folder.join(MARK)).is_ok_and(|text| text == self.text)
+        private::is_private(&self.folder)
+            && fs::read_to_string(self.folder.join(MARK)).is_ok_and(|text| text == self.text)
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -151,7 +155,7 @@ impl TensorRtCache {
             }
             _ => {}
         }
-        fs::create_dir_all(&self.folder).map_err(|error| self.error(error))
+        private::create(&self.folder).map_err(|error| self.error(error))
     }
 
     fn error(&self, source: io::Error) -> Error {
@@ -162,7 +166,15 @@ impl TensorRtCache {
     /// locking its file.
     fn lock(&self, cancelled: &dyn Fn() -> bool) -> Result<io::Result<File>, Error> {
         let path = self.folder.with_extension("lock");
-        let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let parent = path.parent().map_or(Ok(()), |parent| {
+            private::create(parent)?;
+            // An engine that another user compiled could compute anything.
+            if private::is_private(parent) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+        });
         let file = match parent.and_then(|()| File::create(&path)) {
             Ok(file) => file,
             Err(error) => return Ok(Err(error)),
