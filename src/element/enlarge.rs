@@ -82,7 +82,11 @@ impl Upscale {
         self.ensure_model(&mut stream)?;
         let settings = || lock(&self.properties).upscaler_settings();
         let params = |number| lock(&self.properties).frame_params(number);
-        match stream.submit(&negotiated, settings, params, inbuf) {
+        let submitted = stream.submit(&negotiated, settings, params, inbuf);
+        if let Some(warning) = stream.take_warning() {
+            warning.post(self.obj().upcast_ref(), Severity::Warning);
+        }
+        match submitted {
             Err(failure) if self.can_leave_gpu(&failure) => {
                 self.leave_gpu(&mut stream, &negotiated, &failure)
             }
@@ -244,8 +248,8 @@ impl Upscale {
         let negotiated = self.negotiated()?;
         let mut outbuf = self.output_buffer(inbuf)?;
         let writable = outbuf.get_mut().ok_or(gst::FlowError::Error)?;
-        let report =
-            stream.paint(&negotiated, writable).map_err(|failure| self.fail(stream, &failure))?;
+        let report = self.interruptible(|| stream.paint(&negotiated, writable));
+        let report = report.map_err(|failure| self.fail(stream, &failure))?;
         gst::trace!(CATEGORY, imp = self, "{report:?}");
         if report.less_at_once {
             gst::element_imp_warning!(

@@ -32,6 +32,11 @@ pub(super) enum Failure {
     Frames(#[from] FrameError),
     #[error("not enough memory for an enlarged frame; reduce scale")]
     NoMemory,
+    #[error(
+        "with these values of tile-size and halo a frame takes {0:.0} times as much computing as \
+         without tiles; set tile-size to 0, or to at least four times the halo"
+    )]
+    CostlySettings(f64),
     #[error("no model is loaded")]
     NoEngine,
     #[error("cannot start a thread to load the model: {0}")]
@@ -92,6 +97,7 @@ impl Failure {
             | Self::Interlaced
             | Self::ShortFrame { .. }
             | Self::Frames(_) => Stream(StreamError::Format),
+            Self::CostlySettings(_) => Library(LibraryError::Settings),
             Self::NoEngine | Self::Panicked => Library(LibraryError::Failed),
             Self::NoThread(_) => Resource(ResourceError::Failed),
         }

@@ -19,6 +19,7 @@ use crate::{
     backend::{self, Loaded},
     engine::{self, EngineOptions, Interrupt, Monitor, background},
     model::{self, Model, OpenOptions},
+    upscaler,
 };
 
 /// The `code` of this element's `progress` messages.
@@ -338,9 +339,11 @@ impl Task {
             };
             match next {
                 Some(first) => request = Request::Opened(first),
-                None => return,
+                None => break,
             }
         }
+        // What this load and the drop of an earlier engine have freed.
+        upscaler::give_back_memory();
     }
 
     fn load(&self, request: Request, options: &EngineOptions) -> Result<LoadedModel, Failure> {

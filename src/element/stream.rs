@@ -108,6 +108,9 @@ pub(super) enum Next {
     Changed(gst::Buffer, FrameParams),
 }
 
+/// A warning is posted if the settings make a whole frame this many times as costly.
+const COSTLY: f64 = 20.0;
+
 /// The most consecutive short frames that are skipped before the stream ends with an error.
 const MAX_SKIPPED: u32 = 8;
 
@@ -127,6 +130,8 @@ pub(super) struct Stream {
     skipped: u32,
     /// An error that happened before an event, for the next frame to return.
     error: Option<gst::FlowError>,
+    /// A warning about the settings of the pipeline.
+    warning: Option<Failure>,
 }
 
 impl Stream {
@@ -200,6 +205,11 @@ impl Stream {
     /// Stores an error for the next frame to return.
     pub(crate) fn set_error(&mut self, error: gst::FlowError) {
         self.error = Some(error);
+    }
+
+    /// Takes the warning about the settings of a new pipeline.
+    pub(crate) fn take_warning(&mut self) -> Option<Failure> {
+        self.warning.take()
     }
 
     /// Takes the error that was stored last.
@@ -351,8 +361,11 @@ impl Stream {
         {
             let (from, to) = (negotiated.input_frame, negotiated.output_frame);
             let (traits, settings) = (self.traits, settings());
-            self.engine =
-                StreamEngine::Running(upscaler::open(engine, traits, from, to, settings)?);
+            let is_tiled = settings.tile_size > 0 || settings.halo.is_some();
+            let pipeline = upscaler::open(engine, traits, from, to, settings)?;
+            let work = pipeline.whole_frame_work();
+            self.warning = (is_tiled && work > COSTLY).then_some(Failure::CostlySettings(work));
+            self.engine = StreamEngine::Running(pipeline);
         }
         match &mut self.engine {
             StreamEngine::Running(pipeline) => Ok(pipeline.as_mut()),

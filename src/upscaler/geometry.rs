@@ -278,6 +278,11 @@ impl Tiling {
         &self.tiles
     }
 
+    /// Pixels that the model gets for a whole frame, halos included.
+    pub(crate) fn work(&self) -> f64 {
+        self.tiles.iter().map(|tile| tile.pixels() as f64).sum()
+    }
+
     /// Width and height of the largest tile, without its halo.
     pub(crate) fn largest(&self) -> (u32, u32) {
         let sides = self.tiles.iter().map(|tile| (tile.compute.width, tile.compute.height));

@@ -3,7 +3,10 @@
 //! Linux grants memory that it does not have and kills the process later, so the need is
 //! estimated before anything is allocated.
 
-use super::error::{Error, MemoryUse, OutOfMemory};
+use super::{
+    error::{Error, MemoryUse, OutOfMemory},
+    free_memory::free,
+};
 use crate::{frame::FrameInfo, model::ModelInfo};
 
 /// Share of the free memory that inference may use by default. The rest is for other parts of the
@@ -63,24 +66,6 @@ pub(super) fn check_canvas(model: &ModelInfo, input: &FrameInfo) -> Result<(), E
     Err(OutOfMemory { purpose, needed: Some(needed), available: Some(available) }.into())
 }
 
-/// Bytes that the machine and this process's control group have left.
-fn free() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    left(system.available_memory(), system.cgroup_limits())
-}
-
-/// `available` bytes, bounded by the `limits` of a control group. Its page cache is released on
-/// demand, so only the memory of its processes counts.
-fn left(available: u64, limits: Option<sysinfo::CGroupLimits>) -> u64 {
-    match limits {
-        Some(limits) if limits.total_memory > 0 => {
-            available.min(limits.total_memory.saturating_sub(limits.rss))
-        }
-        _ => available,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,19 +90,6 @@ mod tests {
     fn the_default_budget_is_a_part_of_the_free_memory() {
         let budget = Budget::on_cpu(None, &model());
         assert!(budget.bytes > 1 << 20 && budget.bytes < free(), "{budget:?}");
-    }
-
-    #[test]
-    fn the_page_cache_of_a_control_group_counts_as_free() {
-        let limits = sysinfo::CGroupLimits {
-            total_memory: 8 << 30,
-            free_memory: 0,
-            free_swap: 0,
-            rss: 1 << 30,
-        };
-        assert_eq!(left(20 << 30, Some(limits.clone())), 7 << 30);
-        assert_eq!(left(2 << 30, Some(limits)), 2 << 30);
-        assert_eq!(left(20 << 30, None), 20 << 30);
     }
 
     #[test]

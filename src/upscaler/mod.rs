@@ -20,6 +20,7 @@ mod decision;
 mod enlarger;
 mod error;
 mod featurewise;
+mod free_memory;
 mod geometry;
 mod memory;
 mod open;
@@ -38,6 +39,7 @@ pub use self::{
     settings::{FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
 };
 pub use crate::engine::EngineTraits;
+pub(crate) use free_memory::give_back as give_back_memory;
 
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]

@@ -50,6 +50,12 @@ pub trait Pipeline: Send {
         output: &mut FrameMut<'_>,
     ) -> Result<FrameReport, Error>;
 
+    /// Pixels that the model runs on for a whole frame, halos included, divided by those of the
+    /// frame. It is above 1 where frames are cut into regions.
+    fn whole_frame_work(&self) -> f64 {
+        1.0
+    }
+
     /// Makes the next submitted frame independent of earlier ones (after a discontinuity). Frames
     /// in flight are not affected.
     fn reset(&mut self);

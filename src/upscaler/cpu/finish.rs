@@ -3,7 +3,10 @@
 use rayon::prelude::*;
 
 use super::super::{conversion::Conversion, settings::FrameParams};
-use crate::frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row};
+use crate::{
+    engine::Interrupt,
+    frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row},
+};
 
 /// Output rows that are finished at a time: few enough for their samples to stay in the cache.
 const BAND_ROWS: u32 = 32;
@@ -24,17 +27,22 @@ pub(super) struct Sources<'a> {
 
 impl Finish {
     /// Computes `rects` of `output` and copies everything else from `previous`, the previous
-    /// output. Without it, `rects` must cover the output.
+    /// output. Without it, `rects` must cover the output. Bands are left out once `interrupt` is
+    /// raised.
     pub(crate) fn run(
         &self,
         sources: Sources<'_>,
         previous: Option<&FrameRef<'_>>,
         output: &mut FrameMut<'_>,
         rects: &[Rect],
+        interrupt: &Interrupt,
     ) -> Result<(), Error> {
         output.split_rows(BAND_ROWS).into_par_iter().try_for_each_init(
             Scratch::default,
             |scratch, mut band| {
+                if interrupt.is_raised() {
+                    return Ok(());
+                }
                 let all = band.rect();
                 if let Some(previous) = previous.filter(|_| !rects.iter().any(|r| r.contains(&all)))
                 {

@@ -39,7 +39,7 @@ use super::{
     settings::{FrameParams, FrameReport, StreamSettings},
 };
 use crate::{
-    engine::{AnyEngine, EngineTraits, Infer, InferChanges},
+    engine::{AnyEngine, EngineTraits, Infer, InferChanges, Interrupt},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
 };
@@ -235,7 +235,9 @@ impl CpuPipeline {
         let frame = painting.frame(self.input);
         let canvas = canvas.picture();
         let sources = Sources { canvas, frame: &frame, params: &painting.params };
-        self.threads.install(|| finish.run(sources, previous, output, &rects))?;
+        let interrupt = Interrupt::current();
+        self.threads.install(|| finish.run(sources, previous, output, &rects, &interrupt))?;
+        interrupt.check()?;
         self.release_canvas();
         Ok(FrameReport { finish: start.elapsed(), ..painting.report })
     }
@@ -272,6 +274,10 @@ impl Pipeline for CpuPipeline {
         output: &mut FrameMut<'_>,
     ) -> Result<FrameReport, Error> {
         self.paint(previous, output).inspect_err(|_| self.abort())
+    }
+
+    fn whole_frame_work(&self) -> f64 {
+        self.prepare.whole_frame_work()
     }
 
     fn reset(&mut self) {

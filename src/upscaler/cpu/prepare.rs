@@ -50,6 +50,11 @@ impl Prepare {
         })
     }
 
+    /// See [`Pipeline::whole_frame_work`](super::Pipeline::whole_frame_work).
+    pub(crate) fn whole_frame_work(&self) -> f64 {
+        self.schedule.tiling().work() / self.bounds.area().max(1) as f64
+    }
+
     /// Makes the next frame independent of earlier ones.
     pub(crate) fn reset(&mut self) {
         self.reference.reset();

@@ -324,6 +324,11 @@ impl Pipeline for CudaPipeline {
         Ok(report)
     }
 
+    fn whole_frame_work(&self) -> f64 {
+        let Rect { width, height, .. } = self.schedule.tiling().geometry().bounds();
+        self.schedule.tiling().work() / (f64::from(width) * f64::from(height)).max(1.0)
+    }
+
     fn reset(&mut self) {
         self.schedule.reset();
         self.reference.reset();
