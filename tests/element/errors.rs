@@ -102,3 +102,19 @@ fn a_pipeline_with_an_error_can_be_stopped() {
     check_error(&message, LibraryError::Failed, "build a session");
     pipeline.set_state(gst::State::Null).unwrap();
 }
+
+#[test]
+fn settings_that_make_a_frame_much_more_costly_are_a_warning() {
+    for (properties, is_costly) in
+        [("tile-size=1 halo=8", true), ("tile-size=8 halo=2", false), ("", false)]
+    {
+        let mut bench = Bench::with_caps(properties, &rgb(16, 16));
+        let frame = bench.frame(0, 0);
+        bench.push_and_pull(frame);
+        let warning = bench.bus.pop_filtered(&[gst::MessageType::Warning]);
+        assert_eq!(warning.is_some(), is_costly, "{properties}: {warning:?}");
+        if let Some(warning) = warning {
+            check_error(&warning, LibraryError::Settings, "set tile-size to 0");
+        }
+    }
+}

@@ -115,7 +115,8 @@ impl EngineLoader for Fake {
             self.wait_for_gate(monitor)?;
         }
         if model.name.starts_with("stuck") {
-            self.wait_for_gate(&Silent)?;
+            let gate = self.gate.lock().unwrap();
+            drop(self.opened.wait_while(gate, |open| !*open).unwrap());
         }
         match model.name.as_str() {
             "no-library" => {

@@ -14,6 +14,7 @@ mod footage;
 mod formats;
 mod frames;
 mod gpu;
+mod latencies;
 mod metas;
 mod model_loading;
 mod negotiation;

@@ -177,3 +177,48 @@ fn memory_stays_bounded_over_shapes_without_end() {
         assert!(end - middle < 15.0, "{backend:?}: {memory:.1?}");
     }
 }
+
+/// 60 changes, or as many as `UPSCALE_MODEL_CHANGES` says.
+#[test]
+fn memory_stays_bounded_over_changes_of_the_model() {
+    gst::init().unwrap();
+    let _ = gstupscale::plugin_register_static();
+    let element = gst::ElementFactory::make("upscale")
+        .property_from_str("backend", "native")
+        .property_from_str("precision", "fp32")
+        .property("threads", 1u32)
+        .build()
+        .unwrap();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+    harness.play();
+    let caps = format!("video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate=25/1");
+    harness.set_src_caps(caps.parse().unwrap());
+    let changes = std::env::var("UPSCALE_MODEL_CHANGES").ok().and_then(|text| text.parse().ok());
+    let changes: usize = changes.unwrap_or(60);
+    let mut memory = vec![];
+    for number in 0..changes {
+        let models = ["builtin", "builtin-quality", "builtin,builtin"];
+        element.set_property("model", models[number % models.len()]);
+        loop {
+            let message = bus.timed_pop(gst::ClockTime::from_seconds(120)).expect("a load ends");
+            match message.view() {
+                gst::MessageView::Error(error) => panic!("{error:?}"),
+                gst::MessageView::Progress(progress) => match progress.get().0 {
+                    gst::ProgressType::Complete => break,
+                    _ => continue,
+                },
+                _ => {}
+            }
+        }
+        harness.push(frame(number)).unwrap();
+        while harness.try_pull().is_some() {}
+        memory.push(resident() / 1e6);
+    }
+    // Over several changes, since the models differ in size.
+    let most = |range: std::ops::Range<usize>| memory[range].iter().copied().fold(0.0, f64::max);
+    let (early, late) = (most(changes / 6..changes / 3), most(changes * 4 / 5..changes));
+    eprintln!("{early:.1} MB, {late:.1} MB");
+    assert!(late - early < 6.0, "{memory:.1?}");
+}

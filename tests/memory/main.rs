@@ -12,3 +12,4 @@ mod bench;
 mod fake;
 mod growth;
 mod leaks;
+mod soak;

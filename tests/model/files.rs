@@ -65,7 +65,7 @@ fn errors_of_missing_models_say_what_to_do() {
         "{error}"
     );
     let error = Model::open("/").unwrap_err();
-    assert!(error.to_string().contains("folder"), "{error}");
+    assert!(error.to_string().contains("directory"), "{error}");
     let error = Model::open("builtin+builtin").unwrap_err();
     assert!(error.to_string().contains("pair"), "{error}");
     // Reading from either would never end.

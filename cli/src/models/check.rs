@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use gstupscale::{
     backend,
-    engine::{Backend, EngineOptions, Infer, Precision, Silent},
+    engine::{Backend, EngineOptions, Infer, Precision, Silent, within},
     frame::Image,
     model::{Model, ModelInfo, OpenOptions},
     native,
@@ -30,18 +30,27 @@ pub struct Arguments {
     /// Width and height of the input in pixels.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     tile: u32,
+    /// Seconds after which a model is given up.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
+    time_limit: u32,
 }
 
 /// Checks every model, also after one has failed.
 ///
 /// # Errors
 /// [`Error::Failed`] if at least one failed, or [`Error::Print`].
-pub fn run(Arguments { models, threads, tile }: &Arguments) -> Result<(), Error> {
-    let threads = machine::threads(*threads);
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let Arguments { models, threads, tile, time_limit } = arguments;
+    let (threads, tile) = (machine::threads(*threads), *tile);
     let mut failed = 0;
     for name in models {
         say!("{name}")?;
-        match check(name, threads, *tile) {
+        let named = name.clone();
+        let limit = Duration::from_secs((*time_limit).into());
+        let checked = within(limit, move || check(&named, threads, tile))
+            .map_err(Error::Thread)?
+            .unwrap_or(Err(Error::TimeLimit(*time_limit)));
+        match checked {
             Ok(()) => {}
             Err(error @ Error::Print(_)) => return Err(error),
             Err(error) => {

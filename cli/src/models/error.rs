@@ -31,6 +31,10 @@ pub enum Error {
     OutputSize { input: (usize, usize), expected: (usize, usize), actual: (usize, usize) },
     #[error("the output contains NaN or infinity")]
     NotFinite,
+    #[error("it was not done after {0} seconds; raise --time-limit if the model is trusted")]
+    TimeLimit(u32),
+    #[error("could not start a thread: {0}")]
+    Thread(std::io::Error),
     #[error("{failed} of {total} models failed")]
     Failed { failed: usize, total: usize },
     #[error(transparent)]

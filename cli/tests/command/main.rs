@@ -14,6 +14,7 @@ mod models;
 mod output_files;
 mod program;
 mod remaster;
+mod scarcity;
 mod selftest;
 mod signals;
 mod standard_output;
