@@ -44,6 +44,7 @@ test: setup
 	$(CARGO) nextest run --workspace --locked
 	$(CARGO) test --workspace --doc --locked
 	scripts/kernels.sh check
+	scripts/skipped.sh
 
 ci: test
 	scripts/ci.sh
