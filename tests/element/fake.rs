@@ -11,9 +11,7 @@ use std::{
 use gstupscale::{
     backend::Loaded,
     element::EngineLoader,
-    engine::{
-        self, AnyEngine, Backend, EngineOptions, EngineTraits, Infer, Monitor, Precision, Silent,
-    },
+    engine::{self, AnyEngine, Backend, EngineOptions, EngineTraits, Infer, Monitor, Precision},
     frame::{Channels, Image},
     model::{self, Model, ModelInfo, OpenOptions},
 };

@@ -56,7 +56,11 @@ impl<T> Answer<T> {
             match self.receiver.recv_timeout(INTERRUPT_INTERVAL) {
                 Ok(result) => return result,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::Panicked),
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The job was not begun, or its thread panicked.
+                    self.interrupt.check()?;
+                    return Err(Error::Panicked);
+                }
             }
         }
     }
@@ -162,6 +166,27 @@ impl Drop for Worker {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             background::end(thread);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine;
+
+    #[test]
+    fn a_job_that_was_not_begun_because_of_an_interrupt_is_no_panic() {
+        for is_raised in [false, true] {
+            let (_, receiver) = mpsc::channel::<Result<(), Error>>();
+            let answer = Answer { receiver, interrupt: Interrupt::default() };
+            if is_raised {
+                // After the wait has looked for the interrupt, and before it looks for the result.
+                answer.interrupt.raise();
+            }
+            let error = answer.wait().unwrap_err();
+            let is_cancelled = matches!(error, Error::Inference(engine::Error::Cancelled));
+            assert_eq!(is_cancelled, is_raised, "{error}");
         }
     }
 }
