@@ -12,7 +12,7 @@ mod workload;
 use std::{io::Write as _, path::PathBuf};
 
 use clip::Clip;
-use gstupscale::model::Model;
+use gstupscale::{model::Model, native::Precision};
 use peer::Peer;
 use report::{Average, Entry, Role, Rules, measure};
 use tempfile::NamedTempFile;
@@ -96,8 +96,10 @@ impl<'a> Table<'a> {
 
     /// The native engine alone.
     fn native(&mut self, network: &Network) {
-        for (name, fixed_point) in [("native fp32", false), ("native int16", true)] {
-            match Native::new(&network.model, fixed_point, self.conditions, self.clip) {
+        for (name, precision) in
+            [("native fp32", Precision::Fp32), ("native int16", Precision::Int16)]
+        {
+            match Native::new(&network.model, precision, self.conditions, self.clip) {
                 Ok(engine) => self.add(name, Role::Other, engine),
                 Err(error) => println!("({name} is skipped: {error})\n"),
             }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use gst::prelude::*;
 use gst_check::Harness;
 use gstupscale::{
-    engine::Infer,
     frame::Image,
     model::Model,
-    native::{Engine, FixedPoint, Options},
+    native::{Engine, Error, Options, Precision},
 };
 use ort::{session::Session as OrtSession, value::TensorRef};
 
@@ -80,7 +79,7 @@ impl Conditions {
 
 /// The native engine alone. The pictures are converted to floats before the measurement.
 pub struct Native {
-    engine: Box<dyn Infer>,
+    engine: Engine,
     pictures: Vec<Image>,
     output: Image,
     clock: Clock,
@@ -88,22 +87,18 @@ pub struct Native {
 }
 
 impl Native {
-    /// In fp32, or in int16 if `fixed_point`.
+    /// Unlike the element, it stays in int16 also on a picture that exceeds its range.
     ///
     /// # Errors
-    /// The message of the engine for a model that it does not run.
+    /// Those of [`Engine::open`].
     pub fn new(
         model: &Model,
-        fixed_point: bool,
+        precision: Precision,
         conditions: Conditions,
         clip: &Clip,
-    ) -> Result<Self, String> {
-        let options = Options { threads: conditions.threads, ..Options::default() };
-        let text = |error: gstupscale::native::Error| error.to_string();
-        let engine: Box<dyn Infer> = match fixed_point {
-            true => Box::new(FixedPoint::open(model, &options).map_err(text)?),
-            false => Box::new(Engine::open(model, &options).map_err(text)?),
-        };
+    ) -> Result<Self, Error> {
+        let options = Options { threads: conditions.threads, precision, ..Options::default() };
+        let engine = Engine::open(model, &options)?;
         let channels = model.info.channels.count();
         let pictures = clip.planar(channels).map(|samples| {
             let mut picture = Image::new(channels, clip.width as usize, clip.height as usize);
