@@ -25,46 +25,68 @@ struct Finish {
     u32 channels;
 };
 
-/// Output pixels per thread.
-enum : u32 { FINISHED = 8 };
+/// Rows that a warp computes at once, because their windows overlap.
+enum : u32 { FINISHED_ROWS = 2 };
 
-template <class T, int CHANNELS>
-struct PictureSource {
+/// Shared memory of one warp.
+using FinishStrip = Strip<1, FINISHED_ROWS>;
+
+/// One channel of a picture.
+template <class T>
+struct ChannelSource {
     const Picture<T> &picture;
+    u32 channel;
 
-    HD void operator()(u32 x, u32 y, float (&values)[CHANNELS]) const {
-        UNROLL for (int c = 0; c < CHANNELS; c++) values[c] = to_float(picture.row(c, y)[x]);
+    HD void operator()(u32 x, u32 y, float (&values)[1][4]) const {
+        read_row(picture.row(channel, y) + x, values[0]);
     }
 };
 
-template <int CHANNELS, class T>
-HD inline void finish_of(const Finish<T> &args, u32 x, u32 y) {
-    float picture[CHANNELS][FINISHED];
-    if (args.share > 0.0f)
-        resample(PictureSource<T, CHANNELS>{args.canvas}, args.canvas_horizontal,
-                 args.canvas_vertical, x, y, picture);
-    if (args.share < 1.0f) {
-        float lanczos[CHANNELS][FINISHED];
-        resample(PictureSource<T, CHANNELS>{args.input}, args.input_horizontal,
-                 args.input_vertical, x, y, lanczos);
-        UNROLL for (int c = 0; c < CHANNELS; c++)
-            UNROLL for (int i = 0; i < FINISHED; i++)
-                picture[c][i] = args.share > 0.0f ? (1.0f - args.share) * lanczos[c][i] +
-                                                        args.share * picture[c][i]
-                                                  : lanczos[c][i];
-    }
-    if (args.grain.strength != 0.0f)
-        add_grain(args.grain, x, y, picture);
-    UNROLL for (int c = 0; c < CHANNELS; c++) write_row(args.out.row(c, y) + x, picture[c]);
+/// Adds grain to the pixels of one thread, which have been written.
+template <int CHANNELS>
+HD inline void grain_written(const Picture<float> &out, const Grain &grain, u32 x, u32 y) {
+    float picture[CHANNELS][OUTPUTS];
+    UNROLL for (int c = 0; c < CHANNELS; c++) read_row(out.row(c, y) + x, picture[c]);
+    add_grain(grain, x, y, picture);
+    UNROLL for (int c = 0; c < CHANNELS; c++) write_row(out.row(c, y) + x, picture[c]);
 }
 
-/// Pixels `x` to `x + FINISHED` (exclusive) of row `y`.
+/// The pixels of `rect` among those of a warp, OUTPUTS for each thread from `left` on, in rows `y`
+/// to `y + FINISHED_ROWS` (exclusive).
 template <class T>
-HD inline void run(const Finish<T> &args, const Rect &, u32 x, u32 y) {
-    if (args.channels == 1)
-        finish_of<1>(args, x, y);
-    else if (args.channels == 2)
-        finish_of<2>(args, x, y);
-    else
-        finish_of<3>(args, x, y);
+HD inline void run(const Finish<T> &args, const Rect &rect, u32 left, u32 y,
+                   FinishStrip &strip) {
+    const u32 x = left + OUTPUTS * threadIdx.x;
+    const u32 rows = x < rect.right() ? minimum(rect.y + rect.height - y, FINISHED_ROWS) : 0;
+    ROLLED for (u32 c = 0; c < args.channels; c++) {
+        float picture[FINISHED_ROWS][1][OUTPUTS], lanczos[FINISHED_ROWS][1][OUTPUTS];
+        if (args.share > 0.0f)
+            resample(ChannelSource<T>{args.canvas, c}, args.canvas_horizontal,
+                     args.canvas_vertical, left, y, strip, picture);
+        if (args.share < 1.0f)
+            resample(ChannelSource<T>{args.input, c}, args.input_horizontal, args.input_vertical,
+                     left, y, strip, lanczos);
+        UNROLL for (u32 r = 0; r < FINISHED_ROWS; r++) {
+            if (r >= rows)
+                continue;
+            float row[OUTPUTS];
+            UNROLL for (u32 i = 0; i < OUTPUTS; i++) {
+                const float from = lanczos[r][0][i], to = picture[r][0][i];
+                row[i] = args.share >= 1.0f  ? to
+                         : args.share > 0.0f ? (1.0f - args.share) * from + args.share * to
+                                             : from;
+            }
+            write_row(args.out.row(c, y + r) + x, row);
+        }
+    }
+    if (args.grain.strength == 0.0f)
+        return;
+    ROLLED for (u32 r = 0; r < rows; r++) {
+        if (args.channels == 1)
+            grain_written<1>(args.out, args.grain, x, y + r);
+        else if (args.channels == 2)
+            grain_written<2>(args.out, args.grain, x, y + r);
+        else
+            grain_written<3>(args.out, args.grain, x, y + r);
+    }
 }

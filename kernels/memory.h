@@ -14,11 +14,13 @@ struct alignas(8) Words2 {
 /// Whether these bits of an address are 0. With 15, 16 bytes can be accessed at once.
 HD inline bool is_aligned(const void *at, u32 bits) { return ((u64)at & bits) == 0; }
 
-/// Reads a multiple of four words, or two, from an aligned address.
+/// Reads a multiple of four words, or two, or one, from an aligned address.
 template <int WORDS>
 HD inline void load(const void *from, u32 (&words)[WORDS]) {
-    static_assert(WORDS == 2 || WORDS % 4 == 0, "16 bytes at a time, or 8");
-    if constexpr (WORDS == 2) {
+    static_assert(WORDS == 1 || WORDS == 2 || WORDS % 4 == 0, "16 bytes at a time, or less");
+    if constexpr (WORDS == 1) {
+        words[0] = *(const u32 *)from;
+    } else if constexpr (WORDS == 2) {
         const Words2 pair = *(const Words2 *)from;
         UNROLL for (int k = 0; k < 2; k++) words[k] = pair.word[k];
     } else {
@@ -29,11 +31,13 @@ HD inline void load(const void *from, u32 (&words)[WORDS]) {
     }
 }
 
-/// Writes a multiple of four words, or two, to an aligned address.
+/// Writes a multiple of four words, or two, or one, to an aligned address.
 template <int WORDS>
 HD inline void store(void *to, const u32 (&words)[WORDS]) {
-    static_assert(WORDS == 2 || WORDS % 4 == 0, "16 bytes at a time, or 8");
-    if constexpr (WORDS == 2) {
+    static_assert(WORDS == 1 || WORDS == 2 || WORDS % 4 == 0, "16 bytes at a time, or less");
+    if constexpr (WORDS == 1) {
+        *(u32 *)to = words[0];
+    } else if constexpr (WORDS == 2) {
         *(Words2 *)to = Words2{{words[0], words[1]}};
     } else {
         UNROLL for (int i = 0; i < WORDS / 4; i++)

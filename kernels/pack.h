@@ -22,19 +22,41 @@ struct Pack {
     /// Channels of the model picture: 1 or 3.
     u32 channels;
     u32 unused;
+
+    /// Whether chroma is downsampled from R′G′B′.
+    HD bool is_downsampled() const {
+        const Component &chroma = frame.component[1];
+        return frame.family == YUV && channels == 3 && chroma.shift_x + chroma.shift_y > 0;
+    }
 };
 
-/// Chroma of single pixels, the input of its downsampling.
+/// Chroma of pixels, the input of its downsampling.
 template <class T>
 struct PixelChroma {
     const Pack<T> &args;
 
-    HD void operator()(u32 x, u32 y, float (&values)[2]) const {
-        const Picture<T> &model = args.model;
-        chroma_of(args.frame.matrix, to_float(model.row(0, y)[x]), to_float(model.row(1, y)[x]),
-                  to_float(model.row(2, y)[x]), values[0], values[1]);
+    HD void operator()(u32 x, u32 y, float (&values)[2][4]) const {
+        float rgb[3][4];
+        UNROLL for (int c = 0; c < 3; c++) read_row(args.model.row(c, y) + x, rgb[c]);
+        UNROLL for (int i = 0; i < 4; i++)
+            chroma_of(args.frame.matrix, rgb[0][i], rgb[1][i], rgb[2][i], values[0][i],
+                      values[1][i]);
     }
 };
+
+/// The chroma samples of a warp, LANES · OUTPUTS at a time.
+template <class T>
+HD inline void pack_downsampled(const Pack<T> &args, const Rect &rect, u32 left, u32 y,
+                                Strip<2, 1> &strip) {
+    const u32 end = (minimum(left + LANES * SPAN, rect.right()) + 1) / 2;
+    for (left /= 2; left < end; left += LANES * OUTPUTS) {
+        float chroma[1][2][OUTPUTS];
+        resample(PixelChroma<T>{args}, args.horizontal, args.vertical, left, y, strip, chroma);
+        const u32 x = left + OUTPUTS * threadIdx.x;
+        if (x < end)
+            write_chroma(args.frame, x, y, chroma[0]);
+    }
+}
 
 /// COUNT chroma samples of the bypass planes.
 template <int COUNT, class T>
@@ -80,13 +102,8 @@ HD inline void pack_yuv(const Pack<T> &args, const Rect &rect, u32 x, u32 y) {
             pack_chroma<SPAN>(args, x, y >> shift_y);
         else
             pack_chroma<SPAN / 2>(args, x >> 1, y >> shift_y);
-    } else if (shift_x + shift_y == 0) {
+    } else if (!args.is_downsampled()) {
         write_chroma(frame, x, y, chroma);
-    } else {
-        float coarse[2][SPAN / 2];
-        resample(PixelChroma<T>{args}, args.horizontal, args.vertical, x >> 1, y >> shift_y,
-                 coarse);
-        write_chroma(frame, x >> 1, y >> shift_y, coarse);
     }
 }
 
@@ -119,9 +136,15 @@ HD inline void pack_gray(const Pack<T> &args, u32 x, u32 y) {
     write_plane<0>(args.frame, x, y, luma);
 }
 
-/// Pixels `x` to `x + SPAN` (exclusive) of row `y` of `rect`.
+/// The pixels of `rect` among those of a warp, SPAN for each thread from `left` on, of row `y`.
 template <class T>
-HD inline void run(const Pack<T> &args, const Rect &rect, u32 x, u32 y) {
+HD inline void run(const Pack<T> &args, const Rect &rect, u32 left, u32 y, Strip<2, 1> &strip) {
+    const u32 shift_y = args.frame.component[1].shift_y;
+    if (args.is_downsampled() && begins_row(rect, y, shift_y))
+        pack_downsampled(args, rect, left, y >> shift_y, strip);
+    const u32 x = left + SPAN * threadIdx.x;
+    if (x >= rect.right())
+        return;
     if (args.frame.family == YUV)
         pack_yuv(args, rect, x, y);
     else if (args.frame.family == RGB)

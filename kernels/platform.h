@@ -16,6 +16,10 @@ struct Half {
 
 #define HD __device__
 #define UNROLL _Pragma("unroll")
+/// The compiler would repeat the bodies of these loops, for more registers than it is worth.
+#define ROLLED _Pragma("unroll 1")
+/// At most 128 registers, so that four blocks of 128 threads fit into a multiprocessor.
+#define BOUNDED __launch_bounds__(128, 4)
 
 HD inline u32 bits_of(float value) { return __float_as_uint(value); }
 HD inline float float_of(u32 bits) { return __uint_as_float(bits); }
@@ -35,11 +39,16 @@ HD inline Half to_half(float value) {
 
 HD inline void atomic_or(u32 *word, u32 bits) { atomicOr(word, bits); }
 
+HD inline void sync_warp() { __syncwarp(); }
+
 #else
 
 #define HD
 #define UNROLL
+#define ROLLED
+#define BOUNDED
 #define __global__
+#define __shared__ static thread_local
 
 HD inline u32 bits_of(float value) {
     u32 bits;
@@ -66,7 +75,7 @@ HD inline Half to_half(float value) {
     const u32 bits = bits_of(value), sign = bits >> 16 & 0x8000u, rest = bits & 0x7FFFFFFFu;
     u32 half;
     if (rest > 0x7F800000u)
-        half = 0x7E00u;
+        return Half{0x7FFF};  // The GPU has only this NaN.
     else if (rest >= 0x47800000u)
         half = 0x7C00u;
     else if (rest < 0x38800000u)
@@ -79,7 +88,15 @@ HD inline Half to_half(float value) {
 
 HD inline void atomic_or(u32 *word, u32 bits) { *word |= bits; }
 
+/// Waits until all threads of the warp call it. What they wrote to shared memory can then be read.
+void sync_warp();
+
 #endif
+
+/// Threads of a warp, which are the threads along x of a block.
+enum : u32 { LANES = 32 };
+/// The most threads along y of a block.
+enum : u32 { WARPS = 4 };
 
 HD inline float to_float(float value) { return value; }
 

@@ -22,21 +22,52 @@ struct Unpack {
     /// Channels of the model picture: 1 or 3.
     u32 channels;
     u32 unused;
+
+    /// Whether R′G′B′ is interpolated from subsampled chroma.
+    HD bool is_interpolated() const {
+        const Component &chroma = frame.component[1];
+        return frame.family == YUV && channels == 3 && chroma.shift_x + chroma.shift_y > 0;
+    }
 };
 
-/// Single chroma samples, for interpolation.
+/// Chroma samples, for interpolation.
 struct ChromaSource {
     const Frame &frame;
 
-    HD void operator()(u32 x, u32 y, float (&values)[2]) const {
-        UNROLL for (int c = 0; c < 2; c++) {
-            const Component &component = frame.component[1 + c];
-            const u32 code = read_sample(component.row(y), x * component.step + component.offset,
-                                         frame.bytes);
-            values[c] = value_of(code >> frame.low_bits, component.codes);
-        }
+    HD void operator()(u32 x, u32 y, float (&values)[2][4]) const {
+        read_chroma(frame, x, y, values);
     }
 };
+
+/// Shared memory of one warp, to resample chroma.
+using ChromaStrip = Strip<2, 1>;
+
+/// `COUNT` pixels of Y′CbCr to R′G′B′.
+template <class T, int COUNT>
+HD inline void unpack_rgb_of(const Unpack<T> &args, u32 x, u32 y, const float (&luma)[COUNT],
+                             const float (&chroma)[2][COUNT]) {
+    float rgb[3][COUNT];
+    UNROLL for (int i = 0; i < COUNT; i++)
+        rgb_of(args.frame.matrix, luma[i], chroma[0][i], chroma[1][i], rgb[0][i], rgb[1][i],
+               rgb[2][i]);
+    UNROLL for (int c = 0; c < 3; c++) write_row(args.model.row(c, y) + x, rgb[c]);
+}
+
+/// The pixels of a warp from subsampled YUV to R′G′B′, LANES · OUTPUTS at a time.
+template <class T>
+HD inline void unpack_subsampled(const Unpack<T> &args, const Rect &rect, u32 left, u32 y,
+                                 ChromaStrip &strip) {
+    const u32 end = minimum(left + LANES * SPAN, rect.right());
+    for (; left < end; left += LANES * OUTPUTS) {
+        float chroma[1][2][OUTPUTS], luma[OUTPUTS];
+        resample(ChromaSource{args.frame}, args.horizontal, args.vertical, left, y, strip, chroma);
+        const u32 x = left + OUTPUTS * threadIdx.x;
+        if (x >= end)
+            continue;
+        read_plane<0>(args.frame, x, y, luma);
+        unpack_rgb_of(args, x, y, luma, chroma[0]);
+    }
+}
 
 /// COUNT chroma samples to the bypass planes.
 template <int COUNT>
@@ -56,18 +87,14 @@ HD inline void unpack_yuv(const Unpack<T> &args, const Rect &rect, u32 x, u32 y)
         read_plane<3>(frame, x, y, alpha);
         write_row(args.alpha.row(0, y) + x, alpha);
     }
+    if (args.is_interpolated())
+        return;
     float luma[SPAN];
     read_plane<0>(frame, x, y, luma);
     if (args.channels == 3) {
-        float chroma[2][SPAN], rgb[3][SPAN];
-        if (shift_x + shift_y == 0)
-            read_chroma(frame, x, y, chroma);
-        else
-            resample(ChromaSource{frame}, args.horizontal, args.vertical, x, y, chroma);
-        UNROLL for (int i = 0; i < SPAN; i++)
-            rgb_of(frame.matrix, luma[i], chroma[0][i], chroma[1][i], rgb[0][i], rgb[1][i],
-                   rgb[2][i]);
-        UNROLL for (int c = 0; c < 3; c++) write_row(args.model.row(c, y) + x, rgb[c]);
+        float chroma[2][SPAN];
+        read_chroma(frame, x, y, chroma);
+        unpack_rgb_of(args, x, y, luma, chroma);
         return;
     }
     write_row(args.model.row(0, y) + x, luma);
@@ -109,9 +136,14 @@ HD inline void unpack_gray(const Unpack<T> &args, u32 x, u32 y) {
     for (u32 c = 0; c < args.channels; c++) write_row(args.model.row(c, y) + x, luma);
 }
 
-/// Pixels `x` to `x + SPAN` (exclusive) of row `y` of `rect`.
+/// The pixels of `rect` among those of a warp, SPAN for each thread from `left` on, of row `y`.
 template <class T>
-HD inline void run(const Unpack<T> &args, const Rect &rect, u32 x, u32 y) {
+HD inline void run(const Unpack<T> &args, const Rect &rect, u32 left, u32 y, ChromaStrip &strip) {
+    if (args.is_interpolated())
+        unpack_subsampled(args, rect, left, y, strip);
+    const u32 x = left + SPAN * threadIdx.x;
+    if (x >= rect.right())
+        return;
     if (args.frame.family == YUV)
         unpack_yuv(args, rect, x, y);
     else if (args.frame.family == RGB)

@@ -1,11 +1,12 @@
 // The kernels of the stages around inference. Each takes one struct by value, which is documented
-// in the header of its arithmetic. Kernels keep no state, and no thread waits for another.
+// in the header of its arithmetic. Kernels keep no state. Threads wait only for those of their
+// warp, which share memory in `unpack`, `finish` and `pack` (resample.h).
 //
-// Grid: threads along x process the spans of a row (16 pixels; `finish` 8 pixels, `gather` and
-// `scatter` 16 bytes), threads along y the rows (there may be fewer threads than rows: each
-// continues with the next row that is left), and layers along z the rectangles or regions. Excess
-// threads do nothing. Rectangles are rounded outwards to whole spans, except for `compare_blocks`
-// and `update_reference`, whose only rectangle is the frame.
+// Grid: threads along x, 32 in a block, process the spans of a row (16 pixels; `finish` 4 pixels,
+// `gather` and `scatter` 16 bytes), threads along y the rows (`finish` 2 rows; there may be fewer
+// threads than rows: each continues with the next rows that are left), and layers along z the
+// rectangles or regions. Excess threads do nothing. Rectangles are rounded outwards to whole spans,
+// except for `compare_blocks` and `update_reference`, whose only rectangle is the frame.
 
 #include "compare.h"
 #include "finish.h"
@@ -15,11 +16,11 @@
 
 HD inline u32 column() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
-/// Calls `body(y)` for each of this thread's rows of a rectangle.
-template <class Body>
+/// Calls `body(y)` for each of this thread's groups of ROWS rows of a rectangle.
+template <u32 ROWS = 1, class Body>
 HD inline void each_row(const Rect &rect, const Body &body) {
     const u32 first = blockIdx.y * blockDim.y + threadIdx.y, step = gridDim.y * blockDim.y;
-    for (u32 y = first; y < rect.height; y += step) body(rect.y + y);
+    for (u32 y = first * ROWS; y < rect.height; y += step * ROWS) body(rect.y + y);
 }
 
 /// Calls `body(rect, x, y)` for each of this thread's spans of LENGTH pixels.
@@ -31,9 +32,14 @@ HD inline void each_span(const Rect *rects, const Body &body) {
         each_row(rect, [&](u32 y) { body(rect, x, y); });
 }
 
-template <u32 LENGTH, class Args>
-HD inline void each_run(const Args &args) {
-    each_span<LENGTH>(args.rects, [&](const Rect &rect, u32 x, u32 y) { run(args, rect, x, y); });
+/// Runs a stage for each of this warp's rows, LENGTH pixels for each thread. Its threads stay
+/// together, and share `strip`.
+template <u32 LENGTH, u32 ROWS = 1, class Args, class Strip>
+HD inline void each_run(const Args &args, Strip &strip) {
+    const Rect rect = args.rects[blockIdx.z];
+    const u32 left = (rect.x / LENGTH + blockIdx.x * LANES) * LENGTH;
+    if (left < rect.right())
+        each_row<ROWS>(rect, [&](u32 y) { run(args, rect, left, y, strip); });
 }
 
 /// Calls `body(part, y)` for each of this thread's chunks of a rectangle.
@@ -68,8 +74,15 @@ HD inline void scatter_item(const Scatter<T> &args) {
 
 extern "C" {
 
-__global__ void unpack_f32(const Unpack<float> args) { each_run<SPAN>(args); }
-__global__ void unpack_f16(const Unpack<Half> args) { each_run<SPAN>(args); }
+__global__ void BOUNDED unpack_f32(const Unpack<float> args) {
+    __shared__ ChromaStrip strips[WARPS];
+    each_run<SPAN>(args, strips[threadIdx.y]);
+}
+
+__global__ void BOUNDED unpack_f16(const Unpack<Half> args) {
+    __shared__ ChromaStrip strips[WARPS];
+    each_run<SPAN>(args, strips[threadIdx.y]);
+}
 
 __global__ void compare_blocks(const Compare args) {
     each_span<SPAN>(args.rects, [&](const Rect &rect, u32 x, u32 y) {
@@ -89,9 +102,23 @@ __global__ void gather_f16(const Gather<Half> args) { gather_item(args); }
 __global__ void scatter_f32(const Scatter<float> args) { scatter_item(args); }
 __global__ void scatter_f16(const Scatter<Half> args) { scatter_item(args); }
 
-__global__ void finish_f32(const Finish<float> args) { each_run<FINISHED>(args); }
-__global__ void finish_f16(const Finish<Half> args) { each_run<FINISHED>(args); }
+__global__ void BOUNDED finish_f32(const Finish<float> args) {
+    __shared__ FinishStrip strips[WARPS];
+    each_run<OUTPUTS, FINISHED_ROWS>(args, strips[threadIdx.y]);
+}
 
-__global__ void pack_f32(const Pack<float> args) { each_run<SPAN>(args); }
-__global__ void pack_f16(const Pack<Half> args) { each_run<SPAN>(args); }
+__global__ void BOUNDED finish_f16(const Finish<Half> args) {
+    __shared__ FinishStrip strips[WARPS];
+    each_run<OUTPUTS, FINISHED_ROWS>(args, strips[threadIdx.y]);
+}
+
+__global__ void pack_f32(const Pack<float> args) {
+    __shared__ ChromaStrip strips[WARPS];
+    each_run<SPAN>(args, strips[threadIdx.y]);
+}
+
+__global__ void pack_f16(const Pack<Half> args) {
+    __shared__ ChromaStrip strips[WARPS];
+    each_run<SPAN>(args, strips[threadIdx.y]);
+}
 }

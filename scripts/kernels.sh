@@ -1,10 +1,10 @@
 #!/bin/sh
-# Compiles kernels/upscale.ptx from the sources in the same directory, with the pinned NVRTC. Needs
-# no GPU and no CUDA toolkit.
+# Compiles kernels/upscale.ptx from the sources in the same directory, with the pinned NVRTC, and
+# kernels/cubins.zip from that, with the pinned ptxas. Needs no GPU and no CUDA toolkit.
 #
-#   scripts/kernels.sh           writes the file
-#   scripts/kernels.sh check     fails if the file differs from what the sources compile to. If
-#                                NVRTC is not available, prints a note and succeeds
+#   scripts/kernels.sh           writes both files
+#   scripts/kernels.sh check     fails if they differ from what the sources compile to. If the
+#                                compilers are not available, prints a note and succeeds
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -12,13 +12,14 @@ cd "$(dirname "$0")/.."
 say() { printf '%s\n' "kernels: $*" >&2; }
 
 compile() {
-    LD_LIBRARY_PATH=build/nvrtc python3 scripts/kernels.py build/nvrtc "$1"
+    LD_LIBRARY_PATH=build/nvrtc python3 scripts/kernels.py build/nvrtc "$1/upscale.ptx"
+    python3 scripts/cubins.py build/nvrtc/ptxas "$1/upscale.ptx" "$1/cubins.zip"
 }
 
 case "${1:-write}" in
 write)
     scripts/setup.sh nvrtc
-    compile kernels/upscale.ptx
+    compile kernels
     ;;
 check)
     got=0
@@ -26,16 +27,18 @@ check)
     case $got in
     0) ;;
     69)
-        say "not checked: NVRTC is not available on this machine"
+        say "not checked: NVRTC and ptxas are not available on this machine"
         exit 0
         ;;
     *) exit "$got" ;;
     esac
-    compile build/upscale.ptx
-    cmp build/upscale.ptx kernels/upscale.ptx || {
-        say "kernels/upscale.ptx differs from what the sources compile to; run \`make kernels\`"
-        exit 1
-    }
+    compile build
+    for file in upscale.ptx cubins.zip; do
+        cmp "build/$file" "kernels/$file" || {
+            say "kernels/$file differs from what the sources compile to; run \`make kernels\`"
+            exit 1
+        }
+    done
     ;;
 *)
     say "unknown task $1: expected write or check"

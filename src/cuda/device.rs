@@ -49,9 +49,9 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens GPU `id`, from 0 on, in the driver's order (see `CUDA_VISIBLE_DEVICES`). The first
-    /// time on a machine the driver compiles the kernels, which takes some seconds, and caches
-    /// them.
+    /// Opens GPU `id`, from 0 on, in the driver's order (see `CUDA_VISIBLE_DEVICES`). For a GPU
+    /// that is newer than this program, the driver compiles the kernels the first time, which
+    /// takes some seconds, and caches them.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -77,7 +77,7 @@ impl Device {
             upload: Stream::new(&context, Priority::High)?,
             compute: Stream::new(&context, Priority::Normal)?,
             download: Stream::new(&context, Priority::Normal)?,
-            module: Module::load(&context)?,
+            module: Module::load(&context, capability)?,
             context,
         }))
     }

@@ -66,7 +66,7 @@ pub enum Error {
         code: Code,
     },
     /// Any other status of the driver.
-    #[error("the NVIDIA driver failed during {task}: {code}")]
+    #[error("the NVIDIA driver failed during {task}: {code}{}", advice(*code))]
     Driver {
         /// What was done, as a noun phrase.
         task: &'static str,
@@ -108,6 +108,19 @@ impl Error {
             Self::OutOfMemory { .. } => Self::OutOfMemory { bytes },
             other => other,
         }
+    }
+}
+
+/// What to do about a status, after a semicolon; empty if there is nothing to say.
+fn advice(code: Code) -> &'static str {
+    match code.0 {
+        200 | 209 | 218 | 222 => "; install a newer NVIDIA driver",
+        221 => "; install the driver's library libnvidia-ptxjitcompiler.so.1",
+        223 => "; unset CUDA_DISABLE_PTX_JIT",
+        46 => "; another program uses the GPU exclusively (see nvidia-smi, compute mode)",
+        802 => "; start the service nvidia-fabricmanager",
+        803 | 804 => "; restart the machine, so that the driver and its libraries match",
+        _ => "",
     }
 }
 
@@ -196,6 +209,19 @@ mod tests {
         let of = |status| Error::of("kernel launch", status).to_string();
         assert!(of(700).contains("kernel launch (CUDA_ERROR_ILLEGAL_ADDRESS, 700)"), "{}", of(700));
         assert!(of(12_345).ends_with("kernel launch: CUDA error 12345"), "{}", of(12_345));
+    }
+
+    #[test]
+    fn errors_of_an_incomplete_installation_say_what_to_install() {
+        let of = |status| Error::of("kernel compilation", status).to_string();
+        for (status, advice) in [
+            (209, "install a newer NVIDIA driver"),
+            (221, "libnvidia-ptxjitcompiler.so.1"),
+            (222, "install a newer NVIDIA driver"),
+            (803, "restart the machine"),
+        ] {
+            assert!(of(status).contains(advice), "{}", of(status));
+        }
     }
 
     #[test]

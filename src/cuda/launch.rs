@@ -87,12 +87,26 @@ unsafe impl Send for Module {}
 unsafe impl Sync for Module {}
 
 impl Module {
-    pub(crate) fn load(context: &Arc<Context>) -> Result<Self, Error> {
+    /// Loads the machine code for a GPU of this compute capability. If there is none or the
+    /// driver does not accept it, the driver compiles the PTX, which takes seconds.
+    ///
+    /// # Errors
+    /// Those of the driver.
+    pub(crate) fn load(context: &Arc<Context>, capability: (u32, u32)) -> Result<Self, Error> {
+        if let Some(code) = kernels::cubin(capability)
+            && let Ok(module) = Self::load_image(context, &code)
+        {
+            return Ok(module);
+        }
+        Self::load_image(context, nul_terminated(kernels::PTX)?.as_bytes_with_nul())
+    }
+
+    /// `image` is a cubin, or NUL-terminated PTX.
+    fn load_image(context: &Arc<Context>, image: &[u8]) -> Result<Self, Error> {
         let driver = context.bind()?;
-        let text = nul_terminated(kernels::PTX)?;
         let mut raw = ptr::null_mut();
-        // SAFETY: NUL-terminated PTX, read before the call returns.
-        unsafe { (driver.cuModuleLoadData)(&mut raw, text.as_ptr().cast()) }
+        // SAFETY: the image states its own length, and is read before the call returns.
+        unsafe { (driver.cuModuleLoadData)(&mut raw, image.as_ptr().cast()) }
             .check("kernel compilation")?;
         // From here on, an error unloads the module.
         let mut module = Self { raw, functions: vec![], context: context.clone() };

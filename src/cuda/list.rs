@@ -78,6 +78,18 @@ pub struct DeviceSlice<'a, T> {
 }
 
 impl<'a, T> DeviceSlice<'a, T> {
+    /// Number of items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are no items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(super) fn items(&self) -> &'a [T] {
         self.items
     }

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     frame::{Family, FrameInfo, Grain, Rect},
     kernels::{
-        CompareArgs, FINISHED, FinishArgs, GatherArgs, GrainArgs, PackArgs, RegionArgs, SPAN,
-        Samples, ScatterArgs, UnpackArgs, noise,
+        CompareArgs, FINISHED, FINISHED_ROWS, FinishArgs, GatherArgs, GrainArgs, PackArgs,
+        RegionArgs, SPAN, Samples, ScatterArgs, UnpackArgs, noise,
     },
 };
 
@@ -198,8 +198,10 @@ impl Device {
             channels: out.channels(),
         };
         let kernel = Kernel::Finish(canvas.samples());
+        let work = work(rects.items(), FINISHED);
+        let work = Work { rows: work.rows.div_ceil(FINISHED_ROWS), ..work };
         // SAFETY: checked above.
-        unsafe { self.launch(self.compute(), kernel, &arguments, work(rects.items(), FINISHED)) }
+        unsafe { self.launch(self.compute(), kernel, &arguments, work) }
     }
 
     /// Sets the bits of the blocks of `frame` that differ from `reference` by more than

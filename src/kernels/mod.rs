@@ -21,6 +21,7 @@
 #![allow(missing_docs, reason = "the headers in `kernels/` document the fields")]
 
 mod arguments;
+mod cubins;
 mod filter;
 mod frame;
 
@@ -28,6 +29,7 @@ pub use arguments::{
     Address, CompareArgs, FinishArgs, GatherArgs, GrainArgs, PackArgs, PictureArgs, RegionArgs,
     ScatterArgs, UnpackArgs,
 };
+pub use cubins::cubin;
 pub use filter::{FilterArgs, FilterData};
 pub use frame::{CodesArgs, ComparedPlane, ComponentArgs, FrameArgs, MatrixArgs, PlaneArgs};
 
@@ -39,9 +41,12 @@ pub const PTX: &str = include_str!("../../kernels/upscale.ptx");
 /// whole spans and begin at multiples of 16 bytes.
 pub const SPAN: u32 = 16;
 
-/// Pixels per thread of `finish_*`. Threads of the other kernels process [`SPAN`] pixels or 16
-/// bytes.
-pub const FINISHED: u32 = 8;
+/// Pixels of a row per thread of `finish_*`. Threads of the other kernels process [`SPAN`] pixels
+/// or 16 bytes.
+pub const FINISHED: u32 = 4;
+
+/// Rows per thread of `finish_*`.
+pub const FINISHED_ROWS: u32 = 2;
 
 /// The type in which model picture, batch and canvas are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

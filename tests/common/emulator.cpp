@@ -25,6 +25,7 @@ enum Result : int {
     NO_DEVICE = 100,
     INVALID_DEVICE = 101,
     INVALID_CONTEXT = 201,
+    NO_BINARY_FOR_GPU = 209,
     INVALID_PTX = 218,
     INVALID_HANDLE = 400,
     NOT_FOUND = 500,
@@ -79,14 +80,14 @@ static std::vector<Function> functions = {
     FUNCTION(finish_f16),     FUNCTION(pack_f32),         FUNCTION(pack_f16),
 };
 
-enum Count : u32 { BUFFERS, PINNED, EVENTS, STREAMS, CONTEXTS, MODULES, FAULTS, UP, DOWN, LAUNCHES, UNPACKING, COUNTERS };
+enum Count : u32 { BUFFERS, PINNED, EVENTS, STREAMS, CONTEXTS, MODULES, FAULTS, UP, DOWN, LAUNCHES, UNPACKING, COMPILATIONS, COUNTERS };
 
 static const size_t GUARD = 256;
 static std::recursive_mutex mutex;
 static int devices = 1, version = 12040, capability = 86;
 static size_t limit = (size_t)1 << 40, used = 0;
 static bool lost = false;
-static int lost_status = LAUNCH_FAILED;
+static int lost_status = LAUNCH_FAILED, cubin_status = SUCCESS, ptx_status = SUCCESS;
 static long long launches_left = -1;
 static u64 random_state = 0, eager = 3, streams_made = 0;
 static u64 counts[COUNTERS];
@@ -188,8 +189,11 @@ static void copy(void *to, const void *from, size_t bytes, bool up) {
 EXPORT void emulator_reset() {
     Lock lock(mutex);
     devices = 1, version = 12040, capability = 86, limit = (size_t)1 << 40, lost = false;
+    cubin_status = ptx_status = SUCCESS;
     lost_status = LAUNCH_FAILED, launches_left = -1, random_state = 0;
+    Warp::diverged = 0;
     counts[FAULTS] = counts[UP] = counts[DOWN] = counts[LAUNCHES] = counts[UNPACKING] = 0;
+    counts[COMPILATIONS] = 0;
 }
 EXPORT void emulator_set_devices(int count) { devices = count; }
 EXPORT void emulator_set_version(int value) { version = value; }
@@ -206,7 +210,12 @@ EXPORT void emulator_lose_after(long long launches) {
 }
 /// What every function returns once the GPU is lost.
 EXPORT void emulator_set_lost_status(int status) { lost_status = status; }
-EXPORT u64 emulator_count(u32 what) { return what < COUNTERS ? counts[what] : 0; }
+/// What loading machine code and loading PTX return.
+EXPORT void emulator_set_cubin_status(int status) { cubin_status = status; }
+EXPORT void emulator_set_ptx_status(int status) { ptx_status = status; }
+EXPORT u64 emulator_count(u32 what) {
+    return what >= COUNTERS ? 0 : counts[what] + (what == FAULTS && is_faulty());
+}
 EXPORT size_t emulator_used() { return used; }
 /// Queues work of a library on a stream.
 EXPORT int emulator_enqueue(void *stream, void (*run)(void *), void *data) {
@@ -248,11 +257,30 @@ EXPORT int cuMemGetInfo_v2(size_t *free, size_t *total) {
     return *total = limit, *free = limit - used, SUCCESS;
 }
 
+/// The architecture that machine code is for, 10 · major + minor: flags of its ELF header, whose
+/// place depends on the version of the ABI.
+static int architecture(const u8 *image) {
+    u32 flags;
+    std::memcpy(&flags, image + 48, sizeof flags);
+    return image[8] >= 8 ? flags >> 8 & 0xFF : flags & 0xFF;
+}
 EXPORT int cuModuleLoadData(void **out, const void *image) {
     ENTER_BOUND();
-    ptx = (const char *)image;
-    if (ptx.find(".target sm_75") == std::string::npos)
-        return INVALID_PTX;
+    if (std::memcmp(image, "\x7f" "ELF", 4) == 0) {
+        const int built_for = architecture((const u8 *)image);
+        if (cubin_status != SUCCESS)
+            return cubin_status;
+        if (built_for / 10 != capability / 10 || built_for > capability)
+            return NO_BINARY_FOR_GPU;
+        ptx.clear();
+    } else {
+        if (ptx_status != SUCCESS)
+            return ptx_status;
+        ptx = (const char *)image;
+        if (ptx.find(".target sm_75") == std::string::npos)
+            return INVALID_PTX;
+        counts[COMPILATIONS]++;
+    }
     counts[MODULES]++;
     return *out = (void *)0x2000, SUCCESS;
 }
@@ -263,7 +291,8 @@ EXPORT int cuModuleUnload(void *) {
 EXPORT int cuModuleGetFunction(void **out, void *, const char *name) {
     ENTER_BOUND();
     for (Function &function : functions)
-        if (function.name == name && ptx.find(".entry " + function.name) != std::string::npos)
+        if (function.name == name &&
+            (ptx.empty() || ptx.find(".entry " + function.name) != std::string::npos))
             return *out = &function, SUCCESS;
     return NOT_FOUND;
 }
@@ -274,6 +303,9 @@ EXPORT int cuLaunchKernel(void *raw, unsigned gx, unsigned gy, unsigned gz, unsi
         return lost = true, lost_status;
     launches_left -= launches_left > 0;
     counts[LAUNCHES]++;
+    // The limits of every GPU.
+    if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by > 1024)
+        return INVALID_VALUE;
     if (((Function *)raw)->name.rfind("unpack", 0) == 0)
         counts[UNPACKING] += (u64)gx * gy * gz * bx * by;
     return enqueue(stream, ((Function *)raw)->prepare(args[0], {gx, gy, gz}, {bx, by, 1}));

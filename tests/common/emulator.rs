@@ -31,6 +31,8 @@ pub enum Count {
     Launches,
     /// Threads of the kernels that unpack frames.
     UnpackingThreads,
+    /// PTX that the driver compiled.
+    Compilations,
 }
 
 /// The emulated driver, used by one test at a time.
@@ -97,6 +99,16 @@ impl Emulator {
     /// Every call fails after this many launches; negative: never.
     pub fn lose_after(&self, launches: i64) {
         self.set("lose_after", launches);
+    }
+
+    /// What the driver answers to machine code.
+    pub fn set_cubin_status(&self, status: i32) {
+        self.set("set_cubin_status", status);
+    }
+
+    /// What the driver answers to PTX.
+    pub fn set_ptx_status(&self, status: i32) {
+        self.set("set_ptx_status", status);
     }
 
     /// The status that every call returns once the GPU is lost, instead of 719.

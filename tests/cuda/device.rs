@@ -62,6 +62,31 @@ fn a_driver_or_gpu_that_is_too_old_is_an_error() {
 }
 
 #[test]
+fn the_driver_compiles_nothing_for_known_gpus_and_the_ptx_for_others() {
+    let Some(emulator) = Emulator::get() else { return };
+    for (capability, compilations) in [(75, 0), (89, 0), (90, 0), (103, 0), (121, 0), (130, 1)] {
+        emulator.set_capability(capability);
+        let before = emulator.count(Count::Compilations);
+        drop(Device::open(0).unwrap());
+        assert_eq!(emulator.count(Count::Compilations) - before, compilations, "{capability}");
+    }
+    emulator.assert_clean();
+}
+
+#[test]
+fn if_the_driver_refuses_the_machine_code_it_compiles_the_ptx() {
+    let Some(emulator) = Emulator::get() else { return };
+    emulator.set_cubin_status(200);
+    drop(Device::open(0).unwrap());
+    assert_eq!(emulator.count(Count::Compilations), 1);
+    // A container without the driver's compiler.
+    emulator.set_ptx_status(221);
+    let error = Device::open(0).unwrap_err();
+    assert!(error.to_string().contains("libnvidia-ptxjitcompiler.so.1"), "{error}");
+    emulator.assert_clean();
+}
+
+#[test]
 fn the_device_stays_usable_after_running_out_of_memory() {
     let Some(emulator) = Emulator::get() else { return };
     emulator.set_memory(1 << 20);

@@ -29,15 +29,37 @@ impl Kernels {
     #[track_caller]
     pub fn launch<A: Pod>(&self, name: &str, args: &A, spans: u32, rows: u32, layers: u32) {
         // More threads than spans and fewer than rows, both of which kernels have to support.
-        let block = Dim { x: 4, y: 3, z: 1 };
-        let grid = Dim { x: spans.div_ceil(4).max(1), y: rows.div_ceil(7).max(1), z: layers };
+        let block = Dim { x: 32, y: 3, z: 1 };
+        let grid = Dim { x: spans.div_ceil(32).max(1), y: rows.div_ceil(7).max(1), z: layers };
         // SAFETY: the shim has a function of this type for every kernel, which checks the size
         // of the argument. The addresses in it are those of memory that the caller keeps.
         let ran = unsafe {
             let launch = self.0.get::<Launch>(format!("launch_{name}").as_bytes()).unwrap();
             launch(bytemuck::bytes_of(args).as_ptr(), size_of::<A>() as u32, grid, block)
         };
-        assert!(ran, "{name} takes an argument of another size than {}", size_of::<A>());
+        assert!(
+            ran,
+            "{name} takes an argument of another size than {}, or threads of a warp diverged, or \
+             an address was misaligned",
+            size_of::<A>()
+        );
+    }
+
+    /// What kernels ask of the memory while `run` launches them: requests of warps, wavefronts of
+    /// the L1 cache, sectors. `None` unless the library is the translated machine code.
+    pub fn transactions(&self, run: impl FnOnce()) -> Option<[u64; 3]> {
+        type Count = unsafe extern "C" fn(bool);
+        type Get = unsafe extern "C" fn(u32) -> u64;
+        // SAFETY: the shim declares functions of these types.
+        unsafe {
+            let count = self.0.get::<Count>(b"count_transactions").ok()?;
+            let get = self.0.get::<Get>(b"transactions").ok()?;
+            count(true);
+            run();
+            let found = [0, 1, 2].map(|what| get(what));
+            count(false);
+            Some(found)
+        }
     }
 
     pub fn half_of(&self, value: f32) -> u16 {

@@ -12,6 +12,7 @@ mod pack;
 mod ptx;
 mod regions;
 mod storage;
+mod transactions;
 mod unpack;
 
 use common::cpp;

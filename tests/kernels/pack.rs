@@ -14,13 +14,13 @@ use super::{
 };
 
 /// Pictures to pack, with values outside of the valid range and a NaN.
-struct Pictures {
+pub struct Pictures {
     main: Image,
     bypass_planes: Vec<Image>,
 }
 
 impl Pictures {
-    fn new<T: Storage>(packer: &Packer, info: &FrameInfo, channels: Channels) -> Self {
+    pub fn new<T: Storage>(packer: &Packer, info: &FrameInfo, channels: Channels) -> Self {
         let size = (info.width, info.height);
         let mut main = noise_image::<T>(channels.count(), size, (-0.2, 1.2), 7);
         let middle = main.data().len() / 2;
@@ -33,7 +33,7 @@ impl Pictures {
     }
 }
 
-fn pack<T: Storage>(
+pub fn pack<T: Storage>(
     kernels: &Kernels,
     pictures: &Pictures,
     packer: &Packer,

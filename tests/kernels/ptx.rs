@@ -31,14 +31,24 @@ fn the_ptx_is_compiled_from_the_current_sources() {
 }
 
 #[test]
+fn the_machine_code_is_compiled_from_the_current_ptx() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/cubins.zip");
+    let mut archive = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
+    let digest = std::io::read_to_string(archive.by_name("ptx.sha256").unwrap()).unwrap();
+    let expected = format!("{:x}", Sha256::digest(PTX));
+    assert!(digest == expected, "kernels/cubins.zip is out of date; run `make kernels`");
+}
+
+#[test]
 fn the_ptx_is_for_the_oldest_supported_gpu_and_has_no_fused_multiply_add() {
     assert!(PTX.contains("\n.version 8.0\n.target sm_75\n"));
     assert!(!PTX.contains("fma.rn"), "compiled without --fmad=false");
 }
 
 #[test]
-fn no_thread_waits_for_another() {
-    for word in ["bar.sync", "barrier", ".shared", ".local"] {
+fn threads_wait_only_for_those_of_their_warp() {
+    for word in ["bar.sync", "barrier", ".local"] {
         assert!(!PTX.contains(word), "{word}");
     }
+    assert!(PTX.contains("bar.warp.sync"));
 }

@@ -36,12 +36,12 @@ pub fn kinds(format: PixelFormat, width: u32, height: u32) -> Vec<FrameInfo> {
 }
 
 /// The kernel's output: the model picture and the bypass planes.
-struct Unpacked<T> {
+pub struct Unpacked<T> {
     main: Stored<T>,
     bypass_planes: Vec<Stored<f32>>,
 }
 
-fn unpack<T: Storage>(
+pub fn unpack<T: Storage>(
     kernels: &Kernels,
     frame: &Frame,
     channels: Channels,
