@@ -8,11 +8,12 @@ use crate::model::ModelInfo;
 /// engine's [`Samples`]; the enlarged ones are N×C×(H·factor)×(W·factor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceBatch {
-    /// Device address of the pictures to enlarge.
+    /// Device address of the pictures to enlarge, a multiple of 256 (TensorRT's `setTensorAddress`
+    /// requires it).
     pub input: u64,
-    /// Device address that the enlarged pictures are written to.
+    /// Device address that the enlarged pictures are written to, a multiple of 256.
     pub output: u64,
-    /// Number of pictures, from 1 to [`InferOnDevice::max_batch`].
+    /// Number of pictures, from 1 to [`InferOnDevice::max_batch`] of their size.
     pub count: u32,
     /// Width of each picture to enlarge in pixels, a multiple of [`ModelInfo::align`].
     pub width: u32,
@@ -29,11 +30,22 @@ pub trait InferOnDevice: Send {
     /// How the pictures of a [`DeviceBatch`] are stored, input and output alike.
     fn samples(&self) -> Samples;
 
-    /// The largest number of pictures in a batch, at least 1.
-    fn max_batch(&self) -> u32;
+    /// The largest number of pictures of this width and height in a batch, at least 1.
+    fn max_batch(&self, size: (u32, u32)) -> u32;
 
     /// See [`Infer::shape_grid`](super::Infer::shape_grid).
     fn shape_grid(&self) -> u32;
+
+    /// The only size of regions, for an engine that plans its work again, at the cost of a whole
+    /// frame, whenever a size changes. `None`: regions of any size.
+    fn tile(&self) -> Option<(u32, u32)> {
+        None
+    }
+
+    /// The longest side of a picture in pixels.
+    fn max_side(&self) -> u32 {
+        u32::MAX
+    }
 
     /// See [`Infer::identity`](super::Infer::identity).
     fn identity(&self) -> &str;

@@ -38,7 +38,8 @@ impl Infer for OnHost<'_> {
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), Error> {
         let factor = self.info().factor as usize;
         output.resize(input.channels(), input.width() * factor, input.height() * factor);
-        let count = 1 + self.runs % self.engine.max_batch().max(1);
+        let size = (input.width() as u32, input.height() as u32);
+        let count = 1 + self.runs % self.engine.max_batch(size).max(1);
         self.runs = self.runs.wrapping_add(1);
 
         let (samples, copies) = (self.engine.samples(), count as usize);

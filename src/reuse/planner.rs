@@ -50,6 +50,17 @@ pub struct Planner {
     x: RegionAxis,
     y: RegionAxis,
     cost: CostModel,
+    tiles: Option<Tiles>,
+}
+
+/// The only regions of an engine that must always run at the same size.
+#[derive(Clone, Debug)]
+struct Tiles {
+    tiles: Vec<Region>,
+    /// Tiles that run at once.
+    batch: u32,
+    /// The distance up to which a changed pixel changes the canvas.
+    reach: u32,
 }
 
 impl Planner {
@@ -68,7 +79,16 @@ impl Planner {
             RegionAxis::new(length, halo.saturating_add(spread), halo)
                 .constrained(align, grid, min_side, max_length)
         };
-        Self { x: axis(width, largest.0), y: axis(height, largest.1), cost }
+        Self { x: axis(width, largest.0), y: axis(height, largest.1), cost, tiles: None }
+    }
+
+    /// Plans only with these tiles, which cover the frame and all have the same size. An engine
+    /// runs up to `batch` of them at once, each time at the same cost.
+    #[must_use]
+    pub fn with_tiles(mut self, tiles: Vec<Region>, batch: u32, dependence: Dependence) -> Self {
+        let reach = dependence.halo.saturating_add(dependence.spread);
+        self.tiles = Some(Tiles { tiles, batch: batch.max(1), reach });
+        self
     }
 
     /// What to compute if these blocks changed: the cheapest plan that a short search finds.
@@ -76,6 +96,9 @@ impl Planner {
     pub fn plan(&self, changed: &ChangedMap) -> Plan {
         if changed.size() != (self.x.length, self.y.length) {
             return Plan::Whole;
+        }
+        if let Some(tiles) = &self.tiles {
+            return self.plan_tiles(tiles, changed);
         }
         let mask = self.affected(changed).simplified();
         // Regions must save more than a rounding error.
@@ -105,10 +128,34 @@ impl Planner {
         match plan {
             Plan::Nothing => 0.0,
             Plan::Whole => self.whole_seconds(),
-            Plan::Regions(regions) => {
-                let pixels = regions.iter().map(Region::pixels).sum();
-                self.cost.seconds(regions.len() as u64, pixels)
-            }
+            Plan::Regions(regions) => self.regions_seconds(regions),
+        }
+    }
+
+    fn regions_seconds(&self, regions: &[Region]) -> f64 {
+        let batch = self.tiles.as_ref().map_or(1, |tiles| u64::from(tiles.batch));
+        let pixels = regions.iter().map(Region::pixels).sum();
+        self.cost.seconds((regions.len() as u64).div_ceil(batch), pixels)
+    }
+
+    /// The tiles that depend on changed blocks, if they take less time than the whole frame.
+    fn plan_tiles(&self, tiles: &Tiles, changed: &ChangedMap) -> Plan {
+        let (width, height) = changed.size();
+        let affected: Vec<Rect> = changed
+            .rects()
+            .iter()
+            .map(|rect| rect.grown_within(tiles.reach, width, height))
+            .collect();
+        let is_affected = |tile: &&Region| {
+            affected.iter().any(|rect| !rect.intersection(&tile.compute).is_empty())
+        };
+        let regions: Vec<Region> = tiles.tiles.iter().filter(is_affected).copied().collect();
+        if regions.is_empty() {
+            Plan::Nothing
+        } else if self.regions_seconds(&regions) < self.whole_seconds() {
+            Plan::Regions(regions)
+        } else {
+            Plan::Whole
         }
     }
 

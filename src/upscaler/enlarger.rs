@@ -66,6 +66,13 @@ pub enum Planning {
         /// ([`Infer::shape_grid`](crate::engine::Infer::shape_grid)).
         grid: u32,
     },
+    /// By regions that are tiles of one size: [`Compute::Regions`].
+    Tiles {
+        /// Width and height of a tile with its halo.
+        size: (u32, u32),
+        /// Tiles that run at once.
+        batch: u32,
+    },
     /// By the pixels that changed: [`Compute::Changed`].
     Changes,
 }

@@ -19,6 +19,8 @@ pub(super) struct Geometry {
     pub min_side: u32,
     /// The only size that the model accepts.
     pub fixed_size: Option<(u32, u32)>,
+    /// All tiles of a frame that is cut read the same size.
+    pub uniform: bool,
 }
 
 /// The smallest side of a region that is tried before memory is considered too small.
@@ -33,6 +35,7 @@ impl Geometry {
             align: info.align.max(1),
             min_side: info.min_side.max(1),
             fixed_size: info.fixed_size,
+            uniform: false,
         }
     }
 
@@ -87,6 +90,9 @@ impl Geometry {
             return Err(CutError::Memory { side, pixels });
         }
         let (columns, rows) = self.split(limits)?;
+        if self.uniform {
+            return self.cut_fixed(self.reads(columns, rows));
+        }
         Ok(self.grid(columns, rows))
     }
 
@@ -132,12 +138,25 @@ impl Geometry {
 
     /// Largest number of pixels that the model gets for a tile of this size.
     fn largest(&self, width: u32, height: u32) -> u64 {
+        let (width, height) = self.reads(width, height);
+        u64::from(width) * u64::from(height)
+    }
+
+    /// The largest size that the model gets for a tile of this size.
+    fn reads(&self, width: u32, height: u32) -> (u32, u32) {
         let halo = self.halo.unwrap_or(0);
         let side = |edge: u32, frame: u32| {
             let grown = edge.saturating_add(halo.saturating_mul(2)).saturating_add(self.align);
-            u64::from(self.padded(grown.min(frame)))
+            self.padded(grown.min(frame))
         };
-        side(width, self.frame.0) * side(height, self.frame.1)
+        (side(width, self.frame.0), side(height, self.frame.1))
+    }
+
+    /// Tiles of one size, with their halos, that cover the frame. `None` if the frame is smaller
+    /// than a tile, or the halo leaves nothing of it.
+    pub(crate) fn tiles(&self, size: (u32, u32)) -> Option<Vec<Region>> {
+        let fits = self.halo.is_some() && self.frame.0 >= size.0 && self.frame.1 >= size.1;
+        self.cut_fixed(size).ok().filter(|_| fits)
     }
 
     /// Sides of tiles to try for a side of the frame: those of 1, 2, 3 … equal parts.
@@ -332,7 +351,14 @@ mod tests {
     const UNLIMITED: Limits = Limits { max_edge: 0, max_pixels: u64::MAX };
 
     fn geometry(width: u32, height: u32, halo: u32, align: u32) -> Geometry {
-        Geometry { frame: (width, height), halo: Some(halo), align, min_side: 1, fixed_size: None }
+        Geometry {
+            frame: (width, height),
+            halo: Some(halo),
+            align,
+            min_side: 1,
+            fixed_size: None,
+            uniform: false,
+        }
     }
 
     #[track_caller]

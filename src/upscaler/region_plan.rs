@@ -10,13 +10,15 @@ use super::{
 };
 use crate::{
     engine::EngineTraits,
-    frame::Rect,
+    frame::{Rect, SplitMix64},
     model::ModelInfo,
     reuse::{self, ChangedMap, CostModel, Dependence, Mode, Planner, Region, Shapes},
 };
 
 /// Side in pixels of the region whose time, with that of a whole frame, gives the cost of a run.
 const TIMING_SIDE: u32 = 64;
+/// Places at which regions are compared with the whole frame.
+const PROVED_PLACES: u32 = 8;
 
 /// Plans the regions, or the pixels, that are computed again for a frame.
 pub(super) struct RegionPlan {
@@ -111,15 +113,60 @@ impl RegionPlan {
         self.tiling.limit_pixels(max_pixels)
     }
 
-    /// The region to measure before the first regions can be planned.
-    pub(crate) fn to_measure(&self) -> Option<Region> {
-        let by_regions = self.allows_parts && matches!(self.planning, Planning::Regions { .. });
-        if !by_regions || self.dependence.is_none() || self.cost.is_some() {
-            return None;
+    /// The regions to measure as one batch before the first regions can be planned; none if their
+    /// cost is known, or no regions are computed.
+    pub(crate) fn to_measure(&self) -> Vec<Region> {
+        if !self.allows_parts || self.dependence.is_none() || self.cost.is_some() {
+            return Vec::new();
         }
+        let geometry = self.tiling.geometry();
+        match self.planning {
+            Planning::Changes => Vec::new(),
+            Planning::Regions { .. } => {
+                let Geometry { frame: (width, height), .. } = *geometry;
+                let corner = Rect::of_size(TIMING_SIDE.min(width), TIMING_SIDE.min(height));
+                vec![geometry.region_reading(corner, corner)]
+            }
+            Planning::Tiles { size, batch } => {
+                let tiles = geometry.tiles(size).unwrap_or_default();
+                tiles.into_iter().cycle().take(batch as usize).collect()
+            }
+        }
+    }
+
+    /// Regions as they are planned for changes at several places, with which to prove that regions
+    /// equal the whole frame. None if regions never pay.
+    pub(crate) fn to_prove(&self) -> Vec<Region> {
+        let cost = CostModel { per_call: 0.0, per_pixel: 1.0, whole: 1.0 };
+        let Some(planner) = self.planner_with(cost) else { return Vec::new() };
         let Geometry { frame: (width, height), .. } = *self.tiling.geometry();
-        let corner = Rect::of_size(TIMING_SIDE.min(width), TIMING_SIDE.min(height));
-        Some(self.tiling.geometry().region_reading(corner, corner))
+        let mut random = SplitMix64(1);
+        let mut regions = Vec::new();
+        for place in 0..PROVED_PLACES {
+            let at = |random: &mut SplitMix64, length: u32| match place {
+                0 => 0,
+                1 => length - 1,
+                _ => random.below(length),
+            };
+            let (x, y) = (at(&mut random, width), at(&mut random, height));
+            let side = 1 + 8 * (place % 3);
+            let changed = Rect::new(x, y, side.min(width - x), side.min(height - y));
+            let changed = ChangedMap::of_rects(&[changed], width, height);
+            if let reuse::Plan::Regions(planned) = planner.plan(&changed) {
+                regions.extend(planned);
+            }
+        }
+        regions
+    }
+
+    /// Sets whether regions equal the whole frame.
+    pub(crate) fn set_exact(&mut self, exact: bool) {
+        self.exact_regions = exact;
+    }
+
+    /// Whether exact reuse computes regions.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.exact_regions
     }
 
     /// Sets the cost of runs of the model. `None`: unknown, so that only whole frames are computed.
@@ -129,14 +176,26 @@ impl RegionPlan {
     }
 
     fn planner(&mut self) -> Option<&Planner> {
-        if self.planner.is_none()
-            && let Planning::Regions { grid } = self.planning
-        {
-            let Geometry { frame: (width, height), min_side, .. } = *self.tiling.geometry();
-            let shapes = Shapes { grid, min_side, largest: self.tiling.largest() };
-            self.planner = Some(Planner::new(width, height, self.dependence?, shapes, self.cost?));
+        if self.planner.is_none() {
+            self.planner = self.planner_with(self.cost?);
         }
         self.planner.as_ref().filter(|_| self.allows_parts)
+    }
+
+    fn planner_with(&self, cost: CostModel) -> Option<Planner> {
+        let (geometry, dependence) = (self.tiling.geometry(), self.dependence?);
+        let Geometry { frame: (width, height), min_side, .. } = *geometry;
+        let largest = self.tiling.largest();
+        let planner = |grid| {
+            Planner::new(width, height, dependence, Shapes { grid, min_side, largest }, cost)
+        };
+        match self.planning {
+            Planning::Changes => None,
+            Planning::Regions { grid } => Some(planner(grid)),
+            Planning::Tiles { size, batch } => {
+                Some(planner(1).with_tiles(geometry.tiles(size)?, batch, dependence))
+            }
+        }
     }
 }
 

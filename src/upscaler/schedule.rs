@@ -66,10 +66,21 @@ impl Schedule {
         Comparison { mode: mode(reuse), reset }
     }
 
-    /// The region to measure, once, before the decision on a frame with these changes.
-    pub(crate) fn to_measure(&self, changes: Option<&Changes>) -> Option<Region> {
+    /// The regions to measure as one batch, once, before the decision on a frame with these
+    /// changes; none otherwise.
+    pub(crate) fn to_measure(&self, changes: Option<&Changes>) -> Vec<Region> {
         let changed = changes.is_some_and(|changes| !changes.model_planes.is_empty());
-        self.plan.to_measure().filter(|_| changed && self.canvas_current)
+        if changed && self.canvas_current { self.plan.to_measure() } else { Vec::new() }
+    }
+
+    /// See [`RegionPlan::to_prove`].
+    pub(crate) fn to_prove(&self) -> Vec<Region> {
+        if self.plan.is_exact() { self.plan.to_prove() } else { Vec::new() }
+    }
+
+    /// See [`RegionPlan::set_exact`].
+    pub(crate) fn set_exact(&mut self, exact: bool) {
+        self.plan.set_exact(exact);
     }
 
     /// Sets the cost of runs, as measured.

@@ -25,6 +25,10 @@ pub struct DeviceBlur {
     pub max_batch: u32,
     /// The most pixels of a batch; a run with more fails with an out-of-memory error.
     pub memory: u64,
+    /// Pictures with a longer side than this get other roundings.
+    pub rounds_above: u32,
+    /// The only size of regions.
+    pub tile: Option<(u32, u32)>,
     pub runs: Runs,
     pub device: Arc<Device>,
 }
@@ -36,6 +40,8 @@ impl DeviceBlur {
             samples: Samples::F32,
             max_batch: 4,
             memory: u64::MAX,
+            rounds_above: u32::MAX,
+            tile: None,
             runs: Runs::default(),
             device: device.clone(),
         }
@@ -43,7 +49,7 @@ impl DeviceBlur {
 }
 
 /// A batch whose addresses can be sent to another thread.
-struct Batch(DeviceBatch, usize, ModelInfo, Samples);
+struct Batch(DeviceBatch, usize, ModelInfo, Samples, bool);
 
 impl InferOnDevice for DeviceBlur {
     fn info(&self) -> &ModelInfo {
@@ -54,12 +60,16 @@ impl InferOnDevice for DeviceBlur {
         self.samples
     }
 
-    fn max_batch(&self) -> u32 {
+    fn max_batch(&self, _size: (u32, u32)) -> u32 {
         self.max_batch
     }
 
     fn shape_grid(&self) -> u32 {
         8
+    }
+
+    fn tile(&self) -> Option<(u32, u32)> {
+        self.tile
     }
 
     fn identity(&self) -> &str {
@@ -69,13 +79,14 @@ impl InferOnDevice for DeviceBlur {
     fn run(&mut self, batch: &DeviceBatch) -> Result<(), engine::Error> {
         let DeviceBatch { input, output, count, width, height } = *batch;
         assert!(count >= 1 && count <= self.max_batch, "{count} pictures");
-        assert_eq!((input % 16, output % 16), (0, 0));
+        assert_eq!((input % 256, output % 256), (0, 0), "TensorRT needs such addresses");
         if u64::from(count) * u64::from(width) * u64::from(height) > self.memory {
             return Err(engine::Error::OutOfMemory);
         }
         self.runs.lock().unwrap().push((count, width, height));
         let channels = self.blur.info.channels.count();
-        let work = Batch(*batch, channels, self.blur.info.clone(), self.samples);
+        let other = width.max(height) > self.rounds_above;
+        let work = Batch(*batch, channels, self.blur.info.clone(), self.samples, other);
         let stream: *mut c_void = self.device.compute().raw();
         self.device.make_current().unwrap();
         // SAFETY: the pipeline keeps the batch until the stream has processed it.
@@ -84,7 +95,7 @@ impl InferOnDevice for DeviceBlur {
     }
 }
 
-fn enlarge(Batch(batch, channels, info, samples): &Batch) {
+fn enlarge(Batch(batch, channels, info, samples, other): &Batch) {
     let (width, height) = (batch.width as usize, batch.height as usize);
     let (inside, outside) = (channels * width * height, channels * width * height * 4);
     let mut blur = Blur { info: info.clone(), memory: usize::MAX };
@@ -98,6 +109,9 @@ fn enlarge(Batch(batch, channels, info, samples): &Batch) {
                     let from = (batch.input as *const f32).add(picture * inside);
                     input.data_mut().copy_from_slice(slice::from_raw_parts(from, inside));
                     blur.run(&input, &mut output).unwrap();
+                    if *other {
+                        output.data_mut().iter_mut().for_each(|it| *it *= 1.0 - f32::EPSILON);
+                    }
                     let to = (batch.output as *mut f32).add(picture * outside);
                     slice::from_raw_parts_mut(to, outside).copy_from_slice(output.data());
                 }

@@ -78,13 +78,17 @@ fn tiles_are_processed_in_batches_and_do_not_change_the_output() {
     let input = noise(format("NV12"), (128, 96));
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let runs = model.runs.clone();
-    let whole = Stream::on_gpu(&device, model, input.info, (256, 192)).push(&input, MODEL_ONLY).0;
+    let mut stream = Stream::on_gpu(&device, model, input.info, (256, 192));
+    // The runs of the proof.
+    runs.lock().unwrap().clear();
+    let whole = stream.push(&input, MODEL_ONLY).0;
     // Nothing is gathered, and the model writes the canvas itself.
     assert_eq!(*runs.lock().unwrap(), [(1, 128, 96)]);
     let model = DeviceBlur::new(&device, Channels::Rgb, 1);
     let runs = model.runs.clone();
     let tiled = StreamSettings { tile_size: 32, ..settings() };
     let mut stream = Stream::try_on_gpu(&device, model, input.info, (256, 192), tiled).unwrap();
+    runs.lock().unwrap().clear();
     assert!(stream.push(&input, MODEL_ONLY).0 == whole);
     let runs = runs.lock().unwrap();
     assert_eq!(runs.iter().map(|run| run.0).sum::<u32>(), 12);

@@ -119,6 +119,57 @@ fn for_a_small_change_little_is_computed_and_downloaded() {
 }
 
 #[test]
+fn exact_reuse_computes_no_regions_if_the_engine_rounds_large_pictures_differently() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let info = frame::info(format("GRAY8"), 640, 360);
+    for (rounds_above, whole) in [(u32::MAX, false), (256, true)] {
+        let model = DeviceBlur { rounds_above, ..DeviceBlur::new(&device, Channels::Luma, 1) };
+        let mut stream = Stream::on_gpu(&device, model, info, (1280, 720));
+        let mut input = Frame::new(info, 0).noisy(4);
+        for (number, x) in [100, 200, 300].into_iter().enumerate() {
+            paint(&mut input, 0, Rect::new(x, 90, 4, 4), 255);
+            let pixels = stream.push(&input, EXACT).1.unwrap().pixels;
+            assert!(number == 0 || (pixels == 640 * 360) == whole, "{rounds_above}: {pixels}");
+        }
+    }
+}
+
+#[test]
+fn an_engine_with_one_size_of_regions_runs_that_size_and_whole_frames_only() {
+    let Some(emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    for (name, channels, align) in
+        [("NV12", Channels::Rgb, 1), ("GRAY8", Channels::Luma, 2), ("RGB", Channels::Rgb, 4)]
+    {
+        let info = frame::info(format(name), 400, 301);
+        let model =
+            DeviceBlur { tile: Some((64, 48)), ..DeviceBlur::new(&device, channels, align) };
+        let runs = model.runs.clone();
+        let mut gpu = Stream::on_gpu(&device, model, info, (800, 602));
+        let mut cpu = Stream::on_cpu(Blur::new(channels, 2, align), info, (800, 602));
+        let mut input = Frame::new(info, 0).noisy(6);
+        let mut regions = 0;
+        for (x, y) in [(0, 0), (0, 0), (399, 300), (200, 150), (61, 45), (390, 2), (5, 290)] {
+            paint(&mut input, 0, Rect::new(x, y, 3, 3), 255);
+            paint(&mut input, 0, Rect::new(x / 2, y / 2, 2, 2), x / 2);
+            let (reused, report) = gpu.push(&input, EXACT);
+            let (computed, _) = cpu.push(&input, MODEL_ONLY);
+            assert!(reused.samples() == computed.samples(), "{name} at {x}, {y}");
+            regions += u32::from(report.is_some_and(|report| report.pixels < 400 * 301));
+        }
+        assert!(regions >= 5, "{regions} frames by regions");
+        let whole = (400u32.next_multiple_of(align), 301u32.next_multiple_of(align));
+        for (count, width, height) in runs.lock().unwrap().iter() {
+            let size = (*width, *height);
+            assert!(size == (64, 48) || size == whole && *count == 1, "{count} of {size:?}");
+        }
+    }
+    drop(device);
+    emulator.assert_clean();
+}
+
+#[test]
 fn a_duplicate_frame_costs_one_comparison_and_can_still_be_finished() {
     let Some(emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();

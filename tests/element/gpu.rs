@@ -74,7 +74,7 @@ impl InferOnDevice for Nearest {
         Samples::F32
     }
 
-    fn max_batch(&self) -> u32 {
+    fn max_batch(&self, _size: (u32, u32)) -> u32 {
         2
     }
 

@@ -127,7 +127,7 @@ impl InferOnDevice for TestModelOnDevice {
         Samples::F32
     }
 
-    fn max_batch(&self) -> u32 {
+    fn max_batch(&self, _size: (u32, u32)) -> u32 {
         1
     }
 

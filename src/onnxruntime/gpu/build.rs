@@ -11,7 +11,7 @@ use ort::ep::{self, ExecutionProviderDispatch};
 use super::{
     build_time,
     engine::GpuEngine,
-    options::{self, Options, Target},
+    options::{self, Features, Options, Target},
     profile::{self, Profile},
     session::{DeviceSession, Place},
     tensorrt_cache::{Key, Origin, TensorRtCache},
@@ -30,6 +30,11 @@ use crate::{
 /// the rest. Of the total memory, because the bounds that engines are compiled for must not depend
 /// on what is free at the moment.
 const MEMORY_PARTS: u64 = 3;
+
+/// Sides of the picture, about, with which the storage of features is chosen, in pixels.
+const MEASURED_SIDE: u32 = 512;
+/// Runs of which the fastest counts.
+const MEASURED_RUNS: u32 = 3;
 
 /// Builds and warms up the engine of `candidate` on `device`.
 ///
@@ -52,6 +57,12 @@ pub(crate) fn build(
     Ok(Box::new(engine))
 }
 
+/// Black pictures, and memory for their enlargement.
+struct Black {
+    batch: DeviceBatch,
+    _memory: [Buffer; 2],
+}
+
 struct Builder<'a> {
     model: &'a Model,
     candidate: Candidate,
@@ -64,18 +75,50 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn cuda(&self) -> Result<GpuEngine, Error> {
         self.progress.step(5, &self.step())?;
-        let info = &self.model.info;
-        // Any size that fits into memory.
-        let sides =
-            info.fixed_size.map_or([(1, 1), (1, 1), (u32::MAX, u32::MAX)], |size| [size; 3]);
-        let max_batch = if info.batch { profile::MAX_REGIONS } else { 1 };
-        let profile = Profile { max_batch, sides, tuned_batch: 1 };
-        let session = self.session(&self.onnx()?, vec![self.cuda_provider()])?;
-        let mut engine = self.engine(vec![(profile, session)]);
+        let (info, onnx) = (&self.model.info, self.onnx()?);
+        let features = self.faster_features(&onnx)?;
+        let mut engine = self.engine(Vec::new());
+        engine.tile = profile::tile(info);
+        for profile in Profile::of_one_shape(info) {
+            let session = self.session(&onnx, vec![self.cuda_provider(features)])?;
+            engine.sessions.push((profile, session));
+        }
         let (width, height) = probe_size(info, 128);
         self.warm_up(&mut engine, 1, (width as u32, height as u32))?;
-        self.warm_up(&mut engine, max_batch, (width as u32, height as u32))?;
         Ok(engine)
+    }
+
+    /// The storage of features with which a picture takes less time on this GPU. Only the planar
+    /// one has to work.
+    fn faster_features(&self, onnx: &[u8]) -> Result<Features, Error> {
+        let planar = self.run_time(onnx, Features::Planar)?;
+        let interleaved = self.run_time(onnx, Features::Interleaved);
+        let faster = interleaved.is_ok_and(|time| time < planar);
+        Ok(if faster { Features::Interleaved } else { Features::Planar })
+    }
+
+    /// The time of a run on a picture of some size.
+    fn run_time(&self, onnx: &[u8], features: Features) -> Result<Duration, Error> {
+        let info = &self.model.info;
+        let sides = info.fixed_size.map_or([(1, 1), (1, 1), (u32::MAX, u32::MAX)], |it| [it; 3]);
+        let profile = Profile { max_batch: 1, exact: true, sides, tuned_batch: 1 };
+        let session = self.session(onnx, vec![self.cuda_provider(features)])?;
+        let mut engine = self.engine(vec![(profile, session)]);
+        let (width, height) = probe_size(info, MEASURED_SIDE);
+        let size = (width as u32, height as u32);
+        let (begin, end) = (self.device.event()?, self.device.event()?);
+        let (stream, black) = (self.device.compute(), self.black(&engine, 1, size)?);
+        // The first run plans.
+        engine.run(&black.batch)?;
+        let mut least = Duration::MAX;
+        for _ in 0..MEASURED_RUNS {
+            stream.record(&begin)?;
+            engine.run(&black.batch)?;
+            stream.record(&end)?;
+            end.synchronize()?;
+            least = least.min(end.since(&begin));
+        }
+        Ok(least)
     }
 
     fn tensorrt(&self) -> Result<GpuEngine, Error> {
@@ -114,8 +157,8 @@ impl Builder<'_> {
         };
         let make = |folder: &Path| {
             let options = options::tensorrt(self.target(), &profile, input, channels, folder);
-            let providers =
-                vec![configured(ep::TensorRT::default(), options), self.cuda_provider()];
+            let cuda = self.cuda_provider(Features::Planar);
+            let providers = vec![configured(ep::TensorRT::default(), options), cuda];
             let session = self.session(onnx, providers)?;
             // A stored engine that does not match may fail only now.
             let mut engine = self.engine(vec![(profile, session)]);
@@ -148,6 +191,7 @@ impl Builder<'_> {
             samples: self.samples(),
             identity: format!("{digest} {candidate}, {runtime}, {gpu}, driver {driver}"),
             sessions,
+            tile: None,
         }
     }
 
@@ -163,12 +207,19 @@ impl Builder<'_> {
     }
 
     /// Runs a batch of `count` black pictures of this size.
-    fn warm_up(
+    fn warm_up(&self, engine: &mut GpuEngine, count: u32, size: (u32, u32)) -> Result<(), Error> {
+        let black = self.black(engine, count, size)?;
+        engine.run(&black.batch)?;
+        Ok(self.device.compute().synchronize()?)
+    }
+
+    /// A batch of `count` black pictures of this size.
+    fn black(
         &self,
-        engine: &mut GpuEngine,
+        engine: &GpuEngine,
         count: u32,
         (width, height): (u32, u32),
-    ) -> Result<(), Error> {
+    ) -> Result<Black, Error> {
         let (channels, factor) = (engine.info.channels.count(), engine.info.factor);
         let bytes = |width: u32, height: u32| {
             let samples = count as usize * channels * width as usize * height as usize;
@@ -176,11 +227,10 @@ impl Builder<'_> {
         };
         let from = Buffer::new(self.device, bytes(width, height))?;
         let to = Buffer::new(self.device, bytes(width * factor, height * factor))?;
-        let stream = self.device.compute();
-        stream.fill(&from, 0)?;
+        self.device.compute().fill(&from, 0)?;
         let (input, output) = (from.address(), to.address());
-        engine.run(&DeviceBatch { input, output, count, width, height })?;
-        Ok(stream.synchronize()?)
+        let batch = DeviceBatch { input, output, count, width, height };
+        Ok(Black { batch, _memory: [from, to] })
     }
 
     fn onnx(&self) -> Result<bytes::Bytes, Error> {
@@ -203,8 +253,9 @@ impl Builder<'_> {
         }
     }
 
-    fn cuda_provider(&self) -> ExecutionProviderDispatch {
-        configured(ep::CUDA::default(), options::cuda(self.target()))
+    fn cuda_provider(&self, features: Features) -> ExecutionProviderDispatch {
+        let options = options::cuda(self.target(), self.candidate.precision, features);
+        configured(ep::CUDA::default(), options)
     }
 
     fn unavailable(&self, reason: PrecisionError) -> Error {
@@ -237,4 +288,63 @@ fn tensorrt_version() -> String {
     let version = version.map_or("unknown".into(), |version| unsafe { version() }.to_string());
     std::mem::forget(library);
     version
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path::PathBuf};
+
+    use super::*;
+    use crate::engine::Silent;
+
+    /// Runs the real provider over libraries that write a line for each call to `STUB_LOG`
+    /// (tests/provider/runtime.c), on the emulated driver.
+    #[test]
+    #[ignore = "run by scripts/provider.sh"]
+    fn the_cuda_provider_plans_and_waits_only_at_the_first_runs() {
+        let log = PathBuf::from(env::var_os("STUB_LOG").unwrap());
+        let device = Device::open(0).unwrap();
+        let stream = format!("on stream {:p}", device.compute().raw());
+        let model = Model::open("builtin-quality").unwrap();
+        for (precision, convolutions) in [
+            (Precision::Fp16, "convolution with tensor cores"),
+            (Precision::Fp32, "convolution without tensor cores"),
+        ] {
+            let (backend, cache_dir) = (Backend::Cuda, env::temp_dir());
+            let options = EngineOptions { backend, precision, device_id: 0, threads: 1, cache_dir };
+            let candidate = Candidate { backend, precision };
+            let progress = Progress::new(&Silent);
+            let mut engine = build(&model, candidate, &device, &options, &progress).unwrap();
+            let tile = engine.tile().unwrap();
+            let buffer = || Buffer::new(&device, 64 << 20).unwrap();
+            let (from, to) = (buffer(), buffer());
+            let (input, output) = (from.address(), to.address());
+            // The runs of a stream of one size: whole frames, and as many tiles as changed.
+            let mut run_stream = || {
+                for (mut count, (width, height)) in
+                    [(1, (640, 360)), (4, tile), (1, tile), (1, (640, 360)), (3, tile), (7, tile)]
+                {
+                    while count > 0 {
+                        let part = count.min(engine.max_batch((width, height)));
+                        let batch = DeviceBatch { input, output, count: part, width, height };
+                        engine.run(&batch).unwrap();
+                        count -= part;
+                    }
+                }
+            };
+            run_stream();
+            let before = fs::read_to_string(&log).unwrap().len();
+            run_stream();
+            let text = fs::read_to_string(&log).unwrap();
+            let lines: Vec<&str> = text[before..].lines().collect();
+            let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+            eprintln!("{candidate}: {} calls, {} convolutions", lines.len(), count("convolution"));
+            assert!(count("convolution") > 0);
+            assert_eq!(count(convolutions), count("convolution"), "{candidate}");
+            for unwanted in ["plan ", "synchron", "allocate", "free", "cudnn handle"] {
+                assert_eq!(count(unwanted), 0, "{candidate}: {unwanted}");
+            }
+            assert_eq!(count(&stream), count("on stream"), "{candidate}");
+        }
+    }
 }

@@ -14,8 +14,10 @@ pub(super) struct GpuEngine {
     pub info: ModelInfo,
     pub samples: Samples,
     pub identity: String,
-    /// Each with the sizes it accepts. The first that accepts a size runs it.
+    /// Each with the batches it accepts. The first that accepts a batch runs it.
     pub sessions: Vec<(Profile, DeviceSession)>,
+    /// The only size of regions, if any.
+    pub tile: Option<(u32, u32)>,
 }
 
 impl InferOnDevice for GpuEngine {
@@ -27,8 +29,19 @@ impl InferOnDevice for GpuEngine {
         self.samples
     }
 
-    fn max_batch(&self) -> u32 {
-        self.sessions.iter().map(|(profile, _)| profile.max_batch).max().unwrap_or(1)
+    fn max_batch(&self, (width, height): (u32, u32)) -> u32 {
+        let admitting = self.sessions.iter().filter(|(profile, _)| profile.admits(width, height));
+        // Without `exact`, the first one runs all batches.
+        admitting.map(|(profile, _)| profile.max_batch).next().unwrap_or(1)
+    }
+
+    fn tile(&self) -> Option<(u32, u32)> {
+        self.tile
+    }
+
+    fn max_side(&self) -> u32 {
+        let sides = self.sessions.iter().map(|(profile, _)| profile.sides[2]);
+        sides.map(|(width, height)| width.min(height)).max().unwrap_or(u32::MAX)
     }
 
     fn shape_grid(&self) -> u32 {
@@ -40,32 +53,30 @@ impl InferOnDevice for GpuEngine {
     }
 
     fn run(&mut self, batch: &DeviceBatch) -> Result<(), Error> {
-        let fitting =
-            self.sessions.iter_mut().find(|(profile, _)| profile.admits(batch.width, batch.height));
         let (width, height) = (batch.width, batch.height);
-        let (profile, session) = fitting.ok_or(Error::LargerThanProfile { width, height })?;
         let channels = self.info.channels.count() as u64;
         let input = channels * u64::from(batch.width) * u64::from(batch.height);
         let input = input * self.samples.size() as u64;
         let output = input * u64::from(self.info.factor).pow(2);
-        for (first, count) in parts(batch.count, profile.max_batch) {
-            let first = u64::from(first);
+        let mut first = 0;
+        while first < batch.count {
+            let rest = batch.count - first;
+            let fits = |profile: &Profile| {
+                profile.admits(width, height) && (!profile.exact || profile.max_batch <= rest)
+            };
+            let fitting = self.sessions.iter_mut().find(|(profile, _)| fits(profile));
+            let (profile, session) = fitting.ok_or(Error::LargerThanProfile { width, height })?;
+            let count = profile.max_batch.clamp(1, rest);
             session.run(&DeviceBatch {
-                input: batch.input + first * input,
-                output: batch.output + first * output,
+                input: batch.input + u64::from(first) * input,
+                output: batch.output + u64::from(first) * output,
                 count,
                 ..*batch
             })?;
+            first += count;
         }
         Ok(())
     }
-}
-
-/// Divides `count` pictures into batches of at most `max`: the first picture and the number of
-/// pictures of each.
-fn parts(count: u32, max: u32) -> impl Iterator<Item = (u32, u32)> {
-    let max = max.max(1);
-    (0..count).step_by(max as usize).map(move |first| (first, max.min(count - first)))
 }
 
 #[cfg(test)]
@@ -88,6 +99,7 @@ mod tests {
         };
         let profile = |max_batch, side| Profile {
             max_batch,
+            exact: false,
             sides: [(8, 8), (8, 8), (side, side)],
             tuned_batch: 1,
         };
@@ -100,7 +112,7 @@ mod tests {
             Err(error) => panic!("{error}"),
         };
         let (info, identity) = (model.info.clone(), String::new());
-        Some(GpuEngine { info, samples: Samples::F32, identity, sessions })
+        Some(GpuEngine { info, samples: Samples::F32, identity, sessions, tile: None })
     }
 
     fn run(engine: &mut GpuEngine, pictures: &[Image]) -> Result<Vec<f32>, Error> {
@@ -120,7 +132,7 @@ mod tests {
     #[test]
     fn a_batch_that_is_divided_gives_the_same_pictures_in_order() {
         let Some(mut engine) = engine() else { return };
-        assert_eq!(engine.max_batch(), 2);
+        assert_eq!(engine.max_batch((24, 16)), 2);
         let channels = engine.info.channels.count();
         for side in [24, 48] {
             let pictures: Vec<Image> =
@@ -143,9 +155,26 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_too_large_is_divided() {
-        assert_eq!(parts(5, 2).collect::<Vec<_>>(), [(0, 2), (2, 2), (4, 1)]);
-        assert_eq!(parts(2, 8).collect::<Vec<_>>(), [(0, 2)]);
-        assert_eq!(parts(2, 0).collect::<Vec<_>>(), [(0, 1), (1, 1)]);
+    fn the_size_decides_how_many_pictures_a_batch_has_and_how_large_they_may_be() {
+        let Some(engine) = engine() else { return };
+        // Not divided further, so that every address of TensorRT is that of a buffer.
+        assert_eq!((engine.max_batch((32, 32)), engine.max_batch((33, 32))), (2, 1));
+        assert_eq!(engine.max_side(), 64);
+    }
+
+    #[test]
+    fn sessions_of_one_shape_run_full_batches_and_then_single_pictures() {
+        let Some(mut engine) = engine() else { return };
+        for (profile, _) in &mut engine.sessions {
+            profile.exact = true;
+        }
+        let channels = engine.info.channels.count();
+        let pictures: Vec<Image> =
+            (0..5).map(|seed| test_picture::noise(channels, 24, 16, seed)).collect();
+        let batch = run(&mut engine, &pictures).unwrap();
+        let single: Vec<f32> =
+            pictures.chunks(1).flat_map(|picture| run(&mut engine, picture).unwrap()).collect();
+        let largest = batch.iter().zip(&single).map(|(a, b)| (a - b).abs());
+        assert!(largest.fold(0.0, f32::max) < 1e-5);
     }
 }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::profile::Profile;
+use crate::engine::Precision;
 
 pub(super) type Options = Vec<(&'static str, String)>;
 
@@ -27,17 +28,32 @@ impl Target {
     }
 }
 
-/// The options of the CUDA provider.
-pub(super) fn cuda(target: Target) -> Options {
+/// How the CUDA provider stores features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Features {
+    /// Channel by channel. The bias is added in a pass of its own: with `fuse_conv_bias` the
+    /// provider clears an operand on the default stream, and only when it plans.
+    Planar,
+    /// Pixel by pixel, with the bias in the convolution.
+    Interleaved,
+}
+
+/// The options of the CUDA provider for a graph in this precision.
+pub(super) fn cuda(target: Target, precision: Precision, features: Features) -> Options {
+    // TF32 would reduce the precision of fp32. For other types, 0 would deselect the tensor cores
+    // (`UpdateState` in onnxruntime/core/providers/cuda/nn/conv.cc).
+    let use_tf32 = if precision == Precision::Fp32 { "0" } else { "1" };
     let mut options = target.options();
     options.extend([
-        // TF32 would reduce the precision of fp32.
-        ("use_tf32", "0".into()),
+        ("use_tf32", use_tf32.into()),
         // An exhaustive search takes seconds for every new shape, and regions have many shapes.
         ("cudnn_conv_algo_search", "HEURISTIC".into()),
         // The default doubles the arena and would use memory that frames need.
         ("arena_extend_strategy", "kSameAsRequested".into()),
     ]);
+    if features == Features::Interleaved {
+        options.extend([("prefer_nhwc", "1".into()), ("fuse_conv_bias", "1".into())]);
+    }
     options
 }
 
@@ -81,10 +97,14 @@ mod tests {
 
     #[test]
     fn both_providers_run_on_the_given_gpu_and_stream() {
-        let profile =
-            Profile { max_batch: 8, sides: [(32, 32), (128, 128), (256, 256)], tuned_batch: 4 };
+        let profile = Profile {
+            max_batch: 8,
+            exact: false,
+            sides: [(32, 32), (128, 128), (256, 256)],
+            tuned_batch: 4,
+        };
         let tensorrt = tensorrt(TARGET, &profile, "in put", 3, Path::new("/cache/x"));
-        for options in [&cuda(TARGET), &tensorrt] {
+        for options in [&cuda(TARGET, Precision::Fp16, Features::Planar), &tensorrt] {
             assert_eq!(value(options, "device_id"), Some("1"));
             assert_eq!(value(options, "has_user_compute_stream"), Some("1"));
             assert_eq!(value(options, "user_compute_stream"), Some("43981"));
@@ -95,7 +115,19 @@ mod tests {
     }
 
     #[test]
-    fn the_cuda_provider_never_uses_tf32() {
-        assert_eq!(value(&cuda(TARGET), "use_tf32"), Some("0"));
+    fn fp32_runs_without_tf32_and_fp16_keeps_the_tensor_cores() {
+        assert_eq!(value(&cuda(TARGET, Precision::Fp32, Features::Planar), "use_tf32"), Some("0"));
+        assert_eq!(value(&cuda(TARGET, Precision::Fp16, Features::Planar), "use_tf32"), Some("1"));
+    }
+
+    #[test]
+    fn the_bias_is_fused_only_with_interleaved_features() {
+        for precision in [Precision::Fp32, Precision::Fp16] {
+            let options = cuda(TARGET, precision, Features::Interleaved);
+            assert_eq!(value(&options, "prefer_nhwc"), Some("1"));
+            assert_eq!(value(&options, "fuse_conv_bias"), Some("1"));
+            let options = cuda(TARGET, precision, Features::Planar);
+            assert_eq!(value(&options, "fuse_conv_bias"), None);
+        }
     }
 }

@@ -5,8 +5,11 @@ use crate::model::ModelInfo;
 /// Bounds of a batch: the number of pictures, and their sides in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Profile {
-    /// Largest number of pictures; the smallest is 1.
+    /// Largest number of pictures. A profile that is [`exact`](Self::exact) runs no fewer.
     pub max_batch: u32,
+    /// Only batches of exactly [`max_batch`](Self::max_batch) pictures run; otherwise the smallest
+    /// number is 1.
+    pub exact: bool,
     /// Width and height: smallest, the ones it is optimised for, largest.
     pub sides: [(u32, u32); 3],
     /// Number of pictures that it is optimised for.
@@ -15,6 +18,10 @@ pub(super) struct Profile {
 
 /// Largest number of regions in a batch.
 pub(super) const MAX_REGIONS: u32 = 8;
+/// Tiles that run at once with the CUDA provider.
+const BATCH: u32 = 4;
+/// Sides of a tile with the CUDA provider, in pixels.
+const TILE_SIDES: std::ops::RangeInclusive<u32> = 128..=512;
 /// Smallest side of a frame, in pixels.
 const MIN_SIDE: u32 = 8;
 /// Largest side of a region, in pixels.
@@ -31,7 +38,7 @@ impl Profile {
         let max_batch = if info.batch { MAX_REGIONS } else { 1 };
         if let Some(size) = info.fixed_size {
             let tuned_batch = max_batch.div_ceil(2);
-            return vec![Self { max_batch, sides: [size; 3], tuned_batch }];
+            return vec![Self { max_batch, exact: false, sides: [size; 3], tuned_batch }];
         }
         let align = info.align.max(1);
         let up = |side: u32| side.max(info.min_side).max(1).next_multiple_of(align);
@@ -42,15 +49,32 @@ impl Profile {
 
         let max = up(MAX_FRAME_SIDE).min(fitting);
         let tuned = (up(1280).min(max), up(720).min(max));
-        let frames =
-            Self { max_batch: 1, sides: [square(min), tuned, square(max)], tuned_batch: 1 };
+        let sides = [square(min), tuned, square(max)];
+        let frames = Self { max_batch: 1, exact: false, sides, tuned_batch: 1 };
 
         let max = up(MAX_REGION_SIDE).min(fitting);
         let fitting_regions = (pixels / f64::from(max).powi(2)) as u32;
         let max_batch = max_batch.min(fitting_regions.max(1));
         let sides = [square(min), square(up(128).min(max)), square(max)];
-        let regions = Self { max_batch, sides, tuned_batch: max_batch.div_ceil(2) };
+        let tuned_batch = max_batch.div_ceil(2);
+        let regions = Self { max_batch, exact: false, sides, tuned_batch };
         if max_batch > 1 { vec![regions, frames] } else { vec![frames] }
+    }
+
+    /// The sessions of the CUDA provider, which plans every convolution again when a shape or the
+    /// size of a batch changes (`UpdateState` in onnxruntime/core/providers/cuda/nn/conv.cc). Each
+    /// runs one shape in a stream: [`BATCH`] tiles, one tile, one whole frame.
+    pub(crate) fn of_one_shape(info: &ModelInfo) -> Vec<Self> {
+        let one = |max_batch, sides| Self { max_batch, exact: true, sides, tuned_batch: max_batch };
+        let any = one(1, [(1, 1), (1, 1), (u32::MAX, u32::MAX)]);
+        match info.fixed_size.or_else(|| tile(info)) {
+            Some(size) => {
+                let batches = if info.batch { &[BATCH, 1][..] } else { &[1] };
+                let tiles = batches.iter().map(|&batch| one(batch, [size; 3]));
+                tiles.chain(info.fixed_size.is_none().then_some(any)).collect()
+            }
+            None => vec![any],
+        }
     }
 
     /// Whether pictures of this size are within the bounds.
@@ -66,6 +90,15 @@ impl Profile {
             |count: u32, (width, height)| format!("{input}:{count}x{channels}x{height}x{width}");
         [text(1, min), text(self.tuned_batch, tuned), text(self.max_batch, max)]
     }
+}
+
+/// The size of tiles with the CUDA provider: large enough that the halo is a third of a side.
+/// `None` for a model with a halo so long that whole frames are faster.
+pub(super) fn tile(info: &ModelInfo) -> Option<(u32, u32)> {
+    let halo = info.halo.filter(|_| info.fixed_size.is_none())?;
+    let wanted = halo.saturating_mul(6).max(*TILE_SIDES.start()).max(info.min_side);
+    let side = wanted.checked_next_multiple_of(32)?.checked_next_multiple_of(info.align.max(1))?;
+    (side <= *TILE_SIDES.end()).then_some((side, side))
 }
 
 #[cfg(test)]
@@ -127,6 +160,25 @@ mod tests {
         let info = ModelInfo { fixed_size: Some((320, 240)), batch: false, ..info() };
         let [profile] = Profile::all(&info, GIGABYTE)[..] else { panic!() };
         assert!(profile.admits(320, 240) && !profile.admits(240, 320) && profile.max_batch == 1);
+    }
+
+    #[test]
+    fn sessions_of_the_cuda_provider_never_change_their_shape_in_a_stream() {
+        let info = info();
+        let size = tile(&info).unwrap();
+        assert_eq!(size, (128, 128));
+        let all = Profile::of_one_shape(&info);
+        // Every run of a tile or of a frame has a session that runs nothing else.
+        let sessions = |size: (u32, u32)| -> Vec<u32> {
+            let admitting = all.iter().filter(|profile| profile.admits(size.0, size.1));
+            admitting.map(|profile| profile.max_batch).collect()
+        };
+        assert_eq!((sessions(size), sessions((1920, 1080))), (vec![4, 1, 1], vec![1]));
+        assert!(all.iter().all(|profile| profile.exact));
+        let long = ModelInfo { halo: Some(350), ..info.clone() };
+        assert_eq!((tile(&long), Profile::of_one_shape(&long).len()), (None, 1));
+        let fixed = ModelInfo { fixed_size: Some((64, 64)), batch: false, ..info };
+        assert_eq!((tile(&fixed), Profile::of_one_shape(&fixed).len()), (None, 1));
     }
 
     #[test]

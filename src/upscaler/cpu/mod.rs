@@ -149,7 +149,7 @@ impl CpuPipeline {
         let budget = Budget::on_cpu(settings.memory_limit, model);
         let tiling = match enlarger.planning() {
             Planning::Changes => Tiling::new(geometry, 0, u64::MAX, budget)?,
-            Planning::Regions { .. } => {
+            Planning::Regions { .. } | Planning::Tiles { .. } => {
                 Tiling::new(geometry, settings.tile_size, budget.pixels(), budget)?
             }
         };

@@ -100,7 +100,7 @@ impl Prepare {
             self.reference.reset();
         }
         let changes = mode.map(|mode| self.reference.changes(input, mode)).transpose()?;
-        if let Some(region) = self.schedule.to_measure(changes.as_ref()) {
+        if let Some(region) = self.schedule.to_measure(changes.as_ref()).first().copied() {
             self.schedule.set_cost(measure(region)?);
         }
         let (decision, unpack) = self.schedule.decide(params, changes.as_ref());

@@ -83,7 +83,7 @@ impl Inference {
         let mut regions = regions.to_vec();
         regions.sort_by_key(|region| region.padded);
         let sizes: Vec<_> = regions.iter().map(|region| region.padded).collect();
-        let batches = batches(&sizes, self.engine.max_batch(), self.max_pixels);
+        let batches = batches(&sizes, |size| self.engine.max_batch(size), self.max_pixels);
         list.send(regions.iter().map(|region| (*region).into()).collect())?;
         self.allocate(&sizes, &batches)?;
         for range in batches {
@@ -93,23 +93,29 @@ impl Inference {
         Ok(())
     }
 
-    /// Runs one region and measures it between `events`. Returns its pixels and seconds.
+    /// Runs a batch of `regions` and measures it between `events`. Returns its pixels and seconds.
     pub(crate) fn time(
         &mut self,
-        region: &Region,
+        regions: &[Region],
         list: &mut DeviceList<RegionArgs>,
         source: &DevicePicture,
         [begin, end]: [&Event; 2],
     ) -> Result<(u64, f64), RunError> {
         let mut ignored = FrameReport::default();
         // The first run of a shape includes its setup.
-        self.run(&[*region], list, source, None, &mut ignored)?;
+        self.run(regions, list, source, None, &mut ignored)?;
         self.device.compute().synchronize()?;
         self.device.compute().record(begin)?;
-        self.run(&[*region], list, source, None, &mut ignored)?;
+        self.run(regions, list, source, None, &mut ignored)?;
         self.device.compute().record(end)?;
         end.synchronize()?;
-        Ok((region.pixels(), end.since(begin).as_secs_f64()))
+        let pixels = regions.iter().map(Region::pixels).sum();
+        Ok((pixels, end.since(begin).as_secs_f64()))
+    }
+
+    /// Frees the memory of batches until the next run.
+    pub(crate) fn free_batches(&mut self) {
+        self.buffers = None;
     }
 
     /// Waits for the compute stream.
@@ -214,12 +220,17 @@ fn area((width, height): (u32, u32)) -> u64 {
 }
 
 /// Divides pictures of these sizes, of which equal ones are neighbours, into batches of one size:
-/// of at most `max_count` pictures, and of at most `max_pixels` unless a single one has more.
-fn batches(sizes: &[(u32, u32)], max_count: u32, max_pixels: u64) -> Vec<Range<usize>> {
-    let max_count = (max_count.max(1) as usize).min(MAX_LAYERS);
+/// of at most `max_count` pictures of a size, and of at most `max_pixels` unless a single one has
+/// more.
+fn batches(
+    sizes: &[(u32, u32)],
+    max_count: impl Fn((u32, u32)) -> u32,
+    max_pixels: u64,
+) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let mut start = 0;
     while let Some(first) = sizes.get(start) {
+        let max_count = (max_count(*first).max(1) as usize).min(MAX_LAYERS);
         let fit = usize::try_from(max_pixels / area(*first).max(1)).unwrap_or(usize::MAX);
         let most = max_count.min(fit.max(1));
         let rest = sizes.get(start..).unwrap_or_default();
@@ -244,7 +255,7 @@ mod tests {
         ) {
             let mut sizes: Vec<_> = sizes.iter().map(|&(w, h)| (8 * w, 8 * h)).collect();
             sizes.sort();
-            let batches = batches(&sizes, max_count, max_pixels);
+            let batches = batches(&sizes, |_| max_count, max_pixels);
             let all: Vec<usize> = batches.iter().cloned().flatten().collect();
             prop_assert_eq!(all, (0..sizes.len()).collect::<Vec<_>>());
             for batch in &batches {
@@ -260,8 +271,8 @@ mod tests {
     #[test]
     fn equal_sizes_share_a_batch_as_far_as_the_limits_allow() {
         let sizes = [(8, 8), (8, 8), (8, 8), (16, 8)];
-        assert_eq!(batches(&sizes, 8, u64::MAX), [0..3, 3..4]);
-        assert_eq!(batches(&sizes, 2, u64::MAX), [0..2, 2..3, 3..4]);
-        assert_eq!(batches(&sizes, 8, 128), [0..2, 2..3, 3..4]);
+        assert_eq!(batches(&sizes, |_| 8, u64::MAX), [0..3, 3..4]);
+        assert_eq!(batches(&sizes, |_| 2, u64::MAX), [0..2, 2..3, 3..4]);
+        assert_eq!(batches(&sizes, |_| 8, 128), [0..2, 2..3, 3..4]);
     }
 }

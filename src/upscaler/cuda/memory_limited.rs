@@ -43,19 +43,37 @@ pub(super) fn schedule(
         None => (device.memory()?.0 as f64 * SHARE) as u64,
     };
     let budget = Budget::new(bytes, model, engine.samples().size());
-    let geometry = Geometry::new((input.width, input.height), model, settings.halo);
-    let cut = |max_pixels| Tiling::new(geometry, settings.tile_size, max_pixels, budget);
+    let frame = (input.width, input.height);
+    let geometry =
+        Geometry { uniform: engine.tile().is_some(), ..Geometry::new(frame, model, settings.halo) };
+    let tile_size = tile_size(&geometry, engine.max_side(), settings.tile_size);
+    let cut = |max_pixels| Tiling::new(geometry, tile_size, max_pixels, budget);
     let (tiling, max_pixels) = match cut(budget.pixels()) {
         // The need is an estimate, and the GPU reports when memory runs out.
         Err(Error::OutOfMemory(_)) if settings.memory_limit.is_none() => (cut(u64::MAX)?, u64::MAX),
         done => (done?, budget.pixels()),
     };
-    let planning = Planning::Regions { grid: engine.shape_grid() };
+    let planning = match engine.tile() {
+        Some(size) => Planning::Tiles { size, batch: engine.max_batch(size) },
+        None => Planning::Regions { grid: engine.shape_grid() },
+    };
     let plan = RegionPlan::new(model, tiling, spread, planning, traits, settings);
     Ok((Schedule::new(plan, spread, SourceUse::Everything), max_pixels))
 }
 
-/// The model, limited to what fits into memory.
+/// The longest side of a tile without its halo, 0 for any: `requested`, and less if a frame or a
+/// tile would have a side above `max_side`.
+fn tile_size(geometry: &Geometry, max_side: u32, requested: u32) -> u32 {
+    let around = geometry.halo.unwrap_or(0).saturating_mul(2).saturating_add(geometry.align);
+    let inside = max_side.saturating_sub(around).max(1);
+    match (geometry.frame.0.max(geometry.frame.1) > max_side, requested) {
+        (false, requested) => requested,
+        (true, 0) => inside,
+        (true, requested) => requested.min(inside),
+    }
+}
+
+/// The model, limited to what memory suffices for.
 pub(super) struct MemoryLimited<'a> {
     pub inference: &'a mut Inference,
     pub schedule: &'a mut Schedule,

@@ -9,6 +9,7 @@
 mod finish;
 mod infer;
 mod memory_limited;
+mod proof;
 mod reference;
 mod slot;
 mod source;
@@ -85,7 +86,8 @@ pub struct CudaPipeline {
 
 impl CudaPipeline {
     /// A stream from `input` to `output` frames, of the same format and colorimetry and of any
-    /// sizes, through an engine with these `traits` that was loaded for `device`.
+    /// sizes, through an engine with these `traits` that was loaded for `device`. Regions that
+    /// `traits` calls exact are compared with a whole frame of this size first.
     ///
     /// # Errors
     /// [`Error::Frame`] for unsupported sizes, [`Error::OutOfMemory`], [`Error::FixedSize`] if the
@@ -115,7 +117,7 @@ impl CudaPipeline {
 
         let (schedule, max_pixels) =
             schedule(&device, engine.as_ref(), traits, &input, spread, &settings)?;
-        Ok(Self {
+        let mut pipeline = Self {
             schedule,
             input: layout,
             reference,
@@ -129,7 +131,9 @@ impl CudaPipeline {
             whole_time: None,
             inference: Inference::new(engine, &device, max_pixels),
             device,
-        })
+        };
+        pipeline.prove_regions()?;
+        Ok(pipeline)
     }
 
     /// Aborts everything, after the GPU is idle.
@@ -156,8 +160,9 @@ impl CudaPipeline {
             Some(mode) => Some(self.reference.changes(&frame, mode)?),
             None => None,
         };
-        if let Some(region) = self.schedule.to_measure(changes.as_ref()) {
-            self.measure(index, &region)?;
+        let regions = self.schedule.to_measure(changes.as_ref());
+        if !regions.is_empty() {
+            self.measure(index, &regions)?;
         }
         let (decision, unpack) = self.schedule.decide(params, changes.as_ref());
         self.reference.take(&frame, &decision.take, changes.as_ref())?;
@@ -190,14 +195,14 @@ impl CudaPipeline {
         Ok(slot.frame_in.clone())
     }
 
-    /// Measures a run on `region`. The cost of runs stays unknown until a whole frame was measured,
-    /// or if there is not enough memory.
-    fn measure(&mut self, index: usize, region: &Region) -> Result<(), Error> {
+    /// Measures a batch of `regions`. The cost of runs stays unknown until a whole frame was
+    /// measured, or if memory does not suffice.
+    fn measure(&mut self, index: usize, regions: &[Region]) -> Result<(), Error> {
         let Some(whole) = self.whole_time else { return Ok(()) };
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
         let [begin, end, ..] = &slot.times;
         let main = &self.source.main;
-        match self.inference.time(region, &mut slot.regions, main, [begin, end]) {
+        match self.inference.time(regions, &mut slot.regions, main, [begin, end]) {
             Ok(small) => self.schedule.set_cost(CostModel::fit(&[whole, small])),
             Err(RunError::TooMuchAtOnce) => {}
             Err(RunError::Other(error)) => return Err(error),
