@@ -8,8 +8,10 @@
 #   make build                          the plugin, target/release/libgstupscale.so, and the command
 #   make test                           format, lints, all tests
 #   make ci                             `make test` and the checks of scripts/ci.sh
-#   make kernels                        compile the GPU's kernels, kernels/upscale.ptx
+#   make kernels                        compile the GPU's kernels, kernels/upscale.ptx and cubins.zip
 #   make kernels-check                  check that they match their sources
+#   make machine-code                   test the compiled kernels on the processor, minutes
+#   make provider                       check ONNX Runtime's CUDA provider, downloads 300 MB
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   enlarge a real video
 #   make bundle [PARTS=1] [GPL=1]       a directory that runs where nothing is installed;
 #                                       RUNTIME=build/onnxruntime includes ONNX Runtime
@@ -23,7 +25,7 @@ CARGO ?= cargo
 # PROVIDERS is not listed: unset and empty differ, and make passes it on unchanged if it is set.
 export INPUT MODEL SCALE PARTS GPL RUNTIME
 
-.PHONY: setup setup-build setup-onnxruntime build test ci kernels kernels-check demo bundle bundle-check bench \
+.PHONY: setup setup-build setup-onnxruntime build test ci kernels kernels-check machine-code provider demo bundle bundle-check bench \
 	quality clean
 
 setup:
@@ -54,6 +56,12 @@ kernels:
 
 kernels-check:
 	scripts/kernels.sh check
+
+machine-code: setup
+	scripts/ci.sh machine-code
+
+provider: setup
+	scripts/ci.sh provider
 
 demo: build
 	scripts/demo.sh

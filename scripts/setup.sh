@@ -6,7 +6,9 @@
 #   scripts/setup.sh packages       Debian packages, which are all that building needs
 #   scripts/setup.sh onnxruntime    ONNX Runtime, for models that the built-in engine does not run
 #   scripts/setup.sh nextest        cargo-nextest
-#   scripts/setup.sh nvrtc          the compiler of the GPU kernels (x86-64 only)
+#   scripts/setup.sh webgpu         ONNX Runtime with WebGPU, and a Vulkan driver that runs on the
+#                                   CPU, both only for tests (x86-64, Debian)
+#   scripts/setup.sh nvrtc          the compilers of the GPU kernels (x86-64 only)
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -88,23 +90,52 @@ install_onnxruntime() {
     trap - EXIT INT TERM
 }
 
-# Installs NVRTC, which only `make kernels` and `make kernels-check` use.
+# Installs NVRTC and ptxas, which only `make kernels` and `make kernels-check` use.
 install_nvrtc() {
-    if cmp -s scripts/nvrtc.txt build/nvrtc/pins.txt; then
+    if cat scripts/nvrtc.txt scripts/ptxas.txt | cmp -s - build/nvrtc/pins.txt; then
         return
     fi
-    say "downloading NVRTC"
+    say "downloading NVRTC and ptxas"
     mkdir -p build
     work=$(mktemp -d build/nvrtc.XXXXXX)
     trap 'rm -rf "$work"' EXIT INT TERM
     download scripts/nvrtc.txt "$work/wheel" --platform manylinux1_x86_64
-    python3 -m zipfile -e "$work"/wheel/*.whl "$work/files"
+    download scripts/ptxas.txt "$work/wheel" --platform manylinux2010_x86_64
+    for wheel in "$work"/wheel/*.whl; do
+        python3 -m zipfile -e "$wheel" "$work/files"
+    done
     mv "$work/files/nvidia/cuda_nvrtc/lib" "$work/nvrtc"
-    cp scripts/nvrtc.txt "$work/nvrtc/pins.txt"
+    mv "$work/files/nvidia/cuda_nvcc/bin/ptxas" "$work/nvrtc/ptxas"
+    chmod +x "$work/nvrtc/ptxas"
+    cat scripts/nvrtc.txt scripts/ptxas.txt >"$work/nvrtc/pins.txt"
     rm -rf build/nvrtc
     mv "$work/nvrtc" build/nvrtc
     rm -rf "$work"
     trap - EXIT INT TERM
+}
+
+# Installs what the tests of backend=webgpu need into build/webgpu. Without it they are skipped.
+install_webgpu() {
+    if [ "$(uname -m)" != x86_64 ] || cmp -s scripts/webgpu.txt build/webgpu/pins.txt; then
+        return 0
+    fi
+    say "downloading ONNX Runtime with WebGPU, and SwiftShader"
+    mkdir -p build
+    (
+        work=$(mktemp -d build/webgpu.XXXXXX)
+        trap 'rm -rf "$work"' EXIT INT TERM
+        download scripts/webgpu.txt "$work/wheel" --implementation cp --python-version 311 \
+            --abi cp311 --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64
+        python3 -m zipfile -e "$work"/wheel/*.whl "$work/files"
+        # Chromium's package contains SwiftShader, a Vulkan driver. It is unpacked, not installed.
+        (cd "$work" && apt-get download -q chromium-common >/dev/null && dpkg-deb -x chromium-*.deb chromium)
+        mkdir "$work/webgpu"
+        mv "$work"/files/onnxruntime/capi/libonnxruntime.so.1.* "$work/webgpu/libonnxruntime.so.1"
+        mv "$work"/chromium/usr/lib/chromium/*vk_swiftshader* "$work/webgpu"
+        cp scripts/webgpu.txt "$work/webgpu/pins.txt"
+        rm -rf build/webgpu
+        mv "$work/webgpu" build/webgpu
+    ) || say "the tests of backend=webgpu will be skipped: their parts are not available"
 }
 
 install_nextest() {
@@ -118,14 +149,16 @@ case "${1:-all}" in
 all)
     install_packages
     install_onnxruntime
+    install_webgpu
     install_nextest
     ;;
 packages) install_packages ;;
 onnxruntime) install_onnxruntime ;;
 nextest) install_nextest ;;
 nvrtc) install_nvrtc ;;
+webgpu) install_webgpu ;;
 *)
-    say "unknown part $1: expected all, packages, onnxruntime, nextest or nvrtc"
+    say "unknown part $1: expected all, packages, onnxruntime, nextest, webgpu or nvrtc"
     exit 2
     ;;
 esac

@@ -3,7 +3,7 @@
 use super::cpu::Cpu;
 use crate::{
     engine::{Backend, Candidate, EngineOptions, Error, Precision, PrecisionError},
-    onnxruntime,
+    onnxruntime::{self, webgpu},
 };
 
 /// What the native engine offers for a model without a request for it.
@@ -33,7 +33,8 @@ impl Native {
 }
 
 /// The candidates that `options` allow: either the native engine's, of which the first that works is
-/// the fastest, or those of ONNX Runtime, the most exact first. Automatic choices are limited to what
+/// the fastest, or those of ONNX Runtime, the most exact first. With a GPU for WebGPU, its candidates
+/// follow either. Automatic choices are limited to what
 /// the library, the CPU and the native engine support.
 ///
 /// # Errors
@@ -44,6 +45,10 @@ pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<
     let unavailable = |reason| Err(Error::Precision { backend, precision, reason });
     let wanted: &[(B, P)] = match (backend, precision) {
         (B::TensorRt | B::Cuda, _) => return Err(Error::NotOnCpu(backend)),
+        (B::WebGpu, P::Auto) => &[(B::WebGpu, P::Fp32), (B::WebGpu, P::Fp16)],
+        (B::WebGpu, P::Fp32) => &[(B::WebGpu, P::Fp32)],
+        (B::WebGpu, P::Fp16) => &[(B::WebGpu, P::Fp16)],
+        (B::WebGpu, P::Bf16 | P::Int16) => return unavailable(Reason::NotOnGpu),
         // The native engine is faster than the other backends (docs/BENCHMARKS.md).
         (B::Auto | B::Native, P::Auto) if native == Native::All => {
             &[(B::Native, P::Int16), (B::Native, P::Fp32)]
@@ -69,6 +74,14 @@ pub(super) fn candidates(options: &EngineOptions, native: Native) -> Result<Vec<
     }
     if backend == B::Auto && candidates.len() > 1 {
         candidates.retain(|candidate| !onnxruntime::lacks(candidate.backend));
+    }
+    let any = matches!(precision, P::Auto | P::Fp32);
+    // A Vulkan driver on the CPU is slower than the other backends there. Asking for the provider
+    // loads ONNX Runtime, which the native engine does without.
+    if backend == B::Auto && any && webgpu::has_gpu() && !onnxruntime::lacks(B::WebGpu) {
+        let candidate = |precision| Candidate { backend: B::WebGpu, precision };
+        candidates.push(candidate(P::Fp32));
+        candidates.extend((precision == P::Auto).then(|| candidate(P::Fp16)));
     }
     Ok(candidates)
 }

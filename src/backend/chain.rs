@@ -67,7 +67,7 @@ pub(super) fn load<P: Providers>(
         }
     }
     let on_cpu = !matches!(backend, Backend::TensorRt | Backend::Cuda);
-    if on_cpu && precision != Precision::Fp16 {
+    if on_cpu && (precision != Precision::Fp16 || backend == Backend::WebGpu) {
         let engine = providers.on_cpu()?;
         let warning = tried.warning_on_cpu();
         return Ok(Chosen { engine, fallbacks: tried.fallbacks, warning });
@@ -93,7 +93,7 @@ fn gpu_candidates(backend: Backend, precision: Precision) -> Result<Vec<Candidat
         _ => vec![candidate(B::Cuda, precision)],
     };
     Ok(match (backend, precision) {
-        (B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16) => Vec::new(),
+        (B::WebGpu | B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16) => Vec::new(),
         (B::TensorRt | B::Cuda, P::Bf16 | P::Int16) => {
             let reason = PrecisionError::NotOnGpu;
             return Err(Error::Precision { backend, precision, reason });

@@ -44,7 +44,7 @@ impl CpuEngine {
                 let infer = AnyEngine::Incremental(engine);
                 Ok(Self { infer, candidate, fallback: None })
             }
-            Backend::Cpu | Backend::OpenVino => {
+            Backend::Cpu | Backend::OpenVino | Backend::WebGpu => {
                 Ok(Self::new(OrtEngine::build(model, candidate, options)?, candidate))
             }
             backend @ (Backend::Auto | Backend::TensorRt | Backend::Cuda) => {

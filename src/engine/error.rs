@@ -68,6 +68,23 @@ pub enum Error {
         /// Why.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no GPU with a Vulkan driver that WebGPU supports.
+    #[error(
+        "no GPU with a Vulkan driver was found; install the GPU's Vulkan driver (Debian: \
+         mesa-vulkan-drivers), check it with vulkaninfo, or use backend=auto"
+    )]
+    NoAdapter,
+    /// The GPU stopped responding, and everything on it is lost.
+    #[error(
+        "the GPU stopped responding (to {task}: {message}): restart the program; if it happens \
+         again, look at the kernel log (dmesg)"
+    )]
+    DeviceLost {
+        /// What was done, as a verb phrase.
+        task: &'static str,
+        /// ONNX Runtime's message.
+        message: String,
+    },
     /// A shared library that the backend needs is not installed.
     #[error("a shared library is not installed: {message}")]
     NotInstalled {

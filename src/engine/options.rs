@@ -19,6 +19,9 @@ pub enum Backend {
     /// cuDNN on an NVIDIA GPU, through ONNX Runtime.
     #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
     Cuda,
+    /// Any GPU with a Vulkan driver, through ONNX Runtime's WebGPU provider.
+    #[enum_value(name = "WebGPU on any GPU with Vulkan", nick = "webgpu")]
+    WebGpu,
     /// The project's own engine on the CPU, for networks of convolutions.
     #[enum_value(name = "Built-in engine on the CPU", nick = "native")]
     Native,
@@ -55,8 +58,15 @@ pub enum Precision {
 
 impl Backend {
     /// All backends, as the property lists them.
-    pub const ALL: [Self; 6] =
-        [Self::Auto, Self::TensorRt, Self::Cuda, Self::Native, Self::OpenVino, Self::Cpu];
+    pub const ALL: [Self; 7] = [
+        Self::Auto,
+        Self::TensorRt,
+        Self::Cuda,
+        Self::WebGpu,
+        Self::Native,
+        Self::OpenVino,
+        Self::Cpu,
+    ];
 
     /// The value's name in the property `backend` and on the command line.
     #[must_use]
@@ -65,6 +75,7 @@ impl Backend {
             Self::Auto => "auto",
             Self::TensorRt => "tensorrt",
             Self::Cuda => "cuda",
+            Self::WebGpu => "webgpu",
             Self::Native => "native",
             Self::OpenVino => "openvino",
             Self::Cpu => "cpu",
@@ -215,7 +226,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
         let error = "abacus".parse::<Backend>().unwrap_err().to_string();
-        assert_eq!(error, "expected one of: auto, tensorrt, cuda, native, openvino, cpu");
+        assert_eq!(error, "expected one of: auto, tensorrt, cuda, webgpu, native, openvino, cpu");
         let error = "int8".parse::<Precision>().unwrap_err().to_string();
         assert_eq!(error, "expected one of: auto, fp32, fp16, bf16, int16");
     }

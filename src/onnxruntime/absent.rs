@@ -70,5 +70,11 @@ impl Trial {
     }
 }
 
+pub(crate) mod webgpu {
+    pub(crate) fn has_gpu() -> bool {
+        false
+    }
+}
+
 #[path = "gpu/absent.rs"]
 pub(crate) mod gpu;

@@ -92,7 +92,11 @@ impl Infer for OrtEngine {
     }
 
     fn shape_grid(&self) -> u32 {
-        if self.candidate.backend == Backend::OpenVino { 32 } else { 1 }
+        match self.candidate.backend {
+            // Memory, and shaders or code, are kept for each size.
+            Backend::OpenVino | Backend::WebGpu => 32,
+            _ => 1,
+        }
     }
 
     fn whole_share(&self) -> f64 {

@@ -29,6 +29,7 @@ pub(super) struct Library {
     pub build: &'static str,
     /// Where it was loaded from: a path, or a name that the dynamic linker resolved.
     pub path: PathBuf,
+    version: String,
     providers: Vec<String>,
 }
 
@@ -82,7 +83,10 @@ impl Library {
             .with_telemetry(false)
             .build()
             .map_err(|error| runtime_error("initialize ONNX Runtime", &error))?;
-        Ok(Self { environment, build: ort::info(), path, providers: available_providers()? })
+        let build = ort::info();
+        // The description of some builds has no version: `git-branch=HEAD`.
+        let version = stated_version(&path).unwrap_or_else(|| version_of(build).to_owned());
+        Ok(Self { environment, build, path, version, providers: available_providers()? })
     }
 
     /// The process's library, for a session on `backend`.
@@ -94,6 +98,7 @@ impl Library {
             Backend::Auto | Backend::Native | Backend::Cpu => (true, "onnxruntime"),
             Backend::OpenVino => (cfg!(feature = "openvino"), "openvino"),
             Backend::Cuda | Backend::TensorRt => (cfg!(feature = "cuda"), "cuda"),
+            Backend::WebGpu => (cfg!(feature = "webgpu"), "webgpu"),
         };
         if !built {
             return Err(Error::NotBuilt { backend, feature });
@@ -112,6 +117,7 @@ impl Library {
             Backend::OpenVino => "OpenVINOExecutionProvider",
             Backend::Cuda => "CUDAExecutionProvider",
             Backend::TensorRt => "TensorrtExecutionProvider",
+            Backend::WebGpu => "WebGpuExecutionProvider",
         };
         self.providers.iter().any(|provider| provider == name)
     }
@@ -148,7 +154,20 @@ pub(crate) fn build_info() -> Result<&'static str, Error> {
 /// # Errors
 /// [`Error::NoLibrary`] when no suitable library is found.
 pub fn version() -> Result<&'static str, Error> {
-    Ok(version_of(Library::get()?.build))
+    Ok(&Library::get()?.version)
+}
+
+/// The version that the library at `path`, which is loaded, states.
+fn stated_version(path: &Path) -> Option<String> {
+    type GetBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
+    // SAFETY: it is loaded already, so that no code runs.
+    let library = unsafe { libloading::Library::new(path) }.ok()?;
+    // SAFETY: the function of this type that every ONNX Runtime has. It returns a table that
+    // lives as long as the library, and with it a NUL-terminated text.
+    unsafe {
+        let base = library.get::<GetBase>(b"OrtGetApiBase").ok()?().as_ref()?;
+        Some(CStr::from_ptr((base.GetVersionString)()).to_string_lossy().into_owned())
+    }
 }
 
 /// The version in a description of a build, or the whole description if it has none.
@@ -323,6 +342,14 @@ mod tests {
         let build = "ORT Build Info: git-branch=rel-1.24.1, git-commit-id=1, build type=Release";
         assert_eq!(version_of(build), "1.24.1");
         assert_eq!(version_of("something else"), "something else");
+    }
+
+    #[test]
+    fn the_library_states_its_version() {
+        let Ok(library) = Library::get() else { return eprintln!("skipped: no ONNX Runtime") };
+        let stated = stated_version(&library.path).unwrap();
+        assert!(stated.split('.').all(|part| part.parse::<u32>().is_ok()), "{stated}");
+        assert_eq!(version().unwrap(), stated);
     }
 
     #[test]

@@ -12,6 +12,12 @@ pub(super) fn runtime_error<R>(task: &'static str, error: &ort::Error<R>) -> Err
     if is_not_installed(&message) {
         return Error::NotInstalled { message };
     }
+    if message.contains("Failed to get a WebGPU adapter") {
+        return Error::NoAdapter;
+    }
+    if is_device_loss(&message) {
+        return Error::DeviceLost { task, message };
+    }
     Error::Failed { task, message }
 }
 
@@ -45,6 +51,13 @@ fn is_out_of_memory(message: &str) -> bool {
     PHRASES.iter().any(|phrase| message.contains(phrase))
 }
 
+/// The phrases of Dawn, which runs WebGPU on Vulkan.
+fn is_device_loss(message: &str) -> bool {
+    ["VK_ERROR_DEVICE_LOST", "device is lost", "device was lost", "Device lost"]
+        .iter()
+        .any(|phrase| message.contains(phrase))
+}
+
 /// The phrase of glibc's `dlopen` for a library that does not exist.
 fn is_not_installed(message: &str) -> bool {
     message.contains("cannot open shared object file")
@@ -53,6 +66,19 @@ fn is_not_installed(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_adapter_and_a_lost_device_say_what_to_do() {
+        let missing = "status == wgpu::RequestAdapterStatus::Success was false. Failed to get a \
+             WebGPU adapter: No supported adapters";
+        let error = runtime_error::<()>("load the model", &ort::Error::new(missing));
+        assert!(matches!(error, Error::NoAdapter), "{error}");
+        assert!(error.to_string().contains("mesa-vulkan-drivers"), "{error}");
+        let lost = "vkQueueSubmit failed with VK_ERROR_DEVICE_LOST";
+        let error = runtime_error::<()>("run the model", &ort::Error::new(lost));
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+        assert!(error.to_string().contains("restart"), "{error}");
+    }
 
     #[test]
     fn source_locations_are_removed_from_messages() {

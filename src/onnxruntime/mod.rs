@@ -1,4 +1,4 @@
-//! ONNX Runtime: its library, and sessions on the CPU and on an NVIDIA GPU.
+//! ONNX Runtime: its library, and sessions on the CPU and on GPUs.
 
 mod engine;
 mod fixed_shape;
@@ -12,6 +12,7 @@ mod messages;
 mod openvino;
 mod session;
 mod trial;
+pub(crate) mod webgpu;
 
 pub(crate) use engine::OrtEngine;
 pub(crate) use library::{build_info, lacks};

@@ -13,11 +13,11 @@ use ort::{
     value::{Shape, TensorRef, TensorRefMut},
 };
 
-use super::{library::Library, messages::runtime_error, openvino};
+use super::{library::Library, messages::runtime_error, openvino, webgpu};
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, Interrupt, ShapeError},
+    engine::{Backend, Candidate, EngineOptions, Error, Interrupt, Precision, PrecisionError, ShapeError},
     frame::Image,
-    model::{Model, ModelInfo},
+    model::{Element, Model, ModelInfo, onnx::Layout},
 };
 
 /// A session on the CPU with the names and the shape rules that a run needs.
@@ -40,8 +40,9 @@ impl Session {
         options: &EngineOptions,
     ) -> Result<Self, Error> {
         let library = Library::with(candidate.backend)?;
+        let onnx = onnx(model, candidate)?;
         let session = builder(library, model, candidate, options)
-            .and_then(|mut builder| builder.commit_from_memory(&model.onnx))
+            .and_then(|mut builder| builder.commit_from_memory(&onnx))
             .map_err(|error| runtime_error("load the model", &error))?;
         let (input, output) = names(&session)?;
         Ok(Self { session, input, output, memory: MemoryInfo::default(), info: model.info.clone() })
@@ -116,6 +117,18 @@ fn interruptible<T>(run: impl FnOnce(&RunOptions) -> ort::Result<T>) -> Result<T
         Err(cancelled) => cancelled,
         Ok(()) => runtime_error("run the model", &error),
     })
+}
+
+/// The model in the precision of `candidate`, with fp32 as input and output.
+fn onnx(model: &Model, candidate: Candidate) -> Result<bytes::Bytes, Error> {
+    let Candidate { backend, precision } = candidate;
+    if precision != Precision::Fp16 {
+        return Ok(model.onnx.clone());
+    }
+    let layout = Layout { element: Element::F16, ..Layout::default() };
+    let unavailable =
+        |error| Error::Precision { backend, precision, reason: PrecisionError::Model(error) };
+    model.onnx_at(layout).map_err(unavailable)
 }
 
 /// The names of a session's input and output.
@@ -203,6 +216,9 @@ fn providers(candidate: Candidate, options: &EngineOptions) -> Vec<ExecutionProv
     let mut providers = Vec::new();
     if candidate.backend == Backend::OpenVino {
         providers.extend(openvino::provider(candidate.precision, options));
+    }
+    if candidate.backend == Backend::WebGpu {
+        providers.extend(webgpu::provider());
     }
     providers.push(ep::CPU::default().with_arena_allocator(true).build().error_on_failure());
     providers

@@ -7,3 +7,4 @@ mod fallbacks;
 mod no_driver;
 mod pictures;
 mod trial;
+mod webgpu;

@@ -36,7 +36,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Backend: tensorrt, cuda, native, openvino or cpu; auto: the fastest.
+    /// Backend: tensorrt, cuda, webgpu, native, openvino or cpu; auto: the fastest.
     #[arg(long, default_value = "auto")]
     backend: Backend,
     /// Precision: fp32, fp16, bf16 or int16; auto: the fastest without a visible difference.

@@ -95,6 +95,8 @@ pub fn engine_specs(arguments: &Arguments) -> Vec<EngineSpec> {
         (B::Native, P::Int16),
         (B::OpenVino, P::Fp32),
         (B::OpenVino, P::Bf16),
+        (B::WebGpu, P::Fp32),
+        (B::WebGpu, P::Fp16),
         (B::Cuda, P::Fp32),
         (B::Cuda, P::Fp16),
         (B::TensorRt, P::Fp32),

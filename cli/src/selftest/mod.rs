@@ -34,7 +34,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Backend to check: tensorrt, cuda, native, openvino or cpu; auto: each of them.
+    /// Backend to check: tensorrt, cuda, webgpu, native, openvino or cpu; auto: each of them.
     #[arg(long, default_value = "auto")]
     backend: Backend,
     /// Name of a model in the catalogue, or path of a model file.

@@ -73,7 +73,7 @@ fn tile_size(geometry: &Geometry, max_side: u32, requested: u32) -> u32 {
     }
 }
 
-/// The model, limited to what memory suffices for.
+/// The model, limited to what fits into memory.
 pub(super) struct MemoryLimited<'a> {
     pub inference: &'a mut Inference,
     pub schedule: &'a mut Schedule,

@@ -196,7 +196,7 @@ impl CudaPipeline {
     }
 
     /// Measures a batch of `regions`. The cost of runs stays unknown until a whole frame was
-    /// measured, or if memory does not suffice.
+    /// measured, or if there is not enough memory.
     fn measure(&mut self, index: usize, regions: &[Region]) -> Result<(), Error> {
         let Some(whole) = self.whole_time else { return Ok(()) };
         let slot = self.slots.get(index).ok_or(Error::NoFrame)?;
