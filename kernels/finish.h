@@ -26,10 +26,10 @@ struct Finish {
 };
 
 /// Rows that a warp computes at once, because their windows overlap.
-enum : u32 { FINISHED_ROWS = 2 };
+enum : u32 { FINISHED_ROWS = 4 };
 
 /// Shared memory of one warp.
-using FinishStrip = Strip<1, FINISHED_ROWS>;
+using FinishStrip = Strip<1, FINISHED_ROWS, 2>;
 
 /// One channel of a picture.
 template <class T>

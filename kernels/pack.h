@@ -47,7 +47,7 @@ struct PixelChroma {
 /// The chroma samples of a warp, LANES · OUTPUTS at a time.
 template <class T>
 HD inline void pack_downsampled(const Pack<T> &args, const Rect &rect, u32 left, u32 y,
-                                Strip<2, 1> &strip) {
+                                Strip<2, 1, 1> &strip) {
     const u32 end = (minimum(left + LANES * SPAN, rect.right()) + 1) / 2;
     for (left /= 2; left < end; left += LANES * OUTPUTS) {
         float chroma[1][2][OUTPUTS];
@@ -138,7 +138,7 @@ HD inline void pack_gray(const Pack<T> &args, u32 x, u32 y) {
 
 /// The pixels of `rect` among those of a warp, SPAN for each thread from `left` on, of row `y`.
 template <class T>
-HD inline void run(const Pack<T> &args, const Rect &rect, u32 left, u32 y, Strip<2, 1> &strip) {
+HD inline void run(const Pack<T> &args, const Rect &rect, u32 left, u32 y, Strip<2, 1, 1> &strip) {
     const u32 shift_y = args.frame.component[1].shift_y;
     if (args.is_downsampled() && begins_row(rect, y, shift_y))
         pack_downsampled(args, rect, left, y >> shift_y, strip);

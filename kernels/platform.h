@@ -18,8 +18,9 @@ struct Half {
 #define UNROLL _Pragma("unroll")
 /// The compiler would repeat the bodies of these loops, for more registers than it is worth.
 #define ROLLED _Pragma("unroll 1")
-/// At most 128 registers, so that four blocks of 128 threads fit into a multiprocessor.
-#define BOUNDED __launch_bounds__(128, 4)
+/// Limits registers so that this number of blocks of 128 threads fits into a multiprocessor: 168
+/// registers for 3, 128 for 4.
+#define RESIDENT(blocks) __launch_bounds__(128, blocks)
 
 HD inline u32 bits_of(float value) { return __float_as_uint(value); }
 HD inline float float_of(u32 bits) { return __uint_as_float(bits); }
@@ -46,7 +47,7 @@ HD inline void sync_warp() { __syncwarp(); }
 #define HD
 #define UNROLL
 #define ROLLED
-#define BOUNDED
+#define RESIDENT(blocks)
 #define __global__
 #define __shared__ static thread_local
 

@@ -23,15 +23,17 @@ struct Filter {
 
 /// Output samples that a thread computes in a row.
 enum : u32 { OUTPUTS = 4 };
-/// Columns whose vertical sums a warp holds at once, four for each thread.
-enum : u32 { COLUMNS = 4 * LANES };
-/// Floats of a row of vertical sums: 4 are left out after every 32, so that threads that read 16
-/// bytes at distances of 32 or 64 bytes use different banks.
-enum : u32 { PITCH = COLUMNS + COLUMNS / 8 };
-
-/// Shared memory of one warp, for ROWS rows of CHANNELS channels.
-template <int CHANNELS, int ROWS>
+/// Shared memory of one warp: vertical sums of ROWS rows of CHANNELS channels. A thread sums GROUPS
+/// groups of four columns at once. More of them need fewer passes, each of which reads all vertical
+/// weights, and more registers.
+template <int CHANNELS, int ROWS, int GROUPS>
 struct alignas(16) Strip {
+    /// Columns that are held at once.
+    static const u32 COLUMNS = GROUPS * 4 * LANES;
+    /// Floats of a row: 4 are left out after every 32, so that threads that read 16 bytes at
+    /// distances of 32 or 64 bytes use different banks.
+    static const u32 PITCH = COLUMNS + COLUMNS / 8;
+
     float sums[ROWS * CHANNELS * PITCH];
 
     /// Four columns from `column`, a multiple of 4, on.
@@ -70,13 +72,14 @@ struct Windows {
 /// past the last column. Past the last row they repeat it. `source(x, y, values)` reads four
 /// columns from `x`, a multiple of 4, on. All threads of a warp call this with the same arguments.
 ///
-/// Each thread sums four columns vertically into `strip`, then its outputs horizontally from there.
+/// Each thread sums columns vertically into `strip`, then its outputs horizontally from there.
 /// The order of operations is that of the CPU: vertical first, taps in order, and the first tap is
 /// not added to 0. Windows begin at later samples for later outputs, or at the same.
-template <int CHANNELS, int ROWS, class Source>
+template <int CHANNELS, int ROWS, int GROUPS, class Source>
 HD inline void resample(const Source &source, const Filter &horizontal, const Filter &vertical,
-                        u32 left, u32 y, Strip<CHANNELS, ROWS> &strip,
+                        u32 left, u32 y, Strip<CHANNELS, ROWS, GROUPS> &strip,
                         float (&out)[ROWS][CHANNELS][OUTPUTS]) {
+    constexpr u32 COLUMNS = Strip<CHANNELS, ROWS, GROUPS>::COLUMNS;
     const u32 lane = threadIdx.x;
     u32 line[ROWS];
     const float *weights[ROWS];
@@ -93,28 +96,32 @@ HD inline void resample(const Source &source, const Filter &horizontal, const Fi
             UNROLL for (int i = 0; i < OUTPUTS; i++) out[r][c][i] = 0.0f;
 
     ROLLED for (u32 strip_x = horizontal.windows[left].start & ~3u; strip_x < end; strip_x += COLUMNS) {
-        const u32 x = strip_x + 4 * lane;
-        if (x < end) {
-            float sum[ROWS][CHANNELS][4];
-            ROLLED for (u32 at = line[0]; at < line[ROWS - 1] + vertical.taps; at++) {
-                float values[CHANNELS][4];
-                source(x, at, values);
-                UNROLL for (int r = 0; r < ROWS; r++) {
-                    const u32 tap = at - line[r];
-                    if (tap >= vertical.taps)
-                        continue;
-                    const float weight = weights[r][tap];
+        float sum[GROUPS][ROWS][CHANNELS][4];
+        const u32 x = strip_x + 4 * lane, stop_x = x < end ? line[ROWS - 1] + vertical.taps : 0;
+        ROLLED for (u32 at = line[0]; at < stop_x; at++) {
+            float values[GROUPS][CHANNELS][4];
+            UNROLL for (u32 g = 0; g < GROUPS; g++)
+                if (x + g * 4 * LANES < end)
+                    source(x + g * 4 * LANES, at, values[g]);
+            UNROLL for (int r = 0; r < ROWS; r++) {
+                const u32 tap = at - line[r];
+                if (tap >= vertical.taps)
+                    continue;
+                const float weight = weights[r][tap];
+                UNROLL for (u32 g = 0; g < GROUPS; g++)
                     UNROLL for (int c = 0; c < CHANNELS; c++)
                         UNROLL for (int i = 0; i < 4; i++) {
-                            const float part = weight * values[c][i];
-                            sum[r][c][i] = tap == 0 ? part : sum[r][c][i] + part;
+                            const float part = weight * values[g][c][i];
+                            float &to = sum[g][r][c][i];
+                            to = tap == 0 ? part : to + part;
                         }
-                }
             }
-            UNROLL for (int r = 0; r < ROWS; r++)
-                UNROLL for (int c = 0; c < CHANNELS; c++)
-                    write_row(strip.at(r * CHANNELS + c, 4 * lane), sum[r][c]);
         }
+        UNROLL for (u32 g = 0; g < GROUPS; g++)
+            if (x + g * 4 * LANES < end)
+                UNROLL for (int r = 0; r < ROWS; r++)
+                    UNROLL for (int c = 0; c < CHANNELS; c++)
+                        write_row(strip.at(r * CHANNELS + c, (lane + g * LANES) * 4), sum[g][r][c]);
         sync_warp();
         const u32 stop = minimum(windows.to, strip_x + COLUMNS);
         ROLLED for (u32 at = maximum(windows.from, strip_x) & ~3u; at < stop; at += 4) {

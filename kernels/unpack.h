@@ -40,7 +40,7 @@ struct ChromaSource {
 };
 
 /// Shared memory of one warp, to resample chroma.
-using ChromaStrip = Strip<2, 1>;
+using ChromaStrip = Strip<2, 1, 1>;
 
 /// `COUNT` pixels of Y′CbCr to R′G′B′.
 template <class T, int COUNT>

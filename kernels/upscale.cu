@@ -3,7 +3,7 @@
 // warp, which share memory in `unpack`, `finish` and `pack` (resample.h).
 //
 // Grid: threads along x, 32 in a block, process the spans of a row (16 pixels; `finish` 4 pixels,
-// `gather` and `scatter` 16 bytes), threads along y the rows (`finish` 2 rows; there may be fewer
+// `gather` and `scatter` 16 bytes), threads along y the rows (`finish` 4 rows; there may be fewer
 // threads than rows: each continues with the next rows that are left), and layers along z the
 // rectangles or regions. Excess threads do nothing. Rectangles are rounded outwards to whole spans,
 // except for `compare_blocks` and `update_reference`, whose only rectangle is the frame.
@@ -74,12 +74,12 @@ HD inline void scatter_item(const Scatter<T> &args) {
 
 extern "C" {
 
-__global__ void BOUNDED unpack_f32(const Unpack<float> args) {
+__global__ void RESIDENT(4) unpack_f32(const Unpack<float> args) {
     __shared__ ChromaStrip strips[WARPS];
     each_run<SPAN>(args, strips[threadIdx.y]);
 }
 
-__global__ void BOUNDED unpack_f16(const Unpack<Half> args) {
+__global__ void RESIDENT(4) unpack_f16(const Unpack<Half> args) {
     __shared__ ChromaStrip strips[WARPS];
     each_run<SPAN>(args, strips[threadIdx.y]);
 }
@@ -102,12 +102,12 @@ __global__ void gather_f16(const Gather<Half> args) { gather_item(args); }
 __global__ void scatter_f32(const Scatter<float> args) { scatter_item(args); }
 __global__ void scatter_f16(const Scatter<Half> args) { scatter_item(args); }
 
-__global__ void BOUNDED finish_f32(const Finish<float> args) {
+__global__ void RESIDENT(3) finish_f32(const Finish<float> args) {
     __shared__ FinishStrip strips[WARPS];
     each_run<OUTPUTS, FINISHED_ROWS>(args, strips[threadIdx.y]);
 }
 
-__global__ void BOUNDED finish_f16(const Finish<Half> args) {
+__global__ void RESIDENT(3) finish_f16(const Finish<Half> args) {
     __shared__ FinishStrip strips[WARPS];
     each_run<OUTPUTS, FINISHED_ROWS>(args, strips[threadIdx.y]);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The first checks on a real NVIDIA GPU, in about 30 minutes. Each part takes at most ten minutes and
-# writes PART.txt (what was printed) and PART.json (status, seconds, findings) into the folder $OUT,
+# writes PART.txt (what was printed) and PART.json (status, seconds, findings) into the directory $OUT,
 # and results.json with all of them. It can be stopped at any time; parts that are done are kept, and
 # can be repeated.
 #
@@ -8,7 +8,7 @@
 #                                       machine needs, except ONNX Runtime with CUDA
 #   first_light.sh [PART…]              runs parts, all by default:
 #       machine    the GPU, the driver, free memory, Python packages
-#       stages     the kernels compute what the processor computes; start without and with caches
+#       stages     the kernels compute what the CPU computes; start without and with caches
 #       provider   inference by CUDA and TensorRT, their regions and memory (needs ONNX Runtime with
 #                  CUDA in ORT_DYLIB_PATH, and its libraries in LD_LIBRARY_PATH: docs/CUDA.md)
 #       speed      frames per second beside the bare session; time to the first frame

@@ -2,7 +2,7 @@
 
     python3 scripts/machine_code.py INPUT.ptx OUTPUT.cu
 
-The tests can then run the machine code that ships on the processor (scripts/machine_code.sh). Every
+The tests can then run the machine code that ships on the CPU (scripts/machine_code.sh). Every
 access to memory is checked for its alignment, and reported to `machine_code::access`. An
 instruction that this program does not know is an error.
 """

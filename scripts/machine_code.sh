@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of the GPU's stages on the machine code that ships, translated for the processor
+# Runs the tests of the GPU's stages on the machine code that ships, translated for the CPU
 # (scripts/machine_code.py), in place of its sources. Takes some minutes, most of them of the C++
 # compiler.
 #

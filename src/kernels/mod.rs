@@ -46,7 +46,7 @@ pub const SPAN: u32 = 16;
 pub const FINISHED: u32 = 4;
 
 /// Rows per thread of `finish_*`.
-pub const FINISHED_ROWS: u32 = 2;
+pub const FINISHED_ROWS: u32 = 4;
 
 /// The type in which model picture, batch and canvas are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

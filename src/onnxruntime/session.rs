@@ -15,7 +15,9 @@ use ort::{
 
 use super::{library::Library, messages::runtime_error, openvino, webgpu};
 use crate::{
-    engine::{Backend, Candidate, EngineOptions, Error, Interrupt, Precision, PrecisionError, ShapeError},
+    engine::{
+        Backend, Candidate, EngineOptions, Error, Interrupt, Precision, PrecisionError, ShapeError,
+    },
     frame::Image,
     model::{Element, Model, ModelInfo, onnx::Layout},
 };

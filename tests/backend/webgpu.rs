@@ -1,4 +1,4 @@
-//! WebGPU on SwiftShader, a Vulkan driver that runs on the processor. `scripts/setup.sh webgpu` gets
+//! WebGPU on SwiftShader, a Vulkan driver that runs on the CPU. `scripts/setup.sh webgpu` gets
 //! both; without them the tests are skipped.
 
 use std::{
@@ -98,7 +98,7 @@ fn child_reports_the_error() {
 }
 
 #[test]
-fn a_vulkan_driver_on_the_processor_is_not_chosen_automatically() {
+fn a_vulkan_driver_on_the_cpu_is_not_chosen_automatically() {
     let driver = Some("vk_swiftshader_icd.json");
     let Some(output) = in_child("child_loads_automatically", driver) else { return };
     assert!(output.status.success(), "{}", text(&output));

@@ -138,6 +138,35 @@ fn a_memory_limit_cuts_the_frame_and_does_not_change_the_output() {
 }
 
 #[test]
+fn a_frame_above_the_engines_longest_side_is_cut_and_memory_is_not_blamed() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    for tile_size in [0, 40] {
+        let cut = StreamSettings { tile_size, ..settings() };
+        let model = DeviceBlur { max_side: 64, ..DeviceBlur::new(&device, Channels::Rgb, 1) };
+        let mut stream = Stream::try_on_gpu(&device, model, input.info, (400, 300), cut).unwrap();
+        let (output, report) = stream.push(&input, MODEL_ONLY);
+        assert!(output == on_cpu(&input) && !report.unwrap().less_at_once);
+    }
+}
+
+#[test]
+fn a_frame_cut_for_an_engine_with_one_size_of_regions_has_tiles_of_one_size() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let input = input();
+    let limited = StreamSettings { memory_limit: Some(80 * 80 * 8 * 4), ..settings() };
+    let model = DeviceBlur { tile: Some((48, 48)), ..DeviceBlur::new(&device, Channels::Rgb, 1) };
+    let runs = model.runs.clone();
+    let mut stream = Stream::try_on_gpu(&device, model, input.info, (400, 300), limited).unwrap();
+    runs.lock().unwrap().clear();
+    assert!(stream.push(&input, MODEL_ONLY).0 == on_cpu(&input));
+    let runs = runs.lock().unwrap();
+    assert!(runs.len() > 1 && runs.iter().all(|run| (run.1, run.2) == (runs[0].1, runs[0].2)));
+}
+
+#[test]
 fn a_gpu_lost_at_any_time_is_an_error_and_leaks_nothing() {
     let Some(emulator) = Emulator::get() else { return };
     let small = Frame::new(frame::info(format("I420"), 40, 30), 8).noisy(1);

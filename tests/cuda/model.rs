@@ -27,6 +27,8 @@ pub struct DeviceBlur {
     pub memory: u64,
     /// Pictures with a longer side than this get other roundings.
     pub rounds_above: u32,
+    /// The longest side of a picture.
+    pub max_side: u32,
     /// The only size of regions.
     pub tile: Option<(u32, u32)>,
     pub runs: Runs,
@@ -41,6 +43,7 @@ impl DeviceBlur {
             max_batch: 4,
             memory: u64::MAX,
             rounds_above: u32::MAX,
+            max_side: u32::MAX,
             tile: None,
             runs: Runs::default(),
             device: device.clone(),
@@ -68,6 +71,10 @@ impl InferOnDevice for DeviceBlur {
         8
     }
 
+    fn max_side(&self) -> u32 {
+        self.max_side
+    }
+
     fn tile(&self) -> Option<(u32, u32)> {
         self.tile
     }
@@ -80,6 +87,7 @@ impl InferOnDevice for DeviceBlur {
         let DeviceBatch { input, output, count, width, height } = *batch;
         assert!(count >= 1 && count <= self.max_batch, "{count} pictures");
         assert_eq!((input % 256, output % 256), (0, 0), "TensorRT needs such addresses");
+        assert!(width.max(height) <= self.max_side, "{width}x{height}");
         if u64::from(count) * u64::from(width) * u64::from(height) > self.memory {
             return Err(engine::Error::OutOfMemory);
         }

@@ -20,7 +20,7 @@ pub(super) fn provider() -> Option<ExecutionProviderDispatch> {
     None
 }
 
-/// Whether this machine has a GPU with a Vulkan driver, not only one that runs on the processor.
+/// Whether this machine has a GPU with a Vulkan driver, not only one that runs on the CPU.
 pub(crate) fn has_gpu() -> bool {
     vulkan::adapters().iter().any(|adapter| adapter.is_gpu)
 }

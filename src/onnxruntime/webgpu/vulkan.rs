@@ -8,12 +8,12 @@ use std::{
 
 use libloading::Library;
 
-/// A GPU, or a driver that runs on the processor.
+/// A GPU, or a driver that runs on the CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Adapter {
     /// The driver's name for it.
     pub name: String,
-    /// It is not a driver that runs on the processor.
+    /// It is not a driver that runs on the CPU.
     pub is_gpu: bool,
 }
 
@@ -36,7 +36,7 @@ struct InstanceInfo {
 #[repr(C, align(8))]
 struct Properties {
     versions_and_ids: [u32; 4],
-    /// `VkPhysicalDeviceType`: 1 integrated, 2 discrete, 3 virtual GPU; 4 the processor.
+    /// `VkPhysicalDeviceType`: 1 integrated, 2 discrete, 3 virtual GPU; 4 the CPU.
     kind: u32,
     name: [c_char; 256],
     rest: [u8; 768],
