@@ -93,7 +93,9 @@ fn gpu_candidates(backend: Backend, precision: Precision) -> Result<Vec<Candidat
         _ => vec![candidate(B::Cuda, precision)],
     };
     Ok(match (backend, precision) {
-        (B::WebGpu | B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16) => Vec::new(),
+        (B::WebGpu | B::Native | B::OpenVino | B::Cpu, _) | (B::Auto, P::Bf16 | P::Int16) => {
+            Vec::new()
+        }
         (B::TensorRt | B::Cuda, P::Bf16 | P::Int16) => {
             let reason = PrecisionError::NotOnGpu;
             return Err(Error::Precision { backend, precision, reason });

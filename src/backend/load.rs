@@ -19,7 +19,7 @@ use crate::{
     },
     model::Model,
     native,
-    onnxruntime::gpu,
+    onnxruntime::{gpu, webgpu},
 };
 
 /// An engine, and the results of its tests.
@@ -30,6 +30,8 @@ pub struct Loaded {
     pub backend: Backend,
     /// The precision in use (never `Auto`).
     pub precision: Precision,
+    /// The driver's name of the GPU in use.
+    pub device: Option<String>,
     /// What tests of the engine found out ([`regions_are_exact`], [`tolerant_halo`]).
     pub traits: EngineTraits,
     /// A message for the user, for instance why a requested precision is not in use.
@@ -134,6 +136,12 @@ fn build_on_cpu(
     let native = Native::offer(unsupported.is_none(), model.info.macs_per_pixel);
     let candidates = candidates(options, native)?;
     let mut engine = match candidates[..] {
+        // WebGPU follows only where there is a GPU, which may be slower or faster.
+        [
+            Candidate { backend: Backend::Native, .. },
+            ..,
+            Candidate { backend: Backend::WebGpu, .. },
+        ] => timing::fastest(model, &candidates, options, progress)?,
         [Candidate { backend: Backend::Native, .. }, ..] => {
             first_that_works(model, &candidates, options, progress)?
         }
@@ -250,6 +258,7 @@ impl Providers for ThisMachine<'_> {
             infer: AnyEngine::Device(engine, device.clone()),
             backend: candidate.backend,
             precision: candidate.precision,
+            device: Some(device.name().to_owned()),
             traits: EngineTraits { exact_regions, tolerant_halo: None },
             note: None,
             fallbacks: Vec::new(),
@@ -277,6 +286,7 @@ impl Providers for ThisMachine<'_> {
         Ok(Loaded {
             backend: engine.backend(),
             precision: engine.precision(),
+            device: (engine.backend() == Backend::WebGpu).then(webgpu::adapter).flatten(),
             note: None,
             traits,
             fallbacks: engine.fallback.iter().cloned().collect(),

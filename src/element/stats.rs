@@ -38,6 +38,8 @@ struct CurrentModel {
     name: String,
     backend: Backend,
     precision: Precision,
+    /// See [`Loaded::device`].
+    device: Option<String>,
     /// See [`Loaded::fallbacks`].
     fallbacks: Vec<Fallback>,
 }
@@ -75,9 +77,9 @@ impl Stats {
 
     /// Sets the model that runs from now on.
     pub(crate) fn set_model(&mut self, name: String, engine: &Loaded) {
-        let Loaded { backend, precision, ref fallbacks, .. } = *engine;
-        let fallbacks = fallbacks.clone();
-        self.current = Some(CurrentModel { name, backend, precision, fallbacks });
+        let Loaded { backend, precision, ref device, ref fallbacks, .. } = *engine;
+        let (device, fallbacks) = (device.clone(), fallbacks.clone());
+        self.current = Some(CurrentModel { name, backend, precision, device, fallbacks });
     }
 
     /// The backend in use as a fallback that is left for this reason.
@@ -101,10 +103,13 @@ impl Stats {
             .field("infer-time", nanoseconds(self.infer))
             .field("finish-time", nanoseconds(self.finish))
             .build();
-        if let Some(CurrentModel { name, backend, precision, fallbacks }) = &self.current {
+        if let Some(CurrentModel { name, backend, precision, device, fallbacks }) = &self.current {
             structure.set("model", name.as_str());
             structure.set("backend", backend.to_string());
             structure.set("precision", precision.to_string());
+            if let Some(device) = device {
+                structure.set("device", device.as_str());
+            }
             structure.set("fallbacks", gst::Array::new(fallbacks.iter().map(Fallback::to_string)));
         }
         structure

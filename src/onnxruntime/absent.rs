@@ -71,6 +71,10 @@ impl Trial {
 }
 
 pub(crate) mod webgpu {
+    pub(crate) fn adapter() -> Option<String> {
+        None
+    }
+
     pub(crate) fn has_gpu() -> bool {
         false
     }

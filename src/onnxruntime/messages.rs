@@ -4,7 +4,10 @@ use crate::engine::Error;
 
 /// The error that ONNX Runtime gave when it was to do `task`.
 pub(super) fn runtime_error<R>(task: &'static str, error: &ort::Error<R>) -> Error {
-    let message = error.message().trim();
+    error_of(task, error.message().trim())
+}
+
+fn error_of(task: &'static str, message: &str) -> Error {
     if is_out_of_memory(message) {
         return Error::OutOfMemory;
     }
@@ -71,11 +74,11 @@ mod tests {
     fn a_missing_adapter_and_a_lost_device_say_what_to_do() {
         let missing = "status == wgpu::RequestAdapterStatus::Success was false. Failed to get a \
              WebGPU adapter: No supported adapters";
-        let error = runtime_error::<()>("load the model", &ort::Error::new(missing));
+        let error = error_of("load the model", missing);
         assert!(matches!(error, Error::NoAdapter), "{error}");
         assert!(error.to_string().contains("mesa-vulkan-drivers"), "{error}");
         let lost = "vkQueueSubmit failed with VK_ERROR_DEVICE_LOST";
-        let error = runtime_error::<()>("run the model", &ort::Error::new(lost));
+        let error = error_of("run the model", lost);
         assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
         assert!(error.to_string().contains("restart"), "{error}");
     }

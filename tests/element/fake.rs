@@ -147,6 +147,7 @@ impl EngineLoader for Fake {
             backend: Backend::Cpu,
             precision: Precision::Fp32,
             traits: EngineTraits { exact_regions: true, tolerant_halo: None },
+            device: None,
             note: None,
             fallbacks: Vec::new(),
         })

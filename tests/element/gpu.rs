@@ -52,6 +52,7 @@ impl EngineLoader for Gpu {
             backend: Backend::Cuda,
             precision: Precision::Fp32,
             traits: EngineTraits { exact_regions: true, tolerant_halo: None },
+            device: None,
             note: None,
             fallbacks: Vec::new(),
         })

@@ -78,6 +78,8 @@ pub struct CudaPipeline {
     next: Option<Finished>,
     /// The slot of the frame that was submitted last.
     latest: Option<usize>,
+    /// The test of regions ran out of memory, which the next report has to say.
+    less_at_once: bool,
     /// The time of a run over a whole frame: pixels and seconds.
     whole_time: Option<(u64, f64)>,
     inference: Inference,
@@ -128,6 +130,7 @@ impl CudaPipeline {
             in_flight: VecDeque::new(),
             next: None,
             latest: None,
+            less_at_once: false,
             whole_time: None,
             inference: Inference::new(engine, &device, max_pixels),
             device,
@@ -150,7 +153,8 @@ impl CudaPipeline {
         let frame = self.upload(index, input)?;
         let Rect { width, height, .. } = Rect::of_size(input.info.width, input.info.height);
         let frame_pixels = u64::from(width) * u64::from(height);
-        let mut report = FrameReport { frame_pixels, ..Default::default() };
+        let less_at_once = std::mem::take(&mut self.less_at_once);
+        let mut report = FrameReport { frame_pixels, less_at_once, ..Default::default() };
 
         let Comparison { mode, reset } = self.schedule.compare(params.reuse);
         if reset {

@@ -84,6 +84,7 @@ impl CudaPipeline {
             canvas,
             &mut report,
         )?;
+        self.less_at_once = report.less_at_once;
         let expected = places.of(device, canvas)?;
         // Alone, then in batches.
         for regions in [regions.get(..1).unwrap_or_default(), regions] {
