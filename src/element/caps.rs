@@ -2,7 +2,10 @@
 
 use gst_video::{VideoFormat, VideoInfo};
 
-use super::sizes::{self, Allowed, Lengths, ONE, Ratio, Ratios, Shape, TooLarge, ratio};
+use super::{
+    colour,
+    sizes::{self, Allowed, Lengths, ONE, Ratio, Ratios, Shape, TooLarge, ratio},
+};
 use crate::frame::{FrameInfo, PixelFormat};
 
 const MAX_SIDE: i32 = FrameInfo::MAX_SIDE as i32;
@@ -42,13 +45,16 @@ fn template() -> gst::Caps {
         .build()
 }
 
-/// The caps that the other pad can have: any size, any pixel aspect ratio, otherwise the same.
+/// The caps that the other pad can have: any size, any pixel aspect ratio, otherwise the same. The
+/// output has a complete colorimetry.
 pub(super) fn transform(
     direction: gst::PadDirection,
     caps: &gst::Caps,
     filter: Option<&gst::Caps>,
 ) -> gst::Caps {
     let mut other = gst::Caps::new_empty();
+    let resolved = (direction == gst::PadDirection::Sink).then(|| colour::complete(caps));
+    let caps = resolved.as_ref().unwrap_or(caps);
     for (structure, features) in caps.iter_with_features() {
         let mut structure = structure.to_owned();
         structure.set("width", gst::IntRange::new(1, MAX_SIDE));
@@ -131,9 +137,8 @@ pub(super) fn fixate(
 /// Sets colorimetry and chroma siting in `to` if they would change otherwise: caps without these
 /// fields imply values that depend on the height of the frame.
 fn keep_colour(from: &gst::CapsRef, to: &mut gst::Caps) {
-    let (Ok(from), Ok(info)) = (VideoInfo::from_caps(from), VideoInfo::from_caps(to)) else {
-        return;
-    };
+    let from = VideoInfo::from_caps(&colour::complete(from));
+    let (Ok(from), Ok(info)) = (from, VideoInfo::from_caps(to)) else { return };
     let Some(structure) = to.make_mut().structure_mut(0) else { return };
     if !structure.has_field("colorimetry") && info.colorimetry() != from.colorimetry() {
         structure.set("colorimetry", from.colorimetry().to_string());

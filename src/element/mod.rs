@@ -54,6 +54,7 @@ use gst::prelude::*;
 
 mod allocation;
 mod caps;
+mod colour;
 mod enlarge;
 mod errors;
 mod imp;
@@ -70,7 +71,9 @@ mod video_info;
 
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]
-pub use self::{loader::EngineLoader, properties::Startup};
+pub use self::{
+    colour::complete as complete_colorimetry, loader::EngineLoader, properties::Startup,
+};
 
 glib::wrapper! {
     /// The element `upscale`.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use gst_video::{VideoFrameRef, VideoInfo};
 
 use super::{
+    colour,
     errors::Failure,
     placeholder,
     video_info::{self, FrameError},
@@ -33,7 +34,10 @@ impl Negotiated {
     /// Returns why frames of these caps are not supported.
     pub(crate) fn new(input: &gst::CapsRef, output: &gst::CapsRef) -> Result<Self, FrameError> {
         let read = |caps: &gst::CapsRef| {
-            VideoInfo::from_caps(caps)
+            if colour::is_identity(caps) {
+                return Err(FrameError::IdentityMatrix(caps.to_string()));
+            }
+            VideoInfo::from_caps(&colour::complete(caps))
                 .map_err(|error| FrameError::Caps { caps: caps.to_string(), error })
         };
         let (input, output) = (read(input)?, read(output)?);

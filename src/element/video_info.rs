@@ -16,6 +16,8 @@ use crate::frame::{
 pub(super) enum FrameError {
     #[error("{error} ({caps})")]
     Caps { caps: String, error: glib::BoolError },
+    #[error("the colour matrix \"identity\" is supported only in RGB formats, such as GBR ({0})")]
+    IdentityMatrix(String),
     #[error("pixel format {0} is not supported")]
     UnknownFormat(VideoFormat),
     #[error(transparent)]

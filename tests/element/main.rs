@@ -5,6 +5,7 @@ mod common;
 
 mod allocation;
 mod bench;
+mod colour;
 mod documentation;
 mod errors;
 mod events;
