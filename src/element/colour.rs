@@ -75,7 +75,7 @@ fn fill_in(known: &VideoColorimetry, default: &VideoColorimetry) -> VideoColorim
     // The default of grey frames names no primaries and no transfer function.
     let standard = match standard_of(matrix) {
         Some(standard) if matrix != default.matrix() || !is_complete(default) => standard,
-        _ => default.clone(),
+        _ => *default,
     };
     let range = match known.range() {
         VideoColorRange::Unknown => default.range(),

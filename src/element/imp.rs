@@ -16,6 +16,7 @@ use super::{
     allocation::{self, OfferedMeta},
     caps,
     errors::{Failure, Severity},
+    idle::IdleTimer,
     latency::Latency,
     loader::{EngineLoader, Loader, Request},
     lock, metas, navigation,
@@ -41,6 +42,7 @@ pub struct Upscale {
     pub(super) loader: Loader,
     /// Ends what the streaming thread does or waits for, at the next flush or at the end.
     interrupt: Mutex<Interrupt>,
+    pub(super) idle: IdleTimer,
 }
 
 #[derive(Debug, Default)]
@@ -164,6 +166,7 @@ impl BaseTransformImpl for Upscale {
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         lock(&self.state).started = false;
+        self.idle.close();
         self.loader.cancel();
         *lock(&self.stream) = Stream::default();
         let mut state = lock(&self.state);
@@ -241,6 +244,7 @@ impl BaseTransformImpl for Upscale {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         use gst::EventView;
+        self.idle.clear();
         if event.is_serialized() && event.type_() != gst::EventType::FlushStop {
             self.drain_before_event();
         }
@@ -315,6 +319,7 @@ impl BaseTransformImpl for Upscale {
         is_discont: bool,
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.idle.clear();
         lock(&self.state).stats.frames_in += 1;
         self.sync_controlled(&inbuf);
         if let Some(error) = lock(&self.stream).take_error() {
@@ -357,6 +362,7 @@ impl BaseTransformImpl for Upscale {
             self.submit(inbuf)?;
         }
         if !self.is_due() {
+            self.output_when_idle();
             return Ok(GenerateOutputSuccess::NoOutput);
         }
         let Some(outbuf) = self.next_output()? else { return Ok(GenerateOutputSuccess::NoOutput) };

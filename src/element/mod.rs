@@ -39,7 +39,10 @@
 //!   model is used until the new one is loaded.
 //! - While the model processes one frame, the previous frame is output and the next one is
 //!   prepared, so that no `queue` is needed around the element. This delays the output by one
-//!   frame, except in live pipelines (see `pipeline-depth`).
+//!   frame, except in live pipelines (see `pipeline-depth`). If no further frame arrives within
+//!   the duration of a frame (1 second at most), the frames in flight are output at once.
+//! - Before an application removes the element from a playing pipeline, it sends end-of-stream
+//!   through it, as for any element; what is in flight is lost otherwise.
 //! - In live pipelines the measured time per frame is reported as latency.
 //! - Late frames are dropped before inference if `qos` is true, which is the default here.
 //! - Interlaced video is refused: add `deinterlace` before `upscale`.
@@ -57,6 +60,7 @@ mod caps;
 mod colour;
 mod enlarge;
 mod errors;
+mod idle;
 mod imp;
 mod latency;
 mod loader;
@@ -87,6 +91,12 @@ impl Upscale {
     #[doc(hidden)]
     pub fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
         self.imp().set_engine_loader(engine_loader);
+    }
+
+    /// Keeps frames in flight until the next frame or event, however late it is.
+    #[doc(hidden)]
+    pub fn hold_frames(&self) {
+        self.imp().idle.switch_off();
     }
 }
 

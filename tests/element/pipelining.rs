@@ -279,3 +279,23 @@ proptest! {
         prop_assert!(pipelined == computed);
     }
 }
+
+#[test]
+fn a_frame_that_no_other_follows_is_output() {
+    crate::bench::init();
+    let description = "appsrc name=in format=time caps=video/x-raw,format=RGB,width=16,height=8,framerate=25/1 \
+                       ! upscale blend=0 ! appsink name=out";
+    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let input = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+    let output = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    for number in 0..2 {
+        let mut frame = gst::Buffer::with_size(16 * 8 * 3).unwrap();
+        frame.get_mut().unwrap().set_pts(gst::ClockTime::from_seconds(number));
+        input.push_buffer(frame).unwrap();
+        // No other frame and no end of the stream follows.
+        let found = output.try_pull_sample(crate::bench::LONG).expect("the frame is kept back");
+        assert_eq!(found.buffer().unwrap().pts(), Some(gst::ClockTime::from_seconds(number)));
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+}
