@@ -26,6 +26,11 @@ pub enum Error {
     SameFile(PathBuf),
     #[error("{0} already exists; use --force to overwrite it")]
     Exists(PathBuf),
+    #[error(
+        "{path} cannot be written because no file can be created in the directory {directory} \
+         ({why}); use another directory"
+    )]
+    Create { path: PathBuf, directory: PathBuf, why: io::ErrorKind },
     #[error("{path} could not be written: {why}")]
     Write { path: PathBuf, why: io::ErrorKind },
     #[error("{path} could not be written ({why}); the result is in {kept}")]
@@ -97,7 +102,7 @@ impl PartFile {
     /// Creates an empty file. An existing file is never opened, nor a link followed.
     ///
     /// # Errors
-    /// [`Error::Directory`], [`Error::NoDirectory`] or [`Error::Write`].
+    /// [`Error::Directory`], [`Error::NoDirectory`] or [`Error::Create`].
     pub fn create(output: &Path) -> Result<Self, Error> {
         check_location(output)?;
         let mut prefix = output.file_stem().unwrap_or_default().to_owned();
@@ -108,10 +113,10 @@ impl PartFile {
         builder.prefix(&prefix).permissions(mode);
         let suffix = suffix(output);
         // The error's own message names the temporary file.
-        let file = builder
-            .suffix(&suffix)
-            .tempfile_in(directory(output))
-            .map_err(|error| Error::Write { path: output.into(), why: error.kind() })?;
+        let directory = directory(output);
+        let file = builder.suffix(&suffix).tempfile_in(directory).map_err(|error| {
+            Error::Create { path: output.into(), directory: directory.into(), why: error.kind() }
+        })?;
         Ok(Self { file, output: output.into() })
     }
 

@@ -13,6 +13,7 @@ use super::{
     folder::Folder,
     plan::Plan,
     record::{self, Packet, Record, State},
+    streams::Streams,
     watched::{PATIENCE, Watched},
 };
 use crate::{
@@ -23,7 +24,6 @@ use crate::{
         muxer::{needs_no_parser, pad_template},
         run_state::RunState,
         signals::Signals,
-        streams::Streams,
     },
 };
 
@@ -77,7 +77,6 @@ pub fn finish(folder: &Folder, if_exists: IfExists, signals: &Signals) -> Result
     let streams = Streams {
         pipeline: pipeline.downgrade(),
         queue,
-        video: None,
         muxer,
         audio_encoders: container.audio_encoders,
         state: Arc::new(RunState::default()),

@@ -21,6 +21,7 @@ mod planning;
 mod record;
 mod source;
 mod status;
+mod streams;
 mod submit;
 mod watched;
 mod work;

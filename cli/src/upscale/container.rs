@@ -37,6 +37,9 @@ pub struct Container {
     pub audio_encoders: &'static [&'static str],
 }
 
+/// The name of the VP9 encoder, which is controlled further.
+pub const VP9_ENCODER: &str = "vp9";
+
 /// The formats that avenc_ffv1 accepts.
 const FFV1_FORMATS: &str = "I420,Y42B,Y41B,Y444,A420,BGRx,BGRA,GRAY8,GRAY16_LE,I420_10LE,\
      I422_10LE,Y444_10LE,A420_10LE,A422_10LE,A444_10LE,GBR_10LE,GBRA_10LE,I420_12LE,I422_12LE,\
@@ -142,12 +145,13 @@ impl Codec {
                     format!(":no-open-gop=1:frame-threads=1:pools={threads}")
                 })
             ),
-            // A target-bitrate of 0 selects a low one. With lag-in-frames, vp9enc of GStreamer
+            // A target-bitrate of 0 selects a low one. The default time base is one frame of the
+            // frame rate, which can change. With lag-in-frames, vp9enc of GStreamer
             // 1.22 drops frames at the end.
             Self::Vp9 => format!(
-                "video/x-raw,format=(string){{I420,I420_10LE}} ! vp9enc end-usage=cq \
+                "video/x-raw,format=(string){{I420,I420_10LE}} ! vp9enc name={VP9_ENCODER} end-usage=cq \
                  cq-level={quality} target-bitrate=200000000 lag-in-frames=0 deadline=1 \
-                 cpu-used=2 row-mt=true threads=8"
+                 cpu-used=2 row-mt=true threads=8 timebase=1/90000"
             ),
             // Without this list, videoconvert turns R'G'B' into 4:2:0.
             Self::Ffv1 => format!("video/x-raw,format=(string){{{FFV1_FORMATS}}} ! avenc_ffv1"),
@@ -161,6 +165,11 @@ impl Codec {
             Self::H264 | Self::H265 => 2,
             Self::Vp9 | Self::Ffv1 => 1,
         }
+    }
+
+    /// Whether captions that are part of the pictures stay.
+    pub fn has_captions(self) -> bool {
+        self == Self::H264
     }
 
     fn default_quality(self) -> u32 {

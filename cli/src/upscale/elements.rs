@@ -12,6 +12,32 @@ pub fn make(factory: &str) -> Result<gst::Element, Error> {
     gst::ElementFactory::make(factory).build().map_err(|_| Error::MissingElement(factory.into()))
 }
 
+/// A `decodebin` whose first stream goes to `end`.
+///
+/// # Errors
+/// [`Error::MissingElement`].
+pub fn decoder(end: &gst::Pad) -> Result<gst::Element, Error> {
+    avoid_a52dec();
+    let decoder = make("decodebin")?;
+    decoder.connect("element-added", false, |values| {
+        let element = values.get(1)?.get::<gst::Element>().ok()?;
+        // With direct rendering, gst-libav of GStreamer 1.22 crashes on pixel formats that it does
+        // not know.
+        if element.has_property_with_type("direct-rendering", bool::static_type()) {
+            element.set_property("direct-rendering", false);
+        }
+        None
+    });
+    let end = end.downgrade();
+    decoder.connect_pad_added(move |decoder, pad| {
+        let Some(end) = end.upgrade().filter(|end| !end.is_linked()) else { return };
+        if let Err(error) = link(pad, &end) {
+            gst::element_error!(decoder, gst::StreamError::Failed, ("{error}"));
+        }
+    });
+    Ok(decoder)
+}
+
 /// A bin of `decodebin` followed by the elements of `description`, in the syntax of
 /// `gst-launch-1.0`.
 ///
@@ -44,7 +70,22 @@ pub fn pipeline(description: &str) -> Result<gst::Pipeline, Error> {
     Ok(pipeline)
 }
 
-fn parse(description: &str) -> Result<gst::Bin, Error> {
+/// Prefers another decoder to `a52dec`, which corrupts memory in GStreamer 1.22 if the number of
+/// channels changes.
+fn avoid_a52dec() {
+    if let Some(faulty) = gst::ElementFactory::find("a52dec")
+        && gst::ElementFactory::find("avdec_ac3").is_some()
+    {
+        faulty.set_rank(gst::Rank::NONE);
+    }
+}
+
+/// A bin of the elements of `description`, in the syntax of `gst-launch-1.0`, with ghost pads for
+/// both ends.
+///
+/// # Errors
+/// [`Error::MissingElement`], [`Error::Parse`] or [`Error::Build`].
+pub fn parse(description: &str) -> Result<gst::Bin, Error> {
     let mut context = gst::ParseContext::new();
     let parsed = gst::parse::bin_from_description_full(
         description,
@@ -59,7 +100,7 @@ fn parse(description: &str) -> Result<gst::Bin, Error> {
     parsed.downcast().map_err(|_| glib::bool_error!("{description} is not a bin").into())
 }
 
-/// The element of this name in a bin of [`decode_bin`].
+/// The element of this name in a bin of [`parse`].
 ///
 /// # Errors
 /// [`Error::Build`].

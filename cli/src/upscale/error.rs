@@ -10,8 +10,14 @@ use crate::{gstreamer, part_file, print};
 /// Why a video was not enlarged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0} does not exist or is not a regular file")]
+    #[error("{0} does not exist")]
     NoInput(PathBuf),
+    #[error("{0} is a directory; name a file in it")]
+    InputDirectory(PathBuf),
+    #[error("{path} could not be read: {why}")]
+    ReadInput { path: PathBuf, why: io::ErrorKind },
+    #[error("{uri} could not be opened: {error}")]
+    Uri { uri: String, error: glib::Error },
     #[error("{codec} video must have an even width and height; {pixels} is odd")]
     OddSize { codec: Codec, pixels: i32 },
     #[error("invalid value '{value}' for --{name}: expected {expected}")]
@@ -28,6 +34,13 @@ pub enum Error {
     Start(gst::StateChangeError),
     #[error("{0} has no video")]
     NoVideo(PathBuf),
+    #[error(
+        "the video of {0} could not be decoded: GStreamer does not support its pixel format, or the \
+         file is damaged; convert it to another format first, for example with FFmpeg"
+    )]
+    Undecodable(PathBuf),
+    #[error("no frame of {input} could be decoded; {why}")]
+    NoFrames { input: PathBuf, why: String },
     /// The message of the element `upscale`, which is complete.
     #[error("{0}")]
     Upscale(String),

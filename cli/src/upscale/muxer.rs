@@ -33,6 +33,21 @@ pub fn is_aac(caps: &gst::Caps) -> bool {
     caps.can_intersect(&aac)
 }
 
+/// Whether sound of the first caps may go on with the other ones under the first caps, because each
+/// packet says how many channels it has and at which rate.
+pub fn is_self_describing(first: &gst::Caps, other: &gst::Caps) -> bool {
+    let (Some(first), Some(other)) = (first.structure(0), other.structure(0)) else { return false };
+    let text = |media: &gst::StructureRef, field: &str| {
+        media.value(field).ok().and_then(|value| value.serialize().ok())
+    };
+    let same = |field: &str| text(first, field) == text(other, field);
+    let name = first.name().as_str();
+    let is_mpeg_1 = first.get("mpegversion") == Ok(1) && same("mpegversion") && same("layer");
+    first.name() == other.name()
+        && (["audio/x-ac3", "audio/x-eac3", "audio/x-dts"].contains(&name) || is_mpeg_1)
+        && same("rate")
+}
+
 /// The caps that the encoder `factory` outputs.
 pub fn encoder_caps(factory: &gst::ElementFactory) -> gst::Caps {
     let templates = factory.static_pad_templates().into_iter();
@@ -65,6 +80,19 @@ mod tests {
         let muxer = gst::ElementFactory::make("matroskamux").build().unwrap();
         assert!(pad_template(&muxer, &h264).is_some_and(|pad| pad.name().starts_with("video")));
         assert!(pad_template(&muxer, &caps("application/x-unknown")).is_none());
+    }
+
+    #[test]
+    fn only_packets_that_describe_themselves_may_change_their_channels() {
+        let goes_on = |a: &str, b: &str| is_self_describing(&caps(a), &caps(b));
+        let ac3 = |channels: u32, rate: u32| {
+            format!("audio/x-ac3,channels=(int){channels},rate=(int){rate}")
+        };
+        assert!(goes_on(&ac3(6, 48_000), &ac3(1, 48_000)));
+        assert!(!goes_on(&ac3(6, 48_000), &ac3(6, 44_100)));
+        assert!(!goes_on("audio/x-ac3", "audio/x-eac3"));
+        assert!(!goes_on("audio/mpeg,mpegversion=4", "audio/mpeg,mpegversion=4"));
+        assert!(goes_on("audio/mpeg,mpegversion=1,layer=2", "audio/mpeg,mpegversion=1,layer=2"));
     }
 
     #[test]

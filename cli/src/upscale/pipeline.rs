@@ -1,10 +1,10 @@
-//! The pipeline from the input file to the output file.
+//! The pipeline from the input to the output file.
 
 use std::{
     fs::File,
     os::fd::AsRawFd as _,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -12,26 +12,28 @@ use gst::{MessageView, glib, prelude::*};
 
 use super::{
     Error,
-    container::{Codec, Container},
-    elements::{by_name, decode_bin, make, source_pad},
-    muxer::needs_no_parser,
+    container::{Codec, Container, VP9_ENCODER},
+    demux::{READER, Reader},
+    elements::{by_name, make, parse, source_pad},
+    input::Input,
+    lane::Decoded,
+    ledger::{Kind, Row},
+    losses,
     options::Options,
+    plan::Plan,
     progress::{Frames, Progress},
     run_state::RunState,
     signals::{Signals, StopRequest},
-    streams::Streams,
+    streams::{SOUND, Streams},
+    survey::Survey,
+    vp9,
 };
 
 /// How a run ended.
 #[derive(Debug)]
 pub enum Outcome {
-    Complete(Frames),
-    /// The input ended more than [`MAX_DURATION_ERROR`] before the duration in its header.
-    Truncated {
-        frames: Frames,
-        end: Duration,
-        duration: Duration,
-    },
+    /// With the whole input, except for what the sentences say.
+    Finished { frames: Frames, problems: Vec<String>, ledger: Vec<Row> },
     /// By Ctrl-C. The output is playable up to here.
     Stopped(Frames),
     /// By a second Ctrl-C, or before there was a frame to keep.
@@ -39,15 +41,19 @@ pub enum Outcome {
 }
 
 /// ```text
-/// filesrc ! parsebin ! multiqueue ! decodebin ! deinterlace ! videoflip ! upscale ! encoder ! muxer ! fdsink
-///                                 ! (sound and subtitles)                                   !
+/// source ! demuxer ! multiqueue ! decodebin ! (lane) ! deinterlace ! upscale ! encoder ! muxer ! fdsink
+///                               ! (sound and subtitles) ! (lane) ! (encoder)           !
 /// ```
 pub struct Pipeline {
     pipeline: gst::Pipeline,
+    reader: Reader,
     sink: gst::Element,
+    streams: Arc<Streams>,
     state: Arc<RunState>,
-    signals: Signals,
+    codec: Codec,
     input: PathBuf,
+    first_size: gst::Element,
+    has_time_code: bool,
 }
 
 /// The largest error of the duration in a file's header that is ignored.
@@ -60,79 +66,94 @@ const UPSCALE: &str = "upscale";
 const QUEUE_BYTES: u32 = 1 << 28;
 
 impl Pipeline {
-    /// Builds the pipeline and catches Ctrl-C, which [`Pipeline::run`] then handles.
+    /// Builds the pipeline. `survey` is what the input contains, if that is known.
     ///
     /// # Errors
     /// An element is not installed, a property's value is invalid, or the elements cannot be
     /// linked.
     pub fn new(
-        input: &Path,
+        input: &Input,
+        survey: Option<Survey>,
         container: &'static Container,
         codec: Codec,
         options: &Options,
     ) -> Result<Self, Error> {
         let pipeline = gst::Pipeline::new();
         let state = Arc::new(RunState::default());
-        let file = make("filesrc")?;
-        file.set_property("location", input);
-        let parser = make("parsebin")?;
         let queue = make("multiqueue")?;
+        queue.set_property("name", format!("{READER}queue"));
         queue.set_property("max-size-bytes", QUEUE_BYTES);
         queue.set_property("max-size-time", 0u64);
-        let video = video_bin(codec, options, &state)?;
+        // Formats that a rotation does not have are converted only if there may be one.
+        let may_turn = survey
+            .as_ref()
+            .is_none_or(|survey| survey.streams.iter().any(|stream| stream.is_turned));
+        let video = video_bin(codec, options, may_turn, &state)?;
+        let first_size = by_name(&video, "first-size")?;
         let muxer = make(container.muxer)?;
         let sink = make("fdsink")?;
-        pipeline.add_many([&file, &parser, &queue, &video, &muxer, &sink])?;
-        file.link(&parser)?;
+        pipeline.add_many([&queue, video.upcast_ref(), &muxer, &sink])?;
         video.link(&muxer)?;
         muxer.link(&sink)?;
 
-        let streams = Streams {
+        let streams = Arc::new(Streams {
             pipeline: pipeline.downgrade(),
             queue,
-            video: Some(video),
+            video: video.upcast(),
             muxer,
-            audio_encoders: container.audio_encoders,
+            container,
             state: state.clone(),
-        };
-        // Other streams are parsed.
-        parser.connect("autoplug-continue", false, |values| {
-            let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-            Some((!caps.is_some_and(|caps| needs_no_parser(&caps))).to_value())
+            survey: survey.map(|survey| {
+                let plan = Plan::new(&survey);
+                (survey, plan)
+            }),
+            outputs: Default::default(),
+            found: AtomicUsize::new(0),
+            guards: Default::default(),
         });
-        parser.connect_pad_added(move |parser, pad| {
-            if let Err(error) = streams.connect(pad) {
-                gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
-            }
-        });
-        let signals = Signals::catch().map_err(Error::Signal)?;
-        Ok(Self { pipeline, sink, state, signals, input: input.into() })
+        streams.prepare()?;
+        let connected = streams.clone();
+        let reader = Reader::new(&pipeline, input, move |pad, caps| connected.connect(pad, caps))?;
+        let has_time_code = input.mp4().is_some_and(|header| header.has_time_code());
+        let input = input.name();
+        Ok(Self { pipeline, reader, sink, streams, state, codec, input, first_size, has_time_code })
     }
 
     /// Runs to the end, or until Ctrl-C, and writes to `output`.
     ///
     /// # Errors
-    /// [`Error::Upscale`] or [`Error::Element`] with an element's message, [`Error::NoVideo`] or
-    /// [`Error::Start`].
-    pub fn run(self, output: &File) -> Result<Outcome, Error> {
+    /// [`Error::Upscale`] or [`Error::Element`] with an element's message, [`Error::NoVideo`],
+    /// [`Error::NoFrames`] or [`Error::Start`].
+    pub fn run(
+        self,
+        output: &File,
+        signals: &Signals,
+        progress: &mut Progress,
+    ) -> Result<Outcome, Error> {
         // Not by its name, which another process could have given to another file.
         self.sink.set_property("fd", output.as_raw_fd());
         let no_bus = || glib::bool_error!("the pipeline has no bus");
         let bus = self.pipeline.bus().ok_or_else(no_bus)?;
         // An error usually arrives on the bus too, with its reason.
         let started = self.pipeline.set_state(gst::State::Playing);
-        let mut progress = Progress::new();
+        self.streams.begin_late();
+        if started.is_ok() {
+            self.reader.start()?;
+        }
+        if self.has_time_code {
+            progress.warn("the track of time codes is not in the output");
+        }
         let mut missing_plugin = None;
         loop {
             let frames = self.state.frames();
-            if let Some(request) = self.signals.take() {
+            if let Some(request) = signals.take() {
                 let repeated = self.state.stop();
                 if frames == 0 || (repeated && request == StopRequest::Interrupt) {
                     progress.finish();
                     return Ok(Outcome::Aborted);
                 }
             }
-            progress.update(frames, self.state.position(), self.state.duration());
+            self.show(progress);
             let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(100)) else {
                 if let Err(error) = started {
                     progress.finish();
@@ -141,10 +162,32 @@ impl Pipeline {
                 continue;
             };
             match message.view() {
-                MessageView::Eos(_) => return Ok(self.finish(&mut progress)),
+                MessageView::Eos(_) => return self.finish(progress),
                 MessageView::Error(error) => {
-                    progress.finish();
                     let text = sentence(&error.error());
+                    let owners = owners(message.src());
+                    if let Some(sound) = owners.iter().find(|name| name.starts_with(SOUND)) {
+                        self.streams.fail_sound(sound, &text);
+                        continue;
+                    }
+                    let is_input = owners.iter().any(|name| name.starts_with(READER));
+                    if is_input && frames > 0 {
+                        // What could be read becomes a complete file.
+                        self.state.add_problem(format!(
+                            "{} could not be read to its end: {text}",
+                            self.input.display()
+                        ));
+                        self.streams.stop();
+                        continue;
+                    }
+                    progress.finish();
+                    let decoded = self.streams.video_lane().map(|lane| lane.decoded());
+                    if missing_plugin.is_none()
+                        && is_input
+                        && let Some(Decoded { caps: None, .. }) = decoded
+                    {
+                        return Err(Error::Undecodable(self.input.clone()));
+                    }
                     let origin = missing_plugin.unwrap_or_else(|| name(message.src()));
                     return Err(match origin == UPSCALE {
                         true => Error::Upscale(text),
@@ -156,12 +199,6 @@ impl Pipeline {
                 MessageView::Warning(warning) => {
                     let text = sentence(&warning.error());
                     progress.warn(&format!("{text} ({})", name(message.src())));
-                }
-                MessageView::StreamCollection(found)
-                    if !may_have_video(&found.stream_collection()) =>
-                {
-                    progress.finish();
-                    return Err(Error::NoVideo(self.input.clone()));
                 }
                 MessageView::Progress(step) => progress.show_step(step.get().2),
                 MessageView::Element(element) => {
@@ -175,81 +212,138 @@ impl Pipeline {
         }
     }
 
-    /// The outcome at the end of the stream.
-    fn finish(&self, progress: &mut Progress) -> Outcome {
-        progress.update(self.state.frames(), self.state.position(), self.state.duration());
-        let (frames, end) = (progress.finish(), self.state.end());
-        match self.state.duration() {
-            _ if self.state.is_stopped() => Outcome::Stopped(frames),
-            Some(duration) if end + MAX_DURATION_ERROR < duration => {
-                Outcome::Truncated { frames, end, duration }
-            }
-            _ => Outcome::Complete(frames),
+    fn show(&self, progress: &mut Progress) {
+        for note in self.streams.take_notes() {
+            progress.warn(&note);
         }
+        progress.update(self.state.frames(), self.state.position(), self.duration());
+    }
+
+    /// The duration of the input, as far as it is known.
+    fn duration(&self) -> Option<Duration> {
+        match &self.streams.survey {
+            Some((survey, _)) => survey.duration,
+            None => self.state.duration(),
+        }
+    }
+
+    /// The outcome at the end of the stream.
+    fn finish(&self, progress: &mut Progress) -> Result<Outcome, Error> {
+        self.show(progress);
+        let (frames, end) = (progress.finish(), self.state.end());
+        if self.state.is_stopped() {
+            return Ok(Outcome::Stopped(frames));
+        }
+        let mut problems = self.state.take_problems();
+        problems.extend(self.streams.failures());
+        if frames.count == 0 {
+            let why = problems.pop().unwrap_or_else(|| "the file may be damaged".into());
+            return Err(Error::NoFrames { input: self.input.clone(), why });
+        }
+        if let Some(duration) = self.duration().filter(|it| end + MAX_DURATION_ERROR < *it) {
+            problems.push(format!(
+                "{} ends at {:.1} s, but its header says {:.1} s; it may be truncated or damaged",
+                self.input.display(),
+                end.as_secs_f64(),
+                duration.as_secs_f64(),
+            ));
+        }
+        let video = self.streams.video_lane();
+        let lost = video.as_ref().map_or(0, |lane| lane.lost_frames());
+        if lost > 0 {
+            let frames = if lost == 1 { "frame" } else { "frames" };
+            problems.push(format!("{lost} {frames} could not be decoded; the file may be damaged"));
+        }
+        let ledger = self.streams.ledger();
+        if problems.is_empty() {
+            let short = ledger.iter().filter(|row| row.is_short() && row.kind != Kind::Subtitles);
+            problems.extend(short.map(|row| {
+                format!(
+                    "{}: {:.2} s of {:.2} s are in the output",
+                    row.name(),
+                    row.seconds_out,
+                    row.seconds_in
+                )
+            }));
+        }
+        if let Some(lane) = video {
+            let encoded = source_pad(&self.first_size)?.current_caps();
+            for loss in losses::all(&lane.decoded(), encoded.as_ref(), self.codec) {
+                progress.warn(&loss);
+            }
+        }
+        Ok(Outcome::Finished { frames, problems, ledger })
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
+        self.streams.release();
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
 
-/// A bin that decodes, enlarges and encodes video.
+/// A bin that enlarges and encodes video.
 fn video_bin(
     codec: Codec,
     options: &Options,
+    may_turn: bool,
     state: &Arc<RunState>,
-) -> Result<gst::Element, Error> {
+) -> Result<gst::Bin, Error> {
     let side = |pixels: Option<i32>| match pixels {
         Some(pixels) => pixels.to_string(),
         None => format!("[{0},32766,{0}]", codec.alignment()),
     };
     let size = format!("width={},height={}", side(options.width), side(options.height));
+    let turn = if may_turn { "! videoflip video-direction=auto ! videoconvert" } else { "" };
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let description = format!(
-        "deinterlace ! videoconvert ! videoflip video-direction=auto ! videoconvert ! {queue} \
+        "deinterlace ! videoconvert {turn} ! {queue} \
          ! upscale name={UPSCALE} ! video/x-raw,{size} \
-         ! {queue} name=enlarged ! videoscale method=lanczos add-borders=true ! videoconvert \
+         ! {queue} name=enlarged ! capssetter name=first-rate \
+         ! videoscale method=lanczos add-borders=true ! videoconvert \
          ! capsfilter name=first-size ! {}",
         codec.description(options.quality)
     );
-    let bin = decode_bin(&description)?;
-    let upscale = by_name(&bin, UPSCALE)?;
-    options.properties.apply(&upscale)?;
+    let bin = parse(&description)?;
+    options.properties.apply(&by_name(&bin, UPSCALE)?)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
-    keep_size(&by_name(&bin, "first-size")?)?;
-    Ok(bin.upcast())
+    if let Some(encoder) = bin.by_name(VP9_ENCODER) {
+        vp9::keep_colour(&encoder)?;
+    }
+    keep_first_caps(&by_name(&bin, "first-size")?, &by_name(&bin, "first-rate")?)?;
+    Ok(bin)
 }
 
-/// Restricts `filter` to the size and pixel aspect ratio of the first frame. Broadcasts change
-/// theirs, which Matroska cannot store.
-fn keep_size(filter: &gst::Element) -> Result<(), Error> {
-    let weak = filter.downgrade();
+/// Restricts `filter` to the caps of the first frame, and sets the frame rate of all frames to the
+/// first one with `setter`: broadcasts change theirs, and muxers take one caps for a stream.
+fn keep_first_caps(filter: &gst::Element, setter: &gst::Element) -> Result<(), Error> {
+    let (weak, setter) = (filter.downgrade(), setter.downgrade());
     // The caps may change until the first frame: a file's orientation arrives as a tag.
     source_pad(filter)?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
-        let mut kept = gst::Caps::new_empty_simple("video/x-raw");
-        if let (Some(first), Some(filter)) = (pad.current_caps(), weak.upgrade())
-            && let (Some(first), Some(media)) =
-                (first.structure(0), kept.make_mut().structure_mut(0))
-        {
-            for field in ["width", "height", "pixel-aspect-ratio"] {
-                if let Ok(value) = first.value(field) {
-                    media.set_value(field, value.clone());
+        let kept = |fields: &[&str]| {
+            let first = pad.current_caps()?;
+            let first = first.structure(0)?;
+            let mut kept = gst::Structure::new_empty("video/x-raw");
+            for field in fields {
+                if let Ok(value) = first.value(*field) {
+                    kept.set_value(*field, value.clone());
                 }
             }
-            filter.set_property("caps", kept);
+            Some(gst::Caps::builder_full().structure(kept).build())
+        };
+        let fields =
+            ["width", "height", "pixel-aspect-ratio", "format", "colorimetry", "chroma-site"];
+        if let (Some(filter), Some(caps)) = (weak.upgrade(), kept(&fields)) {
+            filter.set_property("caps", caps);
+        }
+        if let (Some(setter), Some(caps)) = (setter.upgrade(), kept(&["framerate"])) {
+            setter.set_property("caps", caps);
         }
         gst::PadProbeReturn::Remove
     });
     Ok(())
-}
-
-/// Whether a stream is, or may be, video.
-fn may_have_video(streams: &gst::StreamCollection) -> bool {
-    let others = gst::StreamType::AUDIO | gst::StreamType::TEXT;
-    streams.is_empty() || streams.iter().any(|stream| !others.intersects(stream.stream_type()))
 }
 
 /// The message without the full stop that GStreamer puts at its end.
@@ -259,4 +353,15 @@ fn sentence(error: &glib::Error) -> String {
 
 fn name(object: Option<&gst::Object>) -> String {
     object.map(|object| object.name().to_string()).unwrap_or_default()
+}
+
+/// The names of an element and of the bins around it.
+fn owners(object: Option<&gst::Object>) -> Vec<String> {
+    let mut next = object.cloned();
+    let mut names = Vec::new();
+    while let Some(object) = next {
+        names.push(object.name().to_string());
+        next = object.parent();
+    }
+    names
 }

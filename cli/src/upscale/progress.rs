@@ -1,11 +1,15 @@
-//! The progress bar.
+//! What is shown during a run: a progress bar, or lines of JSON for programs.
 
 use std::{
     fmt,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use serde::Serialize;
+
+use super::ledger::Row;
 
 const SPINNER: &str = "{spinner} {wide_msg} {elapsed}";
 const BAR: &str = "{wide_bar} {percent}% {msg}, elapsed {elapsed}{remaining}";
@@ -30,31 +34,81 @@ impl fmt::Display for Frames {
     }
 }
 
-/// Shown if standard error is a terminal.
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A bar, if standard error is a terminal.
+    #[default]
+    Bar,
+    /// A line of JSON on standard output for each event.
+    Json,
+}
+
+/// A line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event<'a> {
+    Step { text: &'a str },
+    Warning { text: &'a str },
+    Progress { frames: u64, seconds: f64, duration: Option<f64> },
+    Ledger { streams: &'a [Row] },
+    Done { output: &'a Path, frames: u64 },
+}
+
+/// How often progress is written as JSON.
+const INTERVAL: Duration = Duration::from_secs(1);
+
 pub struct Progress {
+    format: Format,
     bar: ProgressBar,
     first: Option<Instant>,
+    written: Option<Instant>,
     frames: Frames,
 }
 
 impl Progress {
-    pub fn new() -> Self {
-        let bar = ProgressBar::new_spinner();
+    pub fn new(format: Format) -> Self {
+        let bar = match format {
+            Format::Bar => ProgressBar::new_spinner(),
+            Format::Json => ProgressBar::hidden(),
+        };
         if let Ok(style) = ProgressStyle::with_template(SPINNER) {
             bar.set_style(style);
         }
-        Self { bar, first: None, frames: Frames::default() }
+        Self { format, bar, first: None, written: None, frames: Frames::default() }
+    }
+
+    /// Writes a line of JSON, in that format.
+    fn write(&self, event: &Event) {
+        if self.format == Format::Json
+            && let Ok(line) = serde_json::to_string(event)
+        {
+            // A reader that is gone does not end the work.
+            let _ = say!("{line}");
+        }
+    }
+
+    /// Writes what went in and came out as JSON, in that format.
+    pub fn write_ledger(&self, streams: &[Row]) {
+        self.write(&Event::Ledger { streams });
+    }
+
+    /// Writes that the output is complete as JSON, in that format.
+    pub fn write_done(&self, output: &Path, frames: Frames) {
+        self.write(&Event::Done { output, frames: frames.count });
     }
 
     /// Shows a step of the start. Ignored after the first frame.
     pub fn show_step(&self, step: &str) {
         if self.first.is_none() {
+            self.write(&Event::Step { text: step });
             self.bar.set_message(step.to_owned());
         }
     }
 
     /// Prints a warning above the bar.
     pub fn warn(&self, text: &str) {
+        self.write(&Event::Warning { text });
         self.bar.suspend(|| warn!("{text}"));
     }
 
@@ -81,6 +135,16 @@ impl Progress {
             self.bar.set_position(milliseconds(position));
         }
         self.bar.set_message(self.frames.to_string());
+        self.bar.tick();
+        if self.written.is_none_or(|written| written.elapsed() >= INTERVAL) {
+            self.written = Some(Instant::now());
+            let (seconds, duration) = (position.as_secs_f64(), duration.map(|it| it.as_secs_f64()));
+            self.write(&Event::Progress { frames: count, seconds, duration });
+        }
+    }
+
+    /// Shows that the program works before there are frames.
+    pub fn tick(&self) {
         self.bar.tick();
     }
 

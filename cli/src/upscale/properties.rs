@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use clap::{Arg, ArgMatches, Command};
 use gst::{glib, prelude::*};
 
-use super::Error;
+use super::{Error, elements::make};
 use crate::gstreamer;
 
 /// Names and values of the given properties.
@@ -21,6 +21,14 @@ impl Properties {
     /// The values by name.
     pub fn values(&self) -> &BTreeMap<String, String> {
         &self.0
+    }
+
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// [`Error::PropertyValue`], [`Error::NoProperty`] or [`Error::MissingElement`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.apply(&make("upscale")?)
     }
 
     /// Sets the properties of the element.

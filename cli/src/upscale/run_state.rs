@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,6 +21,8 @@ pub struct RunState {
     end: AtomicU64,
     /// The pad of the input's video, which knows its duration.
     video: OnceLock<gst::Pad>,
+    /// What is missing in the output, in sentences.
+    problems: Mutex<Vec<String>>,
 }
 
 impl RunState {
@@ -55,9 +57,19 @@ impl RunState {
         Some(duration.into())
     }
 
-    /// Remembers the pad of the input's video. Returns whether it is the first.
-    pub fn set_video(&self, pad: &gst::Pad) -> bool {
-        self.video.set(pad.clone()).is_ok()
+    /// Adds a sentence about what is missing in the output.
+    pub fn add_problem(&self, problem: String) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    /// What is missing in the output, in sentences.
+    pub fn take_problems(&self) -> Vec<String> {
+        std::mem::take(&mut *self.problems.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers the first pad of the input's video.
+    pub fn set_video(&self, pad: &gst::Pad) {
+        let _ = self.video.set(pad.clone());
     }
 
     /// Counts the frames that leave `pad`. After [`RunState::stop`], the stream ends at the next

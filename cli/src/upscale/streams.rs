@@ -1,125 +1,438 @@
 //! Connects each stream of the input to the muxer: video is enlarged, sound and subtitles are
 //! copied if the output can hold them, other sound is encoded again.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use gst::{glib, prelude::*};
 
 use super::{
     Error,
-    elements::{decode_bin, link, make, sink_pad, source_pad, static_pad},
-    muxer::{encoder_caps, is_aac, pad_template},
+    channels::Layout,
+    container::Container,
+    demux::{comes_from, has_decoder, parser},
+    elements::{by_name, decoder, link, make, parse, sink_pad, source_pad, static_pad},
+    guard::Guard,
+    lane::{Content, Lane},
+    ledger::{Extent, Kind, Row},
+    muxer::{encoder_caps, is_aac, is_self_describing, needs_no_parser, pad_template},
+    plan::Plan,
     run_state::RunState,
+    segments::running_range,
+    survey::Survey,
 };
 
-/// The elements between the parser and the output.
+/// The prefix of the names of elements that only a sound stream needs.
+pub const SOUND: &str = "sound-";
+
+/// The elements between the reader and the output.
 pub struct Streams {
     pub pipeline: glib::WeakRef<gst::Pipeline>,
     /// A `multiqueue`, which grows if the input's streams are badly interleaved.
     pub queue: gst::Element,
-    /// Decodes, enlarges and encodes video; linked to the muxer. `None`: video is left out.
-    pub video: Option<gst::Element>,
+    /// Enlarges and encodes video; linked to the muxer.
+    pub video: gst::Element,
     pub muxer: gst::Element,
-    /// Factories to encode sound with, in order of preference.
-    pub audio_encoders: &'static [&'static str],
+    pub container: &'static Container,
     pub state: Arc<RunState>,
+    /// What the input contains, unless it can be read only once.
+    pub survey: Option<(Survey, Plan)>,
+    pub outputs: Mutex<Vec<Output>>,
+    /// The number of streams found so far.
+    pub found: AtomicUsize,
+    pub guards: Mutex<Vec<Guard>>,
+}
+
+/// A stream of the output.
+pub struct Output {
+    kind: Kind,
+    /// Counted from 1 among the streams of its kind.
+    number: usize,
+    lane: Option<Arc<Lane>>,
+    /// Whether packets are copied.
+    is_copied: bool,
+    written: Arc<Mutex<Extent>>,
+    muxer: Option<gst::Pad>,
+}
+
+/// How a stream gets into the output.
+enum Route {
+    Copy { template: gst::PadTemplate, setter: Option<gst::Element> },
+    Encode(gst::ElementFactory, gst::PadTemplate),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Streams {
+    /// Creates the output's streams, as far as they are known before reading.
+    ///
+    /// # Errors
+    /// [`Error::MissingElement`] or [`Error::Build`].
+    pub fn prepare(&self) -> Result<(), Error> {
+        let Some((survey, plan)) = &self.survey else { return Ok(()) };
+        for planned in &plan.lanes {
+            let parts = planned.parts.iter().filter_map(|part| survey.streams.get(*part));
+            let caps: Vec<_> = parts.flat_map(|stream| stream.caps.clone()).collect();
+            self.add_output(planned.kind, &caps, planned.parts.len(), plan.lead)?;
+        }
+        for _ in &plan.left_out {
+            self.warn("skipped an additional video stream: only the first one is enlarged");
+        }
+        Ok(())
+    }
+
+    /// Begins the streams that start late, because the muxer waits for all of them. To be called
+    /// when the muxer has started, before reading.
+    pub fn begin_late(&self) {
+        /// A muxer waits so long without harm, in nanoseconds.
+        const LATE: i64 = 300_000_000;
+        let Some((survey, plan)) = &self.survey else { return };
+        for (planned, output) in plan.lanes.iter().zip(&*lock(&self.outputs)) {
+            let stream = planned.parts.first().and_then(|part| survey.streams.get(*part));
+            let (Some(stream), Some(lane)) = (stream, output.lane.clone()) else { continue };
+            let Some(start) = stream.extent.start().filter(|start| *start > LATE) else { continue };
+            let Some(caps) = stream.caps.first() else { continue };
+            let caps = match output.kind {
+                Kind::Video => continue,
+                Kind::Sound if !output.is_copied => silence_caps(caps),
+                _ => caps.clone(),
+            };
+            lane.hold();
+            thread::spawn(move || lane.begin_late(&caps, start));
+        }
+    }
+
     /// Connects a stream of the input. Warns about a stream that the output cannot hold and skips
     /// it.
     ///
     /// # Errors
     /// [`Error::MissingElement`] or [`Error::Build`].
-    pub fn connect(&self, pad: &gst::Pad) -> Result<(), Error> {
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let media = caps.structure(0).map(|media| media.name().to_string()).unwrap_or_default();
-        match media.split('/').next() {
-            Some("video" | "image") => self.connect_video(pad),
-            Some("audio") => self.connect_audio(pad, &caps),
-            _ => self.connect_subtitles(pad, &caps, &media),
+    pub fn connect(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Error> {
+        let kind = Kind::of(caps);
+        let number = self.found.fetch_add(1, Ordering::Relaxed);
+        let place = match &self.survey {
+            Some((_, plan)) => plan.find(number),
+            None if kind == Kind::Video && self.has_video() => {
+                self.warn("skipped an additional video stream: only the first one is enlarged");
+                None
+            }
+            None => {
+                self.add_output(kind, std::slice::from_ref(caps), 1, 0)?;
+                Some((lock(&self.outputs).len() - 1, 0))
+            }
+        };
+        let Some((output, part)) = place else { return Ok(()) };
+        let (lane, is_copied) = match lock(&self.outputs).get(output) {
+            Some(Output { lane: Some(lane), is_copied, .. }) => (lane.clone(), *is_copied),
+            _ => return Ok(()),
+        };
+        if kind == Kind::Video {
+            self.state.set_video(pad);
+        }
+        let end = lane.part(part)?;
+        let queued = self.enqueue(pad)?;
+        match kind {
+            Kind::Video => self.decode_video(pad, &queued, &lane, &end),
+            Kind::Sound if !is_copied => self.decode_sound(&queued, output, part, &lane, &end),
+            _ => self.copy(&queued, caps, &end),
         }
     }
 
-    fn connect_video(&self, pad: &gst::Pad) -> Result<(), Error> {
-        let Some(video) = &self.video else { return self.discard(pad) };
-        if !self.state.set_video(pad) {
-            self.warn("skipped an additional video stream: only the first one is enlarged");
-            return Ok(());
+    /// The streams of input and output, side by side.
+    pub fn ledger(&self) -> Vec<Row> {
+        let outputs = lock(&self.outputs);
+        let rows = outputs.iter().enumerate().map(|(at, output)| {
+            let written = *lock(&output.written);
+            let planned = self.survey.as_ref().and_then(|(survey, plan)| {
+                let parts = plan.lanes.get(at)?.parts.iter();
+                Some(parts.filter_map(|part| Some(survey.streams.get(*part)?.extent)).collect())
+            });
+            let arrived =
+                || vec![output.lane.as_ref().map(|lane| lane.extent()).unwrap_or_default()];
+            let read: Vec<Extent> = planned.unwrap_or_else(arrived);
+            Row {
+                kind: output.kind,
+                number: output.number,
+                packets_in: read.iter().map(|part| part.packets).sum(),
+                seconds_in: read.iter().map(Extent::seconds).sum(),
+                packets_out: written.packets,
+                seconds_out: written.seconds(),
+            }
+        });
+        rows.collect()
+    }
+
+    /// What is wrong with the output's streams, apart from their length.
+    pub fn failures(&self) -> Vec<String> {
+        let outputs = lock(&self.outputs);
+        let failed = outputs.iter().filter_map(|output| {
+            let reason = output.lane.as_ref()?.failure()?;
+            Some(format!("{} {} is incomplete: {reason}", output.kind, output.number))
+        });
+        failed.collect()
+    }
+
+    /// The lane of the video.
+    pub fn video_lane(&self) -> Option<Arc<Lane>> {
+        let outputs = lock(&self.outputs);
+        let mut videos = outputs.iter().filter(|output| output.kind == Kind::Video);
+        videos.next()?.lane.clone()
+    }
+
+    /// What is to be said about changes to the streams.
+    pub fn take_notes(&self) -> Vec<String> {
+        let outputs = lock(&self.outputs);
+        let notes = outputs.iter().flat_map(|output| {
+            let notes = output.lane.iter().flat_map(|lane| lane.take_notes());
+            notes.map(|note| format!("{} {}: {note}", output.kind, output.number))
+        });
+        notes.collect()
+    }
+
+    /// Ends all streams, so that what is done becomes a complete file.
+    pub fn stop(&self) {
+        self.lanes().iter().for_each(|lane| lane.stop());
+    }
+
+    /// Lets all threads that wait in a lane go on.
+    pub fn release(&self) {
+        self.lanes().iter().for_each(|lane| lane.release());
+    }
+
+    fn lanes(&self) -> Vec<Arc<Lane>> {
+        lock(&self.outputs).iter().filter_map(|output| output.lane.clone()).collect()
+    }
+
+    /// Ends the sound that the element named `name` belongs to.
+    pub fn fail_sound(&self, name: &str, reason: &str) {
+        let number = name.strip_prefix(SOUND).and_then(|rest| rest.split('-').next()?.parse().ok());
+        let outputs = lock(&self.outputs);
+        let Some(output) = number.and_then(|number: usize| outputs.get(number)) else { return };
+        if let (Some(lane), Some(muxer)) = (&output.lane, &output.muxer) {
+            lane.fail(reason);
+            // Otherwise the muxer waits for it.
+            muxer.send_event(gst::event::Eos::new());
         }
-        link(&self.enqueue(pad)?, &sink_pad(video)?)
     }
 
-    /// Discards a stream. If no stream of the input were linked, the input would report an error.
-    fn discard(&self, pad: &gst::Pad) -> Result<(), Error> {
-        let sink = make("fakesink")?;
-        sink.set_property("async", false);
-        let gone = || glib::bool_error!("the pipeline has been shut down");
-        self.pipeline.upgrade().ok_or_else(gone)?.add(&sink)?;
-        link(pad, &sink_pad(&sink)?)?;
-        Ok(sink.sync_state_with_parent()?)
+    fn has_video(&self) -> bool {
+        lock(&self.outputs).iter().any(|output| output.kind == Kind::Video)
     }
 
-    fn connect_audio(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Error> {
-        if let Some(template) = pad_template(&self.muxer, caps) {
-            let parser = is_aac(caps).then(|| make("aacparse")).transpose()?;
-            return self.connect_to_muxer(pad, parser, &template);
-        }
-        let missing = || Error::MissingElement(self.audio_encoders.join(" or "));
-        let mut encoders = self.audio_encoders.iter();
-        let encoder =
-            encoders.find_map(|name| gst::ElementFactory::find(name)).ok_or_else(missing)?;
-        let name = encoder.name();
-        let converter = decode_bin(&format!("audioconvert ! audioresample ! {name}"))?;
-        let template = pad_template(&self.muxer, &encoder_caps(&encoder));
-        let template = template
-            .ok_or_else(|| glib::bool_error!("{} does not take {name}", self.muxer.name()))?;
-        self.connect_to_muxer(pad, Some(converter.upcast()), &template)
-    }
-
-    fn connect_subtitles(
+    fn add_output(
         &self,
-        pad: &gst::Pad,
-        caps: &gst::Caps,
-        media: &str,
+        kind: Kind,
+        caps: &[gst::Caps],
+        parts: usize,
+        lead: i64,
     ) -> Result<(), Error> {
-        // The caps of subtitles that the demuxer does not recognise.
-        if media != "application/x-subtitle-unknown" {
-            if let Some(template) = pad_template(&self.muxer, caps) {
-                return self.connect_to_muxer(pad, None, &template);
-            }
-            // SubRip's tags are a subset of Pango's markup, so the text may be called plain.
-            let plain = gst::Caps::builder("text/x-raw").field("format", "utf8").build();
-            if media == "text/x-raw"
-                && let Some(template) = pad_template(&self.muxer, &plain)
-                && let Ok(setter) = make("capssetter")
-            {
-                setter.set_property("caps", &plain);
-                setter.set_property("replace", true);
-                return self.connect_to_muxer(pad, Some(setter), &template);
-            }
+        let at = lock(&self.outputs).len();
+        let number = 1 + lock(&self.outputs).iter().filter(|output| output.kind == kind).count();
+        let written = Arc::<Mutex<Extent>>::default();
+        let mut output =
+            Output { kind, number, lane: None, is_copied: false, written, muxer: None };
+        if kind == Kind::Video {
+            let lane = Lane::new(Content::Video, parts, lead)?;
+            link(lane.source(), &sink_pad(&self.video)?)?;
+            output.muxer = source_pad(&self.video)?.peer();
+            output.lane = Some(lane);
+        } else if let Some(route) = self.route(kind, caps)? {
+            let (lane, template, element) = match route {
+                Route::Copy { template, setter } => {
+                    output.is_copied = true;
+                    (Lane::new(Content::Packets, parts, lead)?, template, setter)
+                }
+                Route::Encode(encoder, template) => {
+                    let (bin, content) = self.sound_encoder(&encoder, at)?;
+                    (Lane::new(content, parts, lead)?, template, Some(bin))
+                }
+            };
+            output.muxer = Some(self.link_to_muxer(&lane, element, &template)?);
+            output.lane = Some(lane);
+        } else {
+            let media = caps.first().and_then(|caps| caps.structure(0));
+            let media = media.map(|media| media.name().to_string()).unwrap_or_default();
+            self.skip(kind, number, &media);
         }
-        self.warn(&format!("skipped a stream of type {media}: the output format cannot hold it"));
+        if let Some(pad) = &output.muxer {
+            count(pad, &output.written);
+        }
+        lock(&self.outputs).push(output);
         Ok(())
     }
 
-    /// Links `pad` through the queue and `element` to a new pad of the muxer.
-    fn connect_to_muxer(
+    /// How a stream that has these caps, one after the other, gets into the output; `None` if it
+    /// cannot.
+    fn route(&self, kind: Kind, caps: &[gst::Caps]) -> Result<Option<Route>, Error> {
+        let Some(first) = caps.first() else { return Ok(None) };
+        let template = pad_template(&self.muxer, first);
+        if kind == Kind::Subtitles {
+            return self.subtitle_route(first, template);
+        }
+        let is_uniform = caps.iter().all(|caps| caps == first)
+            || caps.iter().all(|caps| is_self_describing(first, caps));
+        if let Some(template) = template.filter(|_| is_uniform) {
+            let setter = is_aac(first).then(|| make("aacparse")).transpose()?;
+            return Ok(Some(Route::Copy { template, setter }));
+        }
+        if !caps.iter().all(has_decoder) {
+            return Ok(None);
+        }
+        let encoders = self.container.audio_encoders;
+        let missing = || Error::MissingElement(encoders.join(" or "));
+        let mut factories = encoders.iter();
+        let encoder =
+            factories.find_map(|name| gst::ElementFactory::find(name)).ok_or_else(missing)?;
+        let template = pad_template(&self.muxer, &encoder_caps(&encoder)).ok_or_else(|| {
+            glib::bool_error!("{} does not take {}", self.muxer.name(), encoder.name())
+        })?;
+        Ok(Some(Route::Encode(encoder, template)))
+    }
+
+    fn subtitle_route(
         &self,
-        pad: &gst::Pad,
+        caps: &gst::Caps,
+        template: Option<gst::PadTemplate>,
+    ) -> Result<Option<Route>, Error> {
+        let media = caps.structure(0).map_or("", |media| media.name().as_str());
+        // The caps of subtitles that the demuxer does not recognise.
+        if media == "application/x-subtitle-unknown" {
+            return Ok(None);
+        }
+        if let Some(template) = template {
+            return Ok(Some(Route::Copy { template, setter: None }));
+        }
+        // SubRip's tags are a subset of Pango's markup, so the text may be called plain.
+        let plain = gst::Caps::builder("text/x-raw").field("format", "utf8").build();
+        if media == "text/x-raw"
+            && let Some(template) = pad_template(&self.muxer, &plain)
+        {
+            let setter = make("capssetter")?;
+            setter.set_property("caps", &plain);
+            setter.set_property("replace", true);
+            return Ok(Some(Route::Copy { template, setter: Some(setter) }));
+        }
+        Ok(None)
+    }
+
+    /// Says that a stream is not in the output.
+    fn skip(&self, kind: Kind, number: usize, media: &str) {
+        if kind == Kind::Sound {
+            self.state.add_problem(format!(
+                "sound {number} ({media}) is not in the output: no decoder for it is installed"
+            ));
+        } else {
+            self.warn(&format!(
+                "skipped a stream of type {media}: the output format cannot hold it"
+            ));
+        }
+    }
+
+    /// A bin that encodes raw sound, and how the lane before it controls it.
+    fn sound_encoder(
+        &self,
+        encoder: &gst::ElementFactory,
+        output: usize,
+    ) -> Result<(gst::Element, Content), Error> {
+        let description = format!(
+            "audioconvert name=converter ! audioresample ! capsfilter name=layout ! {} name=encoder",
+            encoder.name()
+        );
+        let bin = parse(&description)?;
+        bin.set_property("name", format!("{SOUND}{output}"));
+        let encoder = sink_pad(&by_name(&bin, "encoder")?)?;
+        let content = Content::Sound {
+            layouts: Layout::all_of(&encoder.query_caps(None)),
+            converter: by_name(&bin, "converter")?,
+            filter: by_name(&bin, "layout")?,
+        };
+        Ok((bin.upcast(), content))
+    }
+
+    /// Links a lane through `element` to a new pad of the muxer, which is returned.
+    fn link_to_muxer(
+        &self,
+        lane: &Lane,
         element: Option<gst::Element>,
         template: &gst::PadTemplate,
-    ) -> Result<(), Error> {
+    ) -> Result<gst::Pad, Error> {
         let refused = || glib::bool_error!("{} refused a stream", self.muxer.name());
         let muxer = self.muxer.request_pad(template, None, None).ok_or_else(refused)?;
-        let queued = self.enqueue(pad)?;
-        self.state.end_with_video(&queued);
-        let Some(element) = element else { return link(&queued, &muxer) };
+        self.state.end_with_video(lane.source());
+        if let Some(element) = element {
+            self.add(&element)?;
+            link(&source_pad(&element)?, &muxer)?;
+            link(lane.source(), &sink_pad(&element)?)?;
+            element.sync_state_with_parent()?;
+        } else {
+            link(lane.source(), &muxer)?;
+        }
+        Ok(muxer)
+    }
+
+    fn decode_video(
+        &self,
+        pad: &gst::Pad,
+        queued: &gst::Pad,
+        lane: &Arc<Lane>,
+        end: &gst::Pad,
+    ) -> Result<(), Error> {
+        let in_decode_order = comes_from(pad, &["avidemux"]);
+        let counted = lane.clone();
+        queued.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let segment = pad.sticky_event::<gst::event::Segment>(0);
+            if let (Some(segment), Some(buffer)) = (segment, info.buffer())
+                && let Some((time, _)) = running_range(segment.segment(), buffer)
+            {
+                counted.add_packet(time, in_decode_order);
+            }
+            gst::PadProbeReturn::Ok
+        });
+        let decoder = decoder(end)?;
+        self.add(&decoder)?;
+        link(queued, &sink_pad(&decoder)?)?;
+        Ok(decoder.sync_state_with_parent()?)
+    }
+
+    fn decode_sound(
+        &self,
+        queued: &gst::Pad,
+        output: usize,
+        part: usize,
+        lane: &Arc<Lane>,
+        end: &gst::Pad,
+    ) -> Result<(), Error> {
+        let decoder = decoder(end)?;
+        decoder.set_property("name", format!("{SOUND}{output}-part{part}"));
+        self.add(&decoder)?;
+        let guard = Guard::new(lane)?;
+        link(&guard.source, &sink_pad(&decoder)?)?;
+        link(queued, &guard.sink)?;
+        decoder.sync_state_with_parent()?;
+        lock(&self.guards).push(guard);
+        Ok(())
+    }
+
+    fn copy(&self, queued: &gst::Pad, caps: &gst::Caps, end: &gst::Pad) -> Result<(), Error> {
+        let parser = parser(caps).filter(|_| !needs_no_parser(caps));
+        let Some(parser) = parser else { return link(queued, end) };
+        let parser = parser.create().build()?;
+        self.add(&parser)?;
+        link(&source_pad(&parser)?, end)?;
+        link(queued, &sink_pad(&parser)?)?;
+        Ok(parser.sync_state_with_parent()?)
+    }
+
+    fn add(&self, element: &gst::Element) -> Result<(), Error> {
         let gone = || glib::bool_error!("the pipeline has been shut down");
-        self.pipeline.upgrade().ok_or_else(gone)?.add(&element)?;
-        link(&queued, &sink_pad(&element)?)?;
-        link(&source_pad(&element)?, &muxer)?;
-        Ok(element.sync_state_with_parent()?)
+        Ok(self.pipeline.upgrade().ok_or_else(gone)?.add(element)?)
     }
 
     /// Posts a warning on the bus, so that it does not run into the progress bar.
@@ -133,5 +446,36 @@ impl Streams {
         let sink = self.queue.request_pad_simple("sink_%u").ok_or_else(refused)?;
         link(pad, &sink)?;
         static_pad(&self.queue, &sink.name().replace("sink", "src"))
+    }
+}
+
+/// Counts what arrives at a pad of the muxer.
+fn count(pad: &gst::Pad, written: &Arc<Mutex<Extent>>) {
+    let written = written.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        let segment = segment.as_ref().map(|event| event.segment());
+        if let Some(buffer) = info.buffer() {
+            // Codec headers have no size in time and are no packets.
+            if !buffer.flags().contains(gst::BufferFlags::HEADER) || buffer.pts().is_some() {
+                lock(&written).add(segment.and_then(|segment| running_range(segment, buffer)));
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Caps of raw silence for encoded sound of these caps.
+fn silence_caps(caps: &gst::Caps) -> gst::Caps {
+    let field = |name: &str| caps.structure(0).and_then(|media| media.get::<i32>(name).ok());
+    let layout = Layout { channels: field("channels").unwrap_or(2), mask: 0 }.positioned();
+    let caps = gst::Caps::builder("audio/x-raw")
+        .field("format", "S16LE")
+        .field("layout", "interleaved")
+        .field("rate", field("rate").unwrap_or(48_000))
+        .field("channels", layout.channels);
+    match layout.mask {
+        0 => caps.build(),
+        mask => caps.field("channel-mask", gst::Bitmask(mask)).build(),
     }
 }

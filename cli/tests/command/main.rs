@@ -9,6 +9,9 @@ mod data;
 mod pipeline;
 
 mod bench;
+mod colour;
+mod ffmpeg;
+mod field;
 mod media;
 mod models;
 mod output_files;

@@ -1,0 +1,185 @@
+//! Reads the input and splits it into its elementary streams.
+//!
+//! The demuxers are used directly: `parsebin` of GStreamer 1.22 passes on only the pads that a
+//! demuxer adds before the first data, and broadcasts add streams later.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use gst::{glib, prelude::*};
+
+use super::{
+    Error,
+    elements::{link, make, source_pad},
+    input::Input,
+    mp4::Mp4Header,
+};
+
+/// The prefix of the names of all elements that read the input.
+pub const READER: &str = "reader-";
+
+/// Called for each elementary stream, with the pad that it comes from and its caps.
+type OnStream = dyn Fn(&gst::Pad, &gst::Caps) -> Result<(), Error> + Send + Sync;
+
+/// The elements that read the input: a source and a type finder. Demuxers follow when the type is
+/// known.
+#[derive(Debug)]
+pub struct Reader {
+    elements: [gst::Element; 2],
+}
+
+impl Reader {
+    /// Adds the elements to `pipeline`. They start only with [`Self::start`], after the elements
+    /// that they will be linked to.
+    ///
+    /// # Errors
+    /// [`Error::MissingElement`], [`Error::Build`] or [`Error::Uri`].
+    pub fn new(
+        pipeline: &gst::Pipeline,
+        input: &Input,
+        on_stream: impl Fn(&gst::Pad, &gst::Caps) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let source = input.source()?;
+        if let Some(header) = input.mp4() {
+            header.correct(&source_pad(&source)?);
+        }
+        let typefind = make("typefind")?;
+        let elements = [source, typefind];
+        for (element, name) in elements.iter().zip(["source", "typefind"]) {
+            element.set_locked_state(true);
+            element.set_property("name", format!("{READER}{name}"));
+            pipeline.add(element)?;
+        }
+        let [source, typefind] = &elements;
+        source.link(typefind)?;
+        let demuxers = Arc::new(Demuxers {
+            pipeline: pipeline.downgrade(),
+            on_stream: Box::new(on_stream),
+            number: AtomicU32::new(0),
+            mp4: input.mp4().cloned(),
+        });
+        typefind.connect("have-type", false, move |values| {
+            let typefind = values.first()?.get::<gst::Element>().ok()?;
+            let caps = values.get(2)?.get::<gst::Caps>().ok()?;
+            demuxers.connect(&typefind.static_pad("src")?, &caps);
+            None
+        });
+        Ok(Self { elements })
+    }
+
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// [`Error::Build`] if an element refuses to start; it posts the reason on the bus.
+    pub fn start(&self) -> Result<(), Error> {
+        for element in self.elements.iter().rev() {
+            element.set_locked_state(false);
+            element.sync_state_with_parent()?;
+        }
+        Ok(())
+    }
+}
+
+struct Demuxers {
+    pipeline: glib::WeakRef<gst::Pipeline>,
+    on_stream: Box<OnStream>,
+    number: AtomicU32,
+    mp4: Option<Arc<Mp4Header>>,
+}
+
+impl Demuxers {
+    /// Adds a demuxer if the data are in a container, which can be inside another one.
+    fn connect(self: &Arc<Self>, pad: &gst::Pad, caps: &gst::Caps) {
+        let connected = match demuxer(caps) {
+            Some(factory) => self.add(pad, &factory),
+            None => {
+                if let Some(header) = &self.mp4 {
+                    header.correct_samples(pad);
+                }
+                (self.on_stream)(pad, caps)
+            }
+        };
+        if let (Err(error), Some(element)) = (connected, pad.parent_element()) {
+            gst::element_error!(element, gst::StreamError::Failed, ("{error}"));
+        }
+    }
+
+    fn add(self: &Arc<Self>, pad: &gst::Pad, factory: &gst::ElementFactory) -> Result<(), Error> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let demuxer = factory.create().name(format!("{READER}demuxer{number}")).build()?;
+        let gone = || glib::bool_error!("the pipeline has been shut down");
+        self.pipeline.upgrade().ok_or_else(gone)?.add(&demuxer)?;
+        let demuxers = self.clone();
+        demuxer.connect_pad_added(move |_, pad| {
+            if pad.direction() == gst::PadDirection::Src {
+                demuxers.connect(pad, &caps_of(pad));
+            }
+        });
+        let no_sink = || glib::bool_error!("{} has no sink pad", demuxer.name());
+        link(pad, &demuxer.sink_pads().into_iter().next().ok_or_else(no_sink)?)?;
+        // Some have exactly one stream.
+        for pad in demuxer.src_pads() {
+            self.connect(&pad, &caps_of(&pad));
+        }
+        Ok(demuxer.sync_state_with_parent()?)
+    }
+}
+
+/// Whether `pad` belongs to an element of one of these factories.
+pub fn comes_from(pad: &gst::Pad, factories: &[&str]) -> bool {
+    let factory = pad.parent_element().and_then(|element| element.factory());
+    factory.is_some_and(|factory| factories.contains(&factory.name().as_str()))
+}
+
+fn caps_of(pad: &gst::Pad) -> gst::Caps {
+    pad.current_caps().unwrap_or_else(|| pad.query_caps(None))
+}
+
+/// The demuxer for data of these caps; `None` for an elementary stream.
+fn demuxer(caps: &gst::Caps) -> Option<gst::ElementFactory> {
+    let kinds = gst::ElementFactoryType::DECODABLE;
+    best(kinds, caps).filter(|factory| factory.has_type(gst::ElementFactoryType::DEMUXER))
+}
+
+/// The parser for a stream of these caps.
+pub fn parser(caps: &gst::Caps) -> Option<gst::ElementFactory> {
+    best(gst::ElementFactoryType::PARSER, caps)
+}
+
+/// Whether there is a decoder for streams of these caps.
+pub fn has_decoder(caps: &gst::Caps) -> bool {
+    let is_raw = |media: &gst::StructureRef| media.name().ends_with("/x-raw");
+    caps.iter().any(is_raw)
+        || best(gst::ElementFactoryType::DECODER, caps).is_some()
+        || parser(caps).is_some_and(|parser| {
+            let templates = parser.static_pad_templates().into_iter();
+            let mut sources = templates.filter(|pad| pad.direction() == gst::PadDirection::Src);
+            sources.any(|pad| best(gst::ElementFactoryType::DECODER, &pad.caps()).is_some())
+        })
+}
+
+/// The factory of this type with the highest rank that takes `caps`.
+fn best(kind: gst::ElementFactoryType, caps: &gst::Caps) -> Option<gst::ElementFactory> {
+    let factories = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
+    let takes = |factory: &gst::ElementFactory| factory.can_sink_any_caps(caps);
+    factories.into_iter().filter(takes).max_by_key(|factory| factory.rank())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_have_a_demuxer_and_elementary_streams_a_parser() {
+        gst::init().unwrap();
+        let name = |factory: Option<gst::ElementFactory>| factory.map(|it| it.name().to_string());
+        let caps = |text: &str| text.parse::<gst::Caps>().unwrap();
+        assert_eq!(name(demuxer(&caps("video/quicktime"))).as_deref(), Some("qtdemux"));
+        assert_eq!(name(demuxer(&caps("video/x-matroska"))).as_deref(), Some("matroskademux"));
+        assert_eq!(demuxer(&caps("video/x-h264")), None);
+        assert_eq!(name(parser(&caps("video/x-h264"))).as_deref(), Some("h264parse"));
+        assert!(has_decoder(&caps("audio/x-ac3")) && !has_decoder(&caps("audio/x-nobody")));
+    }
+}

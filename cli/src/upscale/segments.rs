@@ -1,0 +1,43 @@
+//! Running times that may be negative.
+
+use gst::Signed;
+
+/// Start and end of a buffer as running time in nanoseconds. The end is not after the end of the
+/// segment; the start can be before the start of the segment, and negative.
+pub fn running_range(segment: &gst::Segment, buffer: &gst::BufferRef) -> Option<(i64, i64)> {
+    let segment = segment.downcast_ref::<gst::ClockTime>()?;
+    let start = buffer.pts().or(buffer.dts())?;
+    let end = start + buffer.duration().unwrap_or_default();
+    let end = segment.stop().map_or(end, |stop| end.min(stop)).max(start);
+    Some((running(segment, start)?, running(segment, end)?))
+}
+
+/// The running time of a position, in nanoseconds.
+pub fn running(segment: &gst::FormattedSegment<gst::ClockTime>, at: gst::ClockTime) -> Option<i64> {
+    match segment.to_running_time_full(at)? {
+        Signed::Positive(time) => i64::try_from(time.nseconds()).ok(),
+        Signed::Negative(time) => i64::try_from(time.nseconds()).ok().map(|time| -time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_before_the_segment_has_a_negative_time() {
+        gst::init().unwrap();
+        let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        segment.set_start(gst::ClockTime::from_mseconds(100));
+        segment.set_stop(gst::ClockTime::from_mseconds(200));
+        let range = |start: u64, duration: u64| {
+            let mut buffer = gst::Buffer::new();
+            let writable = buffer.get_mut().unwrap();
+            writable.set_pts(gst::ClockTime::from_mseconds(start));
+            writable.set_duration(gst::ClockTime::from_mseconds(duration));
+            running_range(segment.upcast_ref(), &buffer)
+        };
+        assert_eq!(range(80, 40), Some((-20_000_000, 20_000_000)));
+        assert_eq!(range(180, 40), Some((80_000_000, 100_000_000)));
+    }
+}

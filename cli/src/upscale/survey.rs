@@ -1,0 +1,197 @@
+//! A first pass over the input without decoding: which streams it has, from when to when, and which
+//! of them change. The output's streams must be known before its first packet is written, and an
+//! input can add streams at any time.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use gst::{MessageView, prelude::*};
+
+use super::{
+    Error,
+    demux::{Reader, comes_from, parser},
+    elements::{link, make, sink_pad, source_pad},
+    input::Input,
+    ledger::{Extent, Kind},
+    muxer::needs_no_parser,
+    segments::running_range,
+    signals::Signals,
+};
+
+/// What the input contains.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// In the order in which the demuxer adds them, which is the same in every pass.
+    pub streams: Vec<Stream>,
+    /// The duration that the input's header gives.
+    pub duration: Option<Duration>,
+    /// Why reading ended before the end of the input.
+    pub error: Option<String>,
+}
+
+/// An elementary stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub kind: Kind,
+    /// The caps that a parser gives, each time they change. At least one.
+    pub caps: Vec<gst::Caps>,
+    pub extent: Extent,
+    /// How many times streams had been added before, after data had been read.
+    pub group: usize,
+    /// Whether a tag says how pictures are to be turned.
+    pub is_turned: bool,
+    /// Whether it comes from a transport or program stream, which has no edit list: every packet is
+    /// to be shown.
+    pub is_broadcast: bool,
+}
+
+/// Reads the input to its end; `None` if it was stopped by a signal. `on_progress` is called several
+/// times per second.
+///
+/// # Errors
+/// [`Error::MissingElement`] or [`Error::Build`].
+pub fn run(
+    input: &Input,
+    signals: &Signals,
+    mut on_progress: impl FnMut(),
+) -> Result<Option<Survey>, Error> {
+    let pipeline = gst::Pipeline::new();
+    let streams = Arc::new(Streams::default());
+    let into = (streams.clone(), pipeline.downgrade());
+    let reader = Reader::new(&pipeline, input, move |pad, caps| {
+        let (streams, pipeline) = &into;
+        pipeline.upgrade().map_or(Ok(()), |pipeline| streams.watch(&pipeline, pad, caps))
+    })?;
+    let result = read(&pipeline, &reader, &streams, signals, &mut on_progress);
+    let _ = pipeline.set_state(gst::State::Null);
+    let Some((duration, error)) = result? else { return Ok(None) };
+    let duration = input.mp4().and_then(|header| header.duration()).or(duration);
+    let streams = std::mem::take(&mut *lock(&streams.found));
+    Ok(Some(Survey { streams, duration, error }))
+}
+
+type End = (Option<Duration>, Option<String>);
+
+fn read(
+    pipeline: &gst::Pipeline,
+    reader: &Reader,
+    streams: &Streams,
+    signals: &Signals,
+    on_progress: &mut impl FnMut(),
+) -> Result<Option<End>, Error> {
+    let bus = pipeline.bus().ok_or_else(|| gst::glib::bool_error!("the pipeline has no bus"))?;
+    let _ = pipeline.set_state(gst::State::Playing);
+    reader.start()?;
+    loop {
+        if signals.take().is_some() {
+            return Ok(None);
+        }
+        on_progress();
+        let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(100)) else { continue };
+        let error = match message.view() {
+            MessageView::Eos(_) => None,
+            MessageView::Error(error) => Some(error.error().message().to_owned()),
+            _ => continue,
+        };
+        let pads = lock(&streams.pads);
+        let durations = pads.iter().filter_map(|pad| pad.query_duration::<gst::ClockTime>());
+        return Ok(Some((durations.max().map(Duration::from), error)));
+    }
+}
+
+#[derive(Default)]
+struct Streams {
+    found: Mutex<Vec<Stream>>,
+    pads: Mutex<Vec<gst::Pad>>,
+    group: AtomicUsize,
+    /// The number of packets read since the last stream was added.
+    packets: AtomicUsize,
+}
+
+impl Streams {
+    fn watch(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+        caps: &gst::Caps,
+    ) -> Result<(), Error> {
+        if self.packets.swap(0, Ordering::Relaxed) > 0 {
+            self.group.fetch_add(1, Ordering::Relaxed);
+        }
+        let number = {
+            let mut found = lock(&self.found);
+            found.push(Stream {
+                kind: Kind::of(caps),
+                caps: vec![caps.clone()],
+                extent: Extent::default(),
+                group: self.group.load(Ordering::Relaxed),
+                is_turned: false,
+                is_broadcast: comes_from(pad, &["tsdemux", "mpegpsdemux"]),
+            });
+            found.len() - 1
+        };
+        lock(&self.pads).push(pad.clone());
+        let sink = make("fakesink")?;
+        sink.set_property("sync", false);
+        sink.set_property("async", false);
+        pipeline.add(&sink)?;
+        let mut first = sink_pad(&sink)?;
+        self.probe(&first, number);
+        if !needs_no_parser(caps)
+            && let Some(parser) = parser(caps)
+        {
+            let parser = parser.create().build()?;
+            pipeline.add(&parser)?;
+            link(&source_pad(&parser)?, &first)?;
+            first = sink_pad(&parser)?;
+            sink.sync_state_with_parent()?;
+            parser.sync_state_with_parent()?;
+        }
+        sink.sync_state_with_parent()?;
+        link(pad, &first)
+    }
+
+    fn probe(self: &Arc<Self>, pad: &gst::Pad, number: usize) {
+        let streams = self.clone();
+        let types = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+        pad.add_probe(types, move |pad, info| {
+            let mut found = lock(&streams.found);
+            let Some(stream) = found.get_mut(number) else { return gst::PadProbeReturn::Ok };
+            if let Some(buffer) = info.buffer() {
+                streams.packets.fetch_add(1, Ordering::Relaxed);
+                let segment = pad.sticky_event::<gst::event::Segment>(0);
+                let segment = segment.as_ref().map(|event| event.segment());
+                stream.extent.add(segment.and_then(|segment| running_range(segment, buffer)));
+            }
+            match info.event().map(|event| event.view()) {
+                Some(gst::EventView::Caps(caps)) => stream.see_caps(caps.caps()),
+                Some(gst::EventView::Tag(tags)) => {
+                    let turn = tags.tag().get::<gst::tags::ImageOrientation>();
+                    stream.is_turned |= turn.is_some_and(|turn| turn.get() != "rotate-0");
+                }
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+}
+
+impl Stream {
+    fn see_caps(&mut self, caps: &gst::CapsRef) {
+        if self.extent.packets == 0 {
+            self.caps.clear();
+        }
+        if self.caps.last().is_none_or(|last| last.as_ref() != caps) {
+            self.caps.push(caps.to_owned());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

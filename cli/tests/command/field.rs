@@ -1,0 +1,291 @@
+//! Files as people have them: trimmed, joined, cut off, half described. Each is made by FFmpeg.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    ffmpeg::{PICTURE, Stream, TONE, join, make, stream},
+    program::{text, upscale},
+};
+
+/// Enlarges `input` to `name` in the same folder. Returns the exit code, what was printed, and the
+/// output.
+#[track_caller]
+fn run(input: &Path, name: &str, more: &[&str]) -> (Option<i32>, String, PathBuf) {
+    let output = input.with_file_name(name);
+    let done = upscale(input, &output, more).arg("--force").output().unwrap();
+    (done.status.code(), text(&done), output)
+}
+
+/// Enlarges a file and expects success. Returns picture and sound of the output.
+#[track_caller]
+fn whole(input: &Path, name: &str, more: &[&str]) -> (Stream, Stream) {
+    let (code, said, output) = run(input, name, more);
+    assert_eq!(code, Some(0), "{}: {said}", input.display());
+    (stream(&output, "video"), stream(&output, "audio"))
+}
+
+/// Whether times increase strictly.
+#[track_caller]
+fn assert_increasing(stream: &Stream) {
+    for pair in stream.times.windows(2) {
+        assert!(pair[0] < pair[1], "{pair:?}");
+    }
+}
+
+macro_rules! made {
+    ($made:expr) => {
+        match $made {
+            Some(path) => path,
+            None => return,
+        }
+    };
+}
+
+#[test]
+fn a_trimmed_mp4_keeps_all_its_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = format!("{PICTURE} {TONE} -t 20 -c:v libx264 -g 250 -c:a aac");
+    made!(make(folder.path(), "long.mp4", &long));
+    let input = made!(make(folder.path(), "in.mp4", "-ss 7.3 -t 10 -i long.mp4 -c copy"));
+    for name in ["out.mp4", "out.mkv", "out.webm"] {
+        let (video, sound) = whole(&input, name, &[]);
+        assert!((sound.duration() - 10.0).abs() < 0.03, "{name}: {} s", sound.duration());
+        assert!(video.times.len() >= 250, "{name}: {} frames", video.times.len());
+    }
+}
+
+#[test]
+fn surround_sound_stays_surround_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, layout, codec) in [
+        ("truehd.mkv", "5.1", "truehd -strict -2"),
+        ("side.mov", "5.1(side)", "pcm_s24le"),
+        ("float.mov", "5.1", "pcm_f32le"),
+        ("eac3.mkv", "5.1(side)", "eac3"),
+    ] {
+        let noise = format!("-f lavfi -i anoisesrc=r=48000,aformat=channel_layouts={layout}");
+        let arguments = format!("{PICTURE} {noise} -t 1 -c:v libx264 -c:a {codec}");
+        let input = made!(make(folder.path(), name, &arguments));
+        for output in ["out.mkv", "out.mp4", "out.webm"] {
+            let (_, sound) = whole(&input, output, &[]);
+            assert_eq!(sound.channels, 6, "{name} to {output}");
+            assert!((sound.duration() - 1.0).abs() < 0.05, "{name} to {output}");
+        }
+    }
+}
+
+#[test]
+fn channels_that_the_encoder_lacks_are_mixed_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = "-f lavfi -i anoisesrc=r=48000,aformat=channel_layouts=7.1";
+    let arguments = format!("{PICTURE} {noise} -t 1 -c:v libx264 -c:a flac");
+    let input = made!(make(folder.path(), "in.mkv", &arguments));
+    let (code, said, output) = run(&input, "out.mp4", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(stream(&output, "audio").channels, 6);
+    assert!(said.contains("mixed 8 channels down to 6"), "{said}");
+}
+
+#[test]
+fn sound_that_begins_late_is_in_the_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = made!(make(folder.path(), "1.ts", &format!("{PICTURE} -t 2 -c:v libx264")));
+    let rest = format!("{PICTURE} {TONE} -t 2 -c:v libx264 -c:a mp2 -output_ts_offset 2");
+    let rest = made!(make(folder.path(), "2.ts", &rest));
+    let input = join(folder.path(), "in.ts", &[&silent, &rest]);
+    for name in ["out.mkv", "out.mp4", "out.webm"] {
+        let (video, sound) = whole(&input, name, &[]);
+        assert_eq!(video.times.len(), 100, "{name}");
+        assert!(sound.end > 3.8, "{name}: {}", sound.end);
+        assert_increasing(&video);
+    }
+}
+
+#[test]
+fn what_changes_in_mid_stream_stays_in_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, picture: &str, sound: &str, more: &str| {
+        let arguments = format!("{picture} {sound} -t 2 -c:v libx264 {more}");
+        make(folder.path(), name, &arguments)
+    };
+    let noise = |layout| format!("-f lavfi -i anoisesrc=r=48000,aformat=channel_layouts={layout}");
+    let fast = "-f lavfi -i testsrc2=s=96x64:r=50";
+    let deep = "-f lavfi -i testsrc2=s=128x96:r=25,format=yuv420p10";
+    let later = "-output_ts_offset 2";
+    let other_pids =
+        format!("-c:a mp2 -mpegts_start_pid 0x200 -mpegts_pmt_start_pid 0x500 {later}");
+    let mono = noise("mono");
+    let surround = noise("5.1");
+    for (change, first, second, frames) in [
+        ("rate", (PICTURE, TONE, "-c:a mp2"), (fast, TONE, &*format!("-c:a mp2 {later}")), 150),
+        ("size", (PICTURE, TONE, "-c:a mp2"), (deep, TONE, &*format!("-c:a mp2 {later}")), 100),
+        (
+            "channels",
+            (PICTURE, &*surround, "-c:a ac3"),
+            (PICTURE, &*mono, &*format!("-c:a ac3 {later}")),
+            100,
+        ),
+        ("programme", (PICTURE, TONE, "-c:a mp2"), (PICTURE, TONE, &*other_pids), 100),
+        (
+            "codec",
+            (PICTURE, TONE, "-c:a mp2"),
+            (PICTURE, TONE, &*format!("-c:v mpeg2video -c:a ac3 {other_pids} -c:a ac3")),
+            100,
+        ),
+    ] {
+        let first = made!(part("1.ts", first.0, first.1, first.2));
+        let second = made!(part("2.ts", second.0, second.1, second.2));
+        let input = join(folder.path(), "in.ts", &[&first, &second]);
+        for name in ["out.mkv", "out.mp4", "out.webm"] {
+            let (video, sound) = whole(&input, name, &["--scale", "1"]);
+            assert!(
+                video.times.len().abs_diff(frames) <= 2,
+                "{change}, {name}: {}",
+                video.times.len()
+            );
+            assert!(sound.duration() > 3.85, "{change}, {name}: {} s", sound.duration());
+            assert_increasing(&video);
+        }
+    }
+}
+
+#[test]
+fn an_avi_keeps_its_times_with_and_without_b_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    for b_frames in ["0", "2"] {
+        let arguments =
+            format!("{PICTURE} {TONE} -t 5 -c:v mpeg4 -bf {b_frames} -vtag XVID -c:a libmp3lame");
+        let input = made!(make(folder.path(), "in.avi", &arguments));
+        let read = stream(&input, "video").times;
+        for name in ["out.mp4", "out.mkv"] {
+            let (video, _) = whole(&input, name, &[]);
+            assert_eq!(video.times.len(), read.len(), "{b_frames}, {name}");
+            // FFmpeg begins as late as the frames were reordered.
+            for (found, expected) in video.times.iter().zip(&read) {
+                let expected = expected - read[0];
+                assert!((found - expected).abs() < 0.0011, "{name}: {found}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recording_without_frames_is_an_error_and_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("{PICTURE} -t 1 -c:v libx264 -f matroska -live 1");
+    let input = made!(make(folder.path(), "in.mkv", &arguments));
+    let content = fs::read(&input).unwrap();
+    let cluster = content.windows(4).position(|id| id == [0x1f, 0x43, 0xb6, 0x75]).unwrap();
+    fs::write(&input, &content[..cluster + 12]).unwrap();
+    for name in ["out.mkv", "out.mp4"] {
+        let (code, said, output) = run(&input, name, &[]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("no frame of") && !output.exists(), "{said}");
+    }
+}
+
+#[test]
+fn a_hole_in_the_file_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("{PICTURE} {TONE} -t 3 -c:v libx264 -c:a aac");
+    let input = made!(make(folder.path(), "in.mp4", &arguments));
+    let mut content = fs::read(&input).unwrap();
+    let half = content.len() / 2;
+    content[half..half + 4000].fill(0);
+    fs::write(&input, content).unwrap();
+    let (code, said, output) = run(&input, "out.mp4", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("could not be decoded"), "{said}");
+    assert!(stream(&output, "video").times.len() > 30);
+}
+
+#[test]
+fn a_truncated_fragmented_mp4_gives_all_whole_fragments() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!(
+        "{PICTURE} {TONE} -t 10 -c:v libx264 -g 25 -c:a aac -movflags frag_keyframe+empty_moov"
+    );
+    let input = made!(make(folder.path(), "in.mp4", &arguments));
+    let content = fs::read(&input).unwrap();
+    fs::write(&input, &content[..content.len() * 6 / 10]).unwrap();
+    let (_, said, output) = run(&input, "out.mkv", &[]);
+    let frames = stream(&output, "video").times.len();
+    assert!(frames >= 120, "{frames} frames: {said}");
+}
+
+#[test]
+fn lossless_video_keeps_planar_alpha_and_depth() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["yuva444p10le", "yuva422p10le"] {
+        let arguments = format!("{PICTURE} -t 0.2 -pix_fmt {format} -c:v ffv1");
+        let input = made!(make(folder.path(), "in.mkv", &arguments));
+        let (code, said, output) = run(&input, "out.mkv", &["--codec", "ffv1"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(stream(&output, "video").format, format);
+        let (code, said, _) = run(&input, "out.mp4", &[]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("alpha channel") && said.contains("10 bits"), "{said}");
+    }
+}
+
+#[test]
+fn a_pixel_format_that_gstreamer_does_not_know_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["gray10le", "rgb48le", "yuva444p", "yuv440p"] {
+        let arguments = format!("{PICTURE} -frames:v 3 -pix_fmt {format} -c:v ffv1");
+        let input = made!(make(folder.path(), "in.mkv", &arguments));
+        let (code, said, output) = run(&input, "out.mkv", &[]);
+        assert!(code == Some(0) || said.contains("pixel format"), "{format}: {code:?} {said}");
+        assert_eq!(output.exists(), code == Some(0), "{format}");
+        let _ = fs::remove_file(output);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1, "{format}");
+    }
+}
+
+#[test]
+fn y4m_is_read_from_files_pipes_and_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = made!(make(folder.path(), "in.y4m", &format!("{PICTURE} -frames:v 10")));
+    let output = folder.path().join("out.mkv");
+    let frames = |path: &Path| stream(path, "video").times.len();
+
+    let (code, said, _) = run(&input, "out.mkv", &[]);
+    assert_eq!((code, frames(&output)), (Some(0), 10), "{said}");
+
+    let mut job = upscale(Path::new("-"), &output, &["--force"]);
+    let done = job.stdin(fs::File::open(&input).unwrap()).output().unwrap();
+    assert_eq!((done.status.code(), frames(&output)), (Some(0), 10), "{}", text(&done));
+
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let job = upscale(&pipe, &output, &["--force"]).spawn().unwrap();
+    fs::write(&pipe, fs::read(&input).unwrap()).unwrap();
+    let done = job.wait_with_output().unwrap();
+    assert_eq!((done.status.code(), frames(&output)), (Some(0), 10), "{}", text(&done));
+}
+
+#[test]
+fn the_ledger_is_printed_and_written_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("{PICTURE} {TONE} -t 2 -c:v libx264 -c:a aac");
+    let input = made!(make(folder.path(), "in.mp4", &arguments));
+    let (code, said, _) = run(&input, "out.mkv", &["--verbose"]);
+    assert_eq!(code, Some(0), "{said}");
+    let row = said.lines().find(|line| line.starts_with("sound 1")).expect(&said);
+    assert!(row.matches("2.0").count() >= 2, "{row}");
+
+    let (_, said, output) = run(&input, "out.mkv", &["--progress", "json"]);
+    let events: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let event = |name: &str| events.iter().find(|event| event["event"] == name).expect(&said);
+    let streams = event("ledger")["streams"].as_array().unwrap();
+    let kinds: Vec<_> = streams.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["video", "sound"]);
+    assert_eq!(streams[0]["packets_out"], 50);
+    assert_eq!(event("done")["frames"], 50);
+    assert_eq!(event("done")["output"], output.to_str().unwrap());
+}
