@@ -104,3 +104,47 @@ fn a_model_that_takes_values_of_0_to_255_is_found_out() {
     fs::write(path.with_extension("toml"), "range = 1").unwrap();
     assert_eq!(open(&path).note, None);
 }
+
+/// For a directory of `NAME.onnx`, with ONNX Runtime's own outputs `NAME.WxH.npy` for the picture
+/// whose sample i is (37 i mod 101) / 100.
+#[test]
+fn exports_give_onnx_runtimes_pictures_at_every_size_that_it_runs() {
+    let Some(directory) = std::env::var_os("UPSCALE_EXPORTS") else { return };
+    let mut failed = Vec::new();
+    let (mut models, mut pictures, mut largest) = (0, 0, 0.0f32);
+    for file in fs::read_dir(&directory).unwrap() {
+        let path = file.unwrap().path();
+        let Some(stem) = path.to_str().and_then(|name| name.strip_suffix(".onnx")) else {
+            continue;
+        };
+        let model = match backend::open(path.to_str().unwrap(), &OpenOptions::default()) {
+            Ok(model) => model,
+            Err(error) => {
+                failed.push(error.to_string());
+                continue;
+            }
+        };
+        models += 1;
+        for (width, height) in [(64, 48), (72, 60), (96, 64), (50, 41)] {
+            let Ok(bytes) = fs::read(format!("{stem}.{width}x{height}.npy")) else { continue };
+            let mut input = Image::new(3, width, height);
+            let samples = input.data_mut().iter_mut().enumerate();
+            samples.for_each(|(index, sample)| *sample = (index * 37 % 101) as f32 / 100.0);
+            let output = run(&model, &input);
+            let factor = model.info.factor as usize;
+            let mut expected = Image::new(3, width * factor, height * factor);
+            let numbers = bytes[bytes.len() - 4 * expected.data().len()..].as_chunks().0.iter();
+            let numbers = numbers.map(|&word| f32::from_le_bytes(word).clamp(0.0, 1.0));
+            expected.data_mut().iter_mut().zip(numbers).for_each(|(to, from)| *to = from);
+            let worst = steps(&output, &expected);
+            let limit = if stem.contains("fp16") { 2.51 } else { 1.01 };
+            if worst > limit {
+                failed.push(format!("{stem} {width}x{height}: {worst} steps"));
+            }
+            pictures += 1;
+            largest = largest.max(worst);
+        }
+    }
+    println!("{models} models, {pictures} pictures, at most {largest} steps of 8 bits");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
