@@ -10,7 +10,7 @@
 #   make ci                             `make test` and the checks of scripts/ci.sh
 #   make kernels                        compile the GPU's kernels, kernels/upscale.ptx and cubins.zip
 #   make kernels-check                  check that they match their sources
-#   make machine-code                   test the compiled kernels on the processor, minutes
+#   make machine-code                   test the compiled kernels on the CPU, minutes
 #   make provider                       check ONNX Runtime's CUDA provider, downloads 300 MB
 #   make demo [INPUT=…] [MODEL=…] [SCALE=…]   enlarge a real video
 #   make bundle [PARTS=1] [GPL=1]       a directory that runs where nothing is installed;

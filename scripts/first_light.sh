@@ -130,11 +130,11 @@ write_results() {
 run_part() {
     part=$1 status=passed findings=
     say "$part"
-    start=$(date +%s)
+    part_begun=$(date +%s)
     : >"$OUT/$part.txt"
     "part_$part"
     printf '{"part": "%s", "status": "%s", "seconds": %s, "findings": {%s}}\n' "$part" "$status" \
-        $(($(date +%s) - start)) "$findings" >"$OUT/$part.tmp"
+        $(($(date +%s) - part_begun)) "$findings" >"$OUT/$part.tmp"
     mv "$OUT/$part.tmp" "$OUT/$part.json"
     write_results
     say "$part $status"
