@@ -2,10 +2,13 @@
 
 #![allow(clippy::indexing_slicing, reason = "only lanes are indexed, by numbers below LANES")]
 
+use std::ops::Range;
+
 use super::{
-    batch::{Samples, Tile},
+    batch::{Kernel, Sink},
     features::Plane,
-    kernels::{Kernels, LANES, Lanes, Renewed, TILE, TILE_PIXELS},
+    kernels::{Kernels, LANES, Lanes, Pixels, Place, Renewed, TILE, TILE_PIXELS},
+    tile::{Samples, Tile},
 };
 use crate::frame::Image;
 
@@ -130,27 +133,71 @@ impl PictureRows<'_> {
         let [rows, columns] = inside(self.width, self.rows, y, x);
         let factor = self.shuffle;
         let (area, stride) = (factor * factor, self.width * factor);
-        for lane in 0..LANES {
+        let mut lane = 0;
+        while lane < LANES {
             let channel = block * LANES + lane;
             let Some(plane) = self.channels.get_mut(channel / area) else { return };
             let (row, column) = (channel % area / factor, channel % factor);
+            // Lanes that are in one row of a cell.
+            let count = (factor - column).min(LANES - lane);
             for (index, from) in samples.chunks_exact(TILE).enumerate().take(rows) {
                 let at = ((y + index) * factor + row) * stride + x * factor + column;
-                let to = plane.get_mut(at..).unwrap_or_default();
-                for (to, from) in to.iter_mut().step_by(factor).zip(from).take(columns) {
-                    *to = from.0[lane];
+                let to = plane.get_mut(at..).unwrap_or_default().chunks_mut(factor);
+                for (to, from) in to.zip(from).take(columns) {
+                    let from = from.0[lane..].iter().take(count);
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
                 }
             }
+            lane += count;
         }
     }
 }
 
 impl Target<'_> {
+    /// Stores a tile whose first pixel is (y, x) of the band.
     pub(crate) fn store(&mut self, block: usize, y: usize, x: usize, samples: &Samples) {
         match self {
             Target::Planes(planes) => planes.store(block, y, x, samples),
             Target::Picture(picture) => picture.store(block, y, x, samples),
         }
+    }
+}
+
+/// Stores the samples of a batch of a band's `tiles`.
+pub(crate) struct Store<'a, 'b> {
+    pub target: &'a mut Target<'b>,
+    /// The row of tiles that the band begins with.
+    pub first: usize,
+    pub tiles: &'a [Tile],
+}
+
+impl Store<'_, '_> {
+    /// The first pixel of a tile in the band: row, column.
+    fn at(&self, tile: Tile) -> [usize; 2] {
+        [(tile.row as usize - self.first) * TILE, tile.column as usize * TILE]
+    }
+}
+
+impl Sink for Store<'_, '_> {
+    fn place(&self, tile: Tile) -> Option<usize> {
+        let Target::Planes(planes) = &self.target else { return None };
+        let [y, x] = self.at(tile);
+        let whole = inside(planes.width, planes.rows, y, x) == [TILE; 2];
+        whole.then_some(y * planes.width + x)
+    }
+
+    fn write(&mut self, blocks: Range<usize>, tiles: &[Place], kernel: &mut Kernel<'_>) {
+        if let Target::Planes(PlaneRows { planes, width: stride, .. }) = &mut *self.target
+            && let Some(planes) = planes.get_mut(blocks)
+        {
+            kernel(&mut Pixels { planes, stride: *stride, tiles });
+        }
+    }
+
+    fn store(&mut self, block: usize, tile: usize, samples: &Samples) {
+        let Some(&tile) = self.tiles.get(tile) else { return };
+        let [y, x] = self.at(tile);
+        self.target.store(block, y, x, samples);
     }
 }
 
@@ -228,14 +275,6 @@ pub(crate) fn cut<'a>(
         first = last as usize + 1;
     }
     bands
-}
-
-/// All tiles of a picture of `size` (rows, columns).
-pub(crate) fn all_tiles([height, width]: [usize; 2]) -> Vec<Tile> {
-    let across = width.div_ceil(TILE) as u32;
-    (0..height.div_ceil(TILE) as u32)
-        .flat_map(|row| (0..across).map(move |column| Tile { row, column }))
-        .collect()
 }
 
 const _: () = assert!(TILE_PIXELS == u16::BITS as usize);

@@ -10,14 +10,17 @@ use std::{
 
 use super::{
     Error, InstructionSet,
-    bands::{Band, Marks, Whole, all_tiles, cut},
+    bands::{Band, Marks, Store, Whole, cut},
     batch::{BATCH, Observe, Scratch, Work},
-    features::{Plane, Source},
+    features::{Plane, Ranges},
+    input::Input,
     kept::Kept,
-    kernels::{Kernels, Lanes, Layout, TILE},
+    kernels::{Kernels, Lanes, Layout},
     packed::Packed,
     plan::{Layer, Plan, Root, Size},
     pool::Pool,
+    source::Source,
+    tile::all_tiles,
 };
 use crate::{
     engine::Interrupt,
@@ -66,6 +69,8 @@ pub struct Engine {
     pub(super) limited: AtomicUsize,
     /// The most bytes for features of a run; see [`Engine::limit_memory`].
     pub(super) memory: Option<u64>,
+    /// The picture of the last run.
+    pub(super) input: Input,
     /// Features from picture to picture.
     pub(super) kept: Option<Kept>,
     /// The largest values of each layer's channels on test pictures; empty until they are needed.
@@ -83,9 +88,6 @@ impl std::fmt::Debug for Engine {
 
 /// Sees the transformed tiles of a layer: its index, the tiles, their layout and number.
 pub(super) type ObserveLayer<'a> = dyn Fn(usize, &[Lanes], Layout, usize) + Sync + 'a;
-
-/// For each layer and vector of channels the largest magnitudes.
-pub(super) type Ranges = Vec<Vec<Lanes>>;
 
 /// The size of each layer's features for one picture: rows, columns.
 pub(super) type Sizes = Vec<[usize; 2]>;
@@ -154,8 +156,12 @@ impl Engine {
     ) -> Result<(), Error> {
         let sizes = self.sizes(input)?;
         self.shape(&sizes, output);
+        let mut own = std::mem::take(&mut self.input);
+        own.prepare(&self.plan, &sizes, [input.channels(), input.height(), input.width()])?;
+        own.copy(input);
         let mut planes: Vec<Plane> = vec![Plane::default(); self.plan.planes.len()];
-        let result = self.layers(&sizes, &mut planes, input, output, (rows, observe));
+        let result = self.layers(&sizes, &mut planes, &own, output, (rows, observe));
+        self.input = own;
         self.free.extend(planes.into_iter().map(|plane| plane.data));
         self.free.retain(|memory| memory.capacity() > 0);
         result
@@ -165,7 +171,7 @@ impl Engine {
         &mut self,
         sizes: &Sizes,
         planes: &mut Vec<Plane>,
-        input: &Image,
+        input: &Input,
         output: &mut Image,
         (rows, observe): (&[Range<usize>], Option<&ObserveLayer<'_>>),
     ) -> Result<(), Error> {
@@ -317,11 +323,7 @@ pub(super) fn batch_size(count: usize) -> usize {
 fn store(work: &Work<'_>, mut band: Band<'_>, scratch: &mut Scratch) {
     let size = batch_size(band.tiles.len());
     for tiles in band.tiles.chunks(size) {
-        work.run(tiles, scratch, &mut |block, tile, samples| {
-            if let Some(tile) = tiles.get(tile) {
-                let y = (tile.row as usize - band.first) * TILE;
-                band.target.store(block, y, tile.column as usize * TILE, samples);
-            }
-        });
+        let mut sink = Store { target: &mut band.target, first: band.first, tiles };
+        work.run(tiles, scratch, &mut sink);
     }
 }

@@ -62,6 +62,10 @@ impl Infer for FixedPoint {
         Ok(())
     }
 
+    fn changed_precision(&self) -> Option<engine::Precision> {
+        (!self.is_fixed_point()).then_some(engine::Precision::Fp32)
+    }
+
     fn identity(&self) -> &str {
         self.engine.identity()
     }
@@ -115,11 +119,13 @@ mod tests {
         Infer::run(&mut fixed, &picture, &mut output).unwrap();
         fp32.run(&picture, &mut expected).unwrap();
         assert!(fixed.is_fixed_point() && output != expected);
+        assert_eq!(fixed.changed_precision(), None);
         for picture in [&bright, &picture] {
             fixed.update(picture, &[], Tolerance::Exact, &mut output).unwrap();
             fixed.forget();
             fp32.run(picture, &mut expected).unwrap();
             assert!(!fixed.is_fixed_point() && output == expected);
+            assert_eq!(fixed.changed_precision(), Some(engine::Precision::Fp32));
         }
     }
 }

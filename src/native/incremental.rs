@@ -9,14 +9,16 @@ use std::ops::Range;
 use super::{
     Error,
     bands::{Band, Marks, Target, Whole, cut},
-    batch::{Scratch, Tile, Work},
+    batch::{Scratch, Work},
     calibration,
     engine::{Engine, batch_size, check},
-    features::{Plane, Source},
+    features::Plane,
     kept::Kept,
     kernels::{Lanes, Renewed, TILE},
     mask::Mask,
     plan::{Layer, Root},
+    source::Source,
+    tile::{Samples, Tile},
 };
 use crate::{
     engine::{Interrupt, Tolerance, Update},
@@ -69,6 +71,7 @@ impl Engine {
         };
         if whole {
             kept.input.clone_from(input);
+            kept.cells.copy(input);
             kept.input_mask.fill(true);
         } else {
             kept.take_input(input, changed);
@@ -111,7 +114,7 @@ impl Engine {
             let mut output = Image::default();
             self.shape(&sizes, &mut output);
             let mut kept = Kept::new(&self.plan, &sizes, &picture)?;
-            kept.input = picture;
+            kept.cells.copy(&picture);
             self.update_layers(&mut kept, true, None, &mut output)?;
             let own = kept.ranges(&self.plan);
             if all.is_empty() {
@@ -137,7 +140,7 @@ impl Engine {
         let mut nearly_all = 0;
         let mut changed = Vec::new();
         let mut planes = std::mem::take(&mut kept.planes);
-        let input = std::mem::take(&mut kept.input);
+        let input = std::mem::take(&mut kept.cells);
         for (index, (layer, &size)) in self.plan.layers.iter().zip(&kept.sizes.clone()).enumerate()
         {
             let mut made: Vec<Plane> = Vec::with_capacity(layer.outputs.len());
@@ -204,7 +207,7 @@ impl Engine {
             }
             whole |= nearly_all == FIRST_LAYERS;
         }
-        (kept.planes, kept.input) = (planes, input);
+        (kept.planes, kept.cells) = (planes, input);
         Ok(Update { changed, work: if all > 0.0 { done / all } else { 0.0 } })
     }
 }
@@ -237,7 +240,7 @@ impl Refresh<'_> {
                 band.marks
                     .start((tile.row as usize - band.first) * self.across + tile.column as usize);
             }
-            self.work.run(tiles, scratch, &mut |block, tile, samples| {
+            self.work.run(tiles, scratch, &mut |block: usize, tile: usize, samples: &Samples| {
                 let Some(tile) = tiles.get(tile) else { return };
                 let (row, column) = (tile.row as usize - band.first, tile.column as usize);
                 let (y, x) = (row * TILE, column * TILE);
@@ -262,6 +265,7 @@ impl Refresh<'_> {
         }
     }
 }
+
 /// Multiplications of a layer, about.
 fn cost(layer: &Layer, [height, width]: [usize; 2]) -> f64 {
     let pixels = (height * width) as f64;

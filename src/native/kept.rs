@@ -2,12 +2,14 @@
 
 use super::{
     Error,
-    batch::{Reach, Tile, Work},
-    engine::Ranges,
-    features::Plane,
+    batch::Work,
+    features::{Plane, Ranges},
+    input::Input,
     kernels::Lanes,
     mask::Mask,
     plan::{Block, Layer, Plan},
+    reach::Reach,
+    tile::Tile,
 };
 use crate::frame::{Image, Rect};
 
@@ -16,6 +18,8 @@ pub(super) struct Kept {
     pub sizes: Vec<[usize; 2]>,
     /// The input that the features belong to.
     pub input: Image,
+    /// The same, as layers read it.
+    pub cells: Input,
     pub input_mask: Mask,
     pub planes: Vec<Plane>,
     /// For each layer, which of its pixels changed in this update.
@@ -33,6 +37,8 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(plan: &Plan, sizes: &[[usize; 2]], input: &Image) -> Result<Self, Error> {
+        let mut cells = Input::default();
+        cells.prepare(plan, sizes, [input.channels(), input.height(), input.width()])?;
         let mut planes = vec![Plane::default(); plan.planes.len()];
         let mut makers = vec![0; plan.planes.len()];
         for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
@@ -47,6 +53,7 @@ impl Kept {
         Ok(Self {
             sizes: sizes.to_vec(),
             input: Image::default(),
+            cells,
             input_mask: Mask::new([input.height(), input.width()]),
             planes,
             passed: masks.clone(),
@@ -81,6 +88,7 @@ impl Kept {
                     old.copy_from_slice(new);
                 }
             }
+            self.cells.copy_part(input, rectangle);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Which pixels of a layer changed: one bit per pixel, one word per 4×4 tile.
 
 use super::{
-    batch::Tile,
     kernels::{TILE, TILE_PIXELS},
+    tile::Tile,
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

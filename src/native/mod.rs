@@ -1,10 +1,12 @@
 //! The project's own engine for networks of convolutions on the CPU.
 //!
 //! `plan` lowers a model's graph to layers; `kernels` is the arithmetic, once per instruction
-//! set; `packed` holds weights as the kernels take them; `features` and `bands` are what layers
-//! read and write; `batch` computes some tiles of a layer; `pool` shares them among threads;
-//! `strips` cuts pictures that are too large for the memory;
-//! [`Engine`] runs whole pictures and, keeping every layer's features, only what changed.
+//! set; `packed` holds weights in the order in which kernels read them. `batch` computes some
+//! tiles of a layer: it reads windows through `source`, calls kernels or `rearrange`, applies
+//! `steps` and writes to `bands` of the layer's output. `pool` shares bands among threads.
+//! `strips` cuts pictures that are too large for the memory.
+//! [`Engine`] runs whole pictures; `incremental` keeps every layer's features and computes only
+//! what changed.
 //!
 //! Every sample is a sum in one fixed order on a grid of 4×4 tiles that begins at the picture's
 //! origin: threads, batches, instruction sets and incremental runs do not change a single bit.
@@ -17,6 +19,7 @@ mod features;
 mod fixed_point;
 mod incremental;
 mod infer;
+mod input;
 mod kept;
 mod kernels;
 mod mask;
@@ -24,7 +27,12 @@ mod open;
 mod packed;
 mod plan;
 mod pool;
+mod reach;
+mod rearrange;
+mod source;
+mod steps;
 mod strips;
+mod tile;
 
 pub use engine::{Engine, Options, Precision};
 pub use fixed_point::FixedPoint;
@@ -34,6 +42,8 @@ pub use fixed_point::FixedPoint;
 pub enum InstructionSet {
     /// Plain Rust, for every CPU.
     Portable,
+    /// NEON of AArch64.
+    Neon,
     /// AVX2 and FMA.
     Avx2,
     /// AVX-512 F, VL, BW and DQ.
@@ -48,6 +58,7 @@ impl InstructionSet {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
@@ -57,7 +68,7 @@ impl InstructionSet {
     /// Those that this CPU has, the fastest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let all = [Self::Avx512Vnni, Self::Avx512, Self::Avx2, Self::Portable];
+        let all = [Self::Avx512Vnni, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
         let tables = kernels::available();
         all.into_iter().filter(|set| tables.iter().any(|table| table.name == set.name())).collect()
     }
@@ -75,6 +86,9 @@ pub enum Error {
         /// What is not supported.
         why: String,
     },
+    /// The model has weights that are NaN or infinite.
+    #[error("weights of the model are not finite numbers (NaN or infinity)")]
+    NotFinite,
     /// [`Model::graph`](crate::model::Model::graph) is `None`.
     #[error("the graph of the model is not known")]
     UnknownGraph,

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Engine, Error, InstructionSet, Options, Precision, calibration,
+    input::Input,
     kernels::{self, Kernels},
     packed::Packed,
     plan::{Block, Plan, Root},
@@ -60,6 +61,7 @@ impl Engine {
             last_reader,
             limited: AtomicUsize::new(0),
             memory: None,
+            input: Input::default(),
             kept: None,
             ranges: Vec::new(),
         };

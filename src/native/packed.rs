@@ -41,9 +41,8 @@ pub(crate) struct Packed {
 
 /// What convolution in fixed point needs in place of the groups' weights.
 pub(crate) struct Fixed {
-    /// What transformed samples are multiplied by: position after position, of each a vector for
-    /// each input.
-    pub scales: Vec<Lanes>,
+    /// What transformed samples of each input are multiplied by at each position.
+    pub scales: Vec<[Lanes; POSITIONS]>,
     pub groups: Vec<FixedGroup>,
 }
 
@@ -51,8 +50,8 @@ pub(crate) struct Fixed {
 pub(crate) struct FixedGroup {
     /// Positions × pairs of input lanes × vectors.
     pub weights: Vec<Words>,
-    /// Vectors × positions: what one of a sum is worth.
-    pub steps: Vec<Lanes>,
+    /// For each vector and position, what one of a sum is worth.
+    pub steps: Vec<[Lanes; POSITIONS]>,
 }
 
 impl Packed {
@@ -81,7 +80,7 @@ impl Packed {
         Self { method, channels, groups: bounds.map(group).collect(), fixed: None }
     }
 
-    /// Goes over to fixed point. `ranges` are the largest transformed samples, position after
+    /// Computes in fixed point from now on. `ranges` are the largest transformed samples, position after
     /// position, of each a vector for each input; samples of `headroom` times that fit.
     pub(crate) fn fix(&mut self, ranges: &[Lanes], headroom: f32) {
         let inputs = ranges.len() / POSITIONS;
@@ -91,13 +90,18 @@ impl Packed {
         let steps: Vec<Lanes> =
             ranges.chunks_exact(inputs).flat_map(|ranges| input_steps(ranges, headroom)).collect();
         let scale = |step: f32| if step > 0.0 { 1.0 / step } else { 0.0 };
-        let scales = steps.iter().map(|steps| Lanes(steps.0.map(scale))).collect();
+        let mut scales = vec![[Lanes::default(); POSITIONS]; inputs];
+        for (position, steps) in steps.chunks_exact(inputs).enumerate() {
+            for (scales, steps) in scales.iter_mut().zip(steps) {
+                scales[position] = Lanes(steps.0.map(scale));
+            }
+        }
         let groups = self.groups.iter().map(|group| fixed_group(group, &steps, inputs)).collect();
         self.fixed = Some(Fixed { scales, groups });
         self.method = Method::Fixed;
     }
 
-    /// Frees what fixed point does not need. It cannot be calibrated again then.
+    /// Frees what fixed point does not need. It cannot be calibrated again after that.
     pub(crate) fn free_floats(&mut self) {
         if self.method == Method::Fixed {
             self.groups.iter_mut().for_each(|group| group.weights = Vec::new());
@@ -175,7 +179,7 @@ fn fixed_group(group: &Group, steps: &[Lanes], inputs: usize) -> FixedGroup {
     let count = group.count;
     let rows = inputs * LANES;
     let mut weights = vec![Words::default(); POSITIONS * rows / 2 * count];
-    let mut worth = vec![Lanes::default(); count * POSITIONS];
+    let mut worth = vec![[Lanes::default(); POSITIONS]; count];
     let positions = group.weights.chunks_exact(rows * count);
     for (position, (own, steps)) in positions.zip(steps.chunks_exact(inputs)).enumerate() {
         for output in 0..count * LANES {
@@ -188,7 +192,7 @@ fn fixed_group(group: &Group, steps: &[Lanes], inputs: usize) -> FixedGroup {
                 .map(|(weight, step)| f64::from(weight.0[lane]) * f64::from(step))
                 .collect();
             let (whole, unit) = whole_weights(&real);
-            worth[vector * POSITIONS + position].0[lane] = unit as f32;
+            worth[vector][position].0[lane] = unit as f32;
             for (pair, values) in whole.chunks_exact(2).enumerate() {
                 let word = values[1] << 16 | values[0] & 0xffff;
                 weights[(position * rows / 2 + pair) * count + vector].0[lane] = word;

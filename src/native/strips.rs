@@ -7,11 +7,13 @@ use std::ops::Range;
 
 use super::{
     Error,
-    batch::Tile,
     engine::{Engine, Sizes},
-    features::{Plane, Source},
+    features::Plane,
+    input::Input,
     kernels::TILE,
     plan::Block,
+    source::Source,
+    tile::Tile,
 };
 use crate::{
     engine::Interrupt,
@@ -107,6 +109,8 @@ impl Engine {
     fn strip(&self, input: &Image, sizes: &Sizes, rows: Range<usize>, grid: usize) -> Strip {
         let layers = &self.plan.layers;
         let interrupt = Interrupt::default();
+        let shape = [input.channels(), input.height(), input.width()];
+        let cells = Input::sized(&self.plan, sizes, shape);
         let mut makers = vec![0; self.plan.planes.len()];
         let mut planes = vec![Plane::default(); self.plan.planes.len()];
         for (index, (layer, &[height, width])) in layers.iter().zip(sizes).enumerate() {
@@ -134,7 +138,8 @@ impl Engine {
             }
             top |= own.start == 0;
             bottom |= own.end == height;
-            let work = self.work(index, layer, Source { planes: &planes, input }, &interrupt);
+            let work =
+                self.work(index, layer, Source { planes: &planes, input: &cells }, &interrupt);
             for (block, reach) in work.reaches() {
                 for row in own.start / TILE..own.end.div_ceil(TILE) {
                     let [first, _, end, _] = reach.rectangle(Tile { row: row as u32, column: 0 });

@@ -7,7 +7,7 @@ use gstupscale::{
 };
 
 use crate::{
-    graphs::{Numbers, everything, random},
+    graphs::{Numbers, everything, grouped, random, reduced},
     pictures::picture,
 };
 
@@ -37,6 +37,8 @@ fn sets_agree(model: &Model, input: &Image) {
 #[test]
 fn instruction_sets_give_the_same_bits_of_every_kind_of_layer() {
     sets_agree(&everything(), &picture(3, 22, 14));
+    sets_agree(&grouped(), &picture(3, 22, 14));
+    sets_agree(&reduced("cubic", 2), &picture(3, 22, 14));
     sets_agree(&Model::open("builtin").unwrap(), &picture(1, 26, 18));
 }
 

@@ -116,3 +116,57 @@ pub fn random(seed: u32) -> Model {
     graph.set_output(&output);
     Model::from_graph("random", Path::new("random"), graph).expect("a model")
 }
+
+/// The picture enlarged by `factor` and reduced to its size again.
+pub fn reduced(mode: &str, factor: u32) -> Model {
+    let mut graph = Graph::new(3);
+    let mut numbers = Numbers::new(7);
+    let (g, n) = (&mut graph, &mut numbers);
+    let channels = 3 * (factor * factor) as usize;
+    let x = conv(g, n, "input", [3, channels, 3], Window::padded(1));
+    let large = g.depth_to_space(&x, factor, Shuffle::Crd);
+    let scale = [1.0 / factor as f32; 2];
+    let small = match mode {
+        "nearest" => g.resize_nearest(&large, scale),
+        "linear" => g.resize_linear(&large, scale),
+        _ => g.resize_cubic(&large, scale),
+    };
+    let output = g.add(&small, "input");
+    g.set_output(&output);
+    Model::from_graph("reduced", Path::new("reduced"), graph).expect("a model")
+}
+
+/// Convolutions in groups: of whole vectors, of part of one, of single channels, of a stride, and
+/// transposed.
+pub fn grouped() -> Model {
+    let mut graph = Graph::new(3);
+    let mut numbers = Numbers::new(9);
+    let (g, n) = (&mut graph, &mut numbers);
+    let groups = |group, stride| Window { group, stride: [stride; 2], ..Window::padded(1) };
+    let x = conv(g, n, "input", [3, 64, 3], Window::padded(1));
+    let x = g.leaky_relu(&x, 0.1);
+    let a = conv(g, n, &x, [64, 32, 3], groups(2, 1));
+    let b = conv(g, n, &x, [64, 48, 3], groups(16, 1));
+    let c = conv(g, n, &x, [64, 64, 3], groups(64, 1));
+    let half = conv(g, n, &c, [64, 32, 3], groups(8, 2));
+    let weight = g.constant_f32("up", &[32, 4, 4, 4], &n.list(32 * 4 * 16, 0.3));
+    let window = Window { stride: [2; 2], group: 8, ..Window::padded(1) };
+    let d = g.conv_transpose(&half, &weight, None, window, [0; 2]);
+    let all = g.concat(&[&a, &b, &c, &d], 1);
+    let output = conv(g, n, &all, [176, 3, 3], Window::padded(1));
+    g.set_output(&output);
+    Model::from_graph("grouped", Path::new("grouped"), graph).expect("a model")
+}
+
+/// A convolution one of whose weights is `value`.
+pub fn with_weight(value: f32) -> Model {
+    let mut graph = Graph::new(3);
+    let mut weights = Numbers::new(3).list(3 * 3 * 9, 0.2);
+    if let Some(weight) = weights.last_mut() {
+        *weight = value;
+    }
+    let weight = graph.constant_f32("weight", &[3, 3, 3, 3], &weights);
+    let output = graph.conv("input", &weight, None, Window::padded(1));
+    graph.set_output(&output);
+    Model::from_graph("weight", Path::new("weight"), graph).expect("a model")
+}

@@ -10,9 +10,12 @@ use gstupscale::{
     native::{self, Engine, Error, Options},
 };
 
-use crate::common::{
-    engine::{psnr, read_png},
-    test_data,
+use crate::{
+    common::{
+        engine::{psnr, read_png},
+        test_data,
+    },
+    graphs,
 };
 
 struct Quiet;
@@ -159,6 +162,37 @@ fn published_models_give_the_pictures_of_onnx_runtime() {
             input.channel_mut(channel).copy_from_slice(colour.channel(channel));
         }
         assert!(check(&model, &[input]), "{name}");
+    }
+}
+
+#[test]
+fn reductions_by_a_whole_factor_give_the_pictures_of_onnx_runtime() {
+    for mode in ["nearest", "linear", "cubic"] {
+        for factor in [2, 3, 4] {
+            assert!(
+                check(&graphs::reduced(mode, factor), &[picture(3, 18, 11)]),
+                "{mode} {factor}"
+            );
+        }
+    }
+    let Some(data) = test_data() else { return };
+    // Bicubic to one half at the end.
+    let model = open(&data.join("weights/realesr-animevideov3-x2.param"));
+    assert!(check(&model, &[read_png(&data.join("images/spandrel_32x32.png"))]));
+}
+
+#[test]
+fn grouped_convolutions_give_the_pictures_of_onnx_runtime() {
+    assert!(check(&graphs::grouped(), &[picture(3, 22, 14)]));
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused() {
+    assert!(Engine::open(&graphs::with_weight(0.1), &Options::default()).is_ok());
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let error = Engine::open(&graphs::with_weight(value), &Options::default()).unwrap_err();
+        assert!(matches!(error, Error::NotFinite), "{value}: {error}");
+        assert!(Engine::supports(&graphs::with_weight(value)).is_err());
     }
 }
 

@@ -117,13 +117,21 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn any_outside(self, low: V, high: V, limit: f32) -> bool {
-        let (low, high) = (self.max(self.sub(self.splat(0.0), low), high), self.splat(limit));
+    fn max_magnitude(self, value: V, most: V) -> V {
         // SAFETY: see `halves`.
-        let half = |value, limit| unsafe {
-            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(value, limit)) != 0
+        let half = |value, most| unsafe {
+            _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), value), most)
         };
-        half(low[0], high[0]) || half(low[1], high[1])
+        [half(value[0], most[0]), half(value[1], most[1])]
+    }
+
+    #[inline(always)]
+    fn any_above(self, value: V, limit: f32) -> bool {
+        // SAFETY: see `halves`.
+        let half = |value| unsafe {
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(value, _mm256_set1_ps(limit))) != 0
+        };
+        half(value[0]) || half(value[1])
     }
 
     #[inline(always)]

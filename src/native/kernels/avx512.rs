@@ -134,13 +134,17 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn any_outside(self, low: __m512, high: __m512, limit: f32) -> bool {
+    fn max_magnitude(self, value: __m512, most: __m512) -> __m512 {
+        // The larger magnitude, without its sign.
+        const LARGER: i32 = 0b1011;
         // SAFETY: see above.
-        unsafe {
-            let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(low, _mm512_set1_ps(-limit));
-            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(high, _mm512_set1_ps(limit));
-            below | above != 0
-        }
+        unsafe { _mm512_range_ps::<LARGER>(value, most) }
+    }
+
+    #[inline(always)]
+    fn any_above(self, value: __m512, limit: f32) -> bool {
+        // SAFETY: see above.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, _mm512_set1_ps(limit)) != 0 }
     }
 
     #[inline(always)]

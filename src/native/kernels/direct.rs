@@ -6,7 +6,7 @@
     reason = "loops over registers count to a constant and are unrolled"
 )]
 
-use super::{LANES, Lanes, TILE, TILE_PIXELS, isa::Isa};
+use super::{LANES, Lanes, Pixels, TILE, TILE_PIXELS, isa::Isa};
 
 /// The size of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,19 @@ impl Taps {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Direct<'a> {
     pub taps: Taps,
-    /// Tile after tile; per tile vector after vector of input channels; each a window as
-    /// [`Taps::window`] says.
-    pub windows: &'a [Lanes],
-    pub tiles: usize,
-    /// Input channels; the lanes beyond the last are not read.
+    pub source: &'a [f32],
+    /// The index in `source` of the window of each tile; see [`Taps::window`].
+    pub windows: &'a [usize],
+    /// Samples from one row of a window to the next.
+    pub row: usize,
+    /// Samples from one pixel of a row to the next.
+    pub pixel: usize,
+    /// Samples from sixteen channels of a pixel to the next sixteen.
+    pub block: usize,
+    /// Input channels.
     pub channels: usize,
-    /// Taps (row after row) × channels × `outputs`.
+    /// Taps (row after row) × channels × output vectors.
     pub weights: &'a [Lanes],
-    /// Vectors of output channels, at most [`super::Kernels::group`].
-    pub outputs: usize,
     /// One for each vector of output channels.
     pub bias: &'a [Lanes],
     /// What negative values are multiplied by.
@@ -47,10 +50,9 @@ pub(crate) struct Direct<'a> {
 fn pixels<I: Isa, const R: usize, const Z: usize>(
     isa: I,
     job: &Direct<'_>,
-    window: &[Lanes],
+    window: &[f32],
     first: usize,
 ) -> [[I::V; Z]; R] {
-    let [height, width] = job.taps.window();
     let mut sums = [[isa.splat(0.0); Z]; R];
     for z in 0..Z {
         let bias = isa.load(&job.bias[z]);
@@ -62,12 +64,12 @@ fn pixels<I: Isa, const R: usize, const Z: usize>(
     for row in 0..job.taps.height {
         for column in 0..job.taps.width {
             let mut channels = job.channels;
-            let mut at = (first / TILE + row) * width + column;
+            let mut at = (first / TILE + row) * job.row + column * job.pixel;
             while channels > 0 {
                 let lanes = channels.min(LANES);
-                let mut x = [&window[0]; R];
+                let mut x = [window; R];
                 for r in 0..R {
-                    x[r] = &window[at + r / TILE * width + r % TILE];
+                    x[r] = &window[at + r / TILE * job.row + r % TILE * job.pixel..][..lanes];
                 }
                 let (now, later) = weights.split_at(lanes);
                 for (lane, weights) in now.iter().enumerate() {
@@ -76,7 +78,7 @@ fn pixels<I: Isa, const R: usize, const Z: usize>(
                         w[z] = isa.load(&weights[z]);
                     }
                     for r in 0..R {
-                        let x = isa.splat(x[r].0[lane % LANES]);
+                        let x = isa.splat(x[r][lane]);
                         for z in 0..Z {
                             sums[r][z] = isa.fma(x, w[z], sums[r][z]);
                         }
@@ -84,7 +86,7 @@ fn pixels<I: Isa, const R: usize, const Z: usize>(
                 }
                 weights = later;
                 channels -= lanes;
-                at += height * width;
+                at += job.block;
             }
         }
     }
@@ -101,17 +103,17 @@ fn pixels<I: Isa, const R: usize, const Z: usize>(
 fn tiles<I: Isa, const R: usize, const Z: usize>(
     isa: I,
     job: &Direct<'_>,
-    out: &mut [[Lanes; TILE_PIXELS]],
+    out: &mut Pixels<'_, '_>,
 ) {
-    let [height, width] = job.taps.window();
-    let size = height * width * job.channels.div_ceil(LANES);
-    for (tile, window) in job.windows.chunks_exact(size).enumerate().take(job.tiles) {
+    for place in out.tiles {
+        let window = &job.source[job.windows[place.tile]..];
         for first in (0..TILE_PIXELS).step_by(R) {
             let sums = pixels::<I, R, Z>(isa, job, window, first);
             for z in 0..Z {
-                let out = &mut out[z * job.tiles + tile];
                 for r in 0..R {
-                    isa.store(&mut out[(first + r) % TILE_PIXELS], sums[r][z]);
+                    let [row, column] = [(first + r) / TILE, (first + r) % TILE];
+                    let to = &mut out.planes[z][place.first + row * out.stride + column];
+                    isa.store(to, sums[r][z]);
                 }
             }
         }
@@ -119,9 +121,9 @@ fn tiles<I: Isa, const R: usize, const Z: usize>(
 }
 
 #[inline(always)]
-pub(crate) fn convolve<I: Isa>(isa: I, job: &Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
-    match job.outputs {
-        1 => tiles::<I, 4, 1>(isa, job, out),
+pub(crate) fn convolve<I: Isa>(isa: I, job: &Direct<'_>, out: &mut Pixels<'_, '_>) {
+    match out.planes.len() {
+        1 => tiles::<I, 8, 1>(isa, job, out),
         2 => tiles::<I, 8, 2>(isa, job, out),
         3 => tiles::<I, 8, 3>(isa, job, out),
         4 => tiles::<I, 4, 4>(isa, job, out),

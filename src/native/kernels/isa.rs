@@ -30,8 +30,10 @@ pub(crate) trait Isa: Copy {
     fn leaky(self, value: Self::V, slope: Self::V) -> Self::V;
     /// The nearest whole number, halves to even.
     fn round(self, value: Self::V) -> Self::V;
-    /// Whether a lane of `low` is below −`limit` or one of `high` above `limit`.
-    fn any_outside(self, low: Self::V, high: Self::V, limit: f32) -> bool;
+    /// The larger of |value| and `most`, which is not negative; `most` where `value` is NaN.
+    fn max_magnitude(self, value: Self::V, most: Self::V) -> Self::V;
+    /// Whether a lane is above `limit`.
+    fn any_above(self, value: Self::V, limit: f32) -> bool;
     /// The nearest whole numbers, halves to even, limited to 16 bits. Beyond 32 bits, and of
     /// NaN: the least.
     fn store_shorts(self, to: &mut Shorts, value: Self::V);
@@ -54,8 +56,10 @@ macro_rules! kernels {
     ($table:ident, $name:literal, $group:literal, $isa:expr, $(#[$feature:meta])*) => {
         pub(crate) static $table: $crate::native::kernels::Kernels = {
             use $crate::native::kernels::{
-                Activation, Direct, FixedProduct, FixedSums, Kernels, Lanes, Layout, Product, Shorts,
-                Renewed, Sums, TILE_PIXELS, Windows, Words, direct, fixed, pointwise, renew, winograd,
+                Activation, Direct, FixedSums, Kernels, Lanes, Layout, POSITIONS, Pixels, Product,
+                Renewed, Shorts, Sums, TILE_PIXELS, Windows, Words, direct, fixed,
+                multiply::{self, Fixed, Float},
+                pointwise, renew, winograd,
             };
 
             $(#[$feature])*
@@ -68,19 +72,19 @@ macro_rules! kernels {
             }
 
             $(#[$feature])*
-            fn products(job: &Product<'_>, sums: &mut [Lanes]) {
-                winograd::multiply($isa, job, sums);
+            fn products(job: &Product<'_, Lanes, Lanes>, sums: &mut [[Lanes; POSITIONS]]) {
+                multiply::multiply::<_, Float>($isa, job, sums);
             }
 
             $(#[$feature])*
-            fn output(job: &Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+            fn output(job: &Sums<'_, Lanes>, out: &mut Pixels<'_, '_>) {
                 winograd::output($isa, job, out);
             }
 
             $(#[$feature])*
             fn fixed_input(
                 windows: &Windows<'_>,
-                scales: &[Lanes],
+                scales: &[Lanes; POSITIONS],
                 to: &mut [Shorts],
                 layout: Layout,
             ) -> usize {
@@ -88,17 +92,17 @@ macro_rules! kernels {
             }
 
             $(#[$feature])*
-            fn fixed_products(job: &FixedProduct<'_>, sums: &mut [Words]) {
-                fixed::multiply($isa, job, sums);
+            fn fixed_products(job: &Product<'_, Shorts, Words>, sums: &mut [[Words; POSITIONS]]) {
+                multiply::multiply::<_, Fixed>($isa, job, sums);
             }
 
             $(#[$feature])*
-            fn fixed_output(job: &FixedSums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+            fn fixed_output(job: &FixedSums<'_>, out: &mut Pixels<'_, '_>) {
                 fixed::output($isa, job, out);
             }
 
             $(#[$feature])*
-            fn convolve(job: &Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
+            fn convolve(job: &Direct<'_>, out: &mut Pixels<'_, '_>) {
                 direct::convolve($isa, job, out);
             }
 

@@ -1,14 +1,15 @@
 //! The arithmetic: one table of functions per instruction set.
 //!
 //! Every kernel is written once, generic over [`Isa`](isa::Isa): a vector of sixteen floats, one
-//! lane per output channel. The files `portable`, `avx2` and `avx512` supply the vector and instantiate
-//! the kernels. Each output is a sum in one fixed order with fused multiply-adds, and each
+//! lane per output channel. The files `portable`, `avx2`, `avx512` and `neon` supply the vector and
+//! instantiate the kernels. Each output is a sum in one fixed order with fused multiply-adds, and each
 //! operation of `Isa` rounds in the same way everywhere, so every table gives the same bits;
 //! only the number of pixels and channels in registers differs.
 
 mod direct;
 mod fixed;
 mod isa;
+mod multiply;
 mod pointwise;
 mod portable;
 mod renew;
@@ -18,6 +19,10 @@ mod winograd;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use direct::{Direct, Taps};
 pub(crate) use fixed::MOST_WEIGHT;
@@ -57,63 +62,67 @@ pub(crate) struct Layout {
     pub tile: usize,
 }
 
-/// Windows of 6×6 vectors.
+/// Where a tile of a batch lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The tile's index in the batch.
+    pub tile: usize,
+    /// The index of the first vector.
+    pub first: usize,
+}
+
+/// Windows of 6×6 vectors to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows<'a> {
     /// Rows that are `stride` apart.
     pub source: &'a [Lanes],
     pub stride: usize,
-    /// Of each window the tile that it belongs to and the index of its first vector.
-    pub tiles: &'a [(usize, usize)],
+    pub tiles: &'a [Place],
 }
 
-/// At each position, `tiles` rows of `inputs` vectors by weights of `inputs * 16` × `outputs`
-/// vectors.
+/// Tiles of 4×4 vectors to write.
+#[derive(Debug)]
+pub(crate) struct Pixels<'a, 'b> {
+    /// One plane for each vector of channels.
+    pub planes: &'a mut [&'b mut [Lanes]],
+    /// Vectors from one row of a plane to the next.
+    pub stride: usize,
+    pub tiles: &'a [Place],
+}
+
+/// At each position, `tiles` rows of `inputs` vectors of samples by weights for `outputs`
+/// vectors. In fp32 the samples are [`Lanes`], and weights and sums [`Lanes`]; in fixed point the
+/// samples are [`Shorts`], and weights (of pairs of input channels) and sums [`Words`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Product<'a> {
-    pub transformed: &'a [Lanes],
+pub(crate) struct Product<'a, S, W> {
+    pub transformed: &'a [S],
     pub from: Layout,
-    pub weights: &'a [Lanes],
+    /// Position after position, input channel (or pair) after input channel, `outputs` vectors.
+    pub weights: &'a [W],
     pub tiles: usize,
     pub inputs: usize,
     pub outputs: usize,
-    /// Where the sums go.
-    pub to: Layout,
 }
 
-/// Sums of one vector of channels, from its first on, and what follows them.
+/// Sums of one vector of channels, and what follows them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sums<'a> {
-    pub sums: &'a [Lanes],
-    pub layout: Layout,
+pub(crate) struct Sums<'a, W> {
+    /// Tile after tile, vector after vector, the sums of all positions.
+    pub sums: &'a [[W; POSITIONS]],
+    pub vector: usize,
+    /// How many vectors each tile has.
+    pub vectors: usize,
     pub bias: &'a Lanes,
     /// What negative values are multiplied by.
     pub slope: &'a Lanes,
-}
-
-/// [`Product`] in fixed point: per position `inputs * 8` pairs of channels × `outputs` words.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FixedProduct<'a> {
-    pub transformed: &'a [Shorts],
-    pub from: Layout,
-    pub weights: &'a [Words],
-    pub tiles: usize,
-    pub inputs: usize,
-    pub outputs: usize,
-    /// Where the sums go.
-    pub to: Layout,
 }
 
 /// [`Sums`] in fixed point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixedSums<'a> {
-    pub sums: &'a [Words],
-    pub layout: Layout,
+    pub sums: Sums<'a, Words>,
     /// For each position, what one of the sums is worth.
-    pub steps: &'a [Lanes],
-    pub bias: &'a Lanes,
-    /// What negative values are multiplied by.
-    pub slope: &'a Lanes,
+    pub steps: &'a [Lanes; POSITIONS],
 }
 
 /// The functions of one instruction set.
@@ -124,20 +133,20 @@ pub(crate) struct Kernels {
     pub group: usize,
     /// Transforms windows. Tile `t` is written from `to[t * layout.tile]` on.
     pub winograd_input: fn(&Windows<'_>, to: &mut [Lanes], layout: Layout),
-    /// Multiplies at each of the 36 positions; see [`Product`].
-    pub winograd_multiply: fn(&Product<'_>, sums: &mut [Lanes]),
-    /// Transforms sums back into tiles of sixteen pixels; see [`Sums`].
-    pub winograd_output: fn(&Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
-    /// As `winograd_input`, in fixed point: position `p` is multiplied by
-    /// `scales[p * layout.tile]`, rounded and limited to 16 bits. How many of the windows had to
-    /// be limited.
-    pub fixed_input: fn(&Windows<'_>, scales: &[Lanes], to: &mut [Shorts], layout: Layout) -> usize,
+    /// Multiplies at each of the 36 positions; see [`Product`] and [`Sums`].
+    pub winograd_multiply: fn(&Product<'_, Lanes, Lanes>, sums: &mut [[Lanes; POSITIONS]]),
+    /// Transforms sums back into tiles of one plane; see [`Sums`].
+    pub winograd_output: fn(&Sums<'_, Lanes>, out: &mut Pixels<'_, '_>),
+    /// As `winograd_input`, in fixed point: each position is multiplied by its scale, rounded and
+    /// limited to 16 bits. Returns how many of the windows had to be limited.
+    pub fixed_input:
+        fn(&Windows<'_>, scales: &[Lanes; POSITIONS], to: &mut [Shorts], layout: Layout) -> usize,
     /// As `winograd_multiply`, in fixed point.
-    pub fixed_multiply: fn(&FixedProduct<'_>, sums: &mut [Words]),
+    pub fixed_multiply: fn(&Product<'_, Shorts, Words>, sums: &mut [[Words; POSITIONS]]),
     /// As `winograd_output`, of sums in fixed point.
-    pub fixed_output: fn(&FixedSums<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
-    /// Convolves directly; see [`Direct`]. Vector `z` of tile `t` goes to `out[z * tiles + t]`.
-    pub direct: fn(&Direct<'_>, out: &mut [[Lanes; TILE_PIXELS]]),
+    pub fixed_output: fn(&FixedSums<'_>, out: &mut Pixels<'_, '_>),
+    /// Convolves directly; see [`Direct`].
+    pub direct: fn(&Direct<'_>, out: &mut Pixels<'_, '_>),
     pub add: fn(to: &mut [Lanes], from: &[Lanes]),
     /// `to − from`.
     pub subtract: fn(to: &mut [Lanes], from: &[Lanes]),
@@ -170,6 +179,8 @@ pub(crate) fn available() -> Vec<&'static Kernels> {
         tables.extend(avx512::kernels());
         tables.extend(avx2::kernels());
     }
+    #[cfg(target_arch = "aarch64")]
+    tables.extend(neon::kernels());
     tables.push(&portable::KERNELS);
     tables
 }

@@ -92,8 +92,13 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn any_outside(self, low: Self::V, high: Self::V, limit: f32) -> bool {
-        low.into_iter().any(|low| low < -limit) || high.into_iter().any(|high| high > limit)
+    fn max_magnitude(self, value: Self::V, most: Self::V) -> Self::V {
+        each(value, most, |value, most| if value.abs() > most { value.abs() } else { most })
+    }
+
+    #[inline(always)]
+    fn any_above(self, value: Self::V, limit: f32) -> bool {
+        value.into_iter().any(|value| value > limit)
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-use super::{LANES, Lanes, Layout, Product, Sums, TILE, TILE_PIXELS, Windows, isa::Isa};
+use super::{Lanes, Layout, Pixels, Place, Sums, TILE, Windows, isa::Isa};
 
 /// Rows and columns of a transformed window.
 pub(crate) const SIDE: usize = 6;
@@ -46,6 +46,14 @@ pub(crate) fn weights(kernel: &[f64; 9]) -> [f64; POSITIONS] {
     out
 }
 
+/// An array of values, one for each index. Unlike arrays that are filled later, it is not set to
+/// zero first.
+macro_rules! each {
+    ($index:ident in [$($value:literal),+] => $make:expr) => {
+        [$({ let $index = $value; $make }),+]
+    };
+}
+
 /// Bᵀ·x of one row or column.
 #[inline(always)]
 fn input_line<I: Isa>(isa: I, x: [I::V; SIDE]) -> [I::V; SIDE] {
@@ -65,7 +73,7 @@ fn input_line<I: Isa>(isa: I, x: [I::V; SIDE]) -> [I::V; SIDE] {
 
 /// Aᵀ·m of one row or column.
 #[inline(always)]
-pub(crate) fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
+fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
     let (a, b) = (isa.splat(FRAC_1_SQRT_2), isa.splat(SQRT_2));
     // The third powers.
     let (a3, b3) = (isa.splat(FRAC_1_SQRT_2 / 2.0), isa.splat(SQRT_2 * 2.0));
@@ -80,17 +88,18 @@ pub(crate) fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
     ]
 }
 
-/// Transforms each window; `put` takes tile, position and vector, and `end` follows each tile.
+/// Transforms each window; `put` takes the tile, a column and its positions from top to bottom,
+/// and `end` follows each tile.
 #[inline(always)]
 pub(crate) fn transform<I: Isa>(
     isa: I,
     windows: &Windows<'_>,
-    mut put: impl FnMut(usize, usize, I::V),
+    mut put: impl FnMut(usize, usize, [I::V; SIDE]),
     mut end: impl FnMut(),
 ) {
     let Windows { source, stride, tiles } = *windows;
-    for (index, &(tile, window)) in tiles.iter().enumerate() {
-        if let Some(&(_, later)) = tiles.get(index + AHEAD) {
+    for (index, &Place { tile, first: window }) in tiles.iter().enumerate() {
+        if let Some(&Place { first: later, .. }) = tiles.get(index + AHEAD) {
             for row in 0..SIDE {
                 let line = source.get(later + row * stride..).and_then(|rest| rest.get(..SIDE));
                 // The first two columns are those of the tile before, mostly.
@@ -99,28 +108,15 @@ pub(crate) fn transform<I: Isa>(
                 }
             }
         }
-        let mut half = [[isa.splat(0.0); SIDE]; SIDE];
-        for (row, half) in half.iter_mut().enumerate() {
-            let Some(x) =
-                source.get(window + row * stride..).and_then(|rest| rest.first_chunk::<SIDE>())
-            else {
-                return;
-            };
-            let mut line = [isa.splat(0.0); SIDE];
-            for j in 0..SIDE {
-                line[j] = isa.load(&x[j]);
-            }
-            *half = input_line(isa, line);
-        }
+        let window = source.get(window..).filter(|rest| rest.len() >= (SIDE - 1) * stride + SIDE);
+        let Some(window) = window else { return };
+        let half = each!(row in [0, 1, 2, 3, 4, 5] => {
+            let x = &window[row * stride..][..SIDE];
+            input_line(isa, each!(column in [0, 1, 2, 3, 4, 5] => isa.load(&x[column])))
+        });
         for column in 0..SIDE {
-            let mut line = [isa.splat(0.0); SIDE];
-            for row in 0..SIDE {
-                line[row] = half[row][column];
-            }
-            let line = input_line(isa, line);
-            for row in 0..SIDE {
-                put(tile, row * SIDE + column, line[row]);
-            }
+            let line = input_line(isa, each!(row in [0, 1, 2, 3, 4, 5] => half[row][column]));
+            put(tile, column, line);
         }
         end();
     }
@@ -132,9 +128,11 @@ pub(crate) fn input<I: Isa>(isa: I, windows: &Windows<'_>, to: &mut [Lanes], lay
         isa,
         windows,
         #[inline(always)]
-        |tile, position, value| {
-            if let Some(to) = to.get_mut(position * layout.position + tile * layout.tile) {
-                isa.store(to, value);
+        |tile, column, line| {
+            let to = to.get_mut(column * layout.position + tile * layout.tile..);
+            let rows = to.unwrap_or_default().chunks_mut(SIDE * layout.position);
+            for (to, value) in rows.zip(line) {
+                isa.store(&mut to[0], value);
             }
         },
         #[inline(always)]
@@ -142,117 +140,46 @@ pub(crate) fn input<I: Isa>(isa: I, windows: &Windows<'_>, to: &mut [Lanes], lay
     );
 }
 
-/// `R` rows of one position: R × (inputs · 16) by (inputs · 16) × (Z · 16).
+/// Transforms sums back, adds the bias, scales negative values and writes the tiles to the first
+/// plane of `out`. `load` gives the sum of a position.
 #[inline(always)]
-fn rows<I: Isa, const R: usize, const Z: usize>(
+pub(crate) fn output_tiles<I: Isa, T>(
     isa: I,
-    v: &[Lanes],
-    inputs: usize,
-    weights: &[[Lanes; Z]],
-    m: &mut [Lanes],
-    pitch: usize,
+    job: &Sums<'_, T>,
+    out: &mut Pixels<'_, '_>,
+    load: impl Fn(&T, usize) -> I::V,
 ) {
-    let mut sums = [[isa.splat(0.0); Z]; R];
-    let (weights, _) = weights.as_chunks::<LANES>();
-    for (block, weights) in weights.iter().enumerate().take(inputs) {
-        let mut x = [&v[0]; R];
-        for r in 0..R {
-            x[r] = &v[r * inputs + block];
-        }
-        for lane in 0..LANES {
-            let mut w = [isa.splat(0.0); Z];
-            for z in 0..Z {
-                w[z] = isa.load(&weights[lane][z]);
-            }
-            for r in 0..R {
-                let x = isa.splat(x[r].0[lane]);
-                for z in 0..Z {
-                    sums[r][z] = isa.fma(x, w[z], sums[r][z]);
-                }
-            }
-        }
-    }
-    for r in 0..R {
-        for z in 0..Z {
-            isa.store(&mut m[r * pitch + z], sums[r][z]);
-        }
-    }
-}
-
-#[inline(always)]
-fn position<I: Isa, const R: usize, const Z: usize>(
-    isa: I,
-    mut v: &[Lanes],
-    inputs: usize,
-    weights: &[Lanes],
-    mut m: &mut [Lanes],
-    pitch: usize,
-    tiles: usize,
-) {
-    let (weights, _) = weights.as_chunks::<Z>();
-    let mut left = tiles;
-    macro_rules! step {
-        ($rows:expr) => {
-            while left >= $rows {
-                let (now, later) = v.split_at($rows * inputs);
-                let (to, rest) = m.split_at_mut($rows * pitch);
-                rows::<I, { $rows }, Z>(isa, now, inputs, weights, to, pitch);
-                (v, m) = (later, rest);
-                left -= $rows;
-            }
-        };
-    }
-    step!(R);
-    step!(4);
-    step!(2);
-    step!(1);
-}
-
-#[inline(always)]
-pub(crate) fn multiply<I: Isa>(isa: I, job: &Product<'_>, sums: &mut [Lanes]) {
-    let Product { inputs, tiles, .. } = *job;
-    let positions = job
-        .transformed
-        .chunks(job.from.position)
-        .zip(sums.chunks_mut(job.to.position))
-        .zip(job.weights.chunks_exact(inputs * LANES * job.outputs))
-        .take(POSITIONS);
-    for ((v, sums), weights) in positions {
-        let pitch = job.to.tile;
-        match job.outputs {
-            1 => position::<I, 6, 1>(isa, v, inputs, weights, sums, pitch, tiles),
-            2 => position::<I, 8, 2>(isa, v, inputs, weights, sums, pitch, tiles),
-            3 => position::<I, 8, 3>(isa, v, inputs, weights, sums, pitch, tiles),
-            4 => position::<I, 6, 4>(isa, v, inputs, weights, sums, pitch, tiles),
-            _ => {}
-        }
-    }
-}
-
-#[inline(always)]
-pub(crate) fn output<I: Isa>(isa: I, job: &Sums<'_>, out: &mut [[Lanes; TILE_PIXELS]]) {
-    let Sums { sums, layout, .. } = *job;
     let (bias, slope) = (isa.load(job.bias), isa.load(job.slope));
-    let last = (POSITIONS - 1) * layout.position;
-    for (tile, out) in out.iter_mut().enumerate() {
-        let Some(m) = sums.get(tile * layout.tile..).filter(|m| m.len() > last) else { return };
-        let mut half = [[isa.splat(0.0); SIDE]; TILE];
-        for column in 0..SIDE {
-            let mut line = [isa.splat(0.0); SIDE];
-            for row in 0..SIDE {
-                line[row] = isa.load(&m[(row * SIDE + column) * layout.position]);
-            }
-            let line = output_line(isa, line);
-            for row in 0..TILE {
-                half[row][column] = line[row];
-            }
-        }
+    let Some(plane) = out.planes.first_mut() else { return };
+    for place in out.tiles {
+        let m = job.sums.get(place.tile * job.vectors + job.vector);
+        let (Some(m), Some(plane)) = (m, plane.get_mut(place.first..)) else { return };
+        let half = each!(column in [0, 1, 2, 3, 4, 5] => {
+            output_line(isa, each!(row in [0, 1, 2, 3, 4, 5] => {
+                let position = row * SIDE + column;
+                load(&m[position], position)
+            }))
+        });
         for row in 0..TILE {
-            let line = output_line(isa, half[row]);
+            let line = output_line(isa, each!(column in [0, 1, 2, 3, 4, 5] => half[column][row]));
+            let to =
+                plane.get_mut(row * out.stride..).and_then(|row| row.first_chunk_mut::<TILE>());
+            let Some(to) = to else { return };
             for column in 0..TILE {
                 let value = isa.leaky(isa.add(line[column], bias), slope);
-                isa.store(&mut out[row * TILE + column], value);
+                isa.store(&mut to[column], value);
             }
         }
     }
+}
+
+#[inline(always)]
+pub(crate) fn output<I: Isa>(isa: I, job: &Sums<'_, Lanes>, out: &mut Pixels<'_, '_>) {
+    output_tiles(
+        isa,
+        job,
+        out,
+        #[inline(always)]
+        |sum, _| isa.load(sum),
+    );
 }

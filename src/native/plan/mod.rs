@@ -164,6 +164,32 @@ impl Layer {
         blocks
     }
 
+    /// Whether all weights and other constants are finite. The bounds of a clip may be infinite.
+    fn is_finite(&self) -> bool {
+        let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
+        let vectors = |vectors: &[Lanes]| vectors.iter().all(|lanes| finite(&lanes.0));
+        let root = match &self.root {
+            Root::Convolution(convolution) => {
+                [&convolution.weights, &convolution.bias, &convolution.slope]
+                    .into_iter()
+                    .all(|numbers| finite(numbers))
+            }
+            _ => true,
+        };
+        let step = |step: &Step| match step {
+            Step::Affine { scale, offset, .. } => vectors(scale) && vectors(offset),
+            Step::Activate { activations, .. } => {
+                activations.iter().all(|activation| match activation {
+                    Activation::Leaky(slope) => finite(&slope.0),
+                    Activation::Clip { low, high } => !low.is_nan() && !high.is_nan(),
+                    Activation::Sigmoid | Activation::Tanh => true,
+                })
+            }
+            _ => true,
+        };
+        root && self.steps.iter().all(step)
+    }
+
     /// Registers that the steps use, at least 1.
     pub(crate) fn registers(&self) -> usize {
         let registers = self.steps.iter().map(|step| match *step {
@@ -196,11 +222,13 @@ impl Plan {
     /// Lowers a graph.
     ///
     /// # Errors
-    /// [`Error::Operator`] for what the engine does not support.
+    /// [`Error::Operator`] for what the engine does not support, [`Error::NotFinite`] for weights
+    /// that are NaN or infinite.
     pub(crate) fn new(graph: &Graph) -> Result<Self, Error> {
         let mut plan = lower::lower(graph)?;
         fuse::fuse(&mut plan);
-        Ok(plan)
+        let finite = plan.layers.iter().all(Layer::is_finite);
+        finite.then_some(plan).ok_or(Error::NotFinite)
     }
 }
 
