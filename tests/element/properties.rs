@@ -37,7 +37,7 @@ fn properties_have_the_documented_types_ranges_and_defaults() {
     check::<glib::ParamSpecDouble>("denoise", true, |spec| {
         assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (-1.0, 1.0, -1.0));
     });
-    check_enum("backend", &["auto", "tensorrt", "cuda", "native", "openvino", "cpu"]);
+    check_enum("backend", &["auto", "tensorrt", "cuda", "webgpu", "native", "openvino", "cpu"]);
     check_enum("startup", &["wait", "resample"]);
     check_enum("precision", &["auto", "fp32", "fp16", "bf16", "int16"]);
     check::<glib::ParamSpecInt>("device-id", false, |spec| assert_eq!(spec.default_value(), 0));
@@ -47,6 +47,9 @@ fn properties_have_the_documented_types_ranges_and_defaults() {
         assert_eq!((spec.minimum(), spec.default_value()), (-1, -1));
     });
     check::<glib::ParamSpecUInt64>("memory-limit", false, |spec| {
+        assert_eq!(spec.default_value(), 0);
+    });
+    check::<glib::ParamSpecUInt64>("first-frame", true, |spec| {
         assert_eq!(spec.default_value(), 0);
     });
     check::<glib::ParamSpecInt>("pipeline-depth", true, |spec| {
@@ -79,6 +82,7 @@ fn every_property_keeps_its_value() {
         ("memory-limit", "5000000000"),
         ("blend", "0.25"),
         ("grain", "0.75"),
+        ("first-frame", "240"),
         ("pipeline-depth", "3"),
         ("cache-dir", "/somewhere"),
     ] {
