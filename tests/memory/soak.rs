@@ -98,7 +98,7 @@ fn soak() {
             }
             _ => change(&element, &mut random),
         }
-        while let Some(message) =
+        if let Some(message) =
             bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Warning])
         {
             panic!("{message:?}");
