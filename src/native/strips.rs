@@ -20,6 +20,10 @@ use crate::{
     frame::{Image, Rect},
 };
 
+/// The most rows that a strip may be computed from, for each row that it makes: less memory than that
+/// would take too long.
+const MOST_OVERLAP: usize = 4;
+
 /// A part of a picture that is computed on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Strip {
@@ -34,8 +38,8 @@ pub(super) struct Strip {
 }
 
 impl Engine {
-    /// Limits the memory for features of runs to `bytes`, as far as strips of one row of tiles
-    /// allow, and frees that of features that are kept; `None`: no limit.
+    /// Limits the memory for features of runs to `bytes`, as far as strips that are not too
+    /// low allow, and frees that of features that are kept; `None`: no limit.
     pub fn limit_memory(&mut self, bytes: Option<u64>) {
         self.memory = bytes;
         self.kept = None;
@@ -70,16 +74,21 @@ impl Engine {
                 .map(|rows| self.strip(input, &sizes, rows, grid))
                 .collect()
         };
-        // About a quarter more each time, up to a row of tiles for each.
-        let mut count = 2;
-        while count < down {
-            let strips = cut(count);
-            if strips.iter().all(|strip| self.strip_bytes(strip, width) <= limit) {
-                return Ok(strips);
-            }
+        // About a quarter more each time.
+        let mut count = 2.min(down);
+        let mut strips = cut(count);
+        while strips.iter().any(|strip| self.strip_bytes(strip, width) > limit) {
             count += count.div_ceil(4);
+            let next = cut(count);
+            let most = next.iter().map(|strip| strip.input.len()).max();
+            // Lower strips would mostly compute what their neighbours do.
+            let lowest = input.height() / count;
+            if count > down || most.is_some_and(|most| most > lowest * MOST_OVERLAP) {
+                break;
+            }
+            strips = next;
         }
-        Ok(cut(down))
+        Ok(strips)
     }
 
     /// Memory for the features, the input and the output of a strip.
