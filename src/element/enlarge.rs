@@ -1,7 +1,7 @@
 //! What is done for one frame on the streaming thread: submitting the input buffer, painting the
 //! output buffer, and falling back to the CPU when the GPU fails.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{
@@ -364,5 +364,37 @@ fn copy_video_meta(from: &gst::BufferRef, to: &mut gst::BufferRef) {
             meta.offset(),
             meta.stride(),
         );
+    }
+}
+
+impl Upscale {
+    /// The longest time that frames wait for the next one.
+    const LONGEST: Duration = Duration::from_secs(1);
+    /// The time they wait if the caps give no frame rate.
+    const DEFAULT: Duration = Duration::from_millis(100);
+
+    /// Outputs the frames in flight one frame's duration from now, unless a frame or an event
+    /// arrives before.
+    pub(super) fn output_when_idle(&self) {
+        if lock(&self.stream).in_flight() == 0 {
+            return;
+        }
+        let duration = lock(&self.state).negotiated.as_ref().and_then(Negotiated::frame_duration);
+        let wait = duration.map_or(Self::DEFAULT, Duration::from).min(Self::LONGEST);
+        let element = self.obj().downgrade();
+        self.idle.set(Instant::now() + wait, move || {
+            element.upgrade()?.imp().output_if_idle();
+            Some(())
+        });
+    }
+
+    fn output_if_idle(&self) {
+        // A frame or a serialized event that arrives now waits, like behind another frame.
+        let sink = self.obj().sink_pad().clone();
+        let _streaming = sink.stream_lock();
+        if self.idle.take_due() {
+            gst::trace!(CATEGORY, imp = self, "no frame arrived in time");
+            self.drain_before_event();
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Outputs the frames in flight if no further frame arrives in time: the source may be a single
-//! picture, a slide show or a stalled network.
+//! The deadline after which frames in flight are output although no further frame arrives: the
+//! source may be a single picture, a slide show or a stalled network.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gst::{prelude::*, subclass::prelude::*};
-use gst_base::prelude::*;
-
-use super::{imp::Upscale, lock, stream::Negotiated};
+use super::lock;
 
 /// A thread that waits for a deadline. It holds no reference to the element while it waits.
 #[derive(Debug, Default)]
@@ -37,7 +34,7 @@ impl IdleTimer {
     }
 
     /// Sets the deadline. `due` is called after it, and again until [`Self::take_due`] was.
-    fn set(&self, deadline: Instant, due: impl Fn() -> Option<()> + Send + 'static) {
+    pub(super) fn set(&self, deadline: Instant, due: impl Fn() -> Option<()> + Send + 'static) {
         let mut waiting = lock(&self.0.waiting);
         if waiting.is_off {
             return;
@@ -58,7 +55,7 @@ impl IdleTimer {
     }
 
     /// Whether the deadline has passed. Clears it then.
-    fn take_due(&self) -> bool {
+    pub(super) fn take_due(&self) -> bool {
         let deadline = &mut lock(&self.0.waiting).deadline;
         let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
         if is_due {
@@ -108,37 +105,5 @@ impl Shared {
             }
         }
         waiting.has_thread = false;
-    }
-}
-
-impl Upscale {
-    /// The longest time that frames wait for the next one.
-    const LONGEST: Duration = Duration::from_secs(1);
-    /// The time they wait if the caps give no frame rate.
-    const DEFAULT: Duration = Duration::from_millis(100);
-
-    /// Outputs the frames in flight one frame's duration from now, unless a frame or an event
-    /// arrives before.
-    pub(super) fn output_when_idle(&self) {
-        if lock(&self.stream).in_flight() == 0 {
-            return;
-        }
-        let duration = lock(&self.state).negotiated.as_ref().and_then(Negotiated::frame_duration);
-        let wait = duration.map_or(Self::DEFAULT, Duration::from).min(Self::LONGEST);
-        let element = self.obj().downgrade();
-        self.idle.set(Instant::now() + wait, move || {
-            element.upgrade()?.imp().output_if_idle();
-            Some(())
-        });
-    }
-
-    fn output_if_idle(&self) {
-        // A frame or a serialized event that arrives now waits, like behind another frame.
-        let sink = self.obj().sink_pad().clone();
-        let _streaming = sink.stream_lock();
-        if self.idle.take_due() {
-            gst::trace!(super::imp::CATEGORY, imp = self, "no frame arrived in time");
-            self.drain_before_event();
-        }
     }
 }
