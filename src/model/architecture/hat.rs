@@ -27,10 +27,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
     let mut net = Network::new(weights, hints, channels)?;
     let image = net.without_mean(1.0);
     let shallow = net.conv(&image, "conv_first")?;
-    let mut x = net.tokens_of(&shallow);
-    if net.has("patch_embed.norm.weight") {
-        x = net.layer_norm(&x, "patch_embed.norm")?;
-    }
+    let mut x = net.patch_embedding(&shallow)?;
     let windows = Windows::square(side);
     let masks = [None, net.window_mask(&x, windows.shifted(true))];
     for group in net.numbered("layers.{}.residual_group.blocks.0.norm1.weight") {
@@ -55,10 +52,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
     let x = net.layer_norm(&x, "norm")?;
     let x = net.image_of(&x);
     let x = if net.has("conv_after_body.weight") { net.conv(&x, "conv_after_body")? } else { x };
-    let x = net.add(&x, &shallow, "conv_after_body")?;
-    let x = net.reconstruct(&x, &image)?;
-    let x = net.with_mean(&x, 1.0);
-    net.finish(&x)
+    net.finish_body(&x, &shallow, &image, 1.0)
 }
 
 /// Attention within windows, plus convolutions with channel attention, then two dense layers.

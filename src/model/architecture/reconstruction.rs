@@ -6,6 +6,7 @@ use super::{
     error::BuildError,
     network::{Features, Network, shuffle_factor},
 };
+use crate::model::Graph;
 
 /// The mean R′G′B′ of DIV2K.
 const MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];
@@ -34,6 +35,70 @@ impl Network<'_> {
             3 => Features { value: self.graph.offset(&x.value, &MEAN), ..x },
             _ => x,
         }
+    }
+
+    /// The tokens of `shallow`, normalized if the weights say so.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the weights have a wrong shape.
+    pub(crate) fn patch_embedding(&mut self, shallow: &Features) -> Result<Features, BuildError> {
+        let x = self.tokens_of(shallow);
+        let norm = "patch_embed.norm";
+        if self.has(&format!("{norm}.weight")) { self.layer_norm(&x, norm) } else { Ok(x) }
+    }
+
+    /// The end of residual group `group`: convolutions of the tokens `x`, added to `start`, the
+    /// tokens before the group.
+    ///
+    /// # Errors
+    /// See [`Self::one_or_three`].
+    pub(crate) fn end_group(
+        &mut self,
+        x: &Features,
+        start: &Features,
+        group: usize,
+    ) -> Result<Features, BuildError> {
+        let name = format!("layers.{group}.conv");
+        let deep = self.image_of(x);
+        let deep = self.one_or_three(&deep, &name)?;
+        let deep = self.tokens_of(&deep);
+        self.add(&deep, start, &name)
+    }
+
+    /// The network's output from the tokens `x` after the last group. `shallow` are the features
+    /// before the first one, `image` and `range` those of [`Self::without_mean`].
+    ///
+    /// # Errors
+    /// [`BuildError`] if the weights are missing or have a wrong shape.
+    pub(crate) fn finish_groups(
+        mut self,
+        x: &Features,
+        shallow: &Features,
+        image: &Features,
+        range: f32,
+    ) -> Result<Graph, BuildError> {
+        let x = self.layer_norm(x, "norm")?;
+        let x = self.image_of(&x);
+        let x = self.one_or_three(&x, "conv_after_body")?;
+        self.finish_body(&x, shallow, image, range)
+    }
+
+    /// Like [`Self::finish_groups`], from features that have passed the last convolution of the
+    /// body.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the weights are missing or have a wrong shape.
+    pub(crate) fn finish_body(
+        mut self,
+        x: &Features,
+        shallow: &Features,
+        image: &Features,
+        range: f32,
+    ) -> Result<Graph, BuildError> {
+        let x = self.add(x, shallow, "conv_after_body")?;
+        let x = self.reconstruct(&x, image)?;
+        let x = self.with_mean(&x, range);
+        self.finish(&x)
     }
 
     /// The convolution `name`, or the three convolutions `name.0`, `name.2` and `name.4` with

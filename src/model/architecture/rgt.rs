@@ -69,18 +69,9 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
             let value = net.graph.mul(&before.value, &factor);
             x = net.add(&x, &Features { value, ..before }, &gamma)?;
         }
-        let deep = net.image_of(&x);
-        let deep = net.one_or_three(&deep, &format!("layers.{group}.conv"))?;
-        let deep = net.tokens_of(&deep);
-        x = net.add(&start, &deep, &name)?;
+        x = net.end_group(&x, &start, group)?;
     }
-    let x = net.layer_norm(&x, "norm")?;
-    let x = net.image_of(&x);
-    let x = net.one_or_three(&x, "conv_after_body")?;
-    let x = net.add(&x, &shallow, "conv_after_body")?;
-    let x = net.reconstruct(&x, &image)?;
-    let x = net.with_mean(&x, 1.0);
-    net.finish(&x)
+    net.finish_groups(&x, &shallow, &image, 1.0)
 }
 
 /// Attention of all positions to those of a small copy of the image.

@@ -26,10 +26,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
     let mut net = Network::new(weights, hints, channels)?;
     let image = net.without_mean(1.0);
     let shallow = net.conv(&image, "conv_first")?;
-    let mut x = net.tokens_of(&shallow);
-    if net.has("patch_embed.norm.weight") {
-        x = net.layer_norm(&x, "patch_embed.norm")?;
-    }
+    let mut x = net.patch_embedding(&shallow)?;
     let shift = Shift::new(&mut net, &x, half);
     for group in net.numbered("layers.{}.residual_group.blocks.0.norm1.weight") {
         let start = x.clone();
@@ -38,18 +35,9 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
             let shift = (block % 2 == 1).then_some(&shift);
             x = permuted(&mut net, &x, &format!("{name}.{block}"), half, shift)?;
         }
-        let deep = net.image_of(&x);
-        let deep = net.one_or_three(&deep, &format!("layers.{group}.conv"))?;
-        let deep = net.tokens_of(&deep);
-        x = net.add(&deep, &start, &name)?;
+        x = net.end_group(&x, &start, group)?;
     }
-    let x = net.layer_norm(&x, "norm")?;
-    let x = net.image_of(&x);
-    let x = net.one_or_three(&x, "conv_after_body")?;
-    let x = net.add(&x, &shallow, "conv_after_body")?;
-    let x = net.reconstruct(&x, &image)?;
-    let x = net.with_mean(&x, 1.0);
-    net.finish(&x)
+    net.finish_groups(&x, &shallow, &image, 1.0)
 }
 
 /// Windows shifted by half their size, which is `half` positions.

@@ -55,10 +55,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
         x = Features { value, channels: inputs };
     }
     let shallow = net.conv(&x, first)?;
-    let mut x = net.tokens_of(&shallow);
-    if net.has("patch_embed.norm.weight") {
-        x = net.layer_norm(&x, "patch_embed.norm")?;
-    }
+    let mut x = net.patch_embedding(&shallow)?;
     let windows = Windows::square(side);
     let masks = [None, net.window_mask(&x, windows.shifted(true))];
     for group in net.numbered("layers.{}.residual_group.blocks.0.norm1.weight") {
@@ -69,18 +66,9 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
             let mask = masks.get(usize::from(shifted)).and_then(Option::as_deref);
             x = net.swin_block(&x, &format!("{name}.{block}"), windows.shifted(shifted), mask)?;
         }
-        let deep = net.image_of(&x);
-        let deep = net.one_or_three(&deep, &format!("layers.{group}.conv"))?;
-        let deep = net.tokens_of(&deep);
-        x = net.add(&deep, &start, &name)?;
+        x = net.end_group(&x, &start, group)?;
     }
-    let x = net.layer_norm(&x, "norm")?;
-    let x = net.image_of(&x);
-    let x = net.one_or_three(&x, "conv_after_body")?;
-    let x = net.add(&x, &shallow, "conv_after_body")?;
-    let x = net.reconstruct(&x, &image)?;
-    let x = net.with_mean(&x, range);
-    net.finish(&x)
+    net.finish_groups(&x, &shallow, &image, range)
 }
 
 impl Network<'_> {
