@@ -19,15 +19,11 @@ use super::{
 };
 use crate::upscale::signals::Signals;
 
-/// Decodes the whole input. `progress` gets the number of frames and the time reached.
+/// Decodes the whole input.
 ///
 /// # Errors
 /// [`Error::Element`] if the input cannot be decoded, [`Error::NoFrames`], or [`Error::Stopped`].
-pub fn analyse(
-    input: &Path,
-    signals: &Signals,
-    mut progress: impl FnMut(usize, u64),
-) -> Result<Vec<Frame>, Error> {
+pub fn analyse(input: &Path, signals: &Signals) -> Result<Vec<Frame>, Error> {
     let pipeline = gst::Pipeline::new();
     let sink = AppSink::builder().sync(false).max_buffers(4).build();
     let source = source::add(&pipeline, input, "capsfilter caps=video/x-raw", &sink)?;
@@ -64,7 +60,6 @@ pub fn analyse(
         let key = is_key(&keys.lock().unwrap_or_else(PoisonError::into_inner));
         frames.push(Frame { pts, duration, hash, change: now.change(&before), key });
         before = now;
-        progress(frames.len(), pts);
     }
     if frames.is_empty() {
         return Err(Error::NoFrames(input.into()));

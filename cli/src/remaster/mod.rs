@@ -162,7 +162,7 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
     gstreamer::start()?;
     let signals = Signals::catch().map_err(Error::Signal)?;
     let request = Request { input, output, video, length: SegmentLength::about(*segment) };
-    let plan = planning::make(&request, &folder, &signals, |_, _| {})?;
+    let plan = planning::make(&request, &folder, &signals)?;
     say!(
         "{}: {} frames in {} segments",
         folder.path().display(),

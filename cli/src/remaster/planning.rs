@@ -30,12 +30,7 @@ pub struct Request<'a> {
 /// # Errors
 /// [`Error::Upscale`] if an option is invalid; [`Error::Element`], [`Error::NoFrames`],
 /// [`Error::Model`], [`Error::Plan`], [`Error::Folder`] or [`Error::Stopped`].
-pub fn make(
-    request: &Request<'_>,
-    folder: &Folder,
-    signals: &Signals,
-    progress: impl FnMut(usize, u64),
-) -> Result<Plan, Error> {
+pub fn make(request: &Request<'_>, folder: &Folder, signals: &Signals) -> Result<Plan, Error> {
     match Plan::read(folder) {
         Ok(plan) => {
             let frames = frame_table::read(&folder.frames())?.into();
@@ -52,7 +47,7 @@ pub fn make(
         Err(plan::Error::NoPlan(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    let frames: Arc<[Frame]> = analyse(request.input, signals, progress)?.into();
+    let frames: Arc<[Frame]> = analyse(request.input, signals)?.into();
     let plan = describe(request, &frames, signals)?;
     folder.create()?;
     frame_table::write(&folder.frames(), &frames)?;
