@@ -148,8 +148,9 @@ struct Enlarging {
 #[derive(Debug, Default)]
 struct Shared {
     state: State,
-    /// Whether a decoded frame has arrived, after which the pipeline can seek.
-    has_decoded: bool,
+    /// What the timestamp of the film's first frame differs from its running time, in nanoseconds.
+    /// Known once a frame has been decoded, after which the pipeline can seek.
+    origin: Option<u64>,
     frames: Arc<[Frame]>,
 }
 
@@ -178,7 +179,12 @@ impl Shared {
 
     /// Judges a decoded frame.
     fn judge(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Verdict {
-        self.has_decoded = true;
+        let pts = buffer.pts().map_or(0, gst::ClockTime::nseconds);
+        // The running time starts over after a seek, timestamps do not.
+        let origin = *self.origin.get_or_insert_with(|| {
+            pts.saturating_sub(running_time_at(pad, buffer).unwrap_or_default())
+        });
+        let time = pts.saturating_sub(origin);
         let State::Open(passage) = &mut self.state else { return Verdict::Lost };
         if passage.gate.is_complete() {
             return Verdict::End;
@@ -188,7 +194,6 @@ impl Shared {
             let picture = VideoFrameRef::from_buffer_ref_readable(buffer, &info).ok()?;
             Some(picture::hash(&picture))
         };
-        let time = running_time_at(pad, buffer).unwrap_or_default();
         hash().map_or(Verdict::Lost, |hash| passage.gate.judge(hash, time))
     }
 }
@@ -232,7 +237,7 @@ impl Enlarging {
         passage: Passage,
         signals: &Signals,
     ) -> Result<bool, Error> {
-        while !self.shared().has_decoded {
+        while self.shared().origin.is_none() {
             if signals.take().is_some() {
                 return Err(Error::Stopped);
             }

@@ -73,8 +73,10 @@ fn describe(
     let any_size = format!("video/x-raw,width={},height={}", side(video.width), side(video.height));
     let trial = Trial::run(input, frames, &properties, any_size, signals)?;
     // What `auto` selects depends on the machine.
-    properties.insert("backend".into(), trial.backend);
-    properties.insert("precision".into(), trial.precision);
+    if let Some((backend, precision)) = trial.engine {
+        properties.insert("backend".into(), backend);
+        properties.insert("precision".into(), precision);
+    }
     Ok(Plan {
         format: FORMAT,
         input: InputFile::read(input)?,
@@ -91,8 +93,9 @@ fn describe(
 
 /// What the first frame shows.
 struct Trial {
-    backend: String,
-    precision: String,
+    /// Names of the backend and the precision. `None` if no model runs: the frames are not
+    /// enlarged.
+    engine: Option<(String, String)>,
     /// Caps with the size and the pixel aspect ratio of the enlarged frames.
     caps: String,
 }
@@ -117,9 +120,8 @@ impl Trial {
             caps = caps.take().or_else(|| size_caps(sample.caps()?));
             Ok(())
         })?;
-        let none = || Error::NoFrames(input.into());
-        let (backend, precision) = enlarger.engine().ok_or_else(none)?;
-        Ok(Self { backend, precision, caps: caps.ok_or_else(none)? })
+        let caps = caps.ok_or_else(|| Error::NoFrames(input.into()))?;
+        Ok(Self { engine: enlarger.engine(), caps })
     }
 }
 

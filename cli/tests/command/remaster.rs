@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    ffmpeg::make,
     media::{clip, pictures, streams},
     program::{program, text},
 };
@@ -154,4 +155,29 @@ fn a_damaged_segment_is_computed_again_and_a_changed_input_is_refused() {
     assert_eq!(changed.status.code(), Some(65));
     assert!(text(&changed).contains("has changed"), "{}", text(&changed));
     assert!(!parent.path().join("film.mkv").exists());
+}
+
+#[test]
+fn a_segment_is_found_among_equal_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nine seconds of one picture, then another one; a key frame every second.
+    let film = "-f lavfi -i color=red:s=64x48:r=25:d=9 -f lavfi -i color=green:s=64x48:r=25:d=3 \
+                -filter_complex [0][1]concat=n=2 -c:v libx264 -g 25 -pix_fmt yuv420p";
+    let Some(input) = make(folder.path(), "in.mp4", film) else { return };
+    let output = folder.path().join("film.mkv");
+    let folder = plan(&input, &output, "3", &["--codec", "ffv1"]);
+    let folder = folder.to_str().unwrap();
+    succeed(&["work", folder]);
+    succeed(&["finish", folder]);
+    assert_eq!(pictures(&output).len(), 300);
+}
+
+#[test]
+fn frames_that_no_model_enlarges_can_be_planned() {
+    let Some(input) = clip() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output] = [input, folder.path().join("film.mkv")];
+    let same = ["--blend", "0", "--scale", "1"];
+    let arguments = ["plan", input.to_str().unwrap(), output.to_str().unwrap()];
+    assert!(succeed(&[&arguments[..], &same].concat()).contains("341 frames"));
 }
