@@ -13,8 +13,11 @@ use gstupscale::{
 const WIDTH: usize = 192;
 const HEIGHT: usize = 128;
 
-/// Resident memory of this process in bytes.
+/// Resident memory of this process in bytes, without the free memory that the allocator keeps: how
+/// much that is depends on how threads were scheduled.
 fn resident() -> f64 {
+    // SAFETY: it only releases free memory of the allocator.
+    unsafe { libc::malloc_trim(0) };
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
 }
@@ -34,8 +37,9 @@ fn frame(number: usize) -> gst::Buffer {
     buffer
 }
 
-/// Fails if memory grows by more than 2 % between frame 100 and frame 2,000; skipped if ONNX Runtime
-/// does not have the backend.
+/// Fails if memory grows by more than 2 % between frame 1,000 and frame 2,000; skipped if ONNX Runtime
+/// does not have the backend. In the first thousand frames OpenVINO compiles kernels for the sizes of
+/// regions that it has not seen.
 fn stays_flat(properties: &str) {
     gst::init().unwrap();
     let _ = gstupscale::plugin_register_static();
@@ -59,7 +63,7 @@ fn stays_flat(properties: &str) {
         }
         let out = std::iter::from_fn(|| harness.try_pull()).count();
         assert!(out == 1 || number < 4, "one output frame for each input frame");
-        if number == 100 {
+        if number == 1000 {
             settled = resident();
         }
     }
@@ -147,13 +151,6 @@ fn a_frame_of_1920_by_1080_is_enlarged_within_600_megabytes_beside_its_pictures(
     assert!(used - pictures <= promised as f64 * 1.1 + 10e6, "{used} {pictures} {promised}");
 }
 
-/// Resident memory in megabytes, without free memory that the allocator keeps.
-fn in_use() -> f64 {
-    // SAFETY: it only releases free memory of the allocator.
-    unsafe { libc::malloc_trim(0) };
-    resident() / 1e6
-}
-
 #[test]
 fn memory_stays_bounded_over_shapes_without_end() {
     for backend in [Backend::Cpu, Backend::OpenVino] {
@@ -170,7 +167,7 @@ fn memory_stays_bounded_over_shapes_without_end() {
             for other in 8..28 {
                 engine.run(&Image::new(1, 2 * side, 2 * other), &mut Image::default()).unwrap();
             }
-            memory.push(in_use());
+            memory.push(resident() / 1e6);
         }
         let (middle, end) = (memory[memory.len() / 2], memory[memory.len() - 1]);
         eprintln!("{backend:?}: {:.1} MB, {middle:.1} MB, {end:.1} MB", memory[0]);
@@ -216,9 +213,12 @@ fn memory_stays_bounded_over_changes_of_the_model() {
         while harness.try_pull().is_some() {}
         memory.push(resident() / 1e6);
     }
-    // Over several changes, since the models differ in size.
-    let most = |range: std::ops::Range<usize>| memory[range].iter().copied().fold(0.0, f64::max);
-    let (early, late) = (most(changes / 6..changes / 3), most(changes * 4 / 5..changes));
+    // The least over several changes: the models differ in size, and the engine of the last one may
+    // still exist beside the engine of the next one.
+    let least =
+        |range: std::ops::Range<usize>| memory[range].iter().copied().fold(f64::MAX, f64::min);
+    let (early, late) = (least(changes / 6..changes / 3), least(changes * 4 / 5..changes));
     eprintln!("{early:.1} MB, {late:.1} MB");
-    assert!(late - early < 6.0, "{memory:.1?}");
+    // One megabyte lost at each change would add 40.
+    assert!(late - early < 20.0, "{memory:.1?}");
 }
