@@ -124,8 +124,9 @@ mod tests {
         while count() > 0 {
             thread::yield_now();
         }
-        end(thread::spawn(|| ()));
-        end(thread::spawn(|| thread::park_timeout(2 * PATIENCE)));
+        let (go, wait) = mpsc::channel::<()>();
+        end(thread::spawn(move || wait.recv().unwrap_or_default()));
         assert_eq!(LEFT.lock().unwrap().len(), 1);
+        drop(go);
     }
 }

@@ -256,9 +256,13 @@ mod tests {
     #[test]
     fn a_time_limit_raises_the_interrupt_unless_it_is_dropped_before() {
         let (kept, dropped) = (Interrupt::default(), Interrupt::default());
-        drop(dropped.raise_after(Duration::from_millis(20)).unwrap());
         let _timer = kept.raise_after(Duration::from_millis(20)).unwrap();
         while !kept.is_raised() {
+            thread::yield_now();
+        }
+        // The thread of a timer that was dropped ends without waiting for the hour to pass.
+        drop(dropped.raise_after(Duration::from_secs(3600)).unwrap());
+        while Arc::strong_count(&dropped.0) > 1 {
             thread::yield_now();
         }
         assert!(!dropped.is_raised());

@@ -149,7 +149,7 @@ impl Enlarger {
         self.element.set_property("model", model);
         loop {
             let kinds = [gst::MessageType::Progress, gst::MessageType::Error];
-            let message = self.bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &kinds);
+            let message = self.bus.timed_pop_filtered(gst::ClockTime::from_seconds(600), &kinds);
             match message.expect("the model loads").view() {
                 gst::MessageView::Progress(progress)
                     if progress.get().0 == gst::ProgressType::Complete =>

@@ -14,7 +14,7 @@ use super::{
     emulator::{Count, Emulator},
     frame::{self, Frame},
     model::DeviceBlur,
-    stream::{MODEL_ONLY, Stream, format, paint},
+    stream::{MODEL_ONLY, Stream, format, paint, settings},
 };
 
 const EXACT: FrameParams = FrameParams { reuse: Reuse::Exact, ..MODEL_ONLY };
@@ -52,7 +52,8 @@ proptest! {
         let channels = if luma { Channels::Luma } else { Channels::Rgb };
         let large = (size.0 * scale / 1000, size.1 * scale / 1000);
         let model = DeviceBlur::new(&device, channels, align);
-        let mut gpu = Stream::on_gpu(&device, model, info, large).with_depth(depth);
+        let gpu = Stream::try_on_gpu(&device, model, info, large, settings()).unwrap();
+        let mut gpu = gpu.with_depth(depth);
         let mut cpu = Stream::on_cpu(Blur::new(channels, 2, align), info, large);
         let mut input = Frame::new(info, 3).noisy(9);
         let components = info.format.layout().components.len();
@@ -90,7 +91,7 @@ proptest! {
     }
 }
 
-/// A stream of 640×360 frames that has measured its costs, and its last frame.
+/// A stream of 640×360 frames both of whose slots are filled, and its last frame.
 fn settled(device: &std::sync::Arc<Device>, params: FrameParams) -> (Stream, Frame) {
     let info = frame::info(format("NV12"), 640, 360);
     let model = DeviceBlur::new(device, Channels::Rgb, 1);

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use gstupscale::{
     cuda::Device,
     frame::{FrameInfo, PixelFormat, Rect},
+    reuse::CostModel,
     upscaler::{
         self, EngineTraits, Error, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
     },
@@ -17,6 +18,9 @@ pub const MODEL_ONLY: FrameParams =
 
 /// A model whose regions equal the whole frame.
 pub const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
+
+/// What runs of the model cost: a run as much as a hundred pixels.
+const COST: CostModel = CostModel { per_call: 100e-6, per_pixel: 1e-6, whole: 1.0 };
 
 pub fn settings() -> StreamSettings {
     StreamSettings { threads: 1, tile_size: 0, halo: None, memory_limit: None }
@@ -45,27 +49,27 @@ impl Stream {
         Self::new(Box::new(upscaler), output)
     }
 
+    /// Plans regions with [`COST`], so that the plans are the same on every machine.
     pub fn on_gpu(
         device: &Arc<Device>,
         model: DeviceBlur,
         input: FrameInfo,
         size: (u32, u32),
     ) -> Self {
-        Self::try_on_gpu(device, model, input, size, settings()).unwrap()
+        let (pipeline, output) = pipeline(device, model, input, size, settings()).unwrap();
+        Self::new(Box::new(pipeline.with_cost(COST)), output)
     }
 
+    /// Plans regions with the cost that the pipeline measures.
     pub fn try_on_gpu(
         device: &Arc<Device>,
         model: DeviceBlur,
         input: FrameInfo,
-        (width, height): (u32, u32),
+        size: (u32, u32),
         settings: StreamSettings,
     ) -> Result<Self, Error> {
-        let output = FrameInfo { width, height, ..input };
-        let (model, device) = (Box::new(model), device.clone());
-        let upscaler =
-            upscaler::CudaPipeline::new(model, EXACT_REGIONS, device, input, output, settings)?;
-        Ok(Self::new(Box::new(upscaler), output))
+        let (pipeline, output) = pipeline(device, model, input, size, settings)?;
+        Ok(Self::new(Box::new(pipeline), output))
     }
 
     fn new(upscaler: Box<dyn Pipeline>, output: FrameInfo) -> Self {
@@ -123,6 +127,20 @@ impl Stream {
         self.drain().unwrap();
         self.done.pop_front().unwrap()
     }
+}
+
+fn pipeline(
+    device: &Arc<Device>,
+    model: DeviceBlur,
+    input: FrameInfo,
+    (width, height): (u32, u32),
+    settings: StreamSettings,
+) -> Result<(upscaler::CudaPipeline, FrameInfo), Error> {
+    let output = FrameInfo { width, height, ..input };
+    let (model, device) = (Box::new(model), device.clone());
+    let pipeline =
+        upscaler::CudaPipeline::new(model, EXACT_REGIONS, device, input, output, settings)?;
+    Ok((pipeline, output))
 }
 
 /// Sets a component of the pixels of `rect`.

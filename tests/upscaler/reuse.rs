@@ -5,6 +5,7 @@ use crate::common::frame;
 use crate::common::frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat, Rect},
+    reuse::CostModel,
     upscaler::{
         CpuPipeline, EngineTraits, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
     },
@@ -19,6 +20,9 @@ const SETTINGS: StreamSettings =
 /// A model whose regions equal the whole frame.
 const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
 
+/// What runs of the model cost: a run as much as a hundred pixels.
+const COST: CostModel = CostModel { per_call: 100e-6, per_pixel: 1e-6, whole: 1.0 };
+
 /// A stream that keeps its last output, as the element does.
 struct Stream {
     upscaler: CpuPipeline,
@@ -28,17 +32,23 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(model: Blur, input: FrameInfo, size: (u32, u32)) -> Self {
-        Self::with(model, input, size, EXACT_REGIONS)
+    /// Plans regions with the cost that the pipeline measures.
+    fn new(model: Blur, input: FrameInfo, (width, height): (u32, u32)) -> Self {
+        Self::of(model, EXACT_REGIONS, input, FrameInfo { width, height, ..input })
     }
 
-    fn with(
+    /// Plans regions with [`COST`], so that the plans are the same on every machine.
+    fn planned(
         model: Blur,
         input: FrameInfo,
         (width, height): (u32, u32),
         traits: EngineTraits,
     ) -> Self {
-        let output = FrameInfo { width, height, ..input };
+        let stream = Self::of(model, traits, input, FrameInfo { width, height, ..input });
+        Self { upscaler: stream.upscaler.with_cost(COST), ..stream }
+    }
+
+    fn of(model: Blur, traits: EngineTraits, input: FrameInfo, output: FrameInfo) -> Self {
         let upscaler = CpuPipeline::new(Box::new(model), traits, input, output, SETTINGS).unwrap();
         Self { upscaler, output, last: None, frames: 0 }
     }
@@ -141,7 +151,7 @@ proptest! {
 fn settled(reuse: Reuse, exact_regions: bool) -> (Stream, Frame) {
     let info = frame::info(format("NV12"), 640, 360);
     let traits = EngineTraits { exact_regions, tolerant_halo: None };
-    let mut stream = Stream::with(Blur::new(Channels::Rgb, 2, 1), info, (1280, 720), traits);
+    let mut stream = Stream::planned(Blur::new(Channels::Rgb, 2, 1), info, (1280, 720), traits);
     let input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
     let (_, report) = stream.push(&input, reuse, 1.0);
     assert_eq!(report.unwrap().pixels, 640 * 360);
@@ -284,8 +294,8 @@ fn the_shorter_halo_of_tolerant_mode_does_not_affect_exact_frames() {
     let info = frame::info(format("GRAY8"), 320, 240);
     let traits = EngineTraits { tolerant_halo: Some(1), ..EXACT_REGIONS };
     let model = || Blur::new(Channels::Luma, 2, 1);
-    let mut stream = Stream::with(model(), info, (640, 480), traits);
-    let mut full = Stream::new(model(), info, (640, 480));
+    let mut stream = Stream::planned(model(), info, (640, 480), traits);
+    let mut full = Stream::planned(model(), info, (640, 480), EXACT_REGIONS);
     let mut off = Stream::new(model(), info, (640, 480));
     let mut input = Frame::new(info, 0).noisy(3);
     let mut pixels = vec![];

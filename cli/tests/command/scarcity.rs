@@ -14,7 +14,7 @@ fn check_after(setup: &str) -> Output {
             None => shell.env_remove(name),
         };
     }
-    let command = format!("{setup} && exec \"$0\" models check --tile 16 builtin");
+    let command = format!("{setup} && exec \"$0\" models check --threads 1 --tile 16 builtin");
     shell.args(["-c", &command]).arg(own.get_program()).output().unwrap()
 }
 
@@ -59,7 +59,7 @@ fn without_proc_models_still_run() {
     let own = program();
     let done = Command::new("unshare")
         .args(unshare)
-        .arg("mount -t tmpfs none /proc && exec \"$0\" models check --tile 16 builtin")
+        .arg("mount -t tmpfs none /proc && exec \"$0\" models check --threads 1 --tile 16 builtin")
         .arg(own.get_program())
         .envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .output()
@@ -71,7 +71,7 @@ fn without_proc_models_still_run() {
 #[test]
 fn a_model_that_takes_longer_than_its_time_limit_is_given_up() {
     let done = program()
-        .args(["models", "check", "--threads", "1", "--tile", "2048", "--time-limit", "1"])
+        .args(["models", "check", "--threads", "1", "--tile", "1024", "--time-limit", "1"])
         .arg("builtin-quality")
         .output()
         .unwrap();

@@ -14,17 +14,14 @@ use crate::{
 
 /// Runs `job`, which writes to `folder`, and sends it a signal after the first frames.
 fn interrupt(job: &mut Command, signal: &str, folder: &Path) -> Output {
-    let job = job.spawn().unwrap();
+    let mut job = job.spawn().unwrap();
     let has_frames = || {
         let files = folder.read_dir().unwrap().map(|file| file.unwrap());
         // The muxer writes once the encoder has put out frames.
         files.into_iter().any(|file| file.metadata().is_ok_and(|file| file.len() > 10_000))
     };
-    for _ in 0..600 {
-        if has_frames() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(100));
+    while !has_frames() && job.try_wait().unwrap().is_none() {
+        thread::sleep(Duration::from_millis(20));
     }
     let id = job.id().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());

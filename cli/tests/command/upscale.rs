@@ -1,6 +1,6 @@
 //! `gst-upscale upscale`: what the output file contains.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, path::Path};
 
 use crate::{
     media::{clip, create, decode, streams},
@@ -150,7 +150,7 @@ fn a_truncated_input_is_reported_and_its_readable_part_is_written() {
 }
 
 #[test]
-fn a_file_without_video_is_an_error_at_once() {
+fn a_file_without_video_is_an_error() {
     gst::init().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("sound.ogg");
@@ -159,14 +159,9 @@ fn a_file_without_video_is_an_error_at_once() {
         input.display()
     );
     assert!(pipeline::run(&description));
-    let mut child = upscale(&input, &folder.path().join("large.mkv"), &[]).spawn().unwrap();
-    let ended = (0..200).find_map(|_| {
-        thread::sleep(Duration::from_millis(100));
-        child.try_wait().unwrap()
-    });
-    let _ = child.kill();
-    let said = text(&child.wait_with_output().unwrap());
-    assert_eq!(ended.and_then(|status| status.code()), Some(1), "{said}");
+    let done = upscale(&input, &folder.path().join("large.mkv"), &[]).output().unwrap();
+    let said = text(&done);
+    assert_eq!(done.status.code(), Some(1), "{said}");
     assert!(said.contains("no video"), "{said}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
 }

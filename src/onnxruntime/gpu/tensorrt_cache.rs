@@ -198,6 +198,8 @@ fn name(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     const KEY: Key<'_> = Key {
@@ -268,9 +270,12 @@ mod tests {
         let drivers = ["550", "555", "560", "565", "570"];
         let caches =
             drivers.map(|driver| TensorRtCache::new(folder.path(), &Key { driver, ..KEY }));
-        for cache in &caches {
+        for (hours, cache) in (1..).zip(&caches) {
             engine(cache, make(&mut 0, "")).unwrap();
-            thread::sleep(Duration::from_millis(10));
+            // Built hours apart.
+            let time = SystemTime::UNIX_EPOCH + hours * Duration::from_secs(3600);
+            let mark = File::options().write(true).open(cache.folder.join(MARK));
+            mark.unwrap().set_modified(time).unwrap();
         }
         let kept: Vec<bool> = caches.iter().map(TensorRtCache::is_complete).collect();
         assert_eq!(kept, [false, false, true, true, true]);

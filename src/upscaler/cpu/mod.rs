@@ -42,6 +42,7 @@ use crate::{
     engine::{AnyEngine, EngineTraits, Infer, InferChanges, Interrupt},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
+    reuse::CostModel,
 };
 
 /// A frame between [`Pipeline::submit`] and [`Pipeline::next`].
@@ -55,8 +56,9 @@ enum InFlight {
 /// [`Pipeline`] on the CPU.
 pub struct CpuPipeline {
     prepare: Prepare,
-    worker: Worker,
+    /// Dropped before the worker, which then ends early.
     in_flight: VecDeque<InFlight>,
+    worker: Worker,
     /// The frame to finish.
     next: Option<Inferred>,
     canvas: Surface,
@@ -187,6 +189,15 @@ impl CpuPipeline {
             threads,
             input,
         })
+    }
+
+    /// Plans regions with this cost of runs instead of measuring it. Plans that depend on measured
+    /// times differ from machine to machine.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_cost(mut self, cost: CostModel) -> Self {
+        self.prepare.set_cost(cost);
+        self
     }
 
     /// Releases the memory of the canvas if the next frame replaces all of it.

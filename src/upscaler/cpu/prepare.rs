@@ -69,6 +69,11 @@ impl Prepare {
         self.schedule.limit_edges(max_edge)
     }
 
+    /// Sets the cost of runs, so that it is not measured.
+    pub(crate) fn set_cost(&mut self, cost: CostModel) {
+        self.schedule.set_cost(Some(cost));
+    }
+
     /// Everything that the model and the stages after it need of `input`. `measure` measures a
     /// run of the model on a region.
     ///

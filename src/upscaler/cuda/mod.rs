@@ -139,6 +139,15 @@ impl CudaPipeline {
         Ok(pipeline)
     }
 
+    /// Plans regions with this cost of runs instead of measuring it. Plans that depend on measured
+    /// times differ from machine to machine.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_cost(mut self, cost: CostModel) -> Self {
+        self.schedule.set_cost(Some(cost));
+        self
+    }
+
     /// Aborts everything, after the GPU is idle.
     fn abort_after_error(&mut self) {
         self.device.synchronize();
