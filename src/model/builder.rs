@@ -102,10 +102,26 @@ impl Graph {
     /// A name that starts with `stem` and that the graph does not have yet.
     #[must_use]
     pub fn fresh_name(&self, stem: &str) -> String {
+        self.fresh(stem, |name| self.has_value(name))
+    }
+
+    /// As [`fresh_name`](Self::fresh_name), without looking through all nodes each time.
+    fn name_new_value(&mut self, stem: &str) -> String {
+        let mut names = std::mem::take(&mut self.names);
+        let name = self.fresh(stem, |name| {
+            name == self.input
+                || self.constants.contains_key(name)
+                || names.contains(name, &self.nodes)
+        });
+        self.names = names;
+        name
+    }
+
+    fn fresh(&self, stem: &str, mut is_taken: impl FnMut(&str) -> bool) -> String {
         let mut name = stem.to_owned();
         // Start where a collision is unlikely, so that many names with one stem stay cheap.
         let mut number = self.constants.len() + self.nodes.len();
-        while name.is_empty() || self.has_value(&name) {
+        while name.is_empty() || is_taken(&name) {
             number += 1;
             name = format!("{stem}#{number}");
         }
@@ -114,7 +130,7 @@ impl Graph {
 
     /// Adds a constant, named `name` if that is free.
     pub fn constant(&mut self, name: &str, tensor: Tensor) -> String {
-        let name = self.fresh_name(name);
+        let name = self.name_new_value(name);
         self.constants.insert(name.clone(), tensor);
         name
     }
@@ -151,8 +167,8 @@ impl Graph {
         let stem = format!("{op}_{}", self.nodes.len());
         let outputs: Vec<String> = (0..outputs)
             .map(|index| match index {
-                0 => self.fresh_name(&stem),
-                _ => self.fresh_name(&format!("{stem}.{index}")),
+                0 => self.name_new_value(&stem),
+                _ => self.name_new_value(&format!("{stem}.{index}")),
             })
             .collect();
         self.nodes.push(Node {
@@ -382,6 +398,12 @@ mod tests {
         let value = graph.relu("input");
         assert_ne!(first, second);
         assert_ne!(third, value);
+        // A node that a reader adds by itself.
+        let node = Node { outputs: vec!["Relu_2".into()], ..Node::default() };
+        graph.nodes.push(node);
+        assert_eq!(graph.nodes.len(), 2);
+        assert_ne!(graph.relu("input"), "Relu_2");
+        assert_ne!(graph.constant_f32("Relu_2", &[1], &[2.0]), "Relu_2");
     }
 
     #[test]

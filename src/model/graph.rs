@@ -1,6 +1,6 @@
 //! The internal graph: a small subset of ONNX (operator set 17) in plain Rust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use half::f16;
@@ -225,4 +225,32 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The constants by name.
     pub constants: BTreeMap<String, Tensor>,
+    /// Makes names for new nodes cheap to find.
+    pub(super) names: OutputNames,
+}
+
+/// The names of the outputs of a graph's first nodes, which do not change once they are known here.
+/// They follow from the nodes: graphs with equal nodes are equal.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OutputNames {
+    names: HashSet<String>,
+    /// The number of nodes.
+    nodes: usize,
+}
+
+impl OutputNames {
+    /// Takes in the nodes that were added since the last call, and returns whether a node of the
+    /// graph has an output of this name.
+    pub(super) fn contains(&mut self, name: &str, nodes: &[Node]) -> bool {
+        let added = nodes.get(self.nodes..).unwrap_or_default();
+        self.names.extend(added.iter().flat_map(|node| node.outputs.iter().cloned()));
+        self.nodes = nodes.len();
+        self.names.contains(name)
+    }
+}
+
+impl PartialEq for OutputNames {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
