@@ -23,9 +23,11 @@ mod print;
 mod arguments;
 mod bench;
 mod error;
+mod film;
 mod frame;
 mod gstreamer;
 mod harness;
+mod header;
 mod machine;
 mod models;
 mod part_file;
@@ -56,7 +58,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Upscale(upscale::Arguments),
+    Upscale(film::Arguments),
     #[command(subcommand)]
     Remaster(remaster::Command),
     #[command(subcommand)]
@@ -69,7 +71,6 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 enum Error {
-    Upscale(#[from] upscale::Error),
     Remaster(#[from] remaster::Error),
     Models(#[from] models::Error),
     Machine(#[from] error::Error),
@@ -79,8 +80,10 @@ impl Error {
     /// Whether the reader of standard output has closed the pipe.
     fn is_broken_pipe(&self) -> bool {
         match self {
-            Self::Upscale(upscale::Error::Print(error))
-            | Self::Remaster(remaster::Error::Print(error))
+            Self::Remaster(
+                remaster::Error::Print(error)
+                | remaster::Error::Upscale(upscale::Error::Print(error)),
+            )
             | Self::Models(models::Error::Print(error))
             | Self::Machine(error::Error::Print(error)) => error.is_broken_pipe(),
             _ => false,
@@ -104,7 +107,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<ExitCode, Error> {
     Ok(match command {
-        Command::Upscale(arguments) => upscale::run(arguments)?,
+        Command::Upscale(arguments) => film::run(arguments)?,
         Command::Remaster(command) => remaster::run(command)?,
         Command::Models(command) => models::run(command)?,
         Command::Selftest(arguments) => selftest::run(arguments)?,

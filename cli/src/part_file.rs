@@ -125,6 +125,15 @@ impl PartFile {
         self.file.as_file()
     }
 
+    /// Writes to the file once more. `complete` gets the open file.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if `complete` fails.
+    pub fn complete<T>(&self, complete: impl FnOnce(&File) -> io::Result<T>) -> Result<T, Error> {
+        complete(self.file())
+            .map_err(|error| Error::Write { path: self.output.clone(), why: error.kind() })
+    }
+
     /// Renames the file to the output's name.
     ///
     /// # Errors

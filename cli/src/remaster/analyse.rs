@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,71 +13,121 @@ use super::{
     Error,
     frame_table::Frame,
     picture::{self, Thumbnail},
-    source::{self, running_time, running_time_at},
+    source::Video,
     watched::{Pulled, Watched},
 };
-use crate::upscale::signals::Signals;
+use crate::upscale::{
+    demux::comes_from,
+    elements::{link, sink_pad},
+    lane::{Content, Decoded, Lane},
+    segments::running_range,
+    signals::Signals,
+};
 
-/// Decodes the whole input.
+/// What the pass found.
+#[derive(Debug)]
+pub struct Analysis {
+    pub frames: Vec<Frame>,
+    /// What the decoder gave first.
+    pub decoded: Decoded,
+    /// Frames that could not be decoded.
+    pub lost: usize,
+}
+
+/// Decodes the video. `report` is called with the number of frames so far.
 ///
 /// # Errors
 /// [`Error::Element`] if the input cannot be decoded, [`Error::NoFrames`], or [`Error::Stopped`].
-pub fn analyse(input: &Path, signals: &Signals) -> Result<Vec<Frame>, Error> {
+pub fn analyse(
+    video: &Arc<Video>,
+    signals: &Signals,
+    mut report: impl FnMut(usize),
+) -> Result<Analysis, Error> {
     let pipeline = gst::Pipeline::new();
     let sink = AppSink::builder().sync(false).max_buffers(4).build();
-    let source = source::add(&pipeline, input, "capsfilter caps=video/x-raw", &sink)?;
-    let keys = key_times(&source.encoded);
+    pipeline.add(&sink)?;
+    let lane = Lane::new(Content::Video, 1, video.lead)?;
+    link(lane.source(), &sink_pad(sink.upcast_ref())?)?;
+    let keys = Arc::new(Mutex::new(HashSet::new()));
+    let (packets, seen, source) = (lane.clone(), keys.clone(), video.clone());
+    let reader = video.decode(&pipeline, &lane.part(0)?, move |demuxed, parsed| {
+        count_packets(demuxed, &packets);
+        note_keys(parsed, &seen, &source);
+    })?;
     let watched = Watched::new(pipeline)?;
     watched.set_state(gst::State::Playing)?;
+    reader.start()?;
+    let ended = read(&watched, &sink, &keys, signals, &mut report);
+    // A thread can wait in the lane.
+    lane.release();
+    let frames = ended?;
+    if frames.is_empty() {
+        return Err(Error::NoFrames(video.input.name()));
+    }
+    Ok(Analysis { frames, decoded: lane.decoded(), lost: lane.lost_frames() })
+}
 
+fn read(
+    watched: &Watched,
+    sink: &AppSink,
+    keys: &Mutex<HashSet<u64>>,
+    signals: &Signals,
+    report: &mut impl FnMut(usize),
+) -> Result<Vec<Frame>, Error> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut before = Thumbnail::default();
     loop {
         if signals.take().is_some() {
             return Err(Error::Stopped);
         }
-        let sample = match watched.pull(&sink)? {
+        let sample = match watched.pull(sink)? {
             Pulled::Sample(sample) => sample,
             Pulled::Nothing => continue,
-            Pulled::End => break,
+            Pulled::End => return Ok(frames),
         };
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { continue };
         let info = gst_video::VideoInfo::from_caps(caps)?;
         let picture = VideoFrameRef::from_buffer_ref_readable(buffer, &info)?;
         let now = Thumbnail::of(&picture);
-        let time = sample.segment().and_then(|segment| running_time(segment, buffer));
-        // Some decoders repeat timestamps or leave them out.
-        let next = frames.last().map_or(0, |last| last.pts + last.duration.max(1));
-        let after_last = frames.last().is_none_or(|last| time.is_some_and(|time| time > last.pts));
-        let pts = time.filter(|_| after_last).unwrap_or(next);
+        // The lane gives every frame a time, and times increase.
+        let pts = buffer.pts().map_or(0, gst::ClockTime::nseconds);
         if let Some(last) = frames.last_mut() {
-            last.duration = pts - last.pts;
+            last.duration = pts.saturating_sub(last.pts);
         }
         let duration = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let hash = picture::hash(&picture);
-        let is_key = |times: &HashSet<u64>| time.is_some_and(|at| times.contains(&at));
-        let key = is_key(&keys.lock().unwrap_or_else(PoisonError::into_inner));
+        let key = keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&pts);
         frames.push(Frame { pts, duration, hash, change: now.change(&before), key });
         before = now;
+        report(frames.len());
     }
-    if frames.is_empty() {
-        return Err(Error::NoFrames(input.into()));
-    }
-    Ok(frames)
 }
 
-/// The running times of the key frames that pass `encoded`, as they come.
-fn key_times(encoded: &gst::Pad) -> Arc<Mutex<HashSet<u64>>> {
-    let times = Arc::new(Mutex::new(HashSet::new()));
-    let seen = times.clone();
-    encoded.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let Some(buffer) = info.buffer()
-            && !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
-            && let Some(time) = running_time_at(pad, buffer)
+/// Counts the packets that leave the demuxer, to find out which ones give no frame.
+fn count_packets(demuxed: &gst::Pad, lane: &Arc<Lane>) {
+    let in_decode_order = comes_from(demuxed, &["avidemux"]);
+    let lane = lane.clone();
+    demuxed.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        if let (Some(segment), Some(buffer)) = (segment, info.buffer())
+            && let Some((time, _)) = running_range(segment.segment(), buffer)
         {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).insert(time);
+            lane.add_packet(time, in_decode_order);
         }
         gst::PadProbeReturn::Ok
     });
-    times
+}
+
+/// Collects the times of the key frames that pass `parsed`.
+fn note_keys(parsed: &gst::Pad, keys: &Arc<Mutex<HashSet<u64>>>, video: &Arc<Video>) {
+    let (keys, video) = (keys.clone(), video.clone());
+    parsed.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let Some(buffer) = info.buffer()
+            && !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
+            && let Some(time) = video.time_at(pad, buffer)
+        {
+            keys.lock().unwrap_or_else(PoisonError::into_inner).insert(time);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }

@@ -1,7 +1,8 @@
 //! Claims, by which workers on a shared folder divide the segments among them without a scheduler.
 //!
 //! A claim is a file that exactly one worker can create. Its owner touches it while it works; a
-//! claim that was not touched for a while is taken over. Two workers on one segment waste time, but
+//! claim that was not touched for a while is taken over. On the machine of its owner, a claim is
+//! taken over as soon as the owner has ended, which releases the file's lock. Two workers on one segment waste time, but
 //! do no harm: both write the same bytes.
 
 use std::{
@@ -36,12 +37,14 @@ impl Claim {
     pub fn take(path: &Path, stale: Duration) -> Result<Option<Self>, Error> {
         let failed = |source| Error::Write { path: path.into(), source };
         let mut created = create(path);
-        if already_exists(&created) && is_stale(path, stale).map_err(failed)? {
+        if already_exists(&created)
+            && (is_orphaned(path) || is_stale(path, stale).map_err(failed)?)
+        {
             let aside = path.with_extension(format!("stale-{}", fastrand::u64(..)));
             // Only one worker succeeds in renaming it.
             if fs::rename(path, &aside).is_ok() {
                 // Another worker may have replaced it by a claim of its own since it was stale.
-                if !is_stale(&aside, stale).map_err(failed)? {
+                if !is_orphaned(&aside) && !is_stale(&aside, stale).map_err(failed)? {
                     let _ = fs::hard_link(&aside, path);
                 }
                 fs::remove_file(&aside).map_err(failed)?;
@@ -76,8 +79,10 @@ impl Drop for Claim {
 
 fn create(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    // Tells the user who works on it.
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Before the name of the machine, without which nobody looks at the lock. Some file systems
+    // have no locks.
+    let is_locked = file.try_lock().is_ok();
+    let host = if is_locked { host() } else { String::new() };
     writeln!(file, "{} {}", host.trim(), std::process::id())?;
     Ok(file)
 }
@@ -90,6 +95,18 @@ fn already_exists<T>(created: &io::Result<T>) -> bool {
 fn touch(mut file: &File) -> io::Result<()> {
     file.write_all(b"\n")?;
     file.sync_data()
+}
+
+/// Whether the owner of a claim has ended: it was on this machine and does not hold the lock.
+fn is_orphaned(path: &Path) -> bool {
+    let Ok(text) = fs::read_to_string(path) else { return false };
+    let is_local = text.split_whitespace().next() == Some(host().trim()) && !host().is_empty();
+    is_local && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+/// The name of this machine. Empty if it is not known.
+fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
 }
 
 /// Compares with the time of a new file, since the local clock can differ from the file system's.
@@ -132,6 +149,17 @@ mod tests {
         assert!(claim.is_some());
         assert!(Claim::take(&path, LONG).unwrap().is_none());
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_claim_of_a_worker_that_has_ended_on_this_machine_is_taken_over_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("00000");
+        // Not locked, as after SIGKILL.
+        fs::write(&path, format!("{} 1\n", host().trim())).unwrap();
+        assert!(Claim::take(&path, LONG).unwrap().is_some());
+        fs::write(&path, "another-machine 1\n").unwrap();
+        assert!(Claim::take(&path, LONG).unwrap().is_none());
     }
 
     #[test]

@@ -7,13 +7,22 @@ use std::{
 
 use gst::{glib, prelude::*};
 use gst_app::{AppSink, AppSrc};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Error,
     record::Packet,
     watched::{PATIENCE, Watched},
 };
-use crate::upscale::elements;
+use crate::upscale::{
+    container::VP9_ENCODER,
+    elements::{self, source_pad},
+    signals::Signals,
+    vp9,
+};
+
+/// Frames that wait for the encoder.
+const MAX_FRAMES: u64 = 2;
 
 /// An encoded segment.
 #[derive(Debug, Default)]
@@ -23,6 +32,20 @@ pub struct Encoded {
     pub packets: Vec<Packet>,
     /// The packets' bytes, one after the other.
     pub payload: Vec<u8>,
+    /// Caps of the frames as the encoder got them. `None` if there were none.
+    pub input: Option<gst::Caps>,
+}
+
+/// What the encoder gets and how it encodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoding {
+    /// Caps of the frames: their size, pixel aspect ratio, and as far as they are known, format and
+    /// colour.
+    pub caps: String,
+    /// Caps with the frame rate, which some inputs change all the time. Empty: as it comes.
+    pub rate: String,
+    /// The encoder with its settings, in the syntax of `gst-launch-1.0`.
+    pub encoder: String,
 }
 
 /// Encodes the frames of one segment.
@@ -30,20 +53,23 @@ pub struct Encoder {
     watched: Watched,
     source: AppSrc,
     sink: AppSink,
+    /// Its caps are those of the frames that are encoded.
+    input: gst::Pad,
     encoded: Arc<Mutex<Result<Encoded, glib::BoolError>>>,
 }
 
 impl Encoder {
-    /// `encoder` is in the syntax of `gst-launch-1.0`; `caps` are those of the frames it gets.
+    /// Starts an encoder.
     ///
     /// # Errors
     /// [`Error::Upscale`] if an element is not available.
-    pub fn new(encoder: &str, caps: &str) -> Result<Self, Error> {
+    pub fn new(encoding: &Encoding) -> Result<Self, Error> {
+        let Encoding { caps, rate, encoder } = encoding;
+        let setter = if rate.is_empty() { "" } else { "! capssetter name=rate" };
         let description = format!(
-            "appsrc name=source format=time block=true max-buffers=2 max-bytes=0 \
-             ! videoscale method=lanczos add-borders=true ! capsfilter caps=\"{caps}\" \
-             ! videoconvert ! {encoder} \
-             ! appsink name=sink sync=false"
+            "appsrc name=source format=time {setter} \
+             ! videoscale method=lanczos add-borders=true ! videoconvert \
+             ! capsfilter name=input ! {encoder} ! appsink name=sink sync=false"
         );
         let pipeline = elements::pipeline(&description)?;
         let part = |name: &str| {
@@ -52,6 +78,15 @@ impl Encoder {
         let wrong = |_| glib::bool_error!("an end of the encoder has the wrong type");
         let source = part("source")?.downcast::<AppSrc>().map_err(wrong)?;
         let sink = part("sink")?.downcast::<AppSink>().map_err(wrong)?;
+        for (name, caps) in [("input", caps), ("rate", rate)] {
+            if let Some(element) = pipeline.by_name(name) {
+                element.set_property("caps", caps.parse::<gst::Caps>()?);
+            }
+        }
+        let input = source_pad(&part("input")?)?;
+        if let Some(encoder) = pipeline.by_name(VP9_ENCODER) {
+            vp9::keep_colour(&encoder)?;
+        }
         let encoded = Arc::new(Mutex::new(Ok(Encoded::default())));
         let collected = encoded.clone();
         let collect = move |sink: &AppSink| {
@@ -67,14 +102,17 @@ impl Encoder {
         sink.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(collect).build());
         let watched = Watched::new(pipeline)?;
         watched.set_state(gst::State::Playing)?;
-        Ok(Self { watched, source, sink, encoded })
+        Ok(Self { watched, source, sink, input, encoded })
     }
 
     /// Encodes a frame.
     ///
     /// # Errors
-    /// [`Error::Element`] if the encoder failed.
-    pub fn push(&self, sample: &gst::Sample) -> Result<(), Error> {
+    /// [`Error::Element`] if the encoder failed, or [`Error::Stopped`].
+    pub fn push(&self, sample: &gst::Sample, signals: &Signals) -> Result<(), Error> {
+        while self.source.current_level_buffers() >= MAX_FRAMES {
+            self.wait(signals)?;
+        }
         let pushed = self.source.push_sample(sample);
         self.watched.check()?;
         pushed.map(drop).map_err(Error::Flow)
@@ -83,15 +121,25 @@ impl Encoder {
     /// Waits until every frame is encoded.
     ///
     /// # Errors
-    /// [`Error::Element`] if the encoder failed.
-    pub fn finish(self) -> Result<Encoded, Error> {
+    /// [`Error::Element`] if the encoder failed, or [`Error::Stopped`].
+    pub fn finish(self, signals: &Signals) -> Result<Encoded, Error> {
         self.source.end_of_stream().map_err(Error::Flow)?;
         while !self.sink.is_eos() {
-            self.watched.check()?;
-            thread::sleep(PATIENCE / 10);
+            self.wait(signals)?;
         }
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::replace(&mut *encoded, Ok(Encoded::default()))?)
+        let mut encoded = std::mem::replace(&mut *encoded, Ok(Encoded::default()))?;
+        encoded.input = self.input.current_caps();
+        Ok(encoded)
+    }
+
+    fn wait(&self, signals: &Signals) -> Result<(), Error> {
+        self.watched.check()?;
+        if signals.take().is_some() {
+            return Err(Error::Stopped);
+        }
+        thread::sleep(PATIENCE / 20);
+        Ok(())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     ops::Range,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -10,23 +9,29 @@ use std::{
 use gst::prelude::*;
 use gst_app::AppSink;
 use gst_video::VideoFrameRef;
+use gstupscale::element::complete_colorimetry;
 
 use super::{
     Error,
     frame_table::Frame,
     gate::{Gate, Verdict},
     picture,
-    source::{self, running_time_at},
+    source::Video,
     watched::{PATIENCE, Pulled, Watched},
 };
 use crate::upscale::{
-    elements::{by_name, source_pad},
+    demux::Reader,
+    elements::{by_name, parse, sink_pad, source_pad},
     properties::Properties,
+    segments::running_range,
     signals::Signals,
 };
 
 /// The name of the element that enlarges.
 const UPSCALE: &str = "upscale";
+
+/// The name of the element that passes on the decoded pictures.
+const DECODED: &str = "decoded";
 
 /// How far before a segment decoding starts, in nanoseconds, in the order in which it is tried.
 /// `None`: at the start of the film, without a seek.
@@ -35,7 +40,7 @@ const LEADS: [Option<u64>; 3] = [Some(2_000_000_000), Some(15_000_000_000), None
 /// What to enlarge and how.
 #[derive(Debug)]
 pub struct Job {
-    pub input: PathBuf,
+    pub video: Arc<Video>,
     pub frames: Arc<[Frame]>,
     /// The element's properties.
     pub properties: Properties,
@@ -55,7 +60,8 @@ impl Enlarger {
         Self { job, current: None }
     }
 
-    /// Enlarges the frames of `segment` and gives each to `take`, with times from the frame table.
+    /// Enlarges the frames of `segment` and gives each to `take`, with times from the frame table,
+    /// and with the share of pixels so far that did not have to be computed.
     ///
     /// # Errors
     /// [`Error::Element`], [`Error::Stopped`], [`Error::OtherPictures`] if the decoder does not
@@ -64,7 +70,7 @@ impl Enlarger {
         &mut self,
         segment: &Range<usize>,
         signals: &Signals,
-        mut take: impl FnMut(gst::Sample) -> Result<(), Error>,
+        mut take: impl FnMut(gst::Sample, Option<f64>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for lead in LEADS {
             let Some(enlarging) = self.start(segment, lead, signals)? else { continue };
@@ -78,10 +84,13 @@ impl Enlarger {
                 match enlarging.watched.pull(&enlarging.sink)? {
                     Pulled::Sample(sample) => {
                         taken = true;
-                        take(sample)?;
+                        take(sample, reused(&enlarging.upscale))?;
                     }
                     Pulled::Nothing => {}
-                    Pulled::End if enlarging.shared().is_complete() => return Ok(()),
+                    Pulled::End if enlarging.shared().is_complete() => {
+                        self.forget_precision();
+                        return Ok(());
+                    }
                     Pulled::End => break,
                 }
             }
@@ -96,9 +105,25 @@ impl Enlarger {
     /// The names of the backend and the precision that run the model. `None` before the first
     /// frame.
     pub fn engine(&self) -> Option<(String, String)> {
-        let pipeline = &self.current.as_ref()?.watched.pipeline;
-        let stats = pipeline.by_name(UPSCALE)?.property::<gst::Structure>("stats");
+        let stats = self.stats()?;
         Some((stats.get("backend").ok()?, stats.get("precision").ok()?))
+    }
+
+    fn stats(&self) -> Option<gst::Structure> {
+        Some(self.current.as_ref()?.upscale.property("stats"))
+    }
+
+    /// Forgets what the engine changed to: footage that exceeds the range of `int16` makes it use
+    /// `fp32` from then on, but a segment must not depend on those before it.
+    fn forget_precision(&mut self) {
+        let planned = self.job.properties.values().get("precision");
+        let used = self.engine().map(|(_, precision)| precision);
+        if let (Some(planned), Some(used)) = (planned, used)
+            && *planned != used
+            && planned != "auto"
+        {
+            self.current = None;
+        }
     }
 
     /// Starts decoding `lead` before `segment`. `None` if the input cannot be read from there.
@@ -130,15 +155,25 @@ impl Enlarger {
             }
         };
         let enlarging = self.current.insert(enlarging);
-        let from = gst::ClockTime::from_nseconds(time(segment.start).saturating_sub(lead));
+        // The film's times are later than the input's by this.
+        let offset = u64::try_from(self.job.video.lead).unwrap_or_default();
+        let from = time(segment.start).saturating_sub(lead).saturating_sub(offset);
+        let from = gst::ClockTime::from_nseconds(from);
         let sought = enlarging.seek(from, segment.start, passage, signals)?;
         Ok(sought.then_some(enlarging))
     }
 }
 
+/// The share of the frames' pixels that did not have to be computed.
+fn reused(upscale: &gst::Element) -> Option<f64> {
+    let computed = upscale.property::<gst::Structure>("stats").get::<f64>("pixels-share").ok()?;
+    Some((1.0 - computed).max(0.0))
+}
+
 /// A pipeline that decodes and enlarges.
 struct Enlarging {
     watched: Watched,
+    reader: Reader,
     sink: AppSink,
     upscale: gst::Element,
     shared: Arc<Mutex<Shared>>,
@@ -150,7 +185,7 @@ struct Shared {
     state: State,
     /// What the timestamp of the film's first frame differs from its running time, in nanoseconds.
     /// Known once a frame has been decoded, after which the pipeline can seek.
-    origin: Option<u64>,
+    origin: Option<i64>,
     frames: Arc<[Frame]>,
 }
 
@@ -178,13 +213,15 @@ impl Shared {
     }
 
     /// Judges a decoded frame.
-    fn judge(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Verdict {
-        let pts = buffer.pts().map_or(0, gst::ClockTime::nseconds);
+    fn judge(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef, lead: i64) -> Verdict {
+        let pts = i64::try_from(buffer.pts().map_or(0, gst::ClockTime::nseconds)).unwrap_or(0);
         // The running time starts over after a seek, timestamps do not.
         let origin = *self.origin.get_or_insert_with(|| {
-            pts.saturating_sub(running_time_at(pad, buffer).unwrap_or_default())
+            let segment = pad.sticky_event::<gst::event::Segment>(0);
+            let range = segment.and_then(|segment| running_range(segment.segment(), buffer));
+            pts - range.map_or(0, |(start, _)| start + lead)
         });
-        let time = pts.saturating_sub(origin);
+        let time = u64::try_from(pts - origin).unwrap_or_default();
         let State::Open(passage) = &mut self.state else { return Verdict::Lost };
         if passage.gate.is_complete() {
             return Verdict::End;
@@ -203,19 +240,23 @@ impl Enlarging {
         let pipeline = gst::Pipeline::new();
         let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
         let description = format!(
-            "deinterlace ! identity name=fields ! videoconvert ! videoflip video-direction=auto \
-             ! videoconvert ! {queue} ! upscale name={UPSCALE} ! capsfilter caps=\"{}\"",
+            "identity name={DECODED} ! deinterlace ! identity name=fields ! videoconvert \
+             ! videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
+             ! capsfilter caps=\"{}\"",
             job.caps
         );
+        let bin = parse(&description)?;
         let sink = AppSink::builder().sync(false).max_buffers(2).build();
-        let source = source::add(&pipeline, &job.input, &description, &sink)?;
-        let upscale = by_name(&source.bin, UPSCALE)?;
+        pipeline.add_many([bin.upcast_ref(), sink.upcast_ref::<gst::Element>()])?;
+        bin.link(&sink)?;
+        let upscale = by_name(&bin, UPSCALE)?;
         job.properties.apply(&upscale)?;
         let shared =
             Arc::new(Mutex::new(Shared { frames: job.frames.clone(), ..Shared::default() }));
-        admit_frames(&source.decoded, &shared);
-        drop_context(&source_pad(&by_name(&source.bin, "fields")?)?, &shared);
-        Ok(Self { watched: Watched::new(pipeline)?, sink, upscale, shared })
+        admit_frames(&source_pad(&by_name(&bin, DECODED)?)?, &shared, job.video.lead);
+        drop_context(&source_pad(&by_name(&bin, "fields")?)?, &shared);
+        let reader = job.video.decode(&pipeline, &sink_pad(bin.upcast_ref())?, |_, _| {})?;
+        Ok(Self { watched: Watched::new(pipeline)?, reader, sink, upscale, shared })
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -225,7 +266,8 @@ impl Enlarging {
     /// Starts at the beginning of the film. The first frame that passes has the number `first`.
     fn play(&self, first: usize) -> Result<(), Error> {
         self.upscale.set_property("first-frame", first as u64);
-        self.watched.set_state(gst::State::Playing)
+        self.watched.set_state(gst::State::Playing)?;
+        Ok(self.reader.start()?)
     }
 
     /// Continues at `from`. The first frame that passes has the number `first`. Returns whether
@@ -256,12 +298,12 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// Lets the frames of the segment pass `decoded`, with the times of the frame table.
-fn admit_frames(decoded: &gst::Pad, shared: &Arc<Mutex<Shared>>) {
+fn admit_frames(decoded: &gst::Pad, shared: &Arc<Mutex<Shared>>, lead: i64) {
     let state = shared.clone();
     decoded.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
         let mut shared = lock(&state);
-        match shared.judge(pad, buffer) {
+        match shared.judge(pad, buffer, lead) {
             Verdict::Drop => gst::PadProbeReturn::Drop,
             Verdict::Pass(number) => {
                 let frame = shared.frames.get(number).copied();
@@ -288,6 +330,13 @@ fn admit_frames(decoded: &gst::Pad, shared: &Arc<Mutex<Shared>>) {
                 State::Seeking(passage) => State::Open(passage),
                 other => other,
             };
+        }
+        // As the frames of a film that is enlarged in one piece.
+        if let Some(gst::PadProbeData::Event(event)) = &mut info.data
+            && let gst::EventView::Caps(caps) = event.view()
+        {
+            let caps = complete_colorimetry(caps.caps());
+            *event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
         }
         // The times of the frame table are running times.
         if kind == Some(gst::EventType::Segment) {

@@ -12,6 +12,13 @@ use crate::{gstreamer, part_file, print, upscale};
 pub enum Error {
     #[error("no video could be decoded from {0}")]
     NoFrames(PathBuf),
+    #[error("{0} can be read only once, so it cannot be enlarged in segments; use a file")]
+    ReadOnce(PathBuf),
+    #[error(
+        "{0} consists of several recordings, which cannot be enlarged in segments; use \
+         `gst-upscale upscale`"
+    )]
+    Joined(PathBuf),
     #[error(
         "the pictures from frame {0} on differ from those that the plan was made for; use the same \
          versions of GStreamer and its decoders, or make a new plan"
@@ -33,6 +40,11 @@ pub enum Error {
     Submit { program: &'static str, why: String },
     #[error("stopped; the finished segments are kept")]
     Stopped,
+    #[error(
+        "another run of gst-upscale works on {0}; wait for it, or help it with \
+         `gst-upscale remaster work`"
+    )]
+    Locked(PathBuf),
     /// The message of an element. `origin` is its name.
     #[error("{message} ({origin})")]
     Element { message: String, origin: String },
@@ -62,14 +74,25 @@ pub enum Error {
     Print(#[from] print::Error),
 }
 
+impl From<folder::LockError> for Error {
+    fn from(error: folder::LockError) -> Self {
+        match error {
+            folder::LockError::Locked(folder) => Self::Locked(folder),
+            folder::LockError::Folder(error) => error.into(),
+        }
+    }
+}
+
 impl Error {
     /// What a scheduler should do.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Stopped
+            | Self::Locked(_)
             | Self::Element { .. }
             | Self::Start(_)
             | Self::Flow(_)
+            | Self::Upscale(upscale::Error::Element { .. })
             | Self::Signal(_)
             | Self::Folder(folder::Error::Write { .. } | folder::Error::Read { .. })
             | Self::Plan(plan::Error::Input { .. } | plan::Error::Folder(_)) => Exit::TryAgain,

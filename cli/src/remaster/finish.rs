@@ -1,8 +1,9 @@
 //! Joining the segments with the other streams of the input.
 
 use std::{
-    os::fd::AsRawFd as _,
+    iter::Enumerate,
     sync::{Arc, Mutex, PoisonError},
+    vec,
 };
 
 use gst::{glib, prelude::*};
@@ -12,18 +13,22 @@ use super::{
     Error,
     folder::Folder,
     plan::Plan,
-    record::{self, Packet, Record, State},
-    streams::Streams,
-    watched::{PATIENCE, Watched},
+    record::{self, Check, Packet, Record, State},
 };
 use crate::{
+    header,
     part_file::{IfExists, PartFile},
     upscale::{
         container::Container,
-        elements::{link, make, source_pad},
-        muxer::{needs_no_parser, pad_template},
+        elements::{link, make, sink_pad, source_pad},
+        input::Input,
+        ledger::Row,
+        muxer::pad_template,
+        pipeline::{Outcome, Pipeline, Video},
+        progress::{Frames, Progress},
         run_state::RunState,
         signals::Signals,
+        survey::Survey,
     },
 };
 
@@ -31,83 +36,80 @@ use crate::{
 /// first ones a decoding time before 0. Subtracted again by the start of the GStreamer segment.
 const OFFSET: gst::ClockTime = gst::ClockTime::from_seconds(1000 * 3600);
 
-/// Writes the output from the segments and the other streams of the input.
-///
-/// # Errors
-/// [`Error::Missing`] if segments are missing or damaged, [`Error::OtherEncoder`],
-/// [`Error::Element`], [`Error::Stopped`] or [`Error::Output`]. No output is then left.
-pub fn finish(folder: &Folder, if_exists: IfExists, signals: &Signals) -> Result<Plan, Error> {
-    let plan = Plan::read(folder)?;
-    plan.input.check()?;
-    let records = records(folder, &plan)?;
-    let caps = records.first().map(|record| record.caps.clone()).unwrap_or_default();
-    if records.iter().any(|record| record.caps != caps) {
-        return Err(Error::OtherEncoder);
-    }
-    let part = PartFile::create(&plan.output)?;
-    let container = Container::of(&plan.output).map_err(crate::upscale::Error::from)?;
-    let pipeline = gst::Pipeline::new();
-    let file = make("filesrc")?;
-    file.set_property("location", &plan.input.path);
-    let parser = make("parsebin")?;
-    let queue = make("multiqueue")?;
-    queue.set_property("max-size-bytes", 1_u32 << 28);
-    queue.set_property("max-size-time", 0_u64);
-    let muxer = make(container.muxer)?;
-    let sink = make("fdsink")?;
-    sink.set_property("fd", part.file().as_raw_fd());
-    pipeline.add_many([&file, &parser, &queue, &muxer, &sink])?;
-    file.link(&parser)?;
-    muxer.link(&sink)?;
-    let video = add_video(&pipeline, &muxer, &caps, Packets::new(folder.clone(), records))?;
-    // The muxer writes its header as soon as every stream that it knows has data. A buffer of the
-    // input shows that all its streams are connected.
-    let blocked =
-        video.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, |_, _| gst::PadProbeReturn::Ok);
-    let blocked = Arc::new(Mutex::new(blocked));
-    parser.connect_pad_added(move |_, pad| {
-        let (blocked, video) = (blocked.clone(), video.clone());
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            if let Some(id) = blocked.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                video.remove_probe(id);
-            }
-            gst::PadProbeReturn::Remove
-        });
-    });
-    let streams = Streams {
-        pipeline: pipeline.downgrade(),
-        queue,
-        muxer,
-        audio_encoders: container.audio_encoders,
-        state: Arc::new(RunState::default()),
-    };
-    parser.connect("autoplug-continue", false, |values| {
-        let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-        Some((!caps.is_some_and(|caps| needs_no_parser(&caps))).to_value())
-    });
-    parser.connect_pad_added(move |parser, pad| {
-        if let Err(error) = streams.connect(pad) {
-            gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
-        }
-    });
-    let watched = Watched::new(pipeline)?;
-    watched.set_state(gst::State::Playing)?;
-    while !watched.is_finished(PATIENCE)? {
-        if signals.take().is_some() {
-            return Err(Error::Stopped);
-        }
-    }
-    drop(watched);
-    part.finish(if_exists)?;
-    Ok(plan)
+/// A film whose segments are done.
+pub struct Film<'a> {
+    pub folder: &'a Folder,
+    pub plan: &'a Plan,
+    pub input: &'a Input,
+    /// What the input contains.
+    pub survey: &'a Survey,
 }
 
-/// The records of all segments.
+/// What was written.
+#[derive(Debug)]
+pub struct Finished {
+    pub frames: Frames,
+    /// Sentences about what is missing in the output.
+    pub problems: Vec<String>,
+    pub ledger: Vec<Row>,
+}
+
+impl Film<'_> {
+    /// Writes the output from the segments and the other streams of the input.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if segments are missing or damaged, [`Error::OtherEncoder`],
+    /// [`Error::Upscale`], [`Error::Stopped`] or [`Error::Output`]. No output is then left.
+    pub fn finish(
+        &self,
+        if_exists: IfExists,
+        signals: &Signals,
+        progress: &mut Progress,
+    ) -> Result<Finished, Error> {
+        let plan = self.plan;
+        plan.input.check()?;
+        let records = records(self.folder, plan)?;
+        let caps = records.first().map(|record| record.caps.clone()).unwrap_or_default();
+        if records.iter().any(|record| record.caps != caps) {
+            return Err(Error::OtherEncoder);
+        }
+        let part = PartFile::create(&plan.output)?;
+        let container = Container::of(&plan.output).map_err(crate::upscale::Error::from)?;
+        let state = Arc::new(RunState::default());
+        let failure = Arc::new(Mutex::new(None));
+        let packets = Packets::new(self.folder.clone(), records);
+        let video = video(container, &caps, packets, &state, &failure)?;
+        let survey = Some(self.survey.clone());
+        let pipeline = Pipeline::new(self.input, survey, container, video, state)?;
+        let outcome = pipeline.run(part.file(), signals, progress);
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let Outcome::Finished { frames, mut problems, ledger, streams } = outcome? else {
+            return Err(Error::Stopped);
+        };
+        let transfer = |file: &_| header::transfer(self.input.file(), file, &streams);
+        for loss in part.complete(transfer)? {
+            progress.warn(&loss);
+        }
+        if plan.lost > 0 {
+            let frames = if plan.lost == 1 { "frame" } else { "frames" };
+            problems.push(format!(
+                "{} {frames} could not be decoded; the file may be damaged",
+                plan.lost
+            ));
+        }
+        part.finish(if_exists)?;
+        Ok(Finished { frames, problems, ledger })
+    }
+}
+
+/// The records of all segments. Their payloads are checked when they are read.
 fn records(folder: &Folder, plan: &Plan) -> Result<Vec<Record>, Error> {
     let mut missing = Vec::new();
     let mut records = Vec::new();
     for segment in 0..plan.segments.len() {
-        match record::check(folder, segment) {
+        match record::check(folder, segment, Check::Size) {
             State::Done(record) => records.push(record),
             State::Missing | State::Damaged => missing.push(segment),
         }
@@ -115,49 +117,60 @@ fn records(folder: &Folder, plan: &Plan) -> Result<Vec<Record>, Error> {
     if missing.is_empty() { Ok(records) } else { Err(Error::Missing(missing)) }
 }
 
-/// Adds `appsrc ! parser ! muxer` for the enlarged video. Returns the first pad.
-fn add_video(
-    pipeline: &gst::Pipeline,
-    muxer: &gst::Element,
+/// Why the packets could not be read.
+type Failure = Arc<Mutex<Option<Error>>>;
+
+/// The enlarged video for the muxer.
+fn video(
+    container: &Container,
     caps: &str,
     mut packets: Packets,
-) -> Result<gst::Pad, Error> {
-    let refused = || glib::bool_error!("{} refused the video", muxer.name());
+    state: &Arc<RunState>,
+    failure: &Failure,
+) -> Result<Video, Error> {
     let caps: gst::Caps = caps.parse()?;
-    let template = pad_template(muxer, &caps).ok_or_else(refused)?;
     let media = caps.structure(0).map(|media| media.name().as_str()).unwrap_or_default();
-    let (parser, caps) = match media {
-        "video/x-h264" => (make("h264parse")?, caps),
-        "video/x-h265" => (make("h265parse")?, caps),
+    let (parser, fed) = match media {
+        "video/x-h264" => (make("h264parse")?, caps.clone()),
+        "video/x-h265" => (make("h265parse")?, caps.clone()),
         // Without a parser the packets need every field that the muxer asks for.
-        _ => (make("identity")?, template.caps().intersect(&caps)),
+        _ => {
+            let template = pad_template(&make(container.muxer)?, &caps);
+            let refused = || glib::bool_error!("{} refused the video", container.muxer);
+            (make("identity")?, template.ok_or_else(refused)?.caps().intersect(&caps))
+        }
     };
     let source = AppSrc::builder()
         .format(gst::Format::Time)
-        .caps(&caps)
+        .caps(&fed)
         .handle_segment_change(true)
         .block(true)
         .build();
+    let failure = failure.clone();
     let feed = move |source: &AppSrc, _| match packets.next() {
         Some(Ok(sample)) => drop(source.push_sample(&sample)),
         Some(Err(error)) => {
-            gst::element_error!(source, gst::ResourceError::Read, ("{error}"));
+            let text = error.to_string();
+            // Before the message, which ends the pipeline.
+            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            gst::element_error!(source, gst::ResourceError::Read, ("{text}"));
         }
         None => drop(source.end_of_stream()),
     };
     source.set_callbacks(AppSrcCallbacks::builder().need_data(feed).build());
-    pipeline.add_many([source.upcast_ref(), &parser])?;
-    source.link(&parser)?;
-    let pad = muxer.request_pad(&template, None, None).ok_or_else(refused)?;
-    link(&source_pad(&parser)?, &pad)?;
-    Ok(source_pad(source.upcast_ref())?)
+    let bin = gst::Bin::new();
+    bin.add_many([source.upcast_ref(), &parser])?;
+    state.count_frames(&source_pad(source.upcast_ref())?);
+    link(&source_pad(source.upcast_ref())?, &sink_pad(&parser)?)?;
+    bin.add_pad(&gst::GhostPad::with_target(&source_pad(&parser)?)?)?;
+    Ok(Video::Ready(bin, caps))
 }
 
 /// The packets of all segments, one after the other. Only one segment is in memory.
 struct Packets {
     folder: Folder,
-    segments: std::iter::Enumerate<std::vec::IntoIter<Record>>,
-    packets: std::vec::IntoIter<Packet>,
+    segments: Enumerate<vec::IntoIter<Record>>,
+    packets: vec::IntoIter<Packet>,
     payload: gst::Buffer,
     at: usize,
     segment: gst::FormattedSegment<gst::ClockTime>,
@@ -182,12 +195,15 @@ impl Packets {
             if let Some(packet) = self.packets.next() {
                 return Some(self.sample(&packet));
             }
-            let (number, _) = self.segments.next()?;
-            match record::read(&self.folder, number)? {
-                Ok((record, payload)) => {
+            let (number, record) = self.segments.next()?;
+            match record::read_payload(&self.folder, number, &record) {
+                Ok(payload) => {
                     self.packets = record.packets.into_iter();
                     self.payload = gst::Buffer::from_slice(payload);
                     self.at = 0;
+                }
+                Err(super::folder::Error::Damaged(_)) => {
+                    return Some(Err(Error::Missing(vec![number])));
                 }
                 Err(error) => return Some(Err(error.into())),
             }

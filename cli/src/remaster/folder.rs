@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -25,6 +25,31 @@ impl Error {
     pub fn is_full_disk(&self) -> bool {
         let Self::Write { source, .. } = self else { return false };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+/// Why a folder is not reserved.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("{0} is in use")]
+    Locked(PathBuf),
+    #[error(transparent)]
+    Folder(#[from] Error),
+}
+
+/// A folder that is reserved. Dropping it removes a folder without a plan. When the process ends,
+/// for whatever reason, the system releases the lock.
+#[derive(Debug)]
+pub struct Lock {
+    folder: Folder,
+    _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.folder.plan().exists() {
+            let _ = self.folder.remove();
+        }
     }
 }
 
@@ -72,6 +97,30 @@ impl Folder {
     /// The claim of a worker on a segment.
     pub fn claim(&self, segment: usize) -> PathBuf {
         self.0.join(format!("claims/{segment:05}"))
+    }
+
+    /// Creates the folder if necessary, and reserves it for this run as the one that plans and
+    /// finishes.
+    ///
+    /// # Errors
+    /// [`LockError::Locked`] if another run on this machine has it, or [`LockError::Folder`].
+    pub fn lock(&self) -> Result<Lock, LockError> {
+        let path = self.0.join("lock");
+        let failed = |source| Error::Write { path: path.clone(), source };
+        loop {
+            self.create()?;
+            let file = File::create(&path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(LockError::Locked(self.0.clone())),
+                // This file system has no locks.
+                Err(TryLockError::Error(_)) => {}
+            }
+            // The run that had it may have removed the folder meanwhile.
+            if path.exists() {
+                return Ok(Lock { folder: self.clone(), _file: file });
+            }
+        }
     }
 
     /// Creates the folder and the folders in it.
@@ -169,6 +218,21 @@ mod tests {
         assert_eq!(read(&path, 3).unwrap(), b"2nd");
         assert!(matches!(read(&path, 2), Err(Error::Damaged(_))));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_has_one_owner_and_does_not_stay_without_a_plan() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = Folder::of(&parent.path().join("film.mkv"));
+        let lock = folder.lock().unwrap();
+        assert!(matches!(folder.lock(), Err(LockError::Locked(_))));
+        drop(lock);
+        assert!(!folder.path().exists());
+        let lock = folder.lock().unwrap();
+        write(&folder.plan(), b"{}").unwrap();
+        drop(lock);
+        assert!(folder.plan().exists());
+        folder.lock().unwrap();
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{ops::Range, path::Path};
 
+use serde::{Deserialize, Serialize};
+
 use super::folder::{self, Error};
 
 /// One decoded frame of the input.
@@ -98,7 +100,7 @@ impl Locator {
 }
 
 /// The shortest and longest segment in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentLength {
     pub min: u64,
     pub max: u64,

@@ -11,37 +11,49 @@ mod encode;
 mod enlarge;
 mod error;
 mod exit;
-mod finish;
+pub mod finish;
 mod folder;
 mod frame_table;
 mod gate;
+mod outline;
 mod picture;
 mod plan;
-mod planning;
-mod record;
+pub mod planning;
+pub mod record;
 mod source;
 mod status;
-mod streams;
 mod submit;
 mod watched;
-mod work;
+pub mod work;
 mod worker;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 pub use error::Error;
+pub use folder::Folder;
+pub use frame_table::SegmentLength;
+pub use plan::Plan;
+pub use planning::Request;
+pub use worker::Worker;
 
 use self::{
     exit::Exit,
-    folder::Folder,
-    frame_table::SegmentLength,
-    planning::Request,
-    worker::{Outcome, Worker},
+    record::Check,
+    work::{Event, Work},
 };
 use crate::{
     gstreamer,
     part_file::{self, Force},
-    upscale::{options::Options, signals::Signals},
+    upscale::{
+        input::Input,
+        options::Options,
+        progress::{self, Progress},
+        signals::Signals,
+        survey::{self, Survey},
+    },
 };
 
 /// Enlarge a film in segments, on one machine or many, through any interruption.
@@ -64,14 +76,31 @@ pub struct PlanArguments {
     output: PathBuf,
     #[command(flatten)]
     force: Force,
-    /// Discard an existing plan and all its segments.
+    #[command(flatten)]
+    segments: Segmentation,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t)]
+    progress: progress::Format,
+    #[command(flatten)]
+    video: Options,
+}
+
+/// How a film is divided, and what happens to an earlier division.
+#[derive(Debug, clap::Args)]
+pub struct Segmentation {
+    /// Discard the plan and the segments of an earlier run.
     #[arg(long)]
-    restart: bool,
+    pub restart: bool,
     /// Length of a segment in seconds. Scene cuts near this length are preferred.
     #[arg(long, default_value_t = 12.0, value_parser = segment_seconds)]
     segment: f64,
-    #[command(flatten)]
-    video: Options,
+}
+
+impl Segmentation {
+    /// The shortest and longest segment.
+    pub fn length(&self) -> SegmentLength {
+        SegmentLength::about(self.segment)
+    }
 }
 
 /// Compute one segment, or every K-th.
@@ -119,6 +148,9 @@ pub struct FinishArguments {
     /// Keep the folder.
     #[arg(long)]
     keep: bool,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t)]
+    progress: progress::Format,
 }
 
 fn segment_seconds(text: &str) -> Result<f64, String> {
@@ -153,16 +185,20 @@ pub fn run(command: &Command) -> Result<ExitCode, Error> {
 }
 
 fn plan(arguments: &PlanArguments) -> Result<(), Error> {
-    let PlanArguments { input, output, force, restart, segment, video } = arguments;
+    let PlanArguments { input, output, force, segments, video, .. } = arguments;
     part_file::check(input, output, force.if_exists())?;
     let folder = Folder::of(output);
-    if *restart {
-        folder.remove()?;
-    }
     gstreamer::start()?;
     let signals = Signals::catch().map_err(Error::Signal)?;
-    let request = Request { input, output, video, length: SegmentLength::about(*segment) };
-    let plan = planning::make(&request, &folder, &signals)?;
+    if segments.restart {
+        folder.remove()?;
+    }
+    let _lock = folder.lock()?;
+    let mut progress = Progress::new(arguments.progress);
+    let survey = survey(&Input::open(input)?, &signals, &progress)?;
+    let request = Request { input, output, survey: &survey, video, length: segments.length() };
+    let plan = planning::make(&request, &folder, &signals, &mut progress)?;
+    progress.finish();
     say!(
         "{}: {} frames in {} segments",
         folder.path().display(),
@@ -172,46 +208,68 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
     Ok(())
 }
 
+/// What the input contains.
+fn survey(input: &Input, signals: &Signals, progress: &Progress) -> Result<Survey, Error> {
+    let survey = survey::of(input, signals, progress)?.ok_or(Error::Stopped)?;
+    survey.ok_or_else(|| Error::ReadOnce(input.name()))
+}
+
 fn segment(arguments: &SegmentArguments) -> Result<(), Error> {
     let index = arguments.index.or_else(work::index_of_array_job).ok_or(Error::NoIndex)?;
-    gstreamer::start()?;
-    let signals = Signals::catch().map_err(Error::Signal)?;
-    let mut worker = Worker::open(Folder::at(&arguments.folder))?;
+    let (mut worker, signals) = worker(&arguments.folder)?;
     let total = worker.plan.segments.len();
     if index >= total && arguments.of.is_none() {
         return Err(Error::NoSegment { segment: index, total });
     }
     let step = arguments.of.map_or(usize::MAX, |step| usize::try_from(step).unwrap_or(usize::MAX));
     for segment in (index..total).step_by(step) {
-        report(segment, worker.compute(segment, &signals)?)?;
+        if work::is_done(&worker.folder, segment, Check::Digest)? {
+            say!("segment {segment} was done before")?;
+        } else {
+            worker.compute(segment, &signals, &mut |_, _| Ok(()))?;
+            say!("segment {segment} is done")?;
+        }
     }
     Ok(())
 }
 
 fn work(arguments: &WorkArguments) -> Result<(), Error> {
+    let (mut worker, signals) = worker(&arguments.folder)?;
+    let stale = std::time::Duration::from_secs(arguments.stale);
+    let work = Work { check: Check::Digest, stale, signals: &signals };
+    work.all(&mut worker, &mut |event| match event {
+        Event::Frames { .. } => Ok(()),
+        Event::Segment(segment) => Ok(say!("segment {segment} is done")?),
+    })
+}
+
+/// A worker for the plan in `path`.
+fn worker(path: &Path) -> Result<(Worker, Signals), Error> {
     gstreamer::start()?;
     let signals = Signals::catch().map_err(Error::Signal)?;
-    let mut worker = Worker::open(Folder::at(&arguments.folder))?;
-    let stale = std::time::Duration::from_secs(arguments.stale);
-    work::all(&mut worker, stale, &signals, report)
+    let folder = Folder::at(path);
+    let plan = Plan::read(&folder)?;
+    Ok((Worker::open(folder, plan)?, signals))
 }
 
 fn finish(arguments: &FinishArguments) -> Result<(), Error> {
     gstreamer::start()?;
     let signals = Signals::catch().map_err(Error::Signal)?;
+    let mut progress = Progress::new(arguments.progress);
     let folder = Folder::at(&arguments.folder);
-    let plan = finish::finish(&folder, arguments.force.if_exists(), &signals)?;
+    let plan = Plan::read(&folder)?;
+    plan.input.check()?;
+    let input = Input::open(&plan.input.path)?;
+    let survey = survey(&input, &signals, &progress)?;
+    let film = finish::Film { folder: &folder, plan: &plan, input: &input, survey: &survey };
+    let finished = film.finish(arguments.force.if_exists(), &signals, &mut progress)?;
+    progress.finish();
     if !arguments.keep {
         folder.remove()?;
     }
-    say!("wrote {}: {} frames", plan.output.display(), plan.frames())?;
-    Ok(())
-}
-
-fn report(segment: usize, outcome: Outcome) -> Result<(), Error> {
-    match outcome {
-        Outcome::Computed => say!("segment {segment} is done")?,
-        Outcome::Existed => say!("segment {segment} was done before")?,
+    for problem in &finished.problems {
+        warn!("{problem}");
     }
+    say!("wrote {}: {}", plan.output.display(), finished.frames)?;
     Ok(())
 }

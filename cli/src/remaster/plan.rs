@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::folder::{self, Folder};
+use super::{
+    encode::Encoding,
+    folder::{self, Folder},
+    frame_table::SegmentLength,
+};
 
 /// Everything that decides what the output is. Two runs with equal plans give equal video, on any
 /// machine.
@@ -21,27 +25,56 @@ use super::folder::{self, Folder};
 pub struct Plan {
     /// Version of this format.
     pub format: u32,
+    pub request: Requested,
     pub input: InputFile,
     pub output: PathBuf,
+    /// Number of the video among the streams of the input.
+    pub stream: usize,
+    /// Added to every time of the input, in nanoseconds.
+    pub lead: i64,
     /// SHA-256 of the model's weights.
     pub model: String,
     /// Values of the element's properties, with the backend and the precision that `auto` selected.
     pub properties: Properties,
     /// Caps with the size and the pixel aspect ratio of the enlarged frames.
     pub caps: String,
-    /// The encoder with its settings, in the syntax of `gst-launch-1.0`.
-    pub encoder: String,
+    pub encoding: Encoding,
     /// Versions of what decodes, enlarges and encodes.
     pub versions: BTreeMap<String, String>,
+    /// Packets of the input that could not be decoded.
+    pub lost: usize,
+    pub estimate: Estimate,
     /// Numbers of each segment's frames.
     pub segments: Vec<Range<usize>>,
+}
+
+/// What the user asked for. A folder is continued only if that is the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Requested {
+    /// Values of the element's properties.
+    pub properties: Properties,
+    /// Size of the output in pixels.
+    pub width: Option<i32>,
+    pub height: Option<i32>,
+    pub codec: String,
+    pub quality: Option<u32>,
+    pub segment: SegmentLength,
+}
+
+/// What a few frames of the film took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Seconds that a frame takes.
+    pub seconds: f64,
+    /// Bytes of an encoded frame.
+    pub bytes: f64,
 }
 
 /// Values of the element's properties by name, as text.
 pub type Properties = BTreeMap<String, String>;
 
 /// The version that this program writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The largest plan that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 26;
@@ -57,7 +90,7 @@ pub enum Error {
     Format { path: PathBuf, format: u64 },
     #[error("{folder} holds a plan for another job: {difference}; use --restart to discard it")]
     Differs { folder: PathBuf, difference: Difference },
-    #[error("{0} has changed since the plan was made; make a new plan")]
+    #[error("{0} has changed since the plan was made; use --restart to make a new plan")]
     InputChanged(PathBuf),
     #[error("{path} could not be read: {source}")]
     Input { path: PathBuf, source: io::Error },
@@ -78,8 +111,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |value: &Option<Value>| match value {
             Some(Value::String(text)) => text.clone(),
+            None | Some(Value::Null) => "nothing".into(),
             Some(value) => value.to_string(),
-            None => "nothing".into(),
         };
         write!(f, "{} was {}, now {}", self.entry, text(&self.planned), text(&self.now))
     }
@@ -199,17 +232,19 @@ impl Plan {
         self.segments.last().map_or(0, |segment| segment.end)
     }
 
-    /// The first entry in which `now`, a plan for what is asked for now, differs from this one.
-    /// Segments are not compared: they follow from the input.
-    pub fn difference(&self, now: &Self) -> Option<Difference> {
-        let value = |plan: &Self| {
-            let mut value = serde_json::to_value(plan).unwrap_or_default();
-            if let Some(entries) = value.as_object_mut() {
-                entries.remove("segments");
-            }
-            value
-        };
-        first_difference("", Some(&value(self)), Some(&value(now)))
+    /// The first entry in which a request, made with programs of these versions, differs from that
+    /// of the plan.
+    pub fn difference(
+        &self,
+        request: &Requested,
+        versions: &BTreeMap<String, String>,
+    ) -> Option<Difference> {
+        let value = |request: &Requested| serde_json::to_value(request).unwrap_or_default();
+        let planned = value(&self.request);
+        first_difference("", Some(&planned), Some(&value(request))).or_else(|| {
+            let value = |versions| serde_json::to_value(versions).unwrap_or_default();
+            first_difference("version", Some(&value(&self.versions)), Some(&value(versions)))
+        })
     }
 }
 
@@ -236,9 +271,25 @@ fn first_difference(
 mod tests {
     use super::*;
 
+    fn request() -> Requested {
+        Requested {
+            properties: [("scale".to_owned(), "2".to_owned())].into(),
+            width: None,
+            height: None,
+            codec: "h264".into(),
+            quality: None,
+            segment: SegmentLength::about(12.0),
+        }
+    }
+
     fn plan() -> Plan {
         Plan {
             format: FORMAT,
+            request: request(),
+            stream: 0,
+            lead: 0,
+            lost: 0,
+            estimate: Estimate::default(),
             input: InputFile {
                 path: "/films/old.mkv".into(),
                 bytes: 7,
@@ -249,7 +300,11 @@ mod tests {
             model: "22".into(),
             properties: [("scale".to_owned(), "2".to_owned())].into(),
             caps: "video/x-raw,width=1920,height=1080".into(),
-            encoder: "x264enc threads=4".into(),
+            encoding: Encoding {
+                caps: "video/x-raw,width=1920,height=1080".into(),
+                rate: String::new(),
+                encoder: "x264enc threads=4".into(),
+            },
             versions: BTreeMap::new(),
             segments: vec![0..240, 240..500],
         }
@@ -284,15 +339,18 @@ mod tests {
 
     #[test]
     fn a_difference_names_the_entry_and_both_values() {
-        assert_eq!(plan().difference(&Plan { segments: vec![], ..plan() }), None);
-        let mut other = plan();
+        assert_eq!(plan().difference(&request(), &BTreeMap::new()), None);
+        let difference =
+            |request: &Requested| plan().difference(request, &BTreeMap::new()).unwrap().to_string();
+        let mut other = request();
         other.properties.insert("scale".into(), "3".into());
-        let text = plan().difference(&other).unwrap().to_string();
-        assert_eq!(text, "properties.scale was 2, now 3");
-        other = plan();
+        assert_eq!(difference(&other), "properties.scale was 2, now 3");
+        let mut other = request();
         other.properties.insert("model".into(), "a.pth".into());
-        let text = plan().difference(&other).unwrap().to_string();
-        assert_eq!(text, "properties.model was nothing, now a.pth");
+        assert_eq!(difference(&other), "properties.model was nothing, now a.pth");
+        let versions = [("gstreamer".to_owned(), "2.0".to_owned())].into();
+        let text = plan().difference(&request(), &versions).unwrap().to_string();
+        assert_eq!(text, "version.gstreamer was nothing, now 2.0");
     }
 
     #[test]

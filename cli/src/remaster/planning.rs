@@ -1,54 +1,133 @@
-//! Making a plan: one pass over the input, and one enlarged frame.
+//! Making a plan: one pass over the input, and a few enlarged frames.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Error,
-    analyse::analyse,
+    analyse::{Analysis, analyse},
+    encode::{Encoder, Encoding},
     enlarge::{Enlarger, Job},
     folder::Folder,
     frame_table::{self, Frame, SegmentLength},
-    plan::{self, FORMAT, InputFile, Plan},
+    plan::{self, Estimate, FORMAT, InputFile, Plan, Requested},
+    source::Video,
     worker::model_digest,
 };
 use crate::{
     machine,
-    upscale::{container::Container, options::Options, properties::Properties, signals::Signals},
+    upscale::{
+        container::{Codec, Container},
+        losses,
+        options::Options,
+        progress::Progress,
+        properties::Properties,
+        signals::Signals,
+        survey::Survey,
+    },
 };
 
 /// What the user asked for.
 pub struct Request<'a> {
     pub input: &'a Path,
     pub output: &'a Path,
+    /// What the input contains.
+    pub survey: &'a Survey,
     pub video: &'a Options,
     pub length: SegmentLength,
 }
 
+impl Request<'_> {
+    fn codec(&self) -> Result<Codec, Error> {
+        let container = Container::of(self.output).map_err(crate::upscale::Error::from)?;
+        Ok(self.video.codec(container)?)
+    }
+
+    fn requested(&self) -> Result<Requested, Error> {
+        let Options { width, height, quality, properties, .. } = self.video;
+        Ok(Requested {
+            properties: properties.values().clone(),
+            width: *width,
+            height: *height,
+            codec: self.codec()?.to_string(),
+            quality: *quality,
+            segment: self.length,
+        })
+    }
+}
+
 /// Makes a plan and writes it to the folder, together with the frame table. If the folder has a
-/// plan for the same request, that one is returned.
+/// plan for the same request, that one is returned, with the paths of this request.
 ///
 /// # Errors
 /// [`Error::Upscale`] if an option is invalid; [`Error::Element`], [`Error::NoFrames`],
-/// [`Error::Model`], [`Error::Plan`], [`Error::Folder`] or [`Error::Stopped`].
-pub fn make(request: &Request<'_>, folder: &Folder, signals: &Signals) -> Result<Plan, Error> {
+/// [`Error::Joined`], [`Error::Model`], [`Error::Plan`], [`Error::Folder`] or [`Error::Stopped`].
+pub fn make(
+    request: &Request<'_>,
+    folder: &Folder,
+    signals: &Signals,
+    progress: &mut Progress,
+) -> Result<Plan, Error> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     match Plan::read(folder) {
-        Ok(plan) => {
-            let frames = frame_table::read(&folder.frames())?.into();
-            let now = describe(request, &frames, signals)?;
-            return match plan.difference(&now) {
-                None => Ok(plan),
-                Some(difference) => {
-                    let folder = folder.path().into();
-                    Err(plan::Error::Differs { folder, difference }.into())
-                }
-            };
+        Ok(mut plan) => {
+            if let Some(difference) = plan.difference(&request.requested()?, &versions()) {
+                let folder = folder.path().into();
+                return Err(plan::Error::Differs { folder, difference }.into());
+            }
+            // They may have been moved, also to another machine.
+            plan.input.path = absolute(request.input);
+            plan.output = absolute(request.output);
+            plan.input.check()?;
+            return Ok(plan);
         }
         // Also if an earlier call was interrupted before the folder was complete.
         Err(plan::Error::NoPlan(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    let frames: Arc<[Frame]> = analyse(request.input, signals)?.into();
-    let plan = describe(request, &frames, signals)?;
+    let codec = request.codec()?;
+    // Before the long pass: it fails if the model cannot be used.
+    let model = model_digest(request.video.properties.values())?;
+    let video = Arc::new(Video::of(request.input, request.survey)?);
+    let input = InputFile::read(request.input)?;
+    let packets = request.survey.streams.get(video.stream).map_or(0, |it| it.extent.packets);
+    progress.start_count("planning", 0, packets);
+    let analysis = analyse(&video, signals, |frames| progress.set_count(frames as u64, None))?;
+    progress.end_count("trying the model and the encoder");
+    let Analysis { frames, decoded, lost } = analysis;
+    let frames: Arc<[Frame]> = frames.into();
+    let segments = frame_table::segments(&frames, request.length);
+    let trial = Trial::run(request, codec, &video, &frames, signals)?;
+    for loss in losses::all(&decoded, trial.encoded.as_ref(), codec) {
+        progress.warn(&loss);
+    }
+    let mut properties: plan::Properties = request.video.properties.values().clone();
+    // What `auto` selects depends on the machine.
+    if let Some((backend, precision)) = trial.engine {
+        properties.insert("backend".into(), backend);
+        properties.insert("precision".into(), precision);
+    }
+    let plan = Plan {
+        format: FORMAT,
+        request: request.requested()?,
+        input,
+        output: absolute(request.output),
+        stream: video.stream,
+        lead: video.lead,
+        model,
+        properties,
+        caps: trial.caps,
+        encoding: trial.encoding,
+        versions: versions(),
+        lost,
+        estimate: trial.estimate,
+        segments,
+    };
     folder.create()?;
     frame_table::write(&folder.frames(), &frames)?;
     // Last, since it makes the folder complete.
@@ -56,81 +135,105 @@ pub fn make(request: &Request<'_>, folder: &Folder, signals: &Signals) -> Result
     Ok(plan)
 }
 
-/// The plan for a film of these frames.
-fn describe(
-    request: &Request<'_>,
-    frames: &Arc<[Frame]>,
-    signals: &Signals,
-) -> Result<Plan, Error> {
-    let Request { input, output, video, length } = *request;
-    let codec = video.codec(Container::of(output).map_err(crate::upscale::Error::from)?)?;
-    let mut properties: plan::Properties = video.properties.values().clone();
-    let alignment = codec.alignment();
-    let side = |pixels: Option<i32>| match pixels {
-        Some(pixels) => pixels.to_string(),
-        None => format!("[{alignment},32766,{alignment}]"),
-    };
-    let any_size = format!("video/x-raw,width={},height={}", side(video.width), side(video.height));
-    let trial = Trial::run(input, frames, &properties, any_size, signals)?;
-    // What `auto` selects depends on the machine.
-    if let Some((backend, precision)) = trial.engine {
-        properties.insert("backend".into(), backend);
-        properties.insert("precision".into(), precision);
-    }
-    Ok(Plan {
-        format: FORMAT,
-        input: InputFile::read(input)?,
-        output: std::path::absolute(output).unwrap_or_else(|_| output.into()),
-        model: model_digest(&properties)?,
-        caps: trial.caps,
-        // The picture of some encoders depends on their number of threads.
-        encoder: codec.description_with_threads(video.quality, Some(machine::threads(0))),
-        versions: versions(),
-        segments: frame_table::segments(frames, length),
-        properties,
-    })
-}
-
-/// What the first frame shows.
+/// What a few frames from the middle of the film show.
 struct Trial {
     /// Names of the backend and the precision. `None` if no model runs: the frames are not
     /// enlarged.
     engine: Option<(String, String)>,
     /// Caps with the size and the pixel aspect ratio of the enlarged frames.
     caps: String,
+    encoding: Encoding,
+    /// Caps of the frames that are encoded.
+    encoded: Option<gst::Caps>,
+    estimate: Estimate,
 }
+
+/// Frames that are tried.
+const TRIED: usize = 4;
 
 impl Trial {
     fn run(
-        input: &Path,
+        request: &Request<'_>,
+        codec: Codec,
+        video: &Arc<Video>,
         frames: &Arc<[Frame]>,
-        properties: &plan::Properties,
-        caps: String,
         signals: &Signals,
     ) -> Result<Self, Error> {
+        let Options { width, height, quality, properties, .. } = request.video;
+        let alignment = codec.alignment();
+        let side = |pixels: &Option<i32>| match pixels {
+            Some(pixels) => pixels.to_string(),
+            None => format!("[{alignment},32766,{alignment}]"),
+        };
         let job = Job {
-            input: input.into(),
+            video: video.clone(),
             frames: frames.clone(),
-            properties: Properties::new(properties.clone()),
-            caps,
+            properties: Properties::new(properties.values().clone()),
+            caps: format!("video/x-raw,width={},height={}", side(width), side(height)),
         };
         let mut enlarger = Enlarger::new(job);
-        let mut caps = None;
-        enlarger.enlarge(&(0..1), signals, |sample| {
-            caps = caps.take().or_else(|| size_caps(sample.caps()?));
+        let mut samples: Vec<gst::Sample> = Vec::new();
+        let mut times: Vec<Instant> = Vec::new();
+        enlarger.enlarge(&middle(frames.len()), signals, |sample, _| {
+            times.push(Instant::now());
+            samples.push(sample);
             Ok(())
         })?;
-        let caps = caps.ok_or_else(|| Error::NoFrames(input.into()))?;
-        Ok(Self { engine: enlarger.engine(), caps })
+        let engine = enlarger.engine();
+        drop(enlarger);
+        let none = || Error::NoFrames(request.input.into());
+        let first = samples.first().and_then(|sample| sample.caps()).ok_or_else(none)?;
+        let caps = kept(first, &["width", "height", "pixel-aspect-ratio"]);
+        let mut encoding = Encoding {
+            caps: caps.clone(),
+            rate: kept(first, &["framerate"]),
+            // The picture of some encoders depends on their number of threads.
+            encoder: codec.description_with_threads(*quality, Some(machine::threads(0))),
+        };
+        let start = Instant::now();
+        let encoder = Encoder::new(&encoding)?;
+        for sample in &samples {
+            encoder.push(sample, signals)?;
+        }
+        let encoded = encoder.finish(signals)?;
+        let per_frame = |time: Duration, frames: usize| time.as_secs_f64() / frames.max(1) as f64;
+        let enlarging = match times.as_slice() {
+            // The first frame waits for the model.
+            [first, .., last] => per_frame(*last - *first, times.len() - 1),
+            _ => 0.0,
+        };
+        let per_input = samples.len() as f64 / middle(frames.len()).len().max(1) as f64;
+        let estimate = Estimate {
+            seconds: (enlarging + per_frame(start.elapsed(), samples.len())) * per_input,
+            // The first one is a key frame; those that follow it count more often.
+            bytes: encoded.packets.last().map_or(0.0, |it| it.size as f64) * per_input,
+        };
+        if let Some(input) = &encoded.input {
+            let fields = ["format", "colorimetry", "chroma-site"];
+            let size = ["width", "height", "pixel-aspect-ratio"];
+            encoding.caps = kept(input, &[&size[..], &fields].concat());
+        }
+        Ok(Self { engine, caps, encoding, encoded: encoded.input, estimate })
     }
 }
 
-/// Caps that fix the size and the pixel aspect ratio, in GStreamer's notation.
-fn size_caps(caps: &gst::CapsRef) -> Option<String> {
-    let info = gst_video::VideoInfo::from_caps(caps).ok()?;
-    let (width, height, aspect) = (info.width(), info.height(), info.par());
-    let aspect = format!("{}/{}", aspect.numer(), aspect.denom());
-    Some(format!("video/x-raw,width={width},height={height},pixel-aspect-ratio={aspect}"))
+/// The frames in the middle of a film of `frames`.
+fn middle(frames: usize) -> Range<usize> {
+    let start = frames.saturating_sub(TRIED) / 2;
+    start..(start + TRIED).min(frames)
+}
+
+/// Caps of raw video with those of the fields that `caps` has, in GStreamer's notation. Empty if it
+/// has none of them.
+fn kept(caps: &gst::CapsRef, fields: &[&str]) -> String {
+    let Some(media) = caps.structure(0) else { return String::new() };
+    let mut kept = gst::Structure::new_empty("video/x-raw");
+    for &field in fields {
+        if let Ok(value) = media.value(field) {
+            kept.set_value(field, value.clone());
+        }
+    }
+    if kept.n_fields() == 0 { String::new() } else { gst::Caps::from(kept).to_string() }
 }
 
 fn versions() -> BTreeMap<String, String> {

@@ -1,5 +1,7 @@
 //! The record of a finished segment: what its payload holds and how to mux it.
 
+use std::{fs, io};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -52,6 +54,11 @@ pub enum State {
 }
 
 impl Record {
+    /// Size of the payload. `None` if no payload can be that large.
+    fn bytes(&self) -> Option<u64> {
+        self.packets.iter().try_fold(0_u64, |sum, packet| sum.checked_add(packet.size))
+    }
+
     /// Writes the payload, then the record.
     ///
     /// # Errors
@@ -65,41 +72,66 @@ impl Record {
     }
 }
 
-/// Reads a segment's record, and its payload to check the digest.
-pub fn check(folder: &Folder, segment: usize) -> State {
-    match read(folder, segment) {
-        Some(Ok((record, _))) => State::Done(record),
-        Some(Err(_)) => State::Damaged,
-        None => State::Missing,
-    }
+/// How thoroughly a segment is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The payload has the size that the record says.
+    Size,
+    /// It has the digest that the record says. All of it is read.
+    Digest,
 }
 
-/// Reads a segment. `None` if it has no record.
+/// The state of a segment.
+pub fn check(folder: &Folder, segment: usize, check: Check) -> State {
+    let Some(record) = read_record(folder, segment) else { return State::Missing };
+    let checked = record.and_then(|record| {
+        if check == Check::Digest {
+            read_payload(folder, segment, &record)?;
+        } else if fs::metadata(folder.payload(segment)).ok().map(|it| it.len()) != record.bytes() {
+            return Err(Error::Damaged(folder.payload(segment)));
+        }
+        Ok(record)
+    });
+    checked.map_or(State::Damaged, State::Done)
+}
+
+/// Reads the record of a segment. `None` if it has none.
+fn read_record(folder: &Folder, segment: usize) -> Option<Result<Record, Error>> {
+    let path = folder.record(segment);
+    path.symlink_metadata().ok()?;
+    let data = folder::read(&path, MAX_RECORD);
+    Some(data.and_then(|data| serde_json::from_slice(&data).map_err(|_| Error::Damaged(path))))
+}
+
+/// Reads the payload of a segment with this record.
 ///
 /// # Errors
 /// [`Error::Read`], or [`Error::Damaged`] if record and payload do not belong together.
-pub fn read(folder: &Folder, segment: usize) -> Option<Result<(Record, Vec<u8>), Error>> {
+pub fn read_payload(folder: &Folder, segment: usize, record: &Record) -> Result<Vec<u8>, Error> {
+    let path = folder.payload(segment);
+    let payload = folder::read(&path, MAX_PAYLOAD)?;
+    if record.bytes() != Some(payload.len() as u64) || sha256(&payload) != record.sha256 {
+        return Err(Error::Damaged(path));
+    }
+    Ok(payload)
+}
+
+/// Removes a segment, so that it is not done.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn remove(folder: &Folder, segment: usize) -> Result<(), Error> {
     let path = folder.record(segment);
-    path.symlink_metadata().ok()?;
-    let read = || {
-        let data = folder::read(&path, MAX_RECORD)?;
-        let record: Record =
-            serde_json::from_slice(&data).map_err(|_| Error::Damaged(path.clone()))?;
-        let payload_path = folder.payload(segment);
-        let payload = folder::read(&payload_path, MAX_PAYLOAD)?;
-        let sizes = record.packets.iter().try_fold(0_u64, |sum, it| sum.checked_add(it.size));
-        if sizes != Some(payload.len() as u64) || sha256(&payload) != record.sha256 {
-            return Err(Error::Damaged(payload_path));
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Write { path, source })
         }
-        Ok((record, payload))
-    };
-    Some(read())
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn record(payload: &[u8]) -> Record {
@@ -119,18 +151,23 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = Folder::of(&parent.path().join("new.mkv"));
         folder.create().unwrap();
-        assert_eq!(check(&folder, 0), State::Missing);
+        let state = || check(&folder, 0, Check::Digest);
+        assert_eq!(state(), State::Missing);
         fs::write(folder.payload(0), "payload").unwrap();
-        assert_eq!(check(&folder, 0), State::Missing);
+        assert_eq!(state(), State::Missing);
         record(b"payload").write(&folder, 0, b"payload").unwrap();
-        assert_eq!(check(&folder, 0), State::Done(record(b"payload")));
+        assert_eq!(state(), State::Done(record(b"payload")));
         for damage in ["Payload", "payloa"] {
             fs::write(folder.payload(0), damage).unwrap();
-            assert_eq!(check(&folder, 0), State::Damaged);
+            assert_eq!(state(), State::Damaged);
         }
+        assert_eq!(check(&folder, 0, Check::Size), State::Damaged);
         fs::remove_file(folder.payload(0)).unwrap();
-        assert_eq!(check(&folder, 0), State::Damaged);
+        assert_eq!(state(), State::Damaged);
         fs::write(folder.record(0), "").unwrap();
-        assert_eq!(check(&folder, 0), State::Damaged);
+        assert_eq!(state(), State::Damaged);
+        remove(&folder, 0).unwrap();
+        remove(&folder, 0).unwrap();
+        assert_eq!(state(), State::Missing);
     }
 }

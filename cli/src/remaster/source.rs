@@ -1,75 +1,101 @@
-//! Decoding the video of the input. Planning and working use the same elements, so they see the
-//! same pictures.
+//! Decoding the video of a film. Planning and working use the same elements, so they see the same
+//! pictures.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use gst::prelude::*;
-use gst_app::AppSink;
 
 use super::Error;
-use crate::upscale::elements::{by_name, decode_bin, link, make, sink_pad, source_pad};
+use crate::upscale::{
+    demux::{Reader, parser},
+    elements::{decoder, link, make, sink_pad, source_pad},
+    input::Input,
+    ledger::Kind,
+    plan::Plan,
+    segments::running_range,
+    survey::Survey,
+};
 
-/// The name of the element that passes on the decoded pictures.
-const DECODED: &str = "decoded";
+/// The video of a film.
+#[derive(Debug)]
+pub struct Video {
+    pub input: Input,
+    /// Its number among the streams of the input, in the order in which they are found.
+    pub stream: usize,
+    /// Added to every time, in nanoseconds.
+    pub lead: i64,
+}
 
-/// Adds `filesrc ! parsebin ! decodebin ! REST ! sink` to the pipeline, for the first video stream
-/// of the input. `rest` is in the syntax of `gst-launch-1.0`.
-///
-/// # Errors
-/// [`Error::Upscale`] if an element is not available or cannot be linked.
-pub fn add(
-    pipeline: &gst::Pipeline,
-    input: &Path,
-    rest: &str,
-    sink: &AppSink,
-) -> Result<Source, Error> {
-    let file = make("filesrc")?;
-    file.set_property("location", input);
-    let parser = make("parsebin")?;
-    let video = decode_bin(&format!("identity name={DECODED} ! {rest}"))?;
-    pipeline.add_many([&file, &parser])?;
-    pipeline.add(&video)?;
-    pipeline.add(sink)?;
-    file.link(&parser)?;
-    video.link(sink)?;
-    let (encoded, decoded) =
-        (sink_pad(video.upcast_ref())?, source_pad(&by_name(&video, DECODED)?)?);
-    let first = encoded.downgrade();
-    parser.connect_pad_added(move |parser, pad| {
-        let Some(video) = first.upgrade().filter(|it| !it.is_linked() && is_video(pad)) else {
-            return;
-        };
-        if let Err(error) = link(pad, &video) {
-            gst::element_error!(parser, gst::StreamError::Failed, ("{error}"));
+impl Video {
+    /// The video of the input at `path`, which `survey` describes.
+    ///
+    /// # Errors
+    /// [`Error::Joined`] if it consists of several streams, or [`Error::Upscale`] if the input cannot
+    /// be opened.
+    pub fn of(path: &Path, survey: &Survey) -> Result<Self, Error> {
+        let plan = Plan::new(survey);
+        let video = plan.lanes.iter().find(|lane| lane.kind == Kind::Video);
+        match video.map(|lane| lane.parts.as_slice()) {
+            Some(&[stream]) => Self::open(path, stream, plan.lead),
+            _ => Err(Error::Joined(path.into())),
         }
-    });
-    Ok(Source { bin: video, encoded, decoded })
-}
+    }
 
-/// The elements that decode, and the places where pictures can be looked at.
-pub struct Source {
-    pub bin: gst::Bin,
-    /// Takes the encoded pictures.
-    pub encoded: gst::Pad,
-    /// Gives the decoded pictures.
-    pub decoded: gst::Pad,
-}
+    /// The stream of this number of the input at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Upscale`] if the input cannot be opened.
+    pub fn open(path: &Path, stream: usize, lead: i64) -> Result<Self, Error> {
+        Ok(Self { input: Input::open(path)?, stream, lead })
+    }
 
-fn is_video(pad: &gst::Pad) -> bool {
-    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-    caps.structure(0).is_some_and(|media| {
-        media.name().starts_with("video/") || media.name().starts_with("image/")
-    })
-}
+    /// Adds elements to `pipeline` that read the film and decode its video for `end`, a sink pad.
+    /// `encoded` is called with the pads that the encoded pictures leave the demuxer and its parser
+    /// from.
+    ///
+    /// # Errors
+    /// [`Error::Upscale`] if an element is not available or cannot be linked.
+    pub fn decode(
+        &self,
+        pipeline: &gst::Pipeline,
+        end: &gst::Pad,
+        encoded: impl Fn(&gst::Pad, &gst::Pad) + Send + Sync + 'static,
+    ) -> Result<Reader, Error> {
+        let decoder = decoder(end)?;
+        let queue = make("queue")?;
+        queue.set_property("max-size-time", 0_u64);
+        queue.set_property("max-size-bytes", 1_u32 << 24);
+        pipeline.add_many([&decoder, &queue])?;
+        link(&source_pad(&queue)?, &sink_pad(&decoder)?)?;
+        let first = sink_pad(&queue)?;
+        let (into, wanted, found) = (pipeline.downgrade(), self.stream, AtomicUsize::new(0));
+        let connect = move |pad: &gst::Pad, caps: &gst::Caps| {
+            if found.fetch_add(1, Ordering::Relaxed) != wanted {
+                return Ok(());
+            }
+            let (Some(parser), Some(pipeline)) = (parser(caps), into.upgrade()) else {
+                encoded(pad, pad);
+                return link(pad, &first);
+            };
+            // It finds the key frames in streams whose container does not name them.
+            let parser = parser.create().build()?;
+            pipeline.add(&parser)?;
+            encoded(pad, &source_pad(&parser)?);
+            link(&source_pad(&parser)?, &first)?;
+            parser.sync_state_with_parent()?;
+            link(pad, &sink_pad(&parser)?)
+        };
+        Ok(Reader::new(pipeline, &self.input, connect)?)
+    }
 
-/// The running time of a buffer in nanoseconds. Times before 0 count as 0.
-pub fn running_time(segment: &gst::Segment, buffer: &gst::BufferRef) -> Option<u64> {
-    let segment = segment.downcast_ref::<gst::ClockTime>()?;
-    let time = segment.to_running_time_full(buffer.pts()?)?;
-    Some(time.positive().unwrap_or_default().nseconds())
-}
-
-/// The running time of a buffer that passes `pad`, in nanoseconds.
-pub fn running_time_at(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<u64> {
-    running_time(pad.sticky_event::<gst::event::Segment>(0)?.segment(), buffer)
+    /// The time of a buffer that passes `pad`, in nanoseconds from the start of the film. Times
+    /// before it count as 0.
+    pub fn time_at(&self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<u64> {
+        let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+        let (start, _) = running_range(segment.segment(), buffer)?;
+        u64::try_from(start + self.lead).ok().or(Some(0))
+    }
 }

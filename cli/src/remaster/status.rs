@@ -8,7 +8,7 @@ use super::{
     Error,
     folder::Folder,
     plan::Plan,
-    record::{self, State},
+    record::{self, Check, State},
 };
 
 /// The progress of a plan.
@@ -54,7 +54,7 @@ impl Status {
             frames_done: 0,
         };
         for (segment, frames) in plan.segments.iter().enumerate() {
-            match record::check(folder, segment) {
+            match record::check(folder, segment, Check::Digest) {
                 State::Done(_) => {
                     status.done += 1;
                     status.frames_done += frames.len();

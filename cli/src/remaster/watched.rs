@@ -6,6 +6,7 @@ use gst::{MessageView, glib, prelude::*};
 use gst_app::AppSink;
 
 use super::Error;
+use crate::upscale::shutdown::shut_down;
 
 /// A pipeline that stops when it is dropped.
 #[derive(Debug)]
@@ -47,22 +48,6 @@ impl Watched {
         })
     }
 
-    /// Waits until every sink has reached the end of the stream, for `time` at most. Returns
-    /// whether that is so.
-    ///
-    /// # Errors
-    /// [`Error::Element`].
-    pub fn is_finished(&self, time: Duration) -> Result<bool, Error> {
-        let time = gst::ClockTime::try_from(time).unwrap_or_default();
-        let end = self.bus.timed_pop_filtered(
-            time,
-            &[gst::MessageType::Eos, gst::MessageType::Error, gst::MessageType::Warning],
-        );
-        let is_end = end.as_ref().is_some_and(|it| it.type_() == gst::MessageType::Eos);
-        end.as_deref().map_or(Ok(()), report)?;
-        Ok(is_end)
-    }
-
     /// Returns the first error on the bus and reports warnings.
     ///
     /// # Errors
@@ -87,7 +72,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let _ = self.pipeline.set_state(gst::State::Null);
+        shut_down(&self.pipeline);
     }
 }
 

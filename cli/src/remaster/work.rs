@@ -5,44 +5,118 @@ use std::{env, thread, time::Duration};
 use super::{
     Error,
     claim::Claim,
-    record::{self, State},
+    folder::Folder,
+    plan::Plan,
+    record::{self, Check, State},
     watched::PATIENCE,
-    worker::{Outcome, Worker},
+    worker::Worker,
 };
 use crate::upscale::signals::Signals;
 
-/// Computes segments until every segment of the plan is done, by this worker or by others. `report`
-/// is called for each segment that this worker computed.
+/// The time after which a claim that its owner does not touch is taken over, unless the user gives
+/// another one.
+pub const STALE: Duration = Duration::from_secs(120);
+
+/// What a worker tells about its progress.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// So many frames of the film are done, by all workers. `reused` is the share of pixels that did
+    /// not have to be computed.
+    Frames { done: usize, reused: Option<f64> },
+    /// This segment was computed.
+    Segment(usize),
+}
+
+/// How segments are computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// How finished segments are checked at the start.
+    pub check: Check,
+    /// The time after which a claim that its owner does not touch is taken over.
+    pub stale: Duration,
+    pub signals: &'a Signals,
+}
+
+impl Work<'_> {
+    /// Computes segments until every segment of the plan is done, by this worker or by others.
+    ///
+    /// # Errors
+    /// Why a segment failed, [`Error::Stopped`], or what `report` returns.
+    pub fn all(
+        &self,
+        worker: &mut Worker,
+        report: &mut dyn FnMut(Event) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let all = 0..worker.plan.segments.len();
+        let mut missing = Vec::new();
+        for segment in all {
+            if !is_done(&worker.folder, segment, self.check)? {
+                missing.push(segment);
+            }
+        }
+        while !missing.is_empty() {
+            let mut computed = false;
+            for segment in missing.clone() {
+                let claim = Claim::take(&worker.folder.claim(segment), self.stale)?;
+                let Some(_claim) = claim else { continue };
+                // Another worker can have finished it meanwhile.
+                if !is_done(&worker.folder, segment, Check::Size)? {
+                    let done = worker.plan.frames() - count(&worker.plan, &missing);
+                    worker.compute(segment, self.signals, &mut |frames, reused| {
+                        report(Event::Frames { done: done + frames, reused })
+                    })?;
+                    report(Event::Segment(segment))?;
+                }
+                missing.retain(|&it| it != segment);
+                computed = true;
+            }
+            // Others work on the rest.
+            if !computed {
+                if self.signals.take().is_some() {
+                    return Err(Error::Stopped);
+                }
+                thread::sleep(PATIENCE * 3);
+            }
+            let mut still = Vec::new();
+            for segment in missing {
+                if !is_done(&worker.folder, segment, Check::Size)? {
+                    still.push(segment);
+                }
+            }
+            missing = still;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a segment is done. The files of a damaged one are removed.
 ///
 /// # Errors
-/// Why a segment failed, [`Error::Stopped`], or what `report` returns.
-pub fn all(
-    worker: &mut Worker,
-    stale: Duration,
-    signals: &Signals,
-    report: impl Fn(usize, Outcome) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut missing: Vec<_> = (0..worker.plan.segments.len()).collect();
-    loop {
-        missing
-            .retain(|&segment| !matches!(record::check(&worker.folder, segment), State::Done(_)));
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut computed = false;
-        for &segment in &missing {
-            let Some(_claim) = Claim::take(&worker.folder.claim(segment), stale)? else { continue };
-            report(segment, worker.compute(segment, signals)?)?;
-            computed = true;
-        }
-        // Others work on the rest.
-        if !computed {
-            if signals.take().is_some() {
-                return Err(Error::Stopped);
-            }
-            thread::sleep(PATIENCE * 3);
+/// [`Error::Folder`] if they cannot be removed.
+pub fn is_done(folder: &Folder, segment: usize, check: Check) -> Result<bool, Error> {
+    match record::check(folder, segment, check) {
+        State::Done(_) => Ok(true),
+        State::Missing => Ok(false),
+        State::Damaged => {
+            warn!("segment {segment} is damaged; it is computed again");
+            record::remove(folder, segment)?;
+            Ok(false)
         }
     }
+}
+
+/// The number of frames in these segments.
+fn count(plan: &Plan, segments: &[usize]) -> usize {
+    let frames = segments.iter().filter_map(|&segment| plan.segments.get(segment));
+    frames.map(|frames| frames.len()).sum()
+}
+
+/// The number of frames whose segments are done, by the sizes of their files.
+pub fn frames_done(folder: &Folder, plan: &Plan) -> usize {
+    let is_done =
+        |segment: &usize| matches!(record::check(folder, *segment, Check::Size), State::Done(_));
+    let done: Vec<_> = (0..plan.segments.len()).filter(is_done).collect();
+    count(plan, &done)
 }
 
 /// Where array jobs have the index of their task: Slurm, Kubernetes, AWS Batch.

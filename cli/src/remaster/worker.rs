@@ -15,7 +15,8 @@ use super::{
     folder::Folder,
     frame_table::{self, Frame},
     plan::{self, Plan},
-    record::{self, Record, State},
+    record::Record,
+    source::Video,
     watched::PATIENCE,
 };
 use crate::upscale::{properties::Properties, signals::Signals};
@@ -24,24 +25,16 @@ use crate::upscale::{properties::Properties, signals::Signals};
 pub struct Worker {
     pub folder: Folder,
     pub plan: Plan,
+    frames: Arc<[Frame]>,
     enlarger: Enlarger,
 }
 
-/// What became of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Computed,
-    /// It was done before.
-    Existed,
-}
-
 impl Worker {
-    /// Reads the plan of a folder and checks that input and model are still those of the plan.
+    /// A worker for a plan of this folder. Checks that input and model are still those of the plan.
     ///
     /// # Errors
     /// [`Error::Plan`], [`Error::Model`], [`Error::ModelChanged`] or [`Error::Folder`].
-    pub fn open(folder: Folder) -> Result<Self, Error> {
-        let plan = Plan::read(&folder)?;
+    pub fn open(folder: Folder, plan: Plan) -> Result<Self, Error> {
         let frames: Arc<[Frame]> = frame_table::read(&folder.frames())?.into();
         if frames.len() != plan.frames() {
             return Err(super::folder::Error::Damaged(folder.frames()).into());
@@ -51,32 +44,39 @@ impl Worker {
             return Err(Error::ModelChanged);
         }
         let job = Job {
-            input: plan.input.path.clone(),
-            frames,
+            video: Arc::new(Video::open(&plan.input.path, plan.stream, plan.lead)?),
+            frames: frames.clone(),
             properties: Properties::new(plan.properties.clone()),
             caps: plan.caps.clone(),
         };
-        Ok(Self { folder, plan, enlarger: Enlarger::new(job) })
+        Ok(Self { folder, plan, frames, enlarger: Enlarger::new(job) })
     }
 
-    /// Computes a segment, unless it is done. A damaged one is computed again.
+    /// Computes a segment and replaces what there is of it. `report` is called after each enlarged
+    /// frame, with the number of the segment's frames that are done and the share of pixels that did
+    /// not have to be computed.
     ///
     /// # Errors
-    /// [`Error::NoSegment`], [`Error::Stopped`], or why it failed. Nothing of the segment is then
-    /// on the disk.
-    pub fn compute(&mut self, segment: usize, signals: &Signals) -> Result<Outcome, Error> {
+    /// [`Error::NoSegment`], [`Error::Stopped`], or why it failed. The segment is then not done.
+    pub fn compute(
+        &mut self,
+        segment: usize,
+        signals: &Signals,
+        report: &mut dyn FnMut(usize, Option<f64>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let total = self.plan.segments.len();
         let range = self.plan.segments.get(segment).ok_or(Error::NoSegment { segment, total })?;
-        match record::check(&self.folder, segment) {
-            State::Done(_) => return Ok(Outcome::Existed),
-            State::Damaged => warn!("segment {segment} is damaged; it is computed again"),
-            State::Missing => {}
-        }
         self.plan.input.check()?;
         let start = Instant::now();
-        let encoder = Encoder::new(&self.plan.encoder, &self.plan.caps)?;
-        self.enlarger.enlarge(range, signals, |sample| encoder.push(&sample))?;
-        let encoded = encoder.finish()?;
+        let encoder = Encoder::new(&self.plan.encoding)?;
+        let frames = self.frames.get(range.clone()).unwrap_or_default();
+        self.enlarger.enlarge(range, signals, |sample, reused| {
+            encoder.push(&sample, signals)?;
+            let time = sample.buffer().and_then(|buffer| buffer.pts());
+            let time = time.map_or(0, gst::ClockTime::nseconds);
+            report(frames.partition_point(|frame| frame.pts <= time), reused)
+        })?;
+        let encoded = encoder.finish(signals)?;
         let record = Record {
             caps: encoded.caps,
             sha256: plan::sha256(&encoded.payload),
@@ -85,8 +85,7 @@ impl Worker {
             device: self.enlarger.engine().map_or_else(String::new, |(backend, _)| backend),
             seconds: start.elapsed().as_secs_f64(),
         };
-        write(&self.folder, segment, &record, &encoded.payload, signals)?;
-        Ok(Outcome::Computed)
+        write(&self.folder, segment, &record, &encoded.payload, signals)
     }
 }
 

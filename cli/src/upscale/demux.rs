@@ -133,6 +133,17 @@ pub fn comes_from(pad: &gst::Pad, factories: &[&str]) -> bool {
     factory.is_some_and(|factory| factories.contains(&factory.name().as_str()))
 }
 
+/// The number of the track in a Matroska or MP4 file: these demuxers end the name of a stream with
+/// it, `matroskademux` followed by the track's identifier.
+pub fn track_number(pad: &gst::Pad) -> Option<u64> {
+    if !comes_from(pad, &["matroskademux", "qtdemux"]) {
+        return None;
+    }
+    let stream = pad.stream_id()?;
+    let (_, last) = stream.rsplit_once('/')?;
+    last.split(':').next()?.parse().ok()
+}
+
 fn caps_of(pad: &gst::Pad) -> gst::Caps {
     pad.current_caps().unwrap_or_else(|| pad.query_caps(None))
 }

@@ -38,28 +38,6 @@ pub fn decoder(end: &gst::Pad) -> Result<gst::Element, Error> {
     Ok(decoder)
 }
 
-/// A bin of `decodebin` followed by the elements of `description`, in the syntax of
-/// `gst-launch-1.0`.
-///
-/// # Errors
-/// [`Error::MissingElement`], [`Error::Parse`] or [`Error::Build`].
-pub fn decode_bin(description: &str) -> Result<gst::Bin, Error> {
-    let rest = parse(description)?.upcast();
-    let decoder = make("decodebin")?;
-    let bin = gst::Bin::new();
-    bin.add_many([&decoder, &rest])?;
-    bin.add_pad(&gst::GhostPad::with_target(&sink_pad(&decoder)?)?)?;
-    bin.add_pad(&gst::GhostPad::with_target(&source_pad(&rest)?)?)?;
-    let rest = sink_pad(&rest)?.downgrade();
-    decoder.connect_pad_added(move |decoder, pad| {
-        let Some(rest) = rest.upgrade().filter(|rest| !rest.is_linked()) else { return };
-        if let Err(error) = link(pad, &rest) {
-            gst::element_error!(decoder, gst::StreamError::Failed, ("{error}"));
-        }
-    });
-    Ok(bin)
-}
-
 /// A pipeline of the elements of `description`, in the syntax of `gst-launch-1.0`.
 ///
 /// # Errors

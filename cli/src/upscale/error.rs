@@ -47,8 +47,6 @@ pub enum Error {
     /// The message of another element. `origin` is its name, or the plugin that it needs.
     #[error("{input} could not be enlarged: {message} ({origin})")]
     Element { input: PathBuf, message: String, origin: String },
-    #[error("Ctrl-C cannot be handled: {0}")]
-    Signal(io::Error),
     #[error(transparent)]
     Container(#[from] container::Error),
     #[error(transparent)]

@@ -12,32 +12,65 @@ use gst::{MessageView, glib, prelude::*};
 
 use super::{
     Error,
-    container::{Codec, Container, VP9_ENCODER},
+    container::Container,
     demux::{READER, Reader},
-    elements::{by_name, make, parse, source_pad},
+    elements::{link, make, source_pad},
+    enlarging::{Enlarging, UPSCALE},
     input::Input,
     lane::Decoded,
     ledger::{Kind, Row},
     losses,
-    options::Options,
+    muxer::pad_template,
     plan::Plan,
     progress::{Frames, Progress},
     run_state::RunState,
+    shutdown::shut_down,
     signals::{Signals, StopRequest},
     streams::{SOUND, Streams},
     survey::Survey,
-    vp9,
 };
+use crate::header::{self, Written};
 
 /// How a run ended.
 #[derive(Debug)]
 pub enum Outcome {
     /// With the whole input, except for what the sentences say.
-    Finished { frames: Frames, problems: Vec<String>, ledger: Vec<Row> },
+    Finished { frames: Frames, problems: Vec<String>, ledger: Vec<Row>, streams: Vec<Written> },
     /// By Ctrl-C. The output is playable up to here.
     Stopped(Frames),
     /// By a second Ctrl-C, or before there was a frame to keep.
     Aborted,
+}
+
+/// Where the video of the output comes from.
+#[derive(Debug)]
+pub enum Video {
+    /// From the input, enlarged and encoded by this bin.
+    Enlarged(Enlarging),
+    /// From this bin, which puts out encoded video of these caps. The video of the input is dropped.
+    Ready(gst::Bin, gst::Caps),
+}
+
+impl Video {
+    fn bin(&self) -> &gst::Bin {
+        match self {
+            Self::Enlarged(enlarging) => &enlarging.bin,
+            Self::Ready(bin, _) => bin,
+        }
+    }
+
+    fn link(&self, muxer: &gst::Element) -> Result<(), Error> {
+        match self {
+            Self::Enlarged(enlarging) => Ok(enlarging.bin.link(muxer)?),
+            // Without a decoder or parser the caps of the bin's pad do not select a kind of stream.
+            Self::Ready(bin, caps) => {
+                let refused = || glib::bool_error!("{} refused the video", muxer.name());
+                let template = pad_template(muxer, caps).ok_or_else(refused)?;
+                let pad = muxer.request_pad(&template, None, None).ok_or_else(refused)?;
+                link(&source_pad(bin.upcast_ref())?, &pad)
+            }
+        }
+    }
 }
 
 /// ```text
@@ -50,56 +83,50 @@ pub struct Pipeline {
     sink: gst::Element,
     streams: Arc<Streams>,
     state: Arc<RunState>,
-    codec: Codec,
+    video: Video,
     input: PathBuf,
-    first_size: gst::Element,
     has_time_code: bool,
 }
 
 /// The largest error of the duration in a file's header that is ignored.
 const MAX_DURATION_ERROR: Duration = Duration::from_secs(1);
 
-/// The name of the element that enlarges.
-const UPSCALE: &str = "upscale";
-
 /// Compressed data queued for one stream while another has none, in bytes.
 const QUEUE_BYTES: u32 = 1 << 28;
 
 impl Pipeline {
-    /// Builds the pipeline. `survey` is what the input contains, if that is known.
+    /// Builds the pipeline. `survey` is what the input contains, if that is known. `state` counts the
+    /// frames of `video`.
     ///
     /// # Errors
-    /// An element is not installed, a property's value is invalid, or the elements cannot be
-    /// linked.
+    /// An element is not installed, or the elements cannot be linked.
     pub fn new(
         input: &Input,
         survey: Option<Survey>,
         container: &'static Container,
-        codec: Codec,
-        options: &Options,
+        video: Video,
+        state: Arc<RunState>,
     ) -> Result<Self, Error> {
         let pipeline = gst::Pipeline::new();
-        let state = Arc::new(RunState::default());
         let queue = make("multiqueue")?;
         queue.set_property("name", format!("{READER}queue"));
         queue.set_property("max-size-bytes", QUEUE_BYTES);
         queue.set_property("max-size-time", 0u64);
-        // Formats that a rotation does not have are converted only if there may be one.
-        let may_turn = survey
-            .as_ref()
-            .is_none_or(|survey| survey.streams.iter().any(|stream| stream.is_turned));
-        let video = video_bin(codec, options, may_turn, &state)?;
-        let first_size = by_name(&video, "first-size")?;
         let muxer = make(container.muxer)?;
+        if muxer.has_property_with_type("writing-app", String::static_type()) {
+            // Room in the head of the file for what is written there later.
+            muxer.set_property("writing-app", " ".repeat(header::RESERVE));
+        }
         let sink = make("fdsink")?;
-        pipeline.add_many([&queue, video.upcast_ref(), &muxer, &sink])?;
+        pipeline.add_many([&queue, video.bin().upcast_ref(), &muxer, &sink])?;
         video.link(&muxer)?;
         muxer.link(&sink)?;
 
         let streams = Arc::new(Streams {
             pipeline: pipeline.downgrade(),
             queue,
-            video: video.upcast(),
+            video: video.bin().clone().upcast(),
+            is_ready: matches!(video, Video::Ready(..)),
             muxer,
             container,
             state: state.clone(),
@@ -116,7 +143,7 @@ impl Pipeline {
         let reader = Reader::new(&pipeline, input, move |pad, caps| connected.connect(pad, caps))?;
         let has_time_code = input.mp4().is_some_and(|header| header.has_time_code());
         let input = input.name();
-        Ok(Self { pipeline, reader, sink, streams, state, codec, input, first_size, has_time_code })
+        Ok(Self { pipeline, reader, sink, streams, state, video, input, has_time_code })
     }
 
     /// Runs to the end, or until Ctrl-C, and writes to `output`.
@@ -216,7 +243,12 @@ impl Pipeline {
         for note in self.streams.take_notes() {
             progress.warn(&note);
         }
-        progress.update(self.state.frames(), self.state.position(), self.duration());
+        match self.video {
+            Video::Enlarged(_) => {
+                progress.update(self.state.frames(), self.state.position(), self.duration());
+            }
+            Video::Ready(..) => progress.tick(),
+        }
     }
 
     /// The duration of the input, as far as it is known.
@@ -230,7 +262,11 @@ impl Pipeline {
     /// The outcome at the end of the stream.
     fn finish(&self, progress: &mut Progress) -> Result<Outcome, Error> {
         self.show(progress);
-        let (frames, end) = (progress.finish(), self.state.end());
+        let frames = match self.video {
+            Video::Enlarged(_) => progress.finish(),
+            Video::Ready(..) => Frames { count: self.state.frames(), time: Duration::ZERO },
+        };
+        let end = self.state.end();
         if self.state.is_stopped() {
             return Ok(Outcome::Stopped(frames));
         }
@@ -266,84 +302,22 @@ impl Pipeline {
                 )
             }));
         }
-        if let Some(lane) = video {
-            let encoded = source_pad(&self.first_size)?.current_caps();
-            for loss in losses::all(&lane.decoded(), encoded.as_ref(), self.codec) {
+        if let (Some(lane), Video::Enlarged(enlarging)) = (video, &self.video) {
+            let encoded = enlarging.encoded_caps();
+            for loss in losses::all(&lane.decoded(), encoded.as_ref(), enlarging.codec) {
                 progress.warn(&loss);
             }
         }
-        Ok(Outcome::Finished { frames, problems, ledger })
+        let streams = self.streams.written();
+        Ok(Outcome::Finished { frames, problems, ledger, streams })
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.streams.release();
-        let _ = self.pipeline.set_state(gst::State::Null);
+        shut_down(&self.pipeline);
     }
-}
-
-/// A bin that enlarges and encodes video.
-fn video_bin(
-    codec: Codec,
-    options: &Options,
-    may_turn: bool,
-    state: &Arc<RunState>,
-) -> Result<gst::Bin, Error> {
-    let side = |pixels: Option<i32>| match pixels {
-        Some(pixels) => pixels.to_string(),
-        None => format!("[{0},32766,{0}]", codec.alignment()),
-    };
-    let size = format!("width={},height={}", side(options.width), side(options.height));
-    let turn = if may_turn { "! videoflip video-direction=auto ! videoconvert" } else { "" };
-    // Decoder, upscale and encoder each have a thread of their own.
-    let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
-    let description = format!(
-        "deinterlace ! videoconvert {turn} ! {queue} \
-         ! upscale name={UPSCALE} ! video/x-raw,{size} \
-         ! {queue} name=enlarged ! capssetter name=first-rate \
-         ! videoscale method=lanczos add-borders=true ! videoconvert \
-         ! capsfilter name=first-size ! {}",
-        codec.description(options.quality)
-    );
-    let bin = parse(&description)?;
-    options.properties.apply(&by_name(&bin, UPSCALE)?)?;
-    state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
-    if let Some(encoder) = bin.by_name(VP9_ENCODER) {
-        vp9::keep_colour(&encoder)?;
-    }
-    keep_first_caps(&by_name(&bin, "first-size")?, &by_name(&bin, "first-rate")?)?;
-    Ok(bin)
-}
-
-/// Restricts `filter` to the caps of the first frame, and sets the frame rate of all frames to the
-/// first one with `setter`: broadcasts change theirs, and muxers take one caps for a stream.
-fn keep_first_caps(filter: &gst::Element, setter: &gst::Element) -> Result<(), Error> {
-    let (weak, setter) = (filter.downgrade(), setter.downgrade());
-    // The caps may change until the first frame: a file's orientation arrives as a tag.
-    source_pad(filter)?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
-        let kept = |fields: &[&str]| {
-            let first = pad.current_caps()?;
-            let first = first.structure(0)?;
-            let mut kept = gst::Structure::new_empty("video/x-raw");
-            for field in fields {
-                if let Ok(value) = first.value(*field) {
-                    kept.set_value(*field, value.clone());
-                }
-            }
-            Some(gst::Caps::builder_full().structure(kept).build())
-        };
-        let fields =
-            ["width", "height", "pixel-aspect-ratio", "format", "colorimetry", "chroma-site"];
-        if let (Some(filter), Some(caps)) = (weak.upgrade(), kept(&fields)) {
-            filter.set_property("caps", caps);
-        }
-        if let (Some(setter), Some(caps)) = (setter.upgrade(), kept(&["framerate"])) {
-            setter.set_property("caps", caps);
-        }
-        gst::PadProbeReturn::Remove
-    });
-    Ok(())
 }
 
 /// The message without the full stop that GStreamer puts at its end.

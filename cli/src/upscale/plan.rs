@@ -85,7 +85,15 @@ mod tests {
     fn stream(kind: Kind, group: usize, from: i64, to: i64) -> Stream {
         let mut extent = Extent::default();
         extent.add(Some((from * 1_000_000, to * 1_000_000)));
-        Stream { kind, caps: vec![], extent, group, is_turned: false, is_broadcast: true }
+        Stream {
+            kind,
+            caps: vec![],
+            extent,
+            group,
+            is_turned: false,
+            is_broadcast: true,
+            track: None,
+        }
     }
 
     fn plan(streams: Vec<Stream>) -> Plan {

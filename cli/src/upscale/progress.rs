@@ -1,7 +1,9 @@
-//! What is shown during a run: a progress bar, or lines of JSON for programs.
+//! What is shown during a run: a progress bar, lines of text where there is no terminal, or lines of
+//! JSON for programs.
 
 use std::{
     fmt,
+    io::{self, IsTerminal as _, Write as _},
     path::Path,
     time::{Duration, Instant},
 };
@@ -12,6 +14,7 @@ use serde::Serialize;
 use super::ledger::Row;
 
 const SPINNER: &str = "{spinner} {wide_msg} {elapsed}";
+const COUNT_BAR: &str = "{wide_bar} {msg}, elapsed {elapsed}";
 const BAR: &str = "{wide_bar} {percent}% {msg}, elapsed {elapsed}{remaining}";
 
 /// The number of frames and the time they took.
@@ -37,7 +40,7 @@ impl fmt::Display for Frames {
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A bar, if standard error is a terminal.
+    /// A bar if standard error is a terminal, otherwise a line now and then.
     #[default]
     Bar,
     /// A line of JSON on standard output for each event.
@@ -49,21 +52,76 @@ pub enum Format {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
     Step { text: &'a str },
+    Note { text: &'a str },
     Warning { text: &'a str },
     Progress { frames: u64, seconds: f64, duration: Option<f64> },
+    Count(&'a Count),
     Ledger { streams: &'a [Row] },
     Done { output: &'a Path, frames: u64 },
 }
 
-/// How often progress is written as JSON.
+/// How far a step with a known number of frames is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Count {
+    step: &'static str,
+    /// Frames that are done, also by earlier runs.
+    frames: u64,
+    total: u64,
+    /// Frames per second of this run; `None` before the first one.
+    rate: Option<f64>,
+    /// Estimated seconds to the end of the step.
+    remaining: Option<f64>,
+    /// The share of the input that did not have to be computed, if that is known.
+    reused: Option<f64>,
+}
+
+impl Count {
+    /// Sets the rate and the estimate, after `done` frames in `time`.
+    fn estimate(&mut self, done: u64, time: Duration) {
+        let rate = done as f64 / time.as_secs_f64();
+        self.rate = Some(rate).filter(|rate| rate.is_finite() && *rate > 0.0);
+        self.remaining = self.rate.map(|rate| self.total.saturating_sub(self.frames) as f64 / rate);
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { step, frames, total, .. } = self;
+        write!(f, "{step}: {frames} of {total} frames ({} %)", frames * 100 / (*total).max(1))?;
+        if let Some(rate) = self.rate {
+            write!(f, ", {rate:.2} frames/s")?;
+        }
+        if let Some(reused) = self.reused {
+            write!(f, ", {:.0} % reused", reused * 100.0)?;
+        }
+        if let Some(remaining) = self.remaining.and_then(|it| Duration::try_from_secs_f64(it).ok())
+        {
+            write!(f, ", remaining {:#}", HumanDuration(remaining))?;
+        }
+        Ok(())
+    }
+}
+
+/// How often progress is written as JSON, and as text where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(1);
+const TEXT_INTERVAL: Duration = Duration::from_secs(5);
 
 pub struct Progress {
     format: Format,
     bar: ProgressBar,
+    is_terminal: bool,
     first: Option<Instant>,
     written: Option<Instant>,
     frames: Frames,
+    count: Option<(Count, Start)>,
+}
+
+/// When the frames of a [`Count`] began in this run.
+#[derive(Debug)]
+struct Start {
+    frames: u64,
+    /// With the first frame.
+    time: Option<Instant>,
 }
 
 impl Progress {
@@ -75,7 +133,88 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(SPINNER) {
             bar.set_style(style);
         }
-        Self { format, bar, first: None, written: None, frames: Frames::default() }
+        Self {
+            format,
+            bar,
+            is_terminal: io::stderr().is_terminal(),
+            first: None,
+            written: None,
+            frames: Frames::default(),
+            count: None,
+        }
+    }
+
+    /// Shows a sentence for the user.
+    pub fn say(&self, text: &str) {
+        self.write(&Event::Note { text });
+        if self.format == Format::Bar {
+            // A reader that is gone does not end the work.
+            self.bar.suspend(|| _ = writeln!(io::stderr(), "{text}"));
+        }
+    }
+
+    /// Starts a step of `total` frames, of which `done` are already done.
+    pub fn start_count(&mut self, step: &'static str, done: u64, total: u64) {
+        let count = Count { step, frames: done, total, rate: None, remaining: None, reused: None };
+        self.bar.reset();
+        if let Ok(style) = ProgressStyle::with_template(COUNT_BAR) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_length(total);
+        self.count = Some((count, Start { frames: done, time: None }));
+        self.written = None;
+    }
+
+    /// Shows that `frames` are done, also by earlier runs, and which share did not have to be
+    /// computed.
+    pub fn set_count(&mut self, frames: u64, reused: Option<f64>) {
+        let Some((count, start)) = &mut self.count else { return };
+        count.frames = frames;
+        count.reused = reused;
+        match start.time {
+            // The time starts with the first frame, which therefore does not count.
+            None => *start = Start { frames, time: Some(Instant::now()) },
+            Some(time) => count.estimate(frames.saturating_sub(start.frames), time.elapsed()),
+        }
+        let count = count.clone();
+        self.bar.set_position(frames);
+        self.bar.set_message(count.to_string());
+        if self.is_due() {
+            self.write(&Event::Count(&count));
+            self.write_text(&count);
+        }
+    }
+
+    /// Ends a step; the one that follows has no frames to count.
+    pub fn end_count(&mut self, next: &str) {
+        self.count = None;
+        self.bar.reset();
+        if let Ok(style) = ProgressStyle::with_template(SPINNER) {
+            self.bar.set_style(style);
+        }
+        self.write(&Event::Step { text: next });
+        self.bar.set_message(next.to_owned());
+    }
+
+    /// Whether progress is to be written again.
+    fn is_due(&mut self) -> bool {
+        let interval = if self.format == Format::Json { INTERVAL } else { TEXT_INTERVAL };
+        let now = Instant::now();
+        let is_due = match self.written {
+            Some(written) => now.duration_since(written) >= interval,
+            None => self.format == Format::Json,
+        };
+        if is_due || self.written.is_none() {
+            self.written = Some(now);
+        }
+        is_due
+    }
+
+    /// Writes a line of text, where there is no terminal for a bar.
+    fn write_text(&self, text: &dyn fmt::Display) {
+        if self.format == Format::Bar && !self.is_terminal {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
     }
 
     /// Writes a line of JSON, in that format.
@@ -136,8 +275,13 @@ impl Progress {
         }
         self.bar.set_message(self.frames.to_string());
         self.bar.tick();
-        if self.written.is_none_or(|written| written.elapsed() >= INTERVAL) {
-            self.written = Some(Instant::now());
+        if self.is_due() {
+            self.write_text(&format_args!(
+                "{} of {}: {}",
+                HumanDuration(position),
+                duration.map_or_else(|| "?".into(), |it| HumanDuration(it).to_string()),
+                self.frames
+            ));
             let (seconds, duration) = (position.as_secs_f64(), duration.map(|it| it.as_secs_f64()));
             self.write(&Event::Progress { frames: count, seconds, duration });
         }

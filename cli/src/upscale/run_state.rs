@@ -15,7 +15,7 @@ use gst::prelude::*;
 pub struct RunState {
     stop: AtomicBool,
     frames: AtomicU64,
-    /// Timestamp of the last enlarged frame, in nanoseconds.
+    /// Running time of the last enlarged frame, in nanoseconds.
     position: AtomicU64,
     /// Latest end of a buffer of any stream, in nanoseconds.
     end: AtomicU64,
@@ -41,7 +41,7 @@ impl RunState {
         self.frames.load(Ordering::Relaxed)
     }
 
-    /// Timestamp of the last enlarged frame.
+    /// Running time of the last enlarged frame.
     pub fn position(&self) -> Duration {
         Duration::from_nanos(self.position.load(Ordering::Relaxed))
     }
@@ -84,7 +84,7 @@ impl RunState {
             if state.is_stopped() {
                 return replace_by_eos(pad, info);
             }
-            if let Some(time) = timestamp(info) {
+            if let Some(time) = start_time(pad, info) {
                 state.position.store(time, Ordering::Relaxed);
             }
             state.note_end(pad, info);
@@ -98,7 +98,7 @@ impl RunState {
         let state = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let position = state.position.load(Ordering::Relaxed);
-            if state.is_stopped() && timestamp(info).is_none_or(|time| time > position) {
+            if state.is_stopped() && start_time(pad, info).is_none_or(|time| time > position) {
                 return replace_by_eos(pad, info);
             }
             state.note_end(pad, info);
@@ -124,9 +124,11 @@ fn end_time(pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) -> Option<u64> {
     segment.to_running_time(end).map(gst::ClockTime::nseconds)
 }
 
-/// The timestamp of the buffer, in nanoseconds.
-fn timestamp(info: &gst::PadProbeInfo<'_>) -> Option<u64> {
-    info.buffer().and_then(|buffer| buffer.pts()).map(gst::ClockTime::nseconds)
+/// The start of the buffer as running time, in nanoseconds.
+fn start_time(pad: &gst::Pad, info: &gst::PadProbeInfo<'_>) -> Option<u64> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    segment.to_running_time(info.buffer()?.pts()?).map(gst::ClockTime::nseconds)
 }
 
 /// Drops the buffer and sends end-of-stream.

@@ -22,6 +22,14 @@ pub enum StopRequest {
     Hangup,
 }
 
+/// Whether [`Signals::take`] has returned a request. Signals concern the whole process.
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the process was asked to stop.
+pub fn was_requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}
+
 /// Catches signals, which then set a flag instead of ending the program.
 #[derive(Debug)]
 pub struct Signals {
@@ -49,6 +57,7 @@ impl Signals {
     pub fn take(&self) -> Option<StopRequest> {
         let received = |flag: &AtomicBool| flag.swap(false, Ordering::Relaxed);
         let (interrupt, hangup) = (received(&self.interrupt), received(&self.hangup));
+        REQUESTED.fetch_or(interrupt || hangup, Ordering::Relaxed);
         if interrupt { Some(StopRequest::Interrupt) } else { hangup.then_some(StopRequest::Hangup) }
     }
 }

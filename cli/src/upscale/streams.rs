@@ -26,6 +26,7 @@ use super::{
     segments::running_range,
     survey::Survey,
 };
+use crate::header::Written;
 
 /// The prefix of the names of elements that only a sound stream needs.
 pub const SOUND: &str = "sound-";
@@ -35,8 +36,10 @@ pub struct Streams {
     pub pipeline: glib::WeakRef<gst::Pipeline>,
     /// A `multiqueue`, which grows if the input's streams are badly interleaved.
     pub queue: gst::Element,
-    /// Enlarges and encodes video; linked to the muxer.
+    /// Gives encoded video; linked to the muxer.
     pub video: gst::Element,
+    /// Whether `video` does not need the video of the input.
+    pub is_ready: bool,
     pub muxer: gst::Element,
     pub container: &'static Container,
     pub state: Arc<RunState>,
@@ -129,6 +132,9 @@ impl Streams {
             }
         };
         let Some((output, part)) = place else { return Ok(()) };
+        if kind == Kind::Video && self.is_ready {
+            return self.discard(pad);
+        }
         let (lane, is_copied) = match lock(&self.outputs).get(output) {
             Some(Output { lane: Some(lane), is_copied, .. }) => (lane.clone(), *is_copied),
             _ => return Ok(()),
@@ -167,6 +173,25 @@ impl Streams {
             }
         });
         rows.collect()
+    }
+
+    /// The streams that the muxer got, in the order of its pads: the video is linked first.
+    pub fn written(&self) -> Vec<Written> {
+        let outputs = lock(&self.outputs);
+        let mut written: Vec<_> = outputs
+            .iter()
+            .enumerate()
+            .filter_map(|(at, output)| {
+                let track = self.survey.as_ref().and_then(|(survey, plan)| {
+                    let part = plan.lanes.get(at)?.parts.first()?;
+                    survey.streams.get(*part)?.track
+                });
+                let caps = output.muxer.as_ref()?.current_caps();
+                Some((output.kind, Written { track, caps }))
+            })
+            .collect();
+        written.sort_by_key(|(kind, _)| *kind != Kind::Video);
+        written.into_iter().map(|(_, written)| written).collect()
     }
 
     /// What is wrong with the output's streams, apart from their length.
@@ -239,10 +264,12 @@ impl Streams {
         let mut output =
             Output { kind, number, lane: None, is_copied: false, written, muxer: None };
         if kind == Kind::Video {
-            let lane = Lane::new(Content::Video, parts, lead)?;
-            link(lane.source(), &sink_pad(&self.video)?)?;
             output.muxer = source_pad(&self.video)?.peer();
-            output.lane = Some(lane);
+            if !self.is_ready {
+                let lane = Lane::new(Content::Video, parts, lead)?;
+                link(lane.source(), &sink_pad(&self.video)?)?;
+                output.lane = Some(lane);
+            }
         } else if let Some(route) = self.route(kind, caps)? {
             let (lane, template, element) = match route {
                 Route::Copy { template, setter } => {
@@ -375,6 +402,16 @@ impl Streams {
             link(lane.source(), &muxer)?;
         }
         Ok(muxer)
+    }
+
+    /// Drops a stream. If no stream of the input were linked, reading would end with an error.
+    fn discard(&self, pad: &gst::Pad) -> Result<(), Error> {
+        let sink = make("fakesink")?;
+        sink.set_property("sync", false);
+        sink.set_property("async", false);
+        self.add(&sink)?;
+        link(pad, &sink_pad(&sink)?)?;
+        Ok(sink.sync_state_with_parent()?)
     }
 
     fn decode_video(

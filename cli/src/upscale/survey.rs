@@ -14,17 +14,19 @@ use gst::{MessageView, prelude::*};
 
 use super::{
     Error,
-    demux::{Reader, comes_from, parser},
+    demux::{Reader, comes_from, parser, track_number},
     elements::{link, make, sink_pad, source_pad},
     input::Input,
     ledger::{Extent, Kind},
     muxer::needs_no_parser,
+    progress::Progress,
     segments::running_range,
+    shutdown::shut_down,
     signals::Signals,
 };
 
 /// What the input contains.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Survey {
     /// In the order in which the demuxer adds them, which is the same in every pass.
     pub streams: Vec<Stream>,
@@ -48,6 +50,35 @@ pub struct Stream {
     /// Whether it comes from a transport or program stream, which has no edit list: every packet is
     /// to be shown.
     pub is_broadcast: bool,
+    /// The number of the track in a Matroska or MP4 file.
+    pub track: Option<u64>,
+}
+
+/// What the input contains: `Some(None)` if it can be read only once, `None` if it was stopped by a
+/// signal.
+///
+/// # Errors
+/// [`Error::NoVideo`], [`Error::NoFrames`], [`Error::MissingElement`] or [`Error::Build`].
+pub fn of(
+    input: &Input,
+    signals: &Signals,
+    progress: &Progress,
+) -> Result<Option<Option<Survey>>, Error> {
+    let Some(path) = input.file() else { return Ok(Some(None)) };
+    progress.show_step("reading the input");
+    let Some(survey) = run(input, signals, || progress.tick())? else { return Ok(None) };
+    let mut videos = survey.streams.iter().filter(|stream| stream.kind == Kind::Video).peekable();
+    if videos.peek().is_none() {
+        return Err(match survey.error {
+            None => Error::NoVideo(path.into()),
+            Some(why) => Error::NoFrames { input: path.into(), why },
+        });
+    }
+    if videos.all(|stream| stream.extent.packets == 0) {
+        let why = survey.error.unwrap_or_else(|| "it ends after its header".into());
+        return Err(Error::NoFrames { input: path.into(), why });
+    }
+    Ok(Some(Some(survey)))
 }
 
 /// Reads the input to its end; `None` if it was stopped by a signal. `on_progress` is called several
@@ -55,7 +86,7 @@ pub struct Stream {
 ///
 /// # Errors
 /// [`Error::MissingElement`] or [`Error::Build`].
-pub fn run(
+fn run(
     input: &Input,
     signals: &Signals,
     mut on_progress: impl FnMut(),
@@ -68,7 +99,7 @@ pub fn run(
         pipeline.upgrade().map_or(Ok(()), |pipeline| streams.watch(&pipeline, pad, caps))
     })?;
     let result = read(&pipeline, &reader, &streams, signals, &mut on_progress);
-    let _ = pipeline.set_state(gst::State::Null);
+    shut_down(&pipeline);
     let Some((duration, error)) = result? else { return Ok(None) };
     let duration = input.mp4().and_then(|header| header.duration()).or(duration);
     let streams = std::mem::take(&mut *lock(&streams.found));
@@ -132,6 +163,7 @@ impl Streams {
                 group: self.group.load(Ordering::Relaxed),
                 is_turned: false,
                 is_broadcast: comes_from(pad, &["tsdemux", "mpegpsdemux"]),
+                track: track_number(pad),
             });
             found.len() - 1
         };

@@ -10,8 +10,10 @@ mod pipeline;
 
 mod bench;
 mod colour;
+mod container;
 mod ffmpeg;
 mod field;
+mod film;
 mod media;
 mod models;
 mod output_files;

@@ -1,0 +1,56 @@
+//! Enlarges a video in one pipeline, from its first frame to its last one.
+
+use std::{path::Path, sync::Arc};
+
+use super::{Arguments, Done};
+use crate::{
+    header,
+    part_file::PartFile,
+    upscale::{
+        Error,
+        container::{Codec, Container},
+        enlarging::Enlarging,
+        input::Input,
+        pipeline::{Outcome, Pipeline, Video},
+        progress::Progress,
+        run_state::RunState,
+        signals::Signals,
+        survey::Survey,
+    },
+};
+
+/// Enlarges `input`. After Ctrl-C, the finished part is kept under a name with `.part` in it.
+///
+/// # Errors
+/// See [`Error`]. No file is then left.
+pub fn run(
+    arguments: &Arguments,
+    output: &Path,
+    (container, codec): (&'static Container, Codec),
+    input: &Input,
+    survey: Option<Survey>,
+    signals: &Signals,
+    progress: &mut Progress,
+) -> Result<Done, Error> {
+    // Formats that a rotation does not have are converted only if there may be one.
+    let may_turn =
+        survey.as_ref().is_none_or(|survey| survey.streams.iter().any(|stream| stream.is_turned));
+    let state = Arc::new(RunState::default());
+    let video = Video::Enlarged(Enlarging::new(codec, &arguments.video, may_turn, &state)?);
+    let pipeline = Pipeline::new(input, survey, container, video, state)?;
+    let part = PartFile::create(output)?;
+    Ok(match pipeline.run(part.file(), signals, progress)? {
+        Outcome::Finished { frames, problems, ledger, streams } => {
+            for loss in part.complete(|file| header::transfer(input.file(), file, &streams))? {
+                progress.warn(&loss);
+            }
+            part.finish(arguments.force.if_exists())?;
+            Done::Written { frames, problems, ledger }
+        }
+        Outcome::Stopped(frames) => {
+            let kept = part.keep()?;
+            Done::Stopped(format!("the finished part is in {} ({frames})", kept.display()))
+        }
+        Outcome::Aborted => Done::Stopped("nothing was written".into()),
+    })
+}

@@ -1,0 +1,147 @@
+//! `gst-upscale upscale`: enlarges a video file and keeps its sound and subtitles.
+
+mod direct;
+mod method;
+mod segmented;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use method::Method;
+
+use crate::{
+    gstreamer,
+    part_file::{self, Force},
+    remaster::{Error, Folder, Segmentation},
+    upscale::{
+        container::Container,
+        input::Input,
+        ledger::Row,
+        options::Options,
+        progress::{self, Frames, Progress},
+        signals::Signals,
+        survey,
+    },
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gst-upscale upscale old.mkv new.mkv --scale 2
+  gst-upscale upscale old.mp4 new.mkv --height 1080 --model realesr-animevideov3
+  gst-upscale upscale old.avi new.mkv --codec ffv1
+
+A film of more than one segment (20 s) is enlarged in segments, which are kept in new.mkv.remaster
+until new.mkv is complete. After Ctrl-C, a crash or a power failure, the same command continues. A
+shorter clip is enlarged in one piece; after Ctrl-C, its finished part is kept as new.part.mkv.";
+
+/// Enlarge a video file. Sound and subtitles are kept.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// The video to enlarge: a file, a pipe, - for standard input, or a URL.
+    input: PathBuf,
+    /// The file to write: .mp4, .m4v, .mov, .mkv or .webm.
+    output: PathBuf,
+    #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
+    segments: Segmentation,
+    /// Print what went in and came out, stream by stream.
+    #[arg(long)]
+    verbose: bool,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t)]
+    progress: progress::Format,
+    #[command(flatten)]
+    video: Options,
+}
+
+/// How the work on one video ended.
+enum Done {
+    Written {
+        frames: Frames,
+        /// Sentences about what is missing in the output.
+        problems: Vec<String>,
+        ledger: Vec<Row>,
+    },
+    /// By a signal. The text says what is left and what to do.
+    Stopped(String),
+}
+
+/// The exit status of a process that SIGINT ended, as shells report it.
+const INTERRUPTED: u8 = 130;
+
+/// Enlarges a video. If something of the input is missing in the output, the output is kept, a
+/// sentence says what, and the exit code is 1.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let mut progress = Progress::new(arguments.progress);
+    let output = &arguments.output;
+    match enlarge(arguments, &arguments.input, output, &mut progress)? {
+        Done::Written { frames, problems, ledger } => {
+            progress.write_ledger(&ledger);
+            for problem in &problems {
+                warn!("{problem}");
+            }
+            if arguments.verbose {
+                ledger.iter().try_for_each(|row| say!("{row}"))?;
+            }
+            if !problems.is_empty() {
+                warn!("{} was written, but is not complete ({frames})", output.display());
+                return Ok(ExitCode::FAILURE);
+            }
+            if arguments.progress == progress::Format::Json {
+                progress.write_done(output, frames);
+                return Ok(ExitCode::SUCCESS);
+            }
+            match say!("wrote {}: {frames}", output.display()) {
+                Err(error) if !error.is_broken_pipe() => Err(error.into()),
+                _ => Ok(ExitCode::SUCCESS),
+            }
+        }
+        Done::Stopped(rest) => {
+            // Not to standard output, whose reader Ctrl-C has stopped as well.
+            warn!("stopped; {rest}");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+fn enlarge(
+    arguments: &Arguments,
+    path: &Path,
+    output: &Path,
+    progress: &mut Progress,
+) -> Result<Done, Error> {
+    let Arguments { force, segments, video, .. } = arguments;
+    let container = Container::of(output).map_err(crate::upscale::Error::from)?;
+    let codec = video.codec(container)?;
+    gstreamer::start()?;
+    video.properties.check()?;
+    let input = Input::open(path)?;
+    part_file::check(path, output, force.if_exists())?;
+    // Ctrl-C is caught from here on, so the unfinished file is always removed or kept on purpose.
+    let signals = Signals::catch().map_err(Error::Signal)?;
+    if segments.restart {
+        Folder::of(output).remove()?;
+    }
+    let Some(survey) = survey::of(&input, &signals, progress)? else {
+        return Ok(Done::Stopped("nothing was written".into()));
+    };
+    if let Some(survey) = &survey
+        && Method::choose(&input, Some(survey), segments.length()) == Method::Segments
+    {
+        let film = segmented::Film { path, output, input: &input, survey };
+        match segmented::run(arguments, &film, &signals, progress) {
+            // The video has errors. What can be decoded is enlarged.
+            Err(error) if segmented::may_be_direct(&error, output) => {}
+            done => return done,
+        }
+    }
+    let to = (container, codec);
+    Ok(direct::run(arguments, output, to, &input, survey, &signals, progress)?)
+}

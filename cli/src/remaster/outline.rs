@@ -1,0 +1,65 @@
+//! What a plan will do, in words for the user, before it is done.
+
+use indicatif::{HumanBytes, HumanDuration};
+
+use super::{folder::Folder, plan::Plan};
+use std::time::Duration;
+
+/// From here on the user is asked whether to wait, in seconds.
+const LONG: f64 = 86_400.0;
+
+impl Plan {
+    /// Sentences about what will be done, when `done` frames are already done.
+    pub fn outline(&self, folder: &Folder, done: usize) -> Vec<String> {
+        let model = self.properties.get("model").map_or("builtin", String::as_str);
+        let value = |name: &str| self.properties.get(name).map_or("none", String::as_str);
+        let mut lines = vec![
+            format!(
+                "{} → {}, {} frames in {} segments",
+                self.input.path.display(),
+                size(&self.caps).unwrap_or_default(),
+                self.frames(),
+                self.segments.len()
+            ),
+            format!(
+                "model {model} on backend {} in {}; segments are kept in {}",
+                value("backend"),
+                value("precision"),
+                folder.path().display()
+            ),
+        ];
+        if let Some(time) = self.remaining(done) {
+            // The finished file needs as much as the segments.
+            let bytes = self.estimate.bytes * self.frames() as f64 * 2.0;
+            lines.push(format!(
+                "about {:#} and {} of disk space",
+                HumanDuration(time),
+                HumanBytes(bytes as u64)
+            ));
+        }
+        lines
+    }
+
+    /// A warning if the rest takes days.
+    pub fn warning(&self, done: usize) -> Option<String> {
+        let time = self.remaining(done).filter(|time| time.as_secs_f64() > LONG)?;
+        Some(format!(
+            "this takes about {:#} on this machine; use a faster model or a GPU, or compute the \
+             segments on several machines with `gst-upscale remaster`",
+            HumanDuration(time)
+        ))
+    }
+
+    fn remaining(&self, done: usize) -> Option<Duration> {
+        let frames = self.frames().saturating_sub(done) as f64;
+        Duration::try_from_secs_f64(frames * self.estimate.seconds).ok().filter(|it| !it.is_zero())
+    }
+}
+
+/// The size in caps, as text.
+fn size(caps: &str) -> Option<String> {
+    let caps = caps.parse::<gst::Caps>().ok()?;
+    let media = caps.structure(0)?;
+    let side = |name: &str| media.get::<i32>(name).ok();
+    Some(format!("{}x{}", side("width")?, side("height")?))
+}

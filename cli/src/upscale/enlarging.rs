@@ -1,0 +1,110 @@
+//! The elements that enlarge and encode video in one pipeline with everything else.
+
+use std::sync::Arc;
+
+use gst::prelude::*;
+
+use super::{
+    Error,
+    container::{Codec, VP9_ENCODER},
+    elements::{by_name, parse, source_pad},
+    options::Options,
+    run_state::RunState,
+    vp9,
+};
+
+/// The name of the element that enlarges.
+pub const UPSCALE: &str = "upscale";
+
+/// A bin that enlarges and encodes video.
+#[derive(Debug)]
+pub struct Enlarging {
+    pub bin: gst::Bin,
+    pub codec: Codec,
+    /// Its caps are those of the frames that are encoded.
+    first_size: gst::Element,
+}
+
+impl Enlarging {
+    /// Creates the bin. `may_turn` says whether the input can ask for a rotation.
+    ///
+    /// # Errors
+    /// An element is not installed, or a property's value is invalid.
+    pub fn new(
+        codec: Codec,
+        options: &Options,
+        may_turn: bool,
+        state: &Arc<RunState>,
+    ) -> Result<Self, Error> {
+        let bin = video_bin(codec, options, may_turn, state)?;
+        let first_size = by_name(&bin, "first-size")?;
+        Ok(Self { bin, codec, first_size })
+    }
+
+    /// The caps of the frames that are encoded, once there are some.
+    pub fn encoded_caps(&self) -> Option<gst::Caps> {
+        self.first_size.static_pad("src")?.current_caps()
+    }
+}
+
+fn video_bin(
+    codec: Codec,
+    options: &Options,
+    may_turn: bool,
+    state: &Arc<RunState>,
+) -> Result<gst::Bin, Error> {
+    let side = |pixels: Option<i32>| match pixels {
+        Some(pixels) => pixels.to_string(),
+        None => format!("[{0},32766,{0}]", codec.alignment()),
+    };
+    let size = format!("width={},height={}", side(options.width), side(options.height));
+    let turn = if may_turn { "! videoflip video-direction=auto ! videoconvert" } else { "" };
+    // Decoder, upscale and encoder each have a thread of their own.
+    let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
+    let description = format!(
+        "deinterlace ! videoconvert {turn} ! {queue} \
+         ! upscale name={UPSCALE} ! video/x-raw,{size} \
+         ! {queue} name=enlarged ! capssetter name=first-rate \
+         ! videoscale method=lanczos add-borders=true ! videoconvert \
+         ! capsfilter name=first-size ! {}",
+        codec.description(options.quality)
+    );
+    let bin = parse(&description)?;
+    options.properties.apply(&by_name(&bin, UPSCALE)?)?;
+    state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
+    if let Some(encoder) = bin.by_name(VP9_ENCODER) {
+        vp9::keep_colour(&encoder)?;
+    }
+    keep_first_caps(&by_name(&bin, "first-size")?, &by_name(&bin, "first-rate")?)?;
+    Ok(bin)
+}
+
+/// Restricts `filter` to the caps of the first frame, and sets the frame rate of all frames to the
+/// first one with `setter`: broadcasts change theirs, and muxers take one caps for a stream.
+fn keep_first_caps(filter: &gst::Element, setter: &gst::Element) -> Result<(), Error> {
+    let (weak, setter) = (filter.downgrade(), setter.downgrade());
+    // The caps may change until the first frame: a file's orientation arrives as a tag.
+    source_pad(filter)?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        let kept = |fields: &[&str]| {
+            let first = pad.current_caps()?;
+            let first = first.structure(0)?;
+            let mut kept = gst::Structure::new_empty("video/x-raw");
+            for field in fields {
+                if let Ok(value) = first.value(*field) {
+                    kept.set_value(*field, value.clone());
+                }
+            }
+            Some(gst::Caps::builder_full().structure(kept).build())
+        };
+        let fields =
+            ["width", "height", "pixel-aspect-ratio", "format", "colorimetry", "chroma-site"];
+        if let (Some(filter), Some(caps)) = (weak.upgrade(), kept(&fields)) {
+            filter.set_property("caps", caps);
+        }
+        if let (Some(setter), Some(caps)) = (setter.upgrade(), kept(&["framerate"])) {
+            setter.set_property("caps", caps);
+        }
+        gst::PadProbeReturn::Remove
+    });
+    Ok(())
+}
