@@ -1,10 +1,7 @@
 //! An engine on the CPU, whichever backend it is of.
 
 use crate::{
-    engine::{
-        AnyEngine, Backend, Candidate, EngineOptions, Error, Fallback, Infer, InferChanges,
-        Precision,
-    },
+    engine::{AnyEngine, Backend, Candidate, EngineOptions, Error, Fallback, Infer, Precision},
     frame::Image,
     model::{Model, ModelInfo},
     native,
@@ -36,12 +33,13 @@ impl CpuEngine {
         match candidate.backend {
             Backend::Native => {
                 let threads = options.threads;
-                let options = native::Options { threads, ..Default::default() };
-                let engine: Box<dyn InferChanges> = match candidate.precision {
-                    Precision::Int16 => Box::new(native::FixedPoint::open(model, &options)?),
-                    _ => Box::new(native::Engine::open(model, &options)?),
+                let precision = match candidate.precision {
+                    Precision::Int16 => native::Precision::Int16,
+                    _ => native::Precision::Fp32,
                 };
-                let infer = AnyEngine::Incremental(engine);
+                let options = native::Options { threads, precision, ..Default::default() };
+                let engine = native::Engine::open(model, &options)?;
+                let infer = AnyEngine::Incremental(Box::new(engine));
                 Ok(Self { infer, candidate, fallback: None })
             }
             Backend::Cpu | Backend::OpenVino | Backend::WebGpu => {

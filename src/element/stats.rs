@@ -55,16 +55,6 @@ impl Stats {
         self.unpack += report.unpack;
         self.infer += report.infer;
         self.finish += report.finish;
-        if let (Some(precision), Some(current)) = (report.precision, &mut self.current)
-            && current.precision != precision
-        {
-            let reason = format!(
-                "the footage exceeds the range of {}; using {precision}",
-                current.precision
-            );
-            current.fallbacks.push(Fallback { backend: current.backend, reason });
-            current.precision = precision;
-        }
     }
 
     /// Adds a frame of this many input pixels whose output was identical to the previous one.
@@ -123,30 +113,5 @@ impl Stats {
             structure.set("fallbacks", gst::Array::new(fallbacks.iter().map(Fallback::to_string)));
         }
         structure
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_of_the_precision_is_reported_once_with_its_reason() {
-        let current = CurrentModel {
-            name: "model".into(),
-            backend: Backend::Native,
-            precision: Precision::Int16,
-            device: None,
-            fallbacks: Vec::new(),
-        };
-        let mut stats = Stats { current: Some(current), ..Stats::default() };
-        let precision = |stats: &Stats| stats.current.as_ref().unwrap().precision;
-        stats.add(&FrameReport::default());
-        assert_eq!(precision(&stats), Precision::Int16);
-        for _ in 0..2 {
-            stats.add(&FrameReport { precision: Some(Precision::Fp32), ..Default::default() });
-            assert_eq!(precision(&stats), Precision::Fp32);
-            assert_eq!(stats.current.as_ref().unwrap().fallbacks.len(), 1);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Engines over pictures in system memory.
 
-use super::{error::Error, options::Precision};
+use super::error::Error;
 use crate::{frame::Image, model::ModelInfo};
 
 /// Enlarges float pictures in system memory with a model.
@@ -26,12 +26,6 @@ pub trait Infer: Send {
     /// below 1 when the engine builds a session for the frame's shape.
     fn whole_share(&self) -> f64 {
         1.0
-    }
-
-    /// The precision that the engine changed to after it was built; `None` while it computes in the
-    /// precision it was built with.
-    fn changed_precision(&self) -> Option<Precision> {
-        None
     }
 
     /// Model, backend, precision and runtime version: the key of measurements of this engine.

@@ -34,6 +34,28 @@ pub(crate) trait Sink {
     fn store(&mut self, block: usize, tile: usize, samples: &Samples);
 }
 
+/// Takes the samples of some tiles of a batch, by their indices in it.
+struct Part<'a> {
+    sink: &'a mut dyn Sink,
+    indices: &'a [usize],
+}
+
+impl Sink for Part<'_> {
+    fn place(&self, tile: Tile) -> Option<usize> {
+        self.sink.place(tile)
+    }
+
+    fn write(&mut self, blocks: Range<usize>, tiles: &[Place], kernel: &mut Kernel<'_>) {
+        self.sink.write(blocks, tiles, kernel);
+    }
+
+    fn store(&mut self, block: usize, tile: usize, samples: &Samples) {
+        if let Some(&tile) = self.indices.get(tile) {
+            self.sink.store(block, tile, samples);
+        }
+    }
+}
+
 /// Writes the samples of some tiles.
 pub(crate) type Kernel<'a> = dyn FnMut(&mut Pixels<'_, '_>) + 'a;
 
@@ -73,6 +95,9 @@ struct Out {
 /// transformed tiles, sums and weights share the second-level cache. It changes no bit.
 pub(crate) const BATCH: usize = 12;
 
+/// The kernels name tiles by bits.
+const _: () = assert!(BATCH <= 64);
+
 /// One layer and what it reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Work<'a> {
@@ -81,8 +106,8 @@ pub(crate) struct Work<'a> {
     pub packed: Option<&'a Packed>,
     pub kernels: &'a Kernels,
     pub source: Source<'a>,
-    /// Counts windows whose samples exceed their fixed-point range.
-    pub limited: &'a AtomicUsize,
+    /// Counts tiles whose windows exceed their fixed-point range.
+    pub beyond: &'a AtomicUsize,
     /// Sees the transformed tiles of a layer, their layout and number.
     pub observe: Option<&'a Observe<'a>>,
     /// Once it is raised, batches are skipped.
@@ -126,11 +151,22 @@ impl Work<'_> {
         if self.interrupt.is_raised() {
             return;
         }
+        self.run_with(self.packed.map(|packed| packed.method), tiles, scratch, sink);
+    }
+
+    /// As [`Work::run`], if the root is a convolution, by this method.
+    fn run_with(
+        &self,
+        method: Option<Method>,
+        tiles: &[Tile],
+        scratch: &mut Scratch,
+        sink: &mut dyn Sink,
+    ) {
         // Steps need the samples of whole tiles in memory of their own.
         let direct = self.layer.steps.is_empty() && matches!(self.layer.root, Root::Convolution(_));
         scratch.out.sort(tiles, |tile| if direct { sink.place(tile) } else { None });
-        match (&self.layer.root, self.packed) {
-            (Root::Convolution(convolution), Some(packed)) => match packed.method {
+        match (&self.layer.root, self.packed.zip(method)) {
+            (Root::Convolution(convolution), Some((packed, method))) => match method {
                 Method::Winograd => self.winograd(convolution, packed, tiles, scratch, sink),
                 Method::Fixed => self.fixed(convolution, packed, tiles, scratch, sink),
                 Method::Direct => self.direct(convolution, packed, tiles, scratch, sink),
@@ -206,13 +242,13 @@ impl Work<'_> {
         if let Some(observe) = self.observe {
             observe(transformed, from, tiles.len());
         }
-        for group in &packed.groups {
+        for (group, weights) in packed.groups.iter().zip(packed.floats(convolution)) {
             let vectors = group.count;
             let sums = sized(&mut scratch.sums, tiles.len() * vectors, EMPTY_SUMS);
             let product = Product {
                 transformed,
                 from,
-                weights: &group.weights,
+                weights,
                 tiles: tiles.len(),
                 inputs,
                 outputs: vectors,
@@ -240,15 +276,15 @@ impl Work<'_> {
         let inputs = convolution.source.len();
         let from = Layout { position: (tiles.len() * inputs) | 1, tile: inputs };
         let transformed = sized(&mut scratch.shorts, POSITIONS * from.position, Shorts::default());
-        let mut limited = 0;
+        let mut beyond = 0;
         let memory = (&mut scratch.windows, &mut scratch.inside);
         self.windows(convolution, tiles, memory, |index, windows| {
             let Some(scales) = fixed.scales.get(index) else { return };
             let to = transformed.get_mut(index..).unwrap_or_default();
-            limited += (self.kernels.fixed_input)(windows, scales, to, from);
+            beyond |= (self.kernels.fixed_input)(windows, scales, to, from);
         });
-        if limited > 0 {
-            self.limited.fetch_add(limited, Ordering::Relaxed);
+        if beyond != 0 {
+            return self.fixed_and_float(beyond, tiles, scratch, sink);
         }
         for (group, weights) in packed.groups.iter().zip(&fixed.groups) {
             let vectors = group.count;
@@ -269,6 +305,26 @@ impl Work<'_> {
                 self.emit(block..block + 1, tiles, &mut scratch.out, sink, |pixels| {
                     (self.kernels.fixed_output)(&job, pixels);
                 });
+            }
+        }
+    }
+
+    /// Computes tiles in fixed point, but those in fp32 whose bit in `beyond` is set: their windows exceed
+    /// the range of fixed point.
+    fn fixed_and_float(
+        &self,
+        beyond: u64,
+        tiles: &[Tile],
+        scratch: &mut Scratch,
+        sink: &mut dyn Sink,
+    ) {
+        self.beyond.fetch_add(beyond.count_ones() as usize, Ordering::Relaxed);
+        for (method, bit) in [(Method::Winograd, 1), (Method::Fixed, 0)] {
+            let (indices, own): (Vec<usize>, Vec<Tile>) =
+                tiles.iter().enumerate().filter(|(index, _)| beyond >> index & 1 == bit).unzip();
+            if !own.is_empty() {
+                let mut sink = Part { sink: &mut *sink, indices: &indices };
+                self.run_with(Some(method), &own, scratch, &mut sink);
             }
         }
     }
@@ -348,7 +404,7 @@ impl Work<'_> {
         if starts.len() < tiles.len() {
             return;
         }
-        for group in &packed.groups {
+        for (group, weights) in packed.groups.iter().zip(packed.floats(convolution)) {
             let job = Direct {
                 taps: convolution.taps,
                 source,
@@ -357,7 +413,7 @@ impl Work<'_> {
                 pixel,
                 block,
                 channels: packed.channels,
-                weights: &group.weights,
+                weights,
                 bias: &group.bias,
                 slope: &group.slope,
             };

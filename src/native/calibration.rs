@@ -16,7 +16,7 @@ const LEAST_DB: f64 = 55.0;
 const MOST_DIFFERENCE: u32 = 3;
 
 /// How much larger than on the test pictures transformed samples may be: the first with which
-/// the model is near enough. What exceeds it is limited, which does more harm than rounding.
+/// the model is near enough. Windows that exceed it are computed in fp32.
 const HEADROOM: [f32; 4] = [8.0, 4.0, 3.0, 2.0];
 
 /// Sides of the test pictures, before they are made multiples of the model's alignment.
@@ -65,9 +65,10 @@ pub(crate) fn calibrate(engine: &mut Engine) -> Result<(), Error> {
         .collect();
     let mut result = Ok(());
     for headroom in HEADROOM {
-        for (packed, ranges) in engine.packed.iter_mut().zip(&ranges) {
-            if let Some(packed) = packed {
-                packed.fix(ranges, headroom);
+        let layers = engine.plan.layers.iter().zip(&mut engine.packed);
+        for ((layer, packed), ranges) in layers.zip(&ranges) {
+            if let (Root::Convolution(convolution), Some(packed)) = (&layer.root, packed) {
+                packed.fix(convolution, ranges, headroom);
             }
         }
         result = check(engine, &pictures, &expected)?;

@@ -48,7 +48,8 @@ pub enum Precision {
     /// 32-bit floating point.
     #[default]
     Fp32,
-    /// 3×3 convolutions multiply 16-bit fixed point; the rest is fp32.
+    /// 3×3 convolutions multiply 16-bit fixed point; the rest, and tiles whose windows exceed the range
+    /// of fixed point, is fp32.
     Int16,
 }
 
@@ -65,8 +66,8 @@ pub struct Engine {
     pub(super) free: Vec<Vec<Lanes>>,
     /// For each plane the last layer that reads it.
     pub(super) last_reader: Vec<usize>,
-    /// Windows that exceeded their fixed-point range.
-    pub(super) limited: AtomicUsize,
+    /// See [`Engine::tiles_in_fp32`].
+    pub(super) beyond: AtomicUsize,
     /// The most bytes for features of a run; see [`Engine::limit_memory`].
     pub(super) memory: Option<u64>,
     /// The picture of the last run.
@@ -93,10 +94,10 @@ pub(super) type ObserveLayer<'a> = dyn Fn(usize, &[Lanes], Layout, usize) + Sync
 pub(super) type Sizes = Vec<[usize; 2]>;
 
 impl Engine {
-    /// How many windows, since the engine was opened, held samples beyond the range that fixed
-    /// point was calibrated for. Their pictures may show it: run those in fp32.
-    pub fn limited_windows(&self) -> usize {
-        self.limited.load(Ordering::Relaxed)
+    /// How many tiles of 4×4 features, since an engine of fixed point was opened, were computed in
+    /// fp32: their windows held samples beyond the range that fixed point was calibrated for.
+    pub fn tiles_in_fp32(&self) -> usize {
+        self.beyond.load(Ordering::Relaxed)
     }
 
     /// Whether the engine supports every operator of a model.
@@ -233,8 +234,8 @@ impl Engine {
         interrupt: &'a Interrupt,
     ) -> Work<'a> {
         let packed = self.packed.get(index).and_then(Option::as_ref);
-        let (kernels, limited) = (self.kernels, &self.limited);
-        Work { layer, packed, kernels, source, limited, observe: None, interrupt }
+        let (kernels, beyond) = (self.kernels, &self.beyond);
+        Work { layer, packed, kernels, source, beyond, observe: None, interrupt }
     }
 
     /// The least number of tiles of a band: full batches, and several bands for each thread.

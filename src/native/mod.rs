@@ -16,7 +16,6 @@ mod batch;
 mod calibration;
 mod engine;
 mod features;
-mod fixed_point;
 mod incremental;
 mod infer;
 mod input;
@@ -35,7 +34,6 @@ mod strips;
 mod tile;
 
 pub use engine::{Engine, Options, Precision};
-pub use fixed_point::FixedPoint;
 
 /// An instruction set that the engine has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -59,7 +59,7 @@ impl Engine {
             pool,
             free: Vec::new(),
             last_reader,
-            limited: AtomicUsize::new(0),
+            beyond: AtomicUsize::new(0),
             memory: None,
             input: Input::default(),
             kept: None,

@@ -5,6 +5,8 @@
     reason = "lanes are below LANES; tables are indexed as they were allocated"
 )]
 
+use std::sync::OnceLock;
+
 use super::{
     kernels::{Kernels, LANES, Lanes, MOST_WEIGHT, POSITIONS, Taps, Words, winograd_weights},
     plan::{Convolution, blocks},
@@ -25,7 +27,6 @@ pub(crate) struct Group {
     pub first: usize,
     /// How many vectors.
     pub count: usize,
-    pub weights: Vec<Lanes>,
     pub bias: Vec<Lanes>,
     pub slope: Vec<Lanes>,
 }
@@ -36,10 +37,12 @@ pub(crate) struct Packed {
     /// Input lanes that are read in direct convolution.
     pub channels: usize,
     pub groups: Vec<Group>,
+    /// See [`Packed::floats`].
+    floats: OnceLock<Vec<Vec<Lanes>>>,
     pub fixed: Option<Fixed>,
 }
 
-/// What convolution in fixed point needs in place of the groups' weights.
+/// What convolution in fixed point needs.
 pub(crate) struct Fixed {
     /// What transformed samples of each input are multiplied by at each position.
     pub scales: Vec<[Lanes; POSITIONS]>,
@@ -70,19 +73,28 @@ impl Packed {
         let group = |(first, end): (usize, usize)| Group {
             first,
             count: end - first,
-            weights: match method {
-                Method::Winograd => winograd(convolution, first, end - first),
-                _ => direct(convolution, channels, first, end - first),
-            },
             bias: vectors_of(&convolution.bias, first, end - first),
             slope: vectors_of(&convolution.slope, first, end - first),
         };
-        Self { method, channels, groups: bounds.map(group).collect(), fixed: None }
+        let groups = bounds.map(group).collect();
+        let packed = Self { method, channels, groups, floats: OnceLock::new(), fixed: None };
+        packed.floats(convolution);
+        packed
+    }
+
+    /// The fp32 weights of each group: taps or positions × input lanes × vectors. In fixed point they are
+    /// packed when the first window needs them.
+    pub(crate) fn floats(&self, convolution: &Convolution) -> &[Vec<Lanes>] {
+        let pack = |group: &Group| match self.method {
+            Method::Winograd | Method::Fixed => winograd(convolution, group.first, group.count),
+            Method::Direct => direct(convolution, self.channels, group.first, group.count),
+        };
+        self.floats.get_or_init(|| self.groups.iter().map(pack).collect())
     }
 
     /// Computes in fixed point from now on. `ranges` are the largest transformed samples, position after
     /// position, of each a vector for each input; samples of `headroom` times that fit.
-    pub(crate) fn fix(&mut self, ranges: &[Lanes], headroom: f32) {
+    pub(crate) fn fix(&mut self, convolution: &Convolution, ranges: &[Lanes], headroom: f32) {
         let inputs = ranges.len() / POSITIONS;
         if self.method == Method::Direct || inputs == 0 {
             return;
@@ -96,15 +108,16 @@ impl Packed {
                 scales[position] = Lanes(steps.0.map(scale));
             }
         }
-        let groups = self.groups.iter().map(|group| fixed_group(group, &steps, inputs)).collect();
+        let each = self.groups.iter().zip(self.floats(convolution));
+        let groups = each.map(|(group, floats)| fixed_group(group.count, floats, &steps)).collect();
         self.fixed = Some(Fixed { scales, groups });
         self.method = Method::Fixed;
     }
 
-    /// Frees what fixed point does not need. It cannot be calibrated again after that.
+    /// Frees what fixed point mostly does not need.
     pub(crate) fn free_floats(&mut self) {
         if self.method == Method::Fixed {
-            self.groups.iter_mut().for_each(|group| group.weights = Vec::new());
+            self.floats = OnceLock::new();
         }
     }
 }
@@ -175,12 +188,14 @@ fn input_steps(ranges: &[Lanes], headroom: f32) -> Vec<Lanes> {
     ranges.iter().map(|lanes| Lanes(lanes.0.map(step))).collect()
 }
 
-fn fixed_group(group: &Group, steps: &[Lanes], inputs: usize) -> FixedGroup {
-    let count = group.count;
+/// `count` vectors of weights in fp32; see [`Packed::floats`]. `steps` are for each position the worth
+/// of the inputs' samples.
+fn fixed_group(count: usize, floats: &[Lanes], steps: &[Lanes]) -> FixedGroup {
+    let inputs = steps.len() / POSITIONS;
     let rows = inputs * LANES;
     let mut weights = vec![Words::default(); POSITIONS * rows / 2 * count];
     let mut worth = vec![[Lanes::default(); POSITIONS]; count];
-    let positions = group.weights.chunks_exact(rows * count);
+    let positions = floats.chunks_exact(rows * count);
     for (position, (own, steps)) in positions.zip(steps.chunks_exact(inputs)).enumerate() {
         for output in 0..count * LANES {
             let (vector, lane) = (output / LANES, output % LANES);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{buffer_pool::BufferPool, error::Error, settings::Reuse};
 use crate::{
-    engine::{AnyEngine, Precision},
+    engine::AnyEngine,
     frame::{Image, Rect},
     model::ModelInfo,
     reuse::{CostModel, Region},
@@ -133,8 +133,4 @@ pub struct Cost {
     /// Memory ran out: regions must not have longer sides than this from now on, in pixels without
     /// halo.
     pub max_edge: Option<u32>,
-    /// The precision that the engine changed to; see [`Infer::changed_precision`].
-    ///
-    /// [`Infer::changed_precision`]: crate::engine::Infer::changed_precision
-    pub precision: Option<Precision>,
 }

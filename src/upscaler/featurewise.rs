@@ -144,10 +144,9 @@ impl Enlarger for Featurewise {
         };
         let pixels = (self.sizes(source).0.area() as f64 * share).ceil() as u64;
         let regions = u32::from(!patches.is_empty());
-        let precision = self.engine.changed_precision();
         let without_features = !self.keeps_features && matches!(work.compute, Compute::Changed(_));
         let time = start.elapsed();
-        Ok((patches, Cost { regions, pixels, time, without_features, max_edge: None, precision }))
+        Ok((patches, Cost { regions, pixels, time, without_features, max_edge: None }))
     }
 
     fn measure(

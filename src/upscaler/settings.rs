@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::engine::{Precision, UnknownName};
+use crate::engine::UnknownName;
 
 /// Settings that hold for a whole stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,9 +120,6 @@ pub struct FrameReport {
     pub without_features: bool,
     /// Memory ran out: from this frame on, the model gets less at once.
     pub less_at_once: bool,
-    /// The precision that the engine changed to since it was loaded, if it did: footage exceeded
-    /// the range of fixed point.
-    pub precision: Option<Precision>,
     /// Time for comparing with earlier frames and planning.
     pub compare: Duration,
     /// Time for unpacking the input to float samples.

@@ -8,7 +8,7 @@ use gstupscale::{
 
 use crate::{
     graphs::{Numbers, everything, grouped, random, reduced},
-    pictures::picture,
+    pictures::{bright, picture},
 };
 
 pub fn bits(image: &Image) -> Vec<u32> {
@@ -54,17 +54,18 @@ fn instruction_sets_give_the_same_bits_of_random_networks_and_sizes() {
 #[test]
 fn instruction_sets_give_the_same_bits_in_fixed_point() {
     let model = Model::open("builtin").unwrap();
-    let input = picture(1, 34, 22);
     let with = |set| Options {
         instruction_set: Some(set),
         precision: Precision::Int16,
         ..Options::default()
     };
-    let expected = run(&model, &with(InstructionSet::Portable), &input);
-    assert!(expected != run(&model, &Options::default(), &input), "it is not fixed point");
-    for set in InstructionSet::available() {
-        let found = run(&model, &with(set), &input);
-        assert!(found == expected, "{} and portable differ", set.name());
+    for input in [picture(1, 34, 22), bright(1, 34, 22)] {
+        let expected = run(&model, &with(InstructionSet::Portable), &input);
+        assert!(expected != run(&model, &Options::default(), &input), "it is not fixed point");
+        for set in InstructionSet::available() {
+            let found = run(&model, &with(set), &input);
+            assert!(found == expected, "{} and portable differ", set.name());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     bits::bits,
     common::engine::psnr,
     graphs::{Numbers, everything, random},
-    pictures::picture,
+    pictures::{bright, picture},
 };
 
 /// Changes some rectangles of a picture.
@@ -45,9 +45,15 @@ fn change(numbers: &mut Numbers, image: &mut Image) -> Vec<Rect> {
 
 #[track_caller]
 fn updates_equal_whole_runs(model: &Model, width: usize, height: usize, options: &Options) {
+    let input = picture(model.info.channels.count(), width, height);
+    updates_of_a_picture_equal_whole_runs(model, input, options);
+}
+
+#[track_caller]
+fn updates_of_a_picture_equal_whole_runs(model: &Model, mut input: Image, options: &Options) {
+    let (width, height) = (input.width(), input.height());
     let mut engine = Engine::open(model, options).unwrap();
     let mut numbers = Numbers::new((width * height) as u32);
-    let mut input = picture(model.info.channels.count(), width, height);
     let (mut whole, mut canvas) = (Image::default(), Image::default());
     let update = engine.update(&input, &[], Tolerance::Exact, &mut canvas).unwrap();
     assert_eq!(update.work, 1.0);
@@ -83,7 +89,9 @@ fn updates_equal_whole_runs_of_the_built_in_models() {
 #[test]
 fn updates_equal_whole_runs_in_fixed_point() {
     let options = Options { precision: Precision::Int16, ..Options::default() };
-    updates_equal_whole_runs(&Model::open("builtin").unwrap(), 58, 42, &options);
+    let model = Model::open("builtin").unwrap();
+    updates_equal_whole_runs(&model, 58, 42, &options);
+    updates_of_a_picture_equal_whole_runs(&model, bright(1, 58, 42), &options);
 }
 
 #[test]

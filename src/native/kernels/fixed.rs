@@ -26,7 +26,7 @@ pub(crate) fn input<I: Isa>(
     scales: &[Lanes; POSITIONS],
     to: &mut [Shorts],
     layout: Layout,
-) -> usize {
+) -> u64 {
     let mut limited = 0;
     let zero = isa.splat(0.0);
     let most = Cell::new(zero);
@@ -45,8 +45,8 @@ pub(crate) fn input<I: Isa>(
             }
         },
         #[inline(always)]
-        || {
-            limited += usize::from(isa.any_above(most.replace(zero), 32_767.5));
+        |tile| {
+            limited |= u64::from(isa.any_above(most.replace(zero), 32_767.5)) << tile;
         },
     );
     limited

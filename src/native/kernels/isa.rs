@@ -87,7 +87,7 @@ macro_rules! kernels {
                 scales: &[Lanes; POSITIONS],
                 to: &mut [Shorts],
                 layout: Layout,
-            ) -> usize {
+            ) -> u64 {
                 fixed::input($isa, windows, scales, to, layout)
             }
 

@@ -138,9 +138,9 @@ pub(crate) struct Kernels {
     /// Transforms sums back into tiles of one plane; see [`Sums`].
     pub winograd_output: fn(&Sums<'_, Lanes>, out: &mut Pixels<'_, '_>),
     /// As `winograd_input`, in fixed point: each position is multiplied by its scale, rounded and
-    /// limited to 16 bits. Returns how many of the windows had to be limited.
+    /// limited to 16 bits. Returns a bit for each tile that had to be limited. At most 64 tiles.
     pub fixed_input:
-        fn(&Windows<'_>, scales: &[Lanes; POSITIONS], to: &mut [Shorts], layout: Layout) -> usize,
+        fn(&Windows<'_>, scales: &[Lanes; POSITIONS], to: &mut [Shorts], layout: Layout) -> u64,
     /// As `winograd_multiply`, in fixed point.
     pub fixed_multiply: fn(&Product<'_, Shorts, Words>, sums: &mut [[Words; POSITIONS]]),
     /// As `winograd_output`, of sums in fixed point.

@@ -68,7 +68,7 @@ fn results(kernels: &Kernels, seed: u32, [tiles, inputs, outputs]: [usize; 3]) -
     let scales = [(); POSITIONS].map(|()| Lanes(numbers.lanes().0.map(|v| v * 4e4)));
     let mut shorts = vec![Shorts::default(); POSITIONS * layout.position];
     let limited = (kernels.fixed_input)(&windows, &scales, &mut shorts, layout);
-    bits.push(limited as u32);
+    bits.extend([limited as u32, (limited >> 32) as u32]);
     bits.extend(shorts.iter().flat_map(|shorts| shorts.0.map(i32::cast_unsigned)));
     let words: Vec<Words> = (0..POSITIONS * inputs * LANES / 2 * outputs)
         .map(|_| Words([(); LANES].map(|()| numbers.pair())))

@@ -89,13 +89,13 @@ fn output_line<I: Isa>(isa: I, m: [I::V; SIDE]) -> [I::V; TILE] {
 }
 
 /// Transforms each window; `put` takes the tile, a column and its positions from top to bottom,
-/// and `end` follows each tile.
+/// and `end` follows each tile with its index.
 #[inline(always)]
 pub(crate) fn transform<I: Isa>(
     isa: I,
     windows: &Windows<'_>,
     mut put: impl FnMut(usize, usize, [I::V; SIDE]),
-    mut end: impl FnMut(),
+    mut end: impl FnMut(usize),
 ) {
     let Windows { source, stride, tiles } = *windows;
     for (index, &Place { tile, first: window }) in tiles.iter().enumerate() {
@@ -118,7 +118,7 @@ pub(crate) fn transform<I: Isa>(
             let line = input_line(isa, each!(row in [0, 1, 2, 3, 4, 5] => half[row][column]));
             put(tile, column, line);
         }
-        end();
+        end(tile);
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn input<I: Isa>(isa: I, windows: &Windows<'_>, to: &mut [Lanes], lay
             }
         },
         #[inline(always)]
-        || {},
+        |_| {},
     );
 }
 

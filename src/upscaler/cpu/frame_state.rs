@@ -58,7 +58,7 @@ impl Painting {
         let report = &mut self.report;
         (report.regions, report.pixels, report.infer) = (cost.regions, cost.pixels, cost.time);
         report.without_features = cost.without_features;
-        (report.less_at_once, report.precision) = (cost.max_edge.is_some(), cost.precision);
+        report.less_at_once = cost.max_edge.is_some();
         let parts = canvas.iter().flat_map(Patch::parts).copied();
         self.repaint.add(&Damage::of(parts));
         Inferred { painting: self, canvas }
