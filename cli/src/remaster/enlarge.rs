@@ -87,10 +87,7 @@ impl Enlarger {
                         take(sample, reused(&enlarging.upscale))?;
                     }
                     Pulled::Nothing => {}
-                    Pulled::End if enlarging.shared().is_complete() => {
-                        self.forget_precision();
-                        return Ok(());
-                    }
+                    Pulled::End if enlarging.shared().is_complete() => return Ok(()),
                     Pulled::End => break,
                 }
             }
@@ -111,19 +108,6 @@ impl Enlarger {
 
     fn stats(&self) -> Option<gst::Structure> {
         Some(self.current.as_ref()?.upscale.property("stats"))
-    }
-
-    /// Forgets what the engine changed to: footage that exceeds the range of `int16` makes it use
-    /// `fp32` from then on, but a segment must not depend on those before it.
-    fn forget_precision(&mut self) {
-        let planned = self.job.properties.values().get("precision");
-        let used = self.engine().map(|(_, precision)| precision);
-        if let (Some(planned), Some(used)) = (planned, used)
-            && *planned != used
-            && planned != "auto"
-        {
-            self.current = None;
-        }
     }
 
     /// Starts decoding `lead` before `segment`. `None` if the input cannot be read from there.
