@@ -3,10 +3,10 @@
 //! `clip.part.k3X9aQ.mp4` for `clip.mp4`.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{File, Permissions},
     io,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -105,13 +105,13 @@ impl PartFile {
     /// [`Error::Directory`], [`Error::NoDirectory`] or [`Error::Create`].
     pub fn create(output: &Path) -> Result<Self, Error> {
         check_location(output)?;
-        let mut prefix = output.file_stem().unwrap_or_default().to_owned();
+        let suffix = suffix(output);
+        let mut prefix = short_stem(output, ".part.XXXXXX".len() + suffix.len());
         prefix.push(".part.");
         // Temporary files are private by default; this one has the mode of any new file.
         let mode = Permissions::from_mode(0o666);
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).permissions(mode);
-        let suffix = suffix(output);
         // The error's own message names the temporary file.
         let directory = directory(output);
         let file = builder.suffix(&suffix).tempfile_in(directory).map_err(|error| {
@@ -187,10 +187,28 @@ fn directory(output: &Path) -> &Path {
 
 /// `clip.mp4` → `clip.part.mp4`. The extension stays, so that players recognise the format.
 fn part_name(output: &Path) -> PathBuf {
-    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    let suffix = suffix(output);
+    let mut name = short_stem(output, ".part".len() + suffix.len());
     name.push(".part");
-    name.push(suffix(output));
+    name.push(suffix);
     output.with_file_name(name)
+}
+
+/// The longest name of a file on Linux, in bytes.
+const MAX_NAME: usize = 255;
+
+/// The name without its extension, cut so that `more` bytes can follow.
+fn short_stem(output: &Path, more: usize) -> OsString {
+    let stem = output.file_stem().unwrap_or_default();
+    let mut bytes = stem.as_bytes();
+    while bytes.len() + more > MAX_NAME {
+        bytes = bytes.split_last().map_or(&[], |(_, rest)| rest);
+        // Not within a character of UTF-8.
+        while bytes.last().is_some_and(|it| *it >= 0x80) && str::from_utf8(bytes).is_err() {
+            bytes = bytes.split_last().map_or(&[], |(_, rest)| rest);
+        }
+    }
+    OsStr::from_bytes(bytes).to_owned()
 }
 
 /// The extension with its dot.
@@ -283,8 +301,20 @@ mod tests {
         assert!(error.contains("name a file"), "{error}");
         let error = PartFile::create(&folder.path().join("no/clip.mp4")).unwrap_err().to_string();
         assert!(error.contains("no/clip.mp4") && error.contains("create it first"), "{error}");
-        let long = folder.path().join("x".repeat(254));
+        let long = folder.path().join("x".repeat(300)).join("clip.mp4");
         let error = PartFile::create(&long).unwrap_err().to_string();
         assert!(!error.contains(".part."), "{error}");
+    }
+
+    #[test]
+    fn the_longest_name_of_a_file_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for stem in ["x".repeat(251), "é".repeat(125)] {
+            let output = folder.path().join(format!("{stem}.mkv"));
+            written(&output, "kept").keep().unwrap();
+            written(&output, "whole").finish(IfExists::Fail).unwrap();
+            assert_eq!(fs::read_to_string(&output).unwrap(), "whole");
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 4);
     }
 }
