@@ -1,15 +1,15 @@
 //! Enlarges a video in one pipeline, from its first frame to its last one.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use super::{Arguments, Done};
 use crate::{
     header,
-    part_file::PartFile,
     upscale::{
         Error,
         container::{Codec, Container},
         enlarging::Enlarging,
+        files::Files,
         input::Input,
         pipeline::{Outcome, Pipeline, Video},
         progress::Progress,
@@ -25,7 +25,7 @@ use crate::{
 /// See [`Error`]. No file is then left.
 pub fn run(
     arguments: &Arguments,
-    output: &Path,
+    files: &Files,
     (container, codec): (&'static Container, Codec),
     input: &Input,
     survey: Option<Survey>,
@@ -36,15 +36,18 @@ pub fn run(
     let may_turn =
         survey.as_ref().is_none_or(|survey| survey.streams.iter().any(|stream| stream.is_turned));
     let state = Arc::new(RunState::default());
-    let video = Video::Enlarged(Enlarging::new(codec, &arguments.video, may_turn, &state)?);
+    let video =
+        Video::Enlarged(Enlarging::new(container, codec, &arguments.video, may_turn, &state)?);
     let pipeline = Pipeline::new(input, survey, container, video, state)?;
-    let part = PartFile::create(output)?;
-    Ok(match pipeline.run(part.file(), signals, progress)? {
+    let part = files.create()?;
+    Ok(match pipeline.run(&part.target()?, signals, progress)? {
         Outcome::Finished { frames, problems, ledger, streams } => {
-            for loss in part.complete(|file| header::transfer(input.file(), file, &streams))? {
-                progress.warn(&loss);
+            if let Some(file) = part.container() {
+                for loss in file.complete(|file| header::transfer(input.file(), file, &streams))? {
+                    progress.warn(&loss);
+                }
             }
-            part.finish(arguments.force.if_exists())?;
+            part.finish()?;
             Done::Written { frames, problems, ledger }
         }
         Outcome::Stopped(frames) => {

@@ -7,6 +7,7 @@ use gst::prelude::*;
 use crate::{
     remaster::SegmentLength,
     upscale::{
+        container::Container,
         input::Input,
         ledger::Kind,
         plan::Plan,
@@ -32,13 +33,23 @@ pub enum Why {
     Short,
     /// Reading it ended with an error: what can be read is enlarged.
     Damaged,
+    /// Frames are read or written without a container: pictures, Y4M.
+    Frames,
     /// It consists of several recordings, or its frames change their size or format.
     Changes,
 }
 
 impl Method {
     /// Chooses for an input and what it contains.
-    pub fn choose(input: &Input, survey: Option<&Survey>, length: SegmentLength) -> Self {
+    pub fn choose(
+        input: &Input,
+        survey: Option<&Survey>,
+        container: &Container,
+        length: SegmentLength,
+    ) -> Self {
+        if container.frames.is_some() {
+            return Self::Direct(Why::Frames);
+        }
         let (Some(survey), Some(_)) = (survey, input.file()) else {
             return Self::Direct(Why::ReadOnce);
         };
@@ -51,6 +62,9 @@ impl Method {
         let parts = video.map(|lane| lane.parts.as_slice()).unwrap_or_default();
         let &[number] = parts else { return Self::Direct(Why::Changes) };
         let Some(stream) = survey.streams.get(number) else { return Self::Direct(Why::Changes) };
+        if stream.caps.iter().any(|caps| caps.structure(0).is_some_and(is_raw)) {
+            return Self::Direct(Why::Frames);
+        }
         if survey.error.is_some() {
             return Self::Direct(Why::Damaged);
         }
@@ -62,6 +76,10 @@ impl Method {
         }
         Self::Segments
     }
+}
+
+fn is_raw(media: &gst::StructureRef) -> bool {
+    media.name() == "video/x-raw"
 }
 
 /// What the encoder of a segment cannot adapt to.
@@ -139,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_pipe_is_enlarged_in_one_piece() {
+        let container = Container::of(std::path::Path::new("a.mkv")).unwrap();
         let input = Input::Uri("https://host/film.mkv".into());
-        assert_eq!(Method::choose(&input, None, LENGTH), Method::Direct(Why::ReadOnce));
+        assert_eq!(Method::choose(&input, None, container, LENGTH), Method::Direct(Why::ReadOnce));
     }
 }

@@ -1,4 +1,5 @@
-//! `gst-upscale upscale`: enlarges a video file and keeps its sound and subtitles.
+//! `gst-upscale upscale`: enlarges a video file and keeps its sound and subtitles, or enlarges
+//! pictures.
 
 mod direct;
 mod method;
@@ -13,14 +14,16 @@ use method::Method;
 
 use crate::{
     gstreamer,
-    part_file::{self, Force},
+    part_file::Force,
     remaster::{Error, Folder, Segmentation},
     upscale::{
         container::Container,
+        files::Files,
         input::Input,
         ledger::Row,
         options::Options,
         progress::{self, Frames, Progress},
+        sequence::FrameRate,
         signals::Signals,
         survey,
     },
@@ -31,18 +34,23 @@ Examples:
   gst-upscale upscale old.mkv new.mkv --scale 2
   gst-upscale upscale old.mp4 new.mkv --height 1080 --model realesr-animevideov3
   gst-upscale upscale old.avi new.mkv --codec ffv1
+  gst-upscale upscale photo.jpg large.png
+  gst-upscale upscale frame%05d.png new.mkv --frame-rate 24
+  decoder | gst-upscale upscale - new.y4m
 
 A film of more than one segment (20 s) is enlarged in segments, which are kept in new.mkv.remaster
 until new.mkv is complete. After Ctrl-C, a crash or a power failure, the same command continues. A
 shorter clip is enlarged in one piece; after Ctrl-C, its finished part is kept as new.part.mkv.";
 
-/// Enlarge a video file. Sound and subtitles are kept.
+/// Enlarge a video file or pictures. Sound and subtitles are kept.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// The video to enlarge: a file, a pipe, - for standard input, or a URL.
+    /// The video to enlarge: a file, a pipe, - for standard input, a URL, a picture, or a sequence of
+    /// pictures (frame%05d.png).
     input: PathBuf,
-    /// The file to write: .mp4, .m4v, .mov, .mkv or .webm.
+    /// The file to write: .mp4, .m4v, .mov, .mkv, .webm, .y4m, .png, .jpg, .tif or .bmp, or a sequence
+    /// of pictures (frame%05d.png).
     output: PathBuf,
     #[command(flatten)]
     force: Force,
@@ -51,6 +59,9 @@ pub struct Arguments {
     /// Print what went in and came out, stream by stream.
     #[arg(long)]
     verbose: bool,
+    /// Frames per second of a sequence of pictures, for example 24 or 24000/1001 [default: 25].
+    #[arg(long, value_name = "RATE")]
+    frame_rate: Option<FrameRate>,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t)]
     progress: progress::Format,
@@ -122,18 +133,28 @@ fn enlarge(
     let codec = video.codec(container)?;
     gstreamer::start()?;
     video.properties.check()?;
-    let input = Input::open(path)?;
-    part_file::check(path, output, force.if_exists())?;
+    let mut input = Input::open(path)?;
+    if let Some(rate) = arguments.frame_rate {
+        input.set_rate(rate)?;
+    }
+    let files = Files::new(output, container, force.if_exists());
+    files.check(&input)?;
     // Ctrl-C is caught from here on, so the unfinished file is always removed or kept on purpose.
     let signals = Signals::catch().map_err(Error::Signal)?;
+    if !input.connect(&signals)? {
+        return Ok(Done::Stopped("nothing was written".into()));
+    }
     if segments.restart {
         Folder::of(output).remove()?;
     }
     let Some(survey) = survey::of(&input, &signals, progress)? else {
         return Ok(Done::Stopped("nothing was written".into()));
     };
+    if let Some(survey) = &survey {
+        files.check_frames(path, survey)?;
+    }
     if let Some(survey) = &survey
-        && Method::choose(&input, Some(survey), segments.length()) == Method::Segments
+        && Method::choose(&input, Some(survey), container, segments.length()) == Method::Segments
     {
         let film = segmented::Film { path, output, input: &input, survey };
         match segmented::run(arguments, &film, &signals, progress) {
@@ -143,5 +164,5 @@ fn enlarge(
         }
     }
     let to = (container, codec);
-    Ok(direct::run(arguments, output, to, &input, survey, &signals, progress)?)
+    Ok(direct::run(arguments, &files, to, &input, survey, &signals, progress)?)
 }

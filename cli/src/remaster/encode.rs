@@ -15,8 +15,10 @@ use super::{
     watched::{PATIENCE, Watched},
 };
 use crate::upscale::{
-    container::VP9_ENCODER,
-    elements::{self, source_pad},
+    captions,
+    container::{H265_ENCODER, VP9_ENCODER},
+    durations,
+    elements::{self, sink_pad, source_pad},
     signals::Signals,
     vp9,
 };
@@ -84,6 +86,10 @@ impl Encoder {
             }
         }
         let input = source_pad(&part("input")?)?;
+        durations::keep(&input, &sink_pad(sink.upcast_ref())?);
+        if let Some(encoder) = pipeline.by_name(H265_ENCODER) {
+            captions::keep(&encoder)?;
+        }
         if let Some(encoder) = pipeline.by_name(VP9_ENCODER) {
             vp9::keep_colour(&encoder)?;
         }

@@ -21,6 +21,7 @@ use crate::{
     upscale::{
         container::Container,
         elements::{link, make, sink_pad, source_pad},
+        frame_files::Target,
         input::Input,
         ledger::Row,
         muxer::pad_template,
@@ -81,7 +82,8 @@ impl Film<'_> {
         let video = video(container, &caps, packets, &state, &failure)?;
         let survey = Some(self.survey.clone());
         let pipeline = Pipeline::new(self.input, survey, container, video, state)?;
-        let outcome = pipeline.run(part.file(), signals, progress);
+        let target = Target::of(part.file())?;
+        let outcome = pipeline.run(&target, signals, progress);
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }

@@ -44,7 +44,9 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     fn codec(&self) -> Result<Codec, Error> {
-        let container = Container::of(self.output).map_err(crate::upscale::Error::from)?;
+        let container = Container::of(self.output)
+            .and_then(Container::of_segments)
+            .map_err(crate::upscale::Error::from)?;
         Ok(self.video.codec(container)?)
     }
 

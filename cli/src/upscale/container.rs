@@ -7,6 +7,8 @@ use std::{
 
 use clap::ValueEnum as _;
 
+use super::frame_files::FrameFormat;
+
 /// The codec of the enlarged video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Codec {
@@ -15,6 +17,8 @@ pub enum Codec {
     Vp9,
     /// Lossless.
     Ffv1,
+    /// Frames as they are, for pictures and Y4M.
+    Raw,
 }
 
 /// The output file cannot have this format or codec.
@@ -22,6 +26,8 @@ pub enum Codec {
 pub enum Error {
     #[error("the extension of {path} is not supported; expected one of: {known}")]
     Extension { path: PathBuf, known: String },
+    #[error("a .{extension} file cannot be made of segments; use .mkv, .mp4, .mov or .webm")]
+    Segments { extension: &'static str },
     #[error("a .{extension} file cannot hold {codec} video; expected one of: {known}")]
     Codec { codec: Codec, extension: &'static str, known: String },
 }
@@ -31,13 +37,16 @@ pub enum Error {
 pub struct Container {
     pub extensions: &'static [&'static str],
     pub muxer: &'static str,
+    /// The format of frames that are written without a muxer.
+    pub frames: Option<FrameFormat>,
     /// Supported codecs, the default first.
     pub codecs: &'static [Codec],
     /// Factories to encode sound with if it cannot be copied, in order of preference.
     pub audio_encoders: &'static [&'static str],
 }
 
-/// The name of the VP9 encoder, which is controlled further.
+/// The names of the encoders of H.265 and VP9, which are controlled further.
+pub const H265_ENCODER: &str = "h265";
 pub const VP9_ENCODER: &str = "vp9";
 
 /// The formats that avenc_ffv1 accepts.
@@ -45,31 +54,46 @@ const FFV1_FORMATS: &str = "I420,Y42B,Y41B,Y444,A420,BGRx,BGRA,GRAY8,GRAY16_LE,I
      I422_10LE,Y444_10LE,A420_10LE,A422_10LE,A444_10LE,GBR_10LE,GBRA_10LE,I420_12LE,I422_12LE,\
      Y444_12LE,GBR_12LE,GBRA_12LE";
 
+/// A format of pictures, or Y4M.
+const fn frames(extensions: &'static [&'static str], format: FrameFormat) -> Container {
+    let (codecs, frames) = (&[Codec::Raw], Some(format));
+    Container { extensions, muxer: "appsink", frames, codecs, audio_encoders: &[] }
+}
+
 const CONTAINERS: &[Container] = &[
     Container {
         extensions: &["mp4", "m4v"],
         muxer: "mp4mux",
+        frames: None,
         codecs: &[Codec::H264, Codec::H265],
         audio_encoders: &["fdkaacenc", "avenc_aac", "voaacenc"],
     },
     Container {
         extensions: &["mov"],
         muxer: "qtmux",
+        frames: None,
         codecs: &[Codec::H264, Codec::H265],
         audio_encoders: &["fdkaacenc", "avenc_aac", "voaacenc"],
     },
     Container {
         extensions: &["mkv"],
         muxer: "matroskamux",
+        frames: None,
         codecs: &[Codec::H264, Codec::H265, Codec::Vp9, Codec::Ffv1],
         audio_encoders: &["flacenc", "opusenc"],
     },
     Container {
         extensions: &["webm"],
         muxer: "webmmux",
+        frames: None,
         codecs: &[Codec::Vp9],
         audio_encoders: &["opusenc", "vorbisenc"],
     },
+    frames(&["y4m"], FrameFormat::Y4m),
+    frames(&["png"], FrameFormat::Png),
+    frames(&["jpg", "jpeg"], FrameFormat::Jpeg),
+    frames(&["tif", "tiff"], FrameFormat::Tiff),
+    frames(&["bmp"], FrameFormat::Bmp),
 ];
 
 impl Container {
@@ -87,6 +111,19 @@ impl Container {
                 CONTAINERS.iter().flat_map(|kind| kind.extensions).copied().collect();
             Error::Extension { path: path.into(), known: known.join(", ") }
         })
+    }
+
+    /// This container format, whose files can be made of segments.
+    ///
+    /// # Errors
+    /// [`Error::Segments`] if it is one of pictures or Y4M.
+    pub fn of_segments(&'static self) -> Result<&'static Self, Error> {
+        match self.frames {
+            None => Ok(self),
+            Some(_) => Err(Error::Segments {
+                extension: self.extensions.first().copied().unwrap_or_default(),
+            }),
+        }
     }
 
     /// `requested`, or the default codec.
@@ -139,7 +176,7 @@ impl Codec {
                 threads.map_or_else(String::new, |threads| format!("threads={threads}"))
             ),
             Self::H265 => format!(
-                "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc speed-preset=fast \
+                "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc name={H265_ENCODER} speed-preset=fast \
                  option-string=crf={quality}{} ! h265parse",
                 threads.map_or_else(String::new, |threads| {
                     format!(":no-open-gop=1:frame-threads=1:pools={threads}")
@@ -155,6 +192,7 @@ impl Codec {
             ),
             // Without this list, videoconvert turns R'G'B' into 4:2:0.
             Self::Ffv1 => format!("video/x-raw,format=(string){{{FFV1_FORMATS}}} ! avenc_ffv1"),
+            Self::Raw => "video/x-raw".into(),
         }
     }
 
@@ -163,18 +201,18 @@ impl Codec {
     pub fn alignment(self) -> i32 {
         match self {
             Self::H264 | Self::H265 => 2,
-            Self::Vp9 | Self::Ffv1 => 1,
+            Self::Vp9 | Self::Ffv1 | Self::Raw => 1,
         }
     }
 
     /// Whether captions that are part of the pictures stay.
     pub fn has_captions(self) -> bool {
-        self == Self::H264
+        matches!(self, Self::H264 | Self::H265)
     }
 
     fn default_quality(self) -> u32 {
         match self {
-            Self::H264 | Self::Ffv1 => 17,
+            Self::H264 | Self::Ffv1 | Self::Raw => 17,
             Self::H265 => 19,
             Self::Vp9 => 24,
         }
@@ -182,7 +220,7 @@ impl Codec {
 
     fn worst_quality(self) -> u32 {
         match self {
-            Self::H264 | Self::H265 | Self::Ffv1 => 51,
+            Self::H264 | Self::H265 | Self::Ffv1 | Self::Raw => 51,
             Self::Vp9 => 63,
         }
     }

@@ -1,10 +1,11 @@
 //! Reads the input and splits it into its elementary streams.
 //!
 //! The demuxers are used directly: `parsebin` of GStreamer 1.22 passes on only the pads that a
-//! demuxer adds before the first data, and broadcasts add streams later.
+//! demuxer adds before the first data, and broadcasts add streams later. Pictures and Y4M are decoded
+//! by the program itself.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -15,6 +16,9 @@ use super::{
     elements::{link, make, source_pad},
     input::Input,
     mp4::Mp4Header,
+    picture::is_picture,
+    picture_pads::{Content, picture_pads},
+    y4m_pads::y4m_pads,
 };
 
 /// The prefix of the names of all elements that read the input.
@@ -23,12 +27,16 @@ pub const READER: &str = "reader-";
 /// Called for each elementary stream, with the pad that it comes from and its caps.
 type OnStream = dyn Fn(&gst::Pad, &gst::Caps) -> Result<(), Error> + Send + Sync;
 
-/// The elements that read the input: a source and a type finder. Demuxers follow when the type is
-/// known.
+/// The elements that read the input: a source and, unless the type is known, a type finder. Demuxers
+/// follow when the type is known.
 #[derive(Debug)]
 pub struct Reader {
-    elements: [gst::Element; 2],
+    elements: Vec<gst::Element>,
+    /// No element owns them.
+    _pads: OwnPads,
 }
+
+type OwnPads = Arc<Mutex<Vec<gst::Pad>>>;
 
 impl Reader {
     /// Adds the elements to `pipeline`. They start only with [`Self::start`], after the elements
@@ -45,28 +53,36 @@ impl Reader {
         if let Some(header) = input.mp4() {
             header.correct(&source_pad(&source)?);
         }
-        let typefind = make("typefind")?;
-        let elements = [source, typefind];
+        let mut elements = vec![source.clone()];
+        if input.rate().is_none() {
+            elements.push(make("typefind")?);
+        }
         for (element, name) in elements.iter().zip(["source", "typefind"]) {
             element.set_locked_state(true);
             element.set_property("name", format!("{READER}{name}"));
             pipeline.add(element)?;
         }
-        let [source, typefind] = &elements;
-        source.link(typefind)?;
+        let pads = OwnPads::default();
         let demuxers = Arc::new(Demuxers {
             pipeline: pipeline.downgrade(),
             on_stream: Box::new(on_stream),
             number: AtomicU32::new(0),
             mp4: input.mp4().cloned(),
+            pads: pads.clone(),
         });
-        typefind.connect("have-type", false, move |values| {
-            let typefind = values.first()?.get::<gst::Element>().ok()?;
-            let caps = values.get(2)?.get::<gst::Caps>().ok()?;
-            demuxers.connect(&typefind.static_pad("src")?, &caps);
-            None
-        });
-        Ok(Self { elements })
+        if let Some(rate) = input.rate() {
+            demuxers.add_pictures(&source_pad(&source)?, Content::Sequence { rate })?;
+        }
+        if let Some(typefind) = elements.get(1) {
+            source.link(typefind)?;
+            typefind.connect("have-type", false, move |values| {
+                let typefind = values.first()?.get::<gst::Element>().ok()?;
+                let caps = values.get(2)?.get::<gst::Caps>().ok()?;
+                demuxers.connect_file(&typefind.static_pad("src")?, &caps);
+                None
+            });
+        }
+        Ok(Self { elements, _pads: pads })
     }
 
     /// Starts to read.
@@ -87,9 +103,39 @@ struct Demuxers {
     on_stream: Box<OnStream>,
     number: AtomicU32,
     mp4: Option<Arc<Mp4Header>>,
+    pads: OwnPads,
 }
 
 impl Demuxers {
+    /// Connects the file's own type.
+    fn connect_file(self: &Arc<Self>, pad: &gst::Pad, caps: &gst::Caps) {
+        let connected = if is_picture(caps) {
+            self.add_pictures(pad, Content::File)
+        } else if caps.structure(0).is_some_and(|media| media.name() == "application/x-yuv4mpeg") {
+            self.add_own(pad, y4m_pads)
+        } else {
+            return self.connect(pad, caps);
+        };
+        report(pad, connected);
+    }
+
+    fn add_pictures(&self, pad: &gst::Pad, content: Content) -> Result<(), Error> {
+        self.add_own(pad, |owner| picture_pads(owner, content))
+    }
+
+    /// Adds a pair of pads that decodes the file.
+    fn add_own(
+        &self,
+        pad: &gst::Pad,
+        pads: impl FnOnce(&gst::Element) -> Result<(gst::Pad, gst::Pad), glib::BoolError>,
+    ) -> Result<(), Error> {
+        let no_owner = || glib::bool_error!("{} has no element", pad.name());
+        let (sink, source) = pads(&pad.parent_element().ok_or_else(no_owner)?)?;
+        link(pad, &sink)?;
+        self.pads.lock().unwrap_or_else(PoisonError::into_inner).push(sink);
+        (self.on_stream)(&source, &gst::Caps::new_empty_simple("video/x-raw"))
+    }
+
     /// Adds a demuxer if the data are in a container, which can be inside another one.
     fn connect(self: &Arc<Self>, pad: &gst::Pad, caps: &gst::Caps) {
         let connected = match demuxer(caps) {
@@ -101,9 +147,7 @@ impl Demuxers {
                 (self.on_stream)(pad, caps)
             }
         };
-        if let (Err(error), Some(element)) = (connected, pad.parent_element()) {
-            gst::element_error!(element, gst::StreamError::Failed, ("{error}"));
-        }
+        report(pad, connected);
     }
 
     fn add(self: &Arc<Self>, pad: &gst::Pad, factory: &gst::ElementFactory) -> Result<(), Error> {
@@ -124,6 +168,13 @@ impl Demuxers {
             self.connect(&pad, &caps_of(&pad));
         }
         Ok(demuxer.sync_state_with_parent()?)
+    }
+}
+
+/// Posts an error as that of the element of `pad`.
+fn report(pad: &gst::Pad, result: Result<(), Error>) {
+    if let (Err(error), Some(element)) = (result, pad.parent_element()) {
+        gst::element_error!(element, gst::StreamError::Failed, ("{error}"));
     }
 }
 

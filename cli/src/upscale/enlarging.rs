@@ -5,8 +5,9 @@ use std::sync::Arc;
 use gst::prelude::*;
 
 use super::{
-    Error,
-    container::{Codec, VP9_ENCODER},
+    Error, captions,
+    container::{Codec, Container, H265_ENCODER, VP9_ENCODER},
+    durations,
     elements::{by_name, parse, source_pad},
     options::Options,
     run_state::RunState,
@@ -21,6 +22,9 @@ pub const UPSCALE: &str = "upscale";
 pub struct Enlarging {
     pub bin: gst::Bin,
     pub codec: Codec,
+    pub quality: Option<u32>,
+    /// Where enlarged frames leave.
+    pub enlarged: gst::Pad,
     /// Its caps are those of the frames that are encoded.
     first_size: gst::Element,
 }
@@ -31,14 +35,16 @@ impl Enlarging {
     /// # Errors
     /// An element is not installed, or a property's value is invalid.
     pub fn new(
+        container: &Container,
         codec: Codec,
         options: &Options,
         may_turn: bool,
         state: &Arc<RunState>,
     ) -> Result<Self, Error> {
-        let bin = video_bin(codec, options, may_turn, state)?;
+        let bin = video_bin(container, codec, options, may_turn, state)?;
         let first_size = by_name(&bin, "first-size")?;
-        Ok(Self { bin, codec, first_size })
+        let enlarged = source_pad(&by_name(&bin, "enlarged")?)?;
+        Ok(Self { bin, codec, quality: options.quality, enlarged, first_size })
     }
 
     /// The caps of the frames that are encoded, once there are some.
@@ -48,6 +54,7 @@ impl Enlarging {
 }
 
 fn video_bin(
+    container: &Container,
     codec: Codec,
     options: &Options,
     may_turn: bool,
@@ -61,17 +68,27 @@ fn video_bin(
     let turn = if may_turn { "! videoflip video-direction=auto ! videoconvert" } else { "" };
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
+    let encoder = match container.frames {
+        Some(format) => {
+            format!("capsfilter caps=\"video/x-raw,format=(string){{{}}}\"", format.formats())
+        }
+        None => codec.description(options.quality),
+    };
     let description = format!(
         "deinterlace ! videoconvert {turn} ! {queue} \
          ! upscale name={UPSCALE} ! video/x-raw,{size} \
          ! {queue} name=enlarged ! capssetter name=first-rate \
          ! videoscale method=lanczos add-borders=true ! videoconvert \
-         ! capsfilter name=first-size ! {}",
-        codec.description(options.quality)
+         ! capsfilter name=first-size ! {encoder}"
     );
     let bin = parse(&description)?;
     options.properties.apply(&by_name(&bin, UPSCALE)?)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
+    let first_size = source_pad(&by_name(&bin, "first-size")?)?;
+    durations::keep(&first_size, &source_pad(bin.upcast_ref())?);
+    if let Some(encoder) = bin.by_name(H265_ENCODER) {
+        captions::keep(&encoder)?;
+    }
     if let Some(encoder) = bin.by_name(VP9_ENCODER) {
         vp9::keep_colour(&encoder)?;
     }

@@ -1,6 +1,9 @@
 //! Why a video was not enlarged.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use gst::glib;
 
@@ -16,6 +19,19 @@ pub enum Error {
     InputDirectory(PathBuf),
     #[error("{path} could not be read: {why}")]
     ReadInput { path: PathBuf, why: io::ErrorKind },
+    #[error(
+        "{missing} does not exist, but {last} does; number the pictures of a sequence without gaps"
+    )]
+    Gap { missing: PathBuf, last: PathBuf },
+    #[error("the output could not be opened: {0}")]
+    Target(io::Error),
+    #[error(
+        "{input} has more than one frame; name a sequence of pictures, for example {example}",
+        example = example(.output).display()
+    )]
+    ManyFrames { input: PathBuf, output: PathBuf },
+    #[error("--frame-rate is for sequences of pictures; {0} is none")]
+    FrameRate(PathBuf),
     #[error("{uri} could not be opened: {error}")]
     Uri { uri: String, error: glib::Error },
     #[error("{codec} video must have an even width and height; {pixels} is odd")]
@@ -55,4 +71,12 @@ pub enum Error {
     Output(#[from] part_file::Error),
     #[error(transparent)]
     Print(#[from] print::Error),
+}
+
+/// `picture.png` → `picture%05d.png`.
+fn example(output: &Path) -> PathBuf {
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push("%05d.");
+    name.push(output.extension().unwrap_or_default());
+    output.with_file_name(name)
 }

@@ -9,6 +9,7 @@ use gstupscale::element::complete_colorimetry;
 use super::{
     channels::Layout,
     ledger::Extent,
+    picture::OPAQUE,
     segments::running_range,
     times::{Expected, Times},
 };
@@ -70,6 +71,16 @@ struct State {
 pub struct Decoded {
     pub caps: Option<gst::Caps>,
     pub has_captions: bool,
+}
+
+impl Decoded {
+    /// Whether frames have an alpha channel that is not opaque by definition.
+    pub fn has_alpha(&self) -> bool {
+        let Some(caps) = &self.caps else { return false };
+        let is_opaque = caps.structure(0).is_some_and(|media| media.get(OPAQUE) == Ok(true));
+        let info = gst_video::VideoInfo::from_caps(caps);
+        !is_opaque && info.is_ok_and(|info| info.has_alpha())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

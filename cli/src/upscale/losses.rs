@@ -2,32 +2,44 @@
 
 use gst_video::VideoInfo;
 
-use super::{container::Codec, lane::Decoded};
+use super::{container::Codec, lane::Decoded, y4m};
 
 /// Sentences about what is lost between the decoder and the encoder's caps.
 pub fn all(decoded: &Decoded, encoded: Option<&gst::Caps>, codec: Codec) -> Vec<String> {
     let info = |caps: Option<&gst::Caps>| caps.and_then(|caps| VideoInfo::from_caps(caps).ok());
     let mut losses = Vec::new();
     if let (Some(from), Some(to)) = (info(decoded.caps.as_ref()), info(encoded)) {
-        if from.format_info().has_alpha() && !to.format_info().has_alpha() {
+        let [alpha, depth_hint] = match codec {
+            Codec::Raw => ["write a .png file", "write a .png file"],
+            _ => ["use --codec ffv1 and a .mkv file", "use --codec h265 or ffv1"],
+        };
+        if decoded.has_alpha() && !to.has_alpha() {
             losses.push(format!(
                 "the alpha channel is not in the output: {codec} does not keep it here; \
-                 use --codec ffv1 and a .mkv file to keep it"
+                 {alpha} to keep it"
             ));
         }
         let depth = |info: &VideoInfo| info.format_info().depth().first().copied().unwrap_or(8);
         if depth(&from) > depth(&to) {
             losses.push(format!(
                 "the pictures have {} bits per sample in the input and {} in the output; \
-                 use --codec h265 or ffv1 to keep more",
+                 {depth_hint} to keep more",
                 depth(&from),
                 depth(&to)
             ));
         }
     }
+    if let Some(to) = info(encoded).filter(|to| codec == Codec::Raw && y4m::loses_matrix(to)) {
+        losses.push(format!(
+            "Y4M does not store the colour matrix, which is {}; name it to the program that reads \
+             the file",
+            to.colorimetry()
+        ));
+    }
     if decoded.has_captions && !codec.has_captions() {
         losses.push(
-            "the closed captions are not in the output; use --codec h264 to keep them".into(),
+            "the closed captions are not in the output; use --codec h264 or h265 to keep them"
+                .into(),
         );
     }
     losses

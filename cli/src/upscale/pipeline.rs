@@ -1,11 +1,10 @@
 //! The pipeline from the input to the output file.
 
 use std::{
-    fs::File,
-    os::fd::AsRawFd as _,
     path::PathBuf,
     sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use gst::{MessageView, glib, prelude::*};
@@ -13,14 +12,17 @@ use gst::{MessageView, glib, prelude::*};
 use super::{
     Error,
     container::Container,
+    damage,
     demux::{READER, Reader},
     elements::{link, make, source_pad},
     enlarging::{Enlarging, UPSCALE},
+    frame_files::Target,
     input::Input,
     lane::Decoded,
     ledger::{Kind, Row},
     losses,
     muxer::pad_template,
+    output::Output,
     plan::Plan,
     progress::{Frames, Progress},
     run_state::RunState,
@@ -29,7 +31,7 @@ use super::{
     streams::{SOUND, Streams},
     survey::Survey,
 };
-use crate::header::{self, Written};
+use crate::header::Written;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -77,10 +79,11 @@ impl Video {
 /// source ! demuxer ! multiqueue ! decodebin ! (lane) ! deinterlace ! upscale ! encoder ! muxer ! fdsink
 ///                               ! (sound and subtitles) ! (lane) ! (encoder)           !
 /// ```
+/// Pictures and Y4M are written by an `appsink` instead of encoder, muxer and `fdsink`.
 pub struct Pipeline {
     pipeline: gst::Pipeline,
     reader: Reader,
-    sink: gst::Element,
+    output: Output,
     streams: Arc<Streams>,
     state: Arc<RunState>,
     video: Video,
@@ -90,6 +93,9 @@ pub struct Pipeline {
 
 /// The largest error of the duration in a file's header that is ignored.
 const MAX_DURATION_ERROR: Duration = Duration::from_secs(1);
+
+/// How long the next frame may take after a stop request. Then the streams end without it.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Compressed data queued for one stream while another has none, in bytes.
 const QUEUE_BYTES: u32 = 1 << 28;
@@ -112,22 +118,16 @@ impl Pipeline {
         queue.set_property("name", format!("{READER}queue"));
         queue.set_property("max-size-bytes", QUEUE_BYTES);
         queue.set_property("max-size-time", 0u64);
-        let muxer = make(container.muxer)?;
-        if muxer.has_property_with_type("writing-app", String::static_type()) {
-            // Room in the head of the file for what is written there later.
-            muxer.set_property("writing-app", " ".repeat(header::RESERVE));
-        }
-        let sink = make("fdsink")?;
-        pipeline.add_many([&queue, video.bin().upcast_ref(), &muxer, &sink])?;
-        video.link(&muxer)?;
-        muxer.link(&sink)?;
+        pipeline.add_many([&queue, video.bin().upcast_ref()])?;
+        let output = Output::new(&pipeline, container)?;
+        video.link(&output.muxer)?;
 
         let streams = Arc::new(Streams {
             pipeline: pipeline.downgrade(),
             queue,
             video: video.bin().clone().upcast(),
             is_ready: matches!(video, Video::Ready(..)),
-            muxer,
+            muxer: output.muxer.clone(),
             container,
             state: state.clone(),
             survey: survey.map(|survey| {
@@ -143,22 +143,25 @@ impl Pipeline {
         let reader = Reader::new(&pipeline, input, move |pad, caps| connected.connect(pad, caps))?;
         let has_time_code = input.mp4().is_some_and(|header| header.has_time_code());
         let input = input.name();
-        Ok(Self { pipeline, reader, sink, streams, state, video, input, has_time_code })
+        Ok(Self { pipeline, reader, output, streams, state, video, input, has_time_code })
     }
 
-    /// Runs to the end, or until Ctrl-C, and writes to `output`.
+    /// Runs to the end, or until Ctrl-C, and writes to `target`.
     ///
     /// # Errors
     /// [`Error::Upscale`] or [`Error::Element`] with an element's message, [`Error::NoVideo`],
     /// [`Error::NoFrames`] or [`Error::Start`].
     pub fn run(
         self,
-        output: &File,
+        target: &Target,
         signals: &Signals,
         progress: &mut Progress,
     ) -> Result<Outcome, Error> {
-        // Not by its name, which another process could have given to another file.
-        self.sink.set_property("fd", output.as_raw_fd());
+        let quality = match &self.video {
+            Video::Enlarged(enlarging) => enlarging.quality,
+            Video::Ready(..) => None,
+        };
+        self.output.write_to(target, quality, &self.streams)?;
         let no_bus = || glib::bool_error!("the pipeline has no bus");
         let bus = self.pipeline.bus().ok_or_else(no_bus)?;
         // An error usually arrives on the bus too, with its reason.
@@ -171,10 +174,17 @@ impl Pipeline {
             progress.warn("the track of time codes is not in the output");
         }
         let mut missing_plugin = None;
+        // When a stop was requested, until the streams are ended.
+        let mut requested: Option<Instant> = None;
         loop {
             let frames = self.state.frames();
+            if requested.is_some_and(|since| since.elapsed() > GRACE) {
+                requested = None;
+                self.end_at_once();
+            }
             if let Some(request) = signals.take() {
                 let repeated = self.state.stop();
+                requested = Some(Instant::now());
                 if frames == 0 || (repeated && request == StopRequest::Interrupt) {
                     progress.finish();
                     return Ok(Outcome::Aborted);
@@ -208,6 +218,9 @@ impl Pipeline {
                         continue;
                     }
                     progress.finish();
+                    if is_input && error.error().matches(gst::StreamError::Decode) {
+                        return Err(Error::NoFrames { input: self.input.clone(), why: text });
+                    }
                     let decoded = self.streams.video_lane().map(|lane| lane.decoded());
                     if missing_plugin.is_none()
                         && is_input
@@ -228,6 +241,13 @@ impl Pipeline {
                     progress.warn(&format!("{text} ({})", name(message.src())));
                 }
                 MessageView::Progress(step) => progress.show_step(step.get().2),
+                MessageView::Application(message) => {
+                    if let Some(text) = damage::text(message) {
+                        let input = self.input.display();
+                        self.state
+                            .add_problem(format!("{input} could not be read to its end: {text}"));
+                    }
+                }
                 MessageView::Element(element) => {
                     // Posted before the error that it causes.
                     let missing = element.structure().filter(|it| it.name() == "missing-plugin");
@@ -236,6 +256,18 @@ impl Pipeline {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Ends all streams although no frame arrives: the input has stalled, or a frame takes long.
+    fn end_at_once(&self) {
+        // The elements wait for each other, so each stream ends from a thread of its own.
+        if let Video::Enlarged(enlarging) = &self.video {
+            let enlarged = enlarging.enlarged.clone();
+            thread::spawn(move || enlarged.push_event(gst::event::Eos::new()));
+        }
+        for lane in self.streams.lanes() {
+            thread::spawn(move || lane.stop());
         }
     }
 

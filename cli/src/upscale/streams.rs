@@ -231,7 +231,8 @@ impl Streams {
         self.lanes().iter().for_each(|lane| lane.release());
     }
 
-    fn lanes(&self) -> Vec<Arc<Lane>> {
+    /// The lanes of all streams.
+    pub fn lanes(&self) -> Vec<Arc<Lane>> {
         lock(&self.outputs).iter().filter_map(|output| output.lane.clone()).collect()
     }
 
@@ -298,7 +299,9 @@ impl Streams {
     /// How a stream that has these caps, one after the other, gets into the output; `None` if it
     /// cannot.
     fn route(&self, kind: Kind, caps: &[gst::Caps]) -> Result<Option<Route>, Error> {
-        let Some(first) = caps.first() else { return Ok(None) };
+        let Some(first) = caps.first().filter(|_| self.container.frames.is_none()) else {
+            return Ok(None);
+        };
         let template = pad_template(&self.muxer, first);
         if kind == Kind::Subtitles {
             return self.subtitle_route(first, template);
@@ -351,7 +354,7 @@ impl Streams {
 
     /// Says that a stream is not in the output.
     fn skip(&self, kind: Kind, number: usize, media: &str) {
-        if kind == Kind::Sound {
+        if kind == Kind::Sound && self.container.frames.is_none() {
             self.state.add_problem(format!(
                 "sound {number} ({media}) is not in the output: no decoder for it is installed"
             ));

@@ -36,6 +36,14 @@ pub struct Survey {
     pub error: Option<String>,
 }
 
+impl Survey {
+    /// The number of packets of the first video.
+    pub fn video_packets(&self) -> u64 {
+        let mut videos = self.streams.iter().filter(|stream| stream.kind == Kind::Video);
+        videos.next().map_or(0, |video| video.extent.packets)
+    }
+}
+
 /// An elementary stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
@@ -64,19 +72,22 @@ pub fn of(
     signals: &Signals,
     progress: &Progress,
 ) -> Result<Option<Option<Survey>>, Error> {
-    let Some(path) = input.file() else { return Ok(Some(None)) };
+    if !input.is_repeatable() {
+        return Ok(Some(None));
+    }
+    let path = input.name();
     progress.show_step("reading the input");
     let Some(survey) = run(input, signals, || progress.tick())? else { return Ok(None) };
     let mut videos = survey.streams.iter().filter(|stream| stream.kind == Kind::Video).peekable();
     if videos.peek().is_none() {
         return Err(match survey.error {
-            None => Error::NoVideo(path.into()),
-            Some(why) => Error::NoFrames { input: path.into(), why },
+            None => Error::NoVideo(path),
+            Some(why) => Error::NoFrames { input: path, why },
         });
     }
     if videos.all(|stream| stream.extent.packets == 0) {
         let why = survey.error.unwrap_or_else(|| "it ends after its header".into());
-        return Err(Error::NoFrames { input: path.into(), why });
+        return Err(Error::NoFrames { input: path, why });
     }
     Ok(Some(Some(survey)))
 }
