@@ -15,16 +15,17 @@ use gst_base::{
 use gst_video::VideoMeta;
 
 use super::{
+    deadline::{self, Arrival},
     errors::{Failure, Severity},
     imp::{CATEGORY, Upscale},
     loader::{LoadedModel, NoModel, Request},
-    lock,
+    lock, overload,
     properties::Startup,
     stream::{Negotiated, Next, Stream, is_empty_gap},
 };
 use crate::{
     engine::Backend,
-    upscaler::{self, FrameParams, MemoryUse},
+    upscaler::{self, Deadline, FrameParams, FrameReport, Late, MemoryUse},
 };
 
 impl Upscale {
@@ -82,7 +83,8 @@ impl Upscale {
         self.ensure_model(&mut stream)?;
         let settings = || lock(&self.properties).upscaler_settings();
         let params = |number| lock(&self.properties).frame_params(number);
-        let submitted = stream.submit(&negotiated, settings, params, inbuf);
+        let deadline = self.deadline(&negotiated, inbuf);
+        let submitted = stream.submit(&negotiated, settings, params, deadline, inbuf);
         if let Some(warning) = stream.take_warning() {
             warning.post(self.obj().upcast_ref(), Severity::Warning);
         }
@@ -96,6 +98,45 @@ impl Upscale {
             }
             submitted => submitted.map_err(|failure| self.fail(&mut stream, &failure)),
         }
+    }
+
+    /// When the output of a frame that arrives now is due, if it has a deadline.
+    fn deadline(&self, negotiated: &Negotiated, inbuf: &gst::Buffer) -> Option<Deadline> {
+        let late = self.late()?;
+        let (live, upstream) = {
+            let state = lock(&self.state);
+            (state.live, state.upstream_latency)
+        };
+        let mut arrival = self.arrival(negotiated);
+        let element = self.obj();
+        let plays = element.current_state() == gst::State::Playing;
+        let now = element.current_running_time().filter(|_| plays);
+        let time = self.running_time(inbuf);
+        // A live frame arrives when its source is done with it. Any other must leave on time.
+        let due = time.map(|time| match live {
+            true => time + upstream,
+            false => time.saturating_sub(arrival.longest()),
+        });
+        arrival.late = deadline::lateness(now, due);
+        let at = Instant::now() + arrival.allowance();
+        let tolerance = lock(&self.properties).reuse_tolerance;
+        Some(Deadline { at, late, tolerance: u8::try_from(tolerance).unwrap_or(u8::MAX) })
+    }
+
+    /// The time that frames have, apart from how late each is.
+    fn arrival(&self, negotiated: &Negotiated) -> Arrival {
+        let max_latency = lock(&self.properties).max_latency();
+        Arrival { duration: negotiated.frame_duration(), max_latency, ..Arrival::default() }
+    }
+
+    /// What late frames show, if frames have a deadline: in live pipelines, and after a sink
+    /// reported late frames.
+    pub(super) fn late(&self) -> Option<Late> {
+        let follows_clock = {
+            let state = lock(&self.state);
+            state.live || state.throttled
+        };
+        lock(&self.properties).late().filter(|_| follows_clock)
     }
 
     fn negotiated(&self) -> Result<Negotiated, gst::FlowError> {
@@ -156,7 +197,14 @@ impl Upscale {
 
     fn wait_for_model(&self, stream: &mut Stream) -> Result<(), NoModel> {
         let startup = lock(&self.properties).startup;
-        let model = lock(&self.state).model.clone();
+        let (model, live) = {
+            let state = lock(&self.state);
+            (state.model.clone(), state.live)
+        };
+        let startup = match startup {
+            Startup::Auto if live => Startup::Resample,
+            startup => startup,
+        };
         match (startup, model) {
             (Startup::Resample, Some(model)) => {
                 self.loader.check()?;
@@ -210,6 +258,9 @@ impl Upscale {
 
     /// The largest number of frames in flight between two output frames.
     pub(super) fn depth(&self) -> usize {
+        if self.late().is_some() {
+            return 0;
+        }
         let live = lock(&self.state).live;
         lock(&self.properties).depth(live)
     }
@@ -261,6 +312,7 @@ impl Upscale {
             );
         }
         lock(&self.state).stats.add(&report);
+        self.post_overload(inbuf, &negotiated, &report);
         stream.keep(&outbuf, params);
         Ok(outbuf)
     }
@@ -275,23 +327,57 @@ impl Upscale {
         gst::FlowError::Error
     }
 
+    /// The longest time that a frame spends here, if frames have a deadline.
+    pub(super) fn longest(&self) -> Option<gst::ClockTime> {
+        self.late()?;
+        let negotiated = lock(&self.state).negotiated.clone()?;
+        Some(self.arrival(&negotiated).longest())
+    }
+
     /// Adds the processing time of a frame to the latency.
     pub(super) fn record_frame_time(&self, time: Duration) {
         let (changed, live) = {
             let mut state = lock(&self.state);
             (state.latency.add_frame(time), state.live)
         };
-        if changed && live {
+        if changed && live && self.late().is_none() {
             self.post_latency();
         }
+    }
+
+    /// Posts, once a second at most, that the model is too slow.
+    fn post_overload(&self, inbuf: &gst::Buffer, negotiated: &Negotiated, report: &FrameReport) {
+        let Some(needed) = report.whole_frame.filter(|_| report.resampled_pixels > 0) else {
+            return;
+        };
+        let Some(now) = self.running_time(inbuf) else { return };
+        let available = self.arrival(negotiated).longest();
+        let structure = {
+            let mut state = lock(&self.state);
+            if !state.overload.is_due(now, gst::ClockTime::SECOND) {
+                return;
+            }
+            let share = report.resampled_pixels as f64 / report.frame_pixels.max(1) as f64;
+            let model = state.stats.model_name().unwrap_or_default();
+            overload::message(model, needed, available.into(), share)
+        };
+        gst::info!(CATEGORY, imp = self, "{structure:?}");
+        let message = gst::message::Element::builder(structure).src(&*self.obj()).build();
+        // It fails if the element has no bus.
+        let _ = self.obj().post_message(message);
+    }
+
+    /// The running time of a buffer.
+    fn running_time(&self, buffer: &gst::Buffer) -> Option<gst::ClockTime> {
+        let segment = self.obj().segment();
+        let segment = segment.downcast_ref::<gst::ClockTime>()?;
+        buffer.pts().and_then(|pts| segment.to_running_time(pts))
     }
 
     /// Posts the statistics if a message is due at the time of `inbuf`.
     fn post_stats(&self, inbuf: &gst::Buffer) {
         let interval = u64::from(lock(&self.properties).stats_interval);
-        let segment = self.obj().segment();
-        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else { return };
-        let Some(now) = inbuf.pts().and_then(|pts| segment.to_running_time(pts)) else { return };
+        let Some(now) = self.running_time(inbuf) else { return };
         let structure = {
             let mut state = lock(&self.state);
             if !state.stats.is_due(now, gst::ClockTime::from_mseconds(interval)) {

@@ -21,7 +21,7 @@ use super::{
     loader::{EngineLoader, Loader, Request},
     lock, metas, navigation,
     properties::{self, Properties},
-    stats::Stats,
+    stats::{Interval, Stats},
     stream::{Negotiated, Stream, is_empty_gap},
 };
 use crate::{engine::Interrupt, model::ModelInfo};
@@ -51,6 +51,12 @@ pub(super) struct State {
     started: bool,
     /// Whether the last latency query was answered by a live source.
     pub live: bool,
+    /// The latency of the elements upstream, as of the last latency query.
+    pub upstream_latency: gst::ClockTime,
+    /// Whether a sink reported a late frame since the start or the last flush.
+    pub throttled: bool,
+    /// When `upscale-overload` messages are posted.
+    pub overload: Interval,
     /// The model whose factor decides the output size.
     pub model: Option<ModelInfo>,
     pub negotiated: Option<Negotiated>,
@@ -102,7 +108,10 @@ impl ObjectImpl for Upscale {
         if before.scale != after.scale {
             self.obj().reconfigure_src();
         }
-        if before.pipeline_depth != after.pipeline_depth {
+        let changes_latency = before.pipeline_depth != after.pipeline_depth
+            || before.max_latency != after.max_latency
+            || before.overload != after.overload;
+        if changes_latency {
             self.post_latency();
         }
     }
@@ -218,6 +227,9 @@ impl BaseTransformImpl for Upscale {
         }
         self.query_live();
         self.update_passthrough();
+        if lock(&self.state).live && self.longest().is_some() {
+            self.post_latency();
+        }
         Ok(())
     }
 
@@ -235,7 +247,7 @@ impl BaseTransformImpl for Upscale {
             && let gst::QueryViewMut::Latency(query) = query.view_mut()
         {
             let (live, min, max) = query.result();
-            lock(&self.state).live = live;
+            self.set_live(live, min);
             let own = if live { self.latency() } else { gst::ClockTime::ZERO };
             query.set(live, min + own, max.map(|max| max + own));
         }
@@ -253,6 +265,7 @@ impl BaseTransformImpl for Upscale {
             EventView::FlushStop(_) => {
                 self.end_interrupt();
                 lock(&self.stream).restart();
+                lock(&self.state).throttled = false;
             }
             EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).reset_reuse(),
             EventView::Caps(event) if caps::is_interlaced(event.caps()) => {
@@ -265,6 +278,12 @@ impl BaseTransformImpl for Upscale {
     }
 
     fn src_event(&self, mut event: gst::Event) -> bool {
+        if let gst::EventView::Qos(qos) = event.view()
+            && self.obj().property::<bool>("qos")
+            && !self.late_frame(qos.get().2)
+        {
+            return self.obj().sink_pad().push_event(event);
+        }
         if event.type_() == gst::EventType::Navigation {
             let negotiated = lock(&self.state).negotiated.clone();
             if let Some(Negotiated { input, output, .. }) = negotiated {
@@ -374,6 +393,11 @@ impl BaseTransformImpl for Upscale {
 }
 
 impl Upscale {
+    /// Video sinks show frames that are less late than this.
+    const LATE: gst::ClockTime = gst::ClockTime::from_mseconds(20);
+    /// Frames that are later than this at the sink are dropped even if they have a deadline.
+    const TOO_LATE: gst::ClockTime = gst::ClockTime::from_mseconds(200);
+
     /// Makes the streaming thread return, whatever it waits for.
     fn interrupt(&self) {
         let interrupt = lock(&self.interrupt).clone();
@@ -412,18 +436,39 @@ impl Upscale {
     fn query_live(&self) {
         let mut query = gst::query::Latency::new();
         if self.obj().sink_pad().peer_query(&mut query) {
-            lock(&self.state).live = query.result().0;
+            let (live, min, _) = query.result();
+            self.set_live(live, min);
         }
     }
 
-    /// How long a frame stays here in a live pipeline: the time of its own processing and the
-    /// duration of the frames after it that it waits for.
+    fn set_live(&self, live: bool, upstream_latency: gst::ClockTime) {
+        let mut state = lock(&self.state);
+        (state.live, state.upstream_latency) = (live, upstream_latency);
+    }
+
+    /// A sink reports by how many nanoseconds a frame was late. Returns whether BaseTransform may
+    /// drop frames for it: of those with a deadline, only if even resampling them takes too long.
+    fn late_frame(&self, jitter: i64) -> bool {
+        let by = |time: gst::ClockTime| jitter > time.nseconds() as i64;
+        if by(Self::LATE) {
+            lock(&self.state).throttled = true;
+        }
+        self.late().is_none() || by(Self::TOO_LATE)
+    }
+
+    /// How long a frame stays here in a live pipeline: until its deadline, or for the time of its own
+    /// processing and the duration of the frames after it that it waits for.
     fn latency(&self) -> gst::ClockTime {
+        if let Some(longest) = self.longest() {
+            return longest;
+        }
         let depth = self.depth() as u64;
+        let max_latency = lock(&self.properties).max_latency();
         let state = lock(&self.state);
         let frame = state.latency.get();
         let duration = state.negotiated.as_ref().and_then(Negotiated::frame_duration);
-        frame + duration.unwrap_or(frame) * depth
+        let latency = frame + duration.unwrap_or(frame) * depth;
+        max_latency.map_or(latency, |limit| limit.min(latency))
     }
 
     pub(super) fn post_latency(&self) {

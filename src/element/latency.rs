@@ -1,4 +1,5 @@
-//! The time per frame in the latency that the element reports; `imp.rs` adds queued frames.
+//! The time per frame in the latency that the element reports, if frames have no deadline; `imp.rs`
+//! adds queued frames.
 
 use std::time::Duration;
 
@@ -14,14 +15,19 @@ pub(super) struct Latency {
     age: u32,
     /// Whether a frame has been measured since the last restart.
     warm: bool,
+    /// The number of frames in the current period, and the times of the slowest two of them.
+    period: (u32, [Duration; 2]),
 }
 
 impl Latency {
     /// The latency grows in steps, so that it does not change with each frame.
     const STEP: Duration = Duration::from_millis(10);
+    /// The latency falls if it can fall below this share.
+    const FALL: f64 = 0.75;
     /// A stream that is slower cannot keep up with a live source.
     const MAX: Duration = Duration::from_secs(2);
-    /// How many frames a slow frame is remembered for: a few seconds of video.
+    /// How many frames a slow frame is remembered for: a few seconds of video. The latency falls
+    /// after as many faster ones.
     const RECENT: u32 = 128;
 
     /// The latency to report.
@@ -45,14 +51,38 @@ impl Latency {
         if time >= before {
             (self.slowest, self.age) = (time, 0);
         }
+        let falls = self.falls(time);
         let time = time.min(before);
         if time <= self.reported || self.reported >= Self::MAX {
+            return falls;
+        }
+        self.reported = Self::with_margin(time);
+        true
+    }
+
+    /// Adds the time of a frame to the current period. At its end, lowers the latency if the second
+    /// slowest frame took much less.
+    fn falls(&mut self, time: Duration) -> bool {
+        let (frames, [first, second]) = &mut self.period;
+        (*first, *second) = ((*first).max(time), (*second).max(time.min(*first)));
+        *frames += 1;
+        if *frames < Self::RECENT {
             return false;
         }
-        // A margin of a quarter, so that a slightly slower frame does not change the latency.
+        let lower = Self::with_margin(*second);
+        self.period = Default::default();
+        let falls = lower < self.reported.mul_f64(Self::FALL);
+        if falls {
+            self.reported = lower;
+        }
+        falls
+    }
+
+    /// The latency to report for frames that take this time: a quarter more, so that a slightly
+    /// slower frame does not change it.
+    fn with_margin(time: Duration) -> Duration {
         let steps = (time + time / 4).as_nanos().div_ceil(Self::STEP.as_nanos());
-        self.reported = Self::STEP.saturating_mul(steps as u32).min(Self::MAX);
-        true
+        Self::STEP.saturating_mul(steps as u32).min(Self::MAX)
     }
 }
 
@@ -65,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latency_grows_with_slow_frames_and_never_shrinks() {
+    fn the_latency_grows_with_slow_frames_and_not_with_single_ones() {
         let mut latency = Latency::default();
         assert!(!took(&mut latency, 1000), "the first frame does not count");
         assert!(!took(&mut latency, 20), "a single frame does not count either");
@@ -102,5 +132,17 @@ mod tests {
         assert_eq!(latency.get(), gst::ClockTime::ZERO);
         (0..3).for_each(|_| _ = took(&mut latency, 20));
         assert_eq!(latency.get(), gst::ClockTime::from_mseconds(30));
+    }
+
+    #[test]
+    fn the_latency_falls_when_frames_have_been_faster_for_some_time() {
+        let mut latency = Latency::default();
+        (0..Latency::RECENT).for_each(|_| _ = took(&mut latency, 500));
+        assert_eq!(latency.get(), gst::ClockTime::from_mseconds(630));
+        let changes = (0..3 * Latency::RECENT).filter(|_| took(&mut latency, 20)).count();
+        assert_eq!((changes, latency.get()), (1, gst::ClockTime::from_mseconds(30)));
+        // A little less is not worth a change, which interrupts playback.
+        let changes = (0..3 * Latency::RECENT).filter(|_| took(&mut latency, 17)).count();
+        assert_eq!((changes, latency.get()), (0, gst::ClockTime::from_mseconds(30)));
     }
 }

@@ -33,8 +33,8 @@
 //!
 //! - The model is opened in the change from READY to PAUSED. A worker thread loads it and posts
 //!   `progress` messages with the code `load-model`. The first frame waits for the model; a flush
-//!   or a state change ends the wait. With `startup=resample` frames do not wait: they are
-//!   enlarged with Lanczos resampling until the model is loaded.
+//!   or a state change ends the wait. In live pipelines, and with `startup=resample`, frames do not
+//!   wait: they are enlarged with Lanczos resampling until the model is loaded.
 //! - The properties `model`, `denoise` and `scale` can be changed while playing. The previous
 //!   model is used until the new one is loaded.
 //! - While the model processes one frame, the previous frame is output and the next one is
@@ -43,8 +43,13 @@
 //!   the duration of a frame (1 second at most), the frames in flight are output at once.
 //! - Before an application removes the element from a playing pipeline, it sends end-of-stream
 //!   through it, as for any element; what is in flight is lost otherwise.
-//! - In live pipelines the measured time per frame is reported as latency.
-//! - Late frames are dropped before inference if `qos` is true, which is the default here.
+//! - In live pipelines each frame has a deadline: 90 % of its duration after its arrival, 100 ms and
+//!   `max-latency` at most, which is also the latency that is reported. What the model does not
+//!   finish until then is enlarged with Lanczos resampling (`overload`), and an `upscale-overload`
+//!   message says so. Other pipelines work like this from the first frame on that a sink reports as
+//!   more than 20 ms late.
+//! - With `overload=drop` frames wait for the model, the measured time per frame is reported as
+//!   latency, and late frames are dropped before inference if `qos` is true, which is the default.
 //! - Interlaced video is refused: add `deinterlace` before `upscale`.
 //! - With `scale=1 blend=0 grain=0` buffers pass through unchanged.
 //!
@@ -58,6 +63,7 @@ use gst::prelude::*;
 mod allocation;
 mod caps;
 mod colour;
+mod deadline;
 mod enlarge;
 mod errors;
 mod idle;
@@ -66,6 +72,7 @@ mod latency;
 mod loader;
 mod metas;
 mod navigation;
+mod overload;
 mod placeholder;
 mod properties;
 mod sizes;
@@ -76,7 +83,9 @@ mod video_info;
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]
 pub use self::{
-    colour::complete as complete_colorimetry, loader::EngineLoader, properties::Startup,
+    colour::complete as complete_colorimetry,
+    loader::EngineLoader,
+    properties::{Overload, Startup},
 };
 
 glib::wrapper! {
@@ -111,6 +120,7 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         crate::engine::Precision::static_type(),
         crate::upscaler::ReuseMode::static_type(),
         Startup::static_type(),
+        Overload::static_type(),
     ] {
         kind.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }

@@ -9,15 +9,18 @@ use gst::prelude::*;
 use crate::{
     engine::{Backend, EngineOptions, Precision},
     model::OpenOptions,
-    upscaler::{self, ReuseMode},
+    upscaler::{self, Late, ReuseMode},
 };
 
 /// The property `startup`: what to do with frames until the first model is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
 #[enum_type(name = "GstUpscaleStartup")]
 pub enum Startup {
-    /// Frames wait until the model is loaded.
+    /// [`Resample`](Self::Resample) in live pipelines, otherwise [`Wait`](Self::Wait).
     #[default]
+    #[enum_value(name = "Resample in live pipelines, otherwise wait", nick = "auto")]
+    Auto,
+    /// Frames wait until the model is loaded.
     #[enum_value(name = "Wait until the model is loaded", nick = "wait")]
     Wait,
     /// Frames are enlarged with Lanczos resampling until the model is loaded.
@@ -26,6 +29,26 @@ pub enum Startup {
         nick = "resample"
     )]
     Resample,
+}
+
+/// The property `overload`: what to do with frames for which the model is too slow, in live
+/// pipelines and after a sink reported late frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstUpscaleOverload")]
+pub enum Overload {
+    /// Late frames show the model's picture where it is up to date, otherwise Lanczos resampling.
+    #[default]
+    #[enum_value(
+        name = "Enlarge with Lanczos resampling what the model has no time for",
+        nick = "adapt"
+    )]
+    Adapt,
+    /// Late frames are enlarged with Lanczos resampling.
+    #[enum_value(name = "Enlarge late frames with Lanczos resampling", nick = "resample")]
+    Resample,
+    /// Frames wait for the model, and late ones are dropped.
+    #[enum_value(name = "Wait for the model, and drop late frames", nick = "drop")]
+    Drop,
 }
 
 /// The value of every writable property.
@@ -42,6 +65,9 @@ pub(super) struct Properties {
     /// 0: all available threads.
     pub threads: u32,
     pub startup: Startup,
+    pub overload: Overload,
+    /// Milliseconds; 0: no limit.
+    pub max_latency: u32,
     /// Input pixels; 0: as large as the memory limit allows.
     pub tile_size: u32,
     /// Input pixels; −1: the model's receptive field.
@@ -75,7 +101,9 @@ impl Default for Properties {
             device_id: 0,
             precision: Precision::Auto,
             threads: 0,
-            startup: Startup::Wait,
+            startup: Startup::Auto,
+            overload: Overload::Adapt,
+            max_latency: 0,
             tile_size: 0,
             halo: -1,
             memory_limit: 0,
@@ -128,6 +156,21 @@ impl Properties {
     pub(crate) fn depth(&self, live: bool) -> usize {
         let automatic = if live { 0 } else { AUTOMATIC_DEPTH };
         usize::try_from(self.pipeline_depth).unwrap_or(automatic)
+    }
+
+    /// What a late frame shows, if frames that follow a clock have a deadline.
+    pub(crate) fn late(&self) -> Option<Late> {
+        let late = match self.overload {
+            Overload::Drop => return None,
+            Overload::Resample => Late::Resample,
+            Overload::Adapt => Late::Adapt,
+        };
+        (self.pipeline_depth <= 0).then_some(late)
+    }
+
+    /// The longest processing time of a frame in a live pipeline, if it is limited.
+    pub(crate) fn max_latency(&self) -> Option<gst::ClockTime> {
+        (self.max_latency > 0).then(|| gst::ClockTime::from_mseconds(self.max_latency.into()))
     }
 
     /// How to open the model.
@@ -290,6 +333,29 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
                 .mutable_ready()
                 .build(),
             |properties| &mut properties.startup,
+        ),
+        property(
+            glib::ParamSpecEnum::builder_with_default("overload", default.overload)
+                .nick("Overload")
+                .blurb(
+                    "What to do when the model is too slow, in live pipelines and when the sink \
+                     reports late frames; no effect with pipeline-depth > 0",
+                )
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.overload,
+        ),
+        property(
+            glib::ParamSpecUInt::builder("max-latency")
+                .nick("Maximum latency")
+                .blurb(
+                    "Longest processing time of a frame in a live pipeline, in milliseconds; 0: \
+                     90 % of the duration of a frame, 100 ms at most",
+                )
+                .default_value(default.max_latency)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.max_latency,
         ),
         property(
             glib::ParamSpecUInt::builder("tile-size")

@@ -15,7 +15,9 @@ use crate::{
     engine::AnyEngine,
     frame::FrameInfo,
     model::ModelInfo,
-    upscaler::{self, EngineTraits, FrameParams, FrameReport, Pipeline, Reuse, StreamSettings},
+    upscaler::{
+        self, Deadline, EngineTraits, FrameParams, FrameReport, Pipeline, Reuse, StreamSettings,
+    },
 };
 
 /// The frames on both pads.
@@ -238,7 +240,8 @@ impl Stream {
     }
 
     /// Submits the frame in `inbuf`. `params` gives the settings of a frame by its number;
-    /// `settings` is called at the first frame after a change of caps.
+    /// `settings` is called at the first frame after a change of caps. With a `deadline` no other
+    /// frame may be in flight.
     ///
     /// # Errors
     /// Returns why the buffer does not contain such a frame, or why the pipeline failed. The
@@ -248,6 +251,7 @@ impl Stream {
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
         params: impl FnOnce(u64) -> FrameParams,
+        deadline: Option<Deadline>,
         inbuf: &gst::Buffer,
     ) -> Result<(), Failure> {
         let mut params = params(self.number);
@@ -256,7 +260,7 @@ impl Stream {
         }
         self.number += 1;
         let frame = Pending { inbuf: inbuf.clone(), params: Some(params) };
-        self.submit_pending(negotiated, settings, frame)
+        self.submit_pending(negotiated, settings, frame, deadline)
     }
 
     /// Submits all frames in flight to a new engine, including the frame on which the previous
@@ -270,7 +274,7 @@ impl Stream {
         settings: impl Fn() -> StreamSettings,
     ) -> Result<(), Failure> {
         for frame in std::mem::take(&mut self.pending) {
-            self.submit_pending(negotiated, &settings, frame)?;
+            self.submit_pending(negotiated, &settings, frame, None)?;
         }
         Ok(())
     }
@@ -281,6 +285,7 @@ impl Stream {
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
         frame: Pending,
+        deadline: Option<Deadline>,
     ) -> Result<(), Failure> {
         let Pending { inbuf, params } = frame.clone();
         self.pending.push_back(frame);
@@ -297,7 +302,12 @@ impl Stream {
         )?;
         let input = video_info::planes(&input, negotiated.input_frame)?;
         self.skipped = 0;
-        Ok(self.pipeline(negotiated, settings)?.submit(&input, &params)?)
+        let pipeline = self.pipeline(negotiated, settings)?;
+        match deadline {
+            Some(deadline) => pipeline.submit_by(&input, &params, deadline)?,
+            None => pipeline.submit(&input, &params)?,
+        }
+        Ok(())
     }
 
     /// Waits for the oldest frame in flight; `None` if there is none.
@@ -338,7 +348,11 @@ impl Stream {
         });
         let previous =
             last.as_ref().and_then(|last| video_info::planes(last, negotiated.output_frame).ok());
-        Ok(pipeline.finish(previous.as_ref(), &mut output)?)
+        let mut report = pipeline.finish(previous.as_ref(), &mut output)?;
+        if self.is_placeholder {
+            report.resampled_pixels = report.frame_pixels;
+        }
+        Ok(report)
     }
 
     /// Keeps an output for reuse by the next frame.

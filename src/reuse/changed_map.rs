@@ -133,6 +133,35 @@ impl ChangedMap {
         self
     }
 
+    /// The blocks of this map that are not in `other`, a map of a frame of the same size.
+    #[must_use]
+    pub fn without(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= !other);
+        self
+    }
+
+    /// The blocks that are in both maps, which belong to frames of the same size.
+    #[must_use]
+    pub fn intersection(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+        self
+    }
+
+    /// These blocks and those up to `distance` blocks away, diagonals included.
+    #[must_use]
+    pub fn grown(&self, distance: u32) -> Self {
+        let mut grown = Self::none(self.width, self.height);
+        for row in 0..self.rows() {
+            for run in self.runs(row) {
+                let columns = run.start.saturating_sub(distance)..run.end + distance;
+                for row in row.saturating_sub(distance)..=row + distance {
+                    grown.mark_run(columns.clone(), row);
+                }
+            }
+        }
+        grown
+    }
+
     /// The pixels of all changed blocks. Runs of the same columns in neighbouring rows make one
     /// rectangle.
     #[must_use]
@@ -195,6 +224,17 @@ mod tests {
         let all = ChangedMap::of_words(1000, 40, &[u64::MAX; 99]);
         assert_eq!(all, ChangedMap::all(1000, 40));
         assert!(ChangedMap::of_words(1000, 40, &[]).is_empty());
+    }
+
+    #[test]
+    fn maps_of_the_same_size_are_subtracted_intersected_and_grown() {
+        let map = |rects: &[Rect]| ChangedMap::of_rects(rects, 80, 60);
+        let (left, top) = (Rect::new(0, 0, 16, 60), Rect::new(0, 0, 80, 8));
+        assert_eq!(map(&[left]).without(&map(&[top])), map(&[Rect::new(0, 8, 16, 52)]));
+        assert_eq!(map(&[left]).intersection(&map(&[top])), map(&[Rect::new(0, 0, 16, 8)]));
+        let grown = map(&[Rect::new(40, 56, 8, 4), Rect::new(0, 0, 8, 8)]).grown(2);
+        assert_eq!(grown, map(&[Rect::new(24, 40, 40, 20), Rect::new(0, 0, 24, 24)]));
+        assert!(map(&[]).grown(3).is_empty());
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | `changed_map` | which blocks changed |
 //! | `planner` | from changed blocks to regions |
 //! | `cover` | the cheapest rectangles that cover what has to be computed |
+//! | `stillness`, `selection` | which changed blocks to compute when time is short |
 //! | `cost`, `region` | what a region costs, and what it is |
 
 mod bits;
@@ -30,9 +31,14 @@ mod cover;
 mod planner;
 mod reference;
 mod region;
+mod selection;
+mod stillness;
 
+pub(crate) use changed_map::BLOCK;
 pub use changed_map::ChangedMap;
 pub use cost::CostModel;
 pub use planner::{Dependence, Plan, Planner, Shapes};
 pub use reference::{Changes, Mode, Reference, Snapshot};
 pub use region::Region;
+pub(crate) use selection::{Budget, Selection};
+pub(crate) use stillness::Stillness;

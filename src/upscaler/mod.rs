@@ -24,6 +24,7 @@ mod free_memory;
 mod geometry;
 mod memory;
 mod open;
+mod pace;
 mod pipeline;
 mod reflection;
 mod region_plan;
@@ -36,7 +37,7 @@ pub use self::{
     error::{Error, MemoryUse, OutOfMemory},
     open::open,
     pipeline::{Next, Pipeline},
-    settings::{FrameParams, FrameReport, Reuse, ReuseMode, StreamSettings},
+    settings::{Deadline, FrameParams, FrameReport, Late, Reuse, ReuseMode, StreamSettings},
 };
 pub use crate::engine::EngineTraits;
 pub(crate) use free_memory::give_back as give_back_memory;

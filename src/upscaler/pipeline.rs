@@ -2,7 +2,7 @@
 
 use super::{
     error::Error,
-    settings::{FrameParams, FrameReport},
+    settings::{Deadline, FrameParams, FrameReport},
 };
 use crate::{
     engine::AnyEngine,
@@ -30,6 +30,22 @@ pub trait Pipeline: Send {
     /// # Errors
     /// [`Error::Frame`] if `input` is not of the stream's format and size; errors of inference.
     fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error>;
+
+    /// As [`submit`](Self::submit), for a frame whose output is due at a time, when no frame is in
+    /// flight. [`next`](Self::next) then does not wait for the model longer than that. What the
+    /// model does not finish until then is shown by a later frame, if that still looks the same
+    /// there. A pipeline that does not support this waits for the model.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    fn submit_by(
+        &mut self,
+        input: &FrameRef<'_>,
+        params: &FrameParams,
+        _deadline: Deadline,
+    ) -> Result<(), Error> {
+        self.submit(input, params)
+    }
 
     /// Waits until the model has finished the oldest frame in flight. `None` if there is none.
     ///

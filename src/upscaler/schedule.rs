@@ -56,6 +56,17 @@ impl Schedule {
         self.source_damage = Damage::All;
     }
 
+    /// The next output is not based on the last one.
+    pub(crate) fn forget_output(&mut self) {
+        self.last = None;
+    }
+
+    /// Whether the canvas is the model's output for the reference, once the model has done what was
+    /// decided.
+    pub(crate) fn has_canvas(&self) -> bool {
+        self.canvas_current
+    }
+
     /// How the next frame is compared.
     pub(crate) fn compare(&mut self, reuse: Reuse) -> Comparison {
         let longer_halo = self.plan.set_reuse(reuse);

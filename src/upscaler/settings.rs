@@ -1,6 +1,10 @@
 //! Settings of a stream and of a frame, and what a frame cost.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use crate::engine::UnknownName;
 
@@ -107,6 +111,27 @@ pub struct FrameParams {
     pub reuse: Reuse,
 }
 
+/// When the output of a frame is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The time by which the output should be finished.
+    pub at: Instant,
+    /// What the output shows if the model is late.
+    pub late: Late,
+    /// The largest difference of a sample from the input of the model, in 8-bit steps, up to which
+    /// the model's picture is shown if time is too short to compute it again.
+    pub tolerance: u8,
+}
+
+/// What the output of a frame shows if the model does not finish before its [`Deadline`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// The model's picture where it is up to date, and a Lanczos enlargement elsewhere.
+    Adapt,
+    /// A Lanczos enlargement.
+    Resample,
+}
+
 /// What one frame cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FrameReport {
@@ -116,6 +141,14 @@ pub struct FrameReport {
     pub pixels: u64,
     /// Input pixels of the frame.
     pub frame_pixels: u64,
+    /// Input pixels that are shown as a Lanczos enlargement because the model was late or is still
+    /// being loaded.
+    pub resampled_pixels: u64,
+    /// Input pixels whose picture the model computed again since the last frame.
+    pub fresh_pixels: u64,
+    /// The time that the model needs for a whole frame, as far as it is known. Only frames with a
+    /// [`Deadline`] have it.
+    pub whole_frame: Option<Duration>,
     /// Memory does not suffice for features, so that more than necessary was computed.
     pub without_features: bool,
     /// Memory ran out: from this frame on, the model gets less at once.

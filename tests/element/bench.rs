@@ -35,6 +35,9 @@ pub fn upscale(fake: &Arc<Fake>, properties: &str) -> gst::Element {
 pub fn upscale_with(loader: Arc<dyn EngineLoader>, properties: &str) -> gst::Element {
     init();
     let element = gst::ElementFactory::make("upscale").property("model", "x2").build().unwrap();
+    // The harness is a live source, and on a busy machine every frame may be late.
+    element.set_property_from_str("overload", "drop");
+    element.set_property_from_str("startup", "wait");
     let upscale = element.downcast_ref::<Upscale>().unwrap();
     upscale.set_engine_loader(loader);
     // On a busy machine, a test may push its next frame late.

@@ -16,6 +16,7 @@ mod formats;
 mod frames;
 mod gpu;
 mod latencies;
+mod live;
 mod metas;
 mod model_loading;
 mod negotiation;

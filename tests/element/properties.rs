@@ -38,7 +38,7 @@ fn properties_have_the_documented_types_ranges_and_defaults() {
         assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (-1.0, 1.0, -1.0));
     });
     check_enum("backend", &["auto", "tensorrt", "cuda", "webgpu", "native", "openvino", "cpu"]);
-    check_enum("startup", &["wait", "resample"]);
+    check_enum("startup", &["auto", "wait", "resample"]);
     check_enum("precision", &["auto", "fp32", "fp16", "bf16", "int16"]);
     check::<glib::ParamSpecInt>("device-id", false, |spec| assert_eq!(spec.default_value(), 0));
     check::<glib::ParamSpecUInt>("threads", false, |spec| assert_eq!(spec.default_value(), 0));
@@ -61,6 +61,7 @@ fn properties_have_the_documented_types_ranges_and_defaults() {
             assert!(spec.flags().contains(gst::PARAM_FLAG_CONTROLLABLE));
         });
     }
+    check::<glib::ParamSpecUInt>("max-latency", true, |spec| assert_eq!(spec.default_value(), 0));
     check::<glib::ParamSpecString>("cache-dir", false, |spec| {
         assert_eq!(spec.default_value(), Some(""));
     });
@@ -84,6 +85,8 @@ fn every_property_keeps_its_value() {
         ("grain", "0.75"),
         ("first-frame", "240"),
         ("pipeline-depth", "3"),
+        ("overload", "resample"),
+        ("max-latency", "40"),
         ("cache-dir", "/somewhere"),
     ] {
         element.set_property_from_str(name, value);

@@ -20,8 +20,8 @@ pub enum Mode {
         /// The largest difference of a code value that counts as unchanged, in 8-bit steps (scaled
         /// for deeper formats).
         tolerance: u8,
-        /// The number of frames within which every block that differs at all is updated, at
-        /// least 1.
+        /// The number of frames within which every block that differs at all is updated; 0: such
+        /// blocks are not updated.
         refresh: u32,
     },
 }
@@ -31,7 +31,10 @@ impl Mode {
     /// they are due for a refresh, in comparison `number` of a frame of `columns` × `rows` blocks.
     pub(crate) fn limits(self, number: u64, columns: u32, rows: u32) -> (u8, Rect) {
         let Self::Tolerant { tolerance, refresh } = self else { return (0, Rect::default()) };
-        let due = refresh::due(number, refresh, columns, rows);
+        let due = match refresh {
+            0 => None,
+            refresh => refresh::due(number, refresh, columns, rows),
+        };
         let rect = due.map(|(x, y)| Rect::new(x.start, y.start, x.end - x.start, y.end - y.start));
         (tolerance, rect.unwrap_or_default())
     }

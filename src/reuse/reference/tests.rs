@@ -198,3 +198,14 @@ fn time_of_comparing() {
     reference.update_rect(&noise.read(), Rect::of_size(1920, 1080)).unwrap();
     println!("copying all: {:?}", start.elapsed());
 }
+
+#[test]
+fn without_a_refresh_a_small_difference_stays_unchanged() {
+    let info = info(PixelFormat::Nv12, 100, 60);
+    let mut reference = after(&Frame::new(info, 16));
+    let frame = Frame::new(info, 18);
+    let mode = Mode::Tolerant { tolerance: 2, refresh: 0 };
+    for _ in 0..300 {
+        assert!(reference.compare(&frame.read(), mode).unwrap().is_empty());
+    }
+}

@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::super::{conversion::Conversion, settings::FrameParams};
+use super::{
+    super::{conversion::Conversion, settings::FrameParams},
+    fade::Fade,
+};
 use crate::{
     engine::Interrupt,
     frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row},
@@ -23,6 +26,8 @@ pub(super) struct Sources<'a> {
     /// The input frame; without planes if nothing reads it.
     pub frame: &'a FrameRef<'a>,
     pub params: &'a FrameParams,
+    /// Which share of the canvas is shown, besides the blend of `params`. `None`: all.
+    pub fade: Option<&'a Fade>,
 }
 
 impl Finish {
@@ -49,8 +54,12 @@ impl Finish {
                     band.copy_from(previous);
                 }
                 for rect in rects.iter().map(|rect| rect.intersection(&all)) {
-                    if !rect.is_empty() {
-                        self.rect(sources, rect, &mut band, scratch)?;
+                    if rect.is_empty() {
+                        continue;
+                    }
+                    let parts = sources.fade.map_or_else(|| vec![rect], |fade| fade.parts(rect));
+                    for part in parts {
+                        self.rect(sources, part, &mut band, scratch)?;
                     }
                 }
                 Ok(())
@@ -85,7 +94,7 @@ impl Finish {
     /// no change.
     fn picture<'a>(
         &self,
-        Sources { canvas, frame, params }: Sources<'a>,
+        Sources { canvas, frame, params, fade }: Sources<'a>,
         rect: Rect,
         out: &'a mut Image,
         lanczos: &mut Image,
@@ -93,19 +102,27 @@ impl Finish {
     ) -> Result<PlacedImage<'a>, Error> {
         let Conversion { unpacker, canvas: from_canvas, input: from_input, .. } = &self.conversion;
         let canvas = PlacedImage::whole(canvas);
-        if params.blend >= 1.0 && params.grain <= 0.0 && from_canvas.is_identity() {
+        // The share of the canvas, if it is the same for all pixels.
+        let share = fade.map_or(Some(1.0), |fade| fade.uniform(rect));
+        let share = share.map(|share| share * params.blend);
+        let (shows_canvas, shows_input) = (share != Some(0.0), share.is_none_or(|it| it < 1.0));
+        if !shows_input && params.grain <= 0.0 && from_canvas.is_identity() {
             return Ok(canvas);
         }
-        if params.blend > 0.0 {
+        if shows_canvas {
             from_canvas.resample(canvas, rect, out)?;
         }
-        if params.blend < 1.0 {
+        if shows_input {
             let needed = from_input.needed(rect);
             unpacker.unpack(frame, needed, source)?;
-            let target = if params.blend > 0.0 { &mut *lanczos } else { &mut *out };
+            let target = if shows_canvas { &mut *lanczos } else { &mut *out };
             from_input.resample(PlacedImage::new(source, needed.x, needed.y), rect, target)?;
-            if params.blend > 0.0 {
-                blend_row(lanczos.data(), out.data_mut(), params.blend);
+            match (share, fade) {
+                (Some(share), _) if shows_canvas => {
+                    blend_row(lanczos.data(), out.data_mut(), share);
+                }
+                (None, Some(fade)) => fade.blend(rect, lanczos, out, params.blend),
+                _ => {}
             }
         }
         if params.grain > 0.0 {

@@ -7,7 +7,7 @@ use super::super::{
     settings::{FrameParams, FrameReport},
 };
 use crate::{
-    frame::{FrameInfo, FrameRef},
+    frame::{FrameInfo, FrameRef, Rect},
     reuse::Snapshot,
 };
 
@@ -43,6 +43,9 @@ pub(super) struct Painting {
     pub repaint: Damage,
     /// The frame itself, if the output depends on it.
     pub source: Option<Snapshot>,
+    /// Whether the frame has a deadline, so that its output shows as much of the canvas as
+    /// [`Fade`](super::fade::Fade) says.
+    pub is_timed: bool,
 }
 
 impl Task {
@@ -55,13 +58,21 @@ impl Task {
 impl Painting {
     /// The frame once the model has computed `canvas` at this cost.
     pub(crate) fn inferred(mut self, canvas: Vec<Patch>, cost: &Cost) -> Inferred {
-        let report = &mut self.report;
-        (report.regions, report.pixels, report.infer) = (cost.regions, cost.pixels, cost.time);
-        report.without_features = cost.without_features;
-        report.less_at_once = cost.max_edge.is_some();
+        self.add_cost(cost);
+        self.report.fresh_pixels = canvas.iter().flat_map(Patch::parts).map(Rect::area).sum();
         let parts = canvas.iter().flat_map(Patch::parts).copied();
         self.repaint.add(&Damage::of(parts));
         Inferred { painting: self, canvas }
+    }
+
+    /// Adds what the model did to the report.
+    pub(crate) fn add_cost(&mut self, cost: &Cost) {
+        let report = &mut self.report;
+        report.regions += cost.regions;
+        report.pixels += cost.pixels;
+        report.infer += cost.time;
+        report.without_features |= cost.without_features;
+        report.less_at_once |= cost.max_edge.is_some();
     }
 
     /// The frame itself; without planes if the output does not depend on it.

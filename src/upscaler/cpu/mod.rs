@@ -1,7 +1,7 @@
 //! The pipeline on the CPU: the queue of frames in flight, prepared and finished here while the worker
 //! runs the model.
 //!
-//! A frame passes these states:
+//! Frames with a deadline are different: see [`timed`]. Any other frame passes these states:
 //!
 //! 1. [`Prepared`]: [`Prepare`] has compared it, decided what it changes and
 //!    unpacked that, on the caller's thread.
@@ -9,10 +9,12 @@
 //! 3. Finished: the [`Surface`] of the canvas has been updated, and [`Finish`] has written the
 //!    output, on the caller's thread with the help of a thread pool.
 
+mod fade;
 mod finish;
 mod frame_state;
 mod prepare;
 mod surface;
+mod timed;
 mod worker;
 
 use std::{collections::VecDeque, io, time::Instant};
@@ -22,6 +24,7 @@ use self::{
     frame_state::{Inferred, Painting, Prepared},
     prepare::Prepare,
     surface::Surface,
+    timed::Timed,
     worker::{Answer, Worker},
 };
 use super::{
@@ -36,13 +39,13 @@ use super::{
     region_plan::RegionPlan,
     regionwise::Regionwise,
     schedule::{Schedule, SourceUse},
-    settings::{FrameParams, FrameReport, StreamSettings},
+    settings::{Deadline, FrameParams, FrameReport, Reuse, StreamSettings},
 };
 use crate::{
     engine::{AnyEngine, EngineTraits, Infer, InferChanges, Interrupt},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
-    reuse::CostModel,
+    reuse::{ChangedMap, CostModel},
 };
 
 /// A frame between [`Pipeline::submit`] and [`Pipeline::next`].
@@ -63,6 +66,7 @@ pub struct CpuPipeline {
     next: Option<Inferred>,
     canvas: Surface,
     finish: Finish,
+    timed: Timed,
     threads: rayon::ThreadPool,
     input: FrameInfo,
 }
@@ -171,6 +175,12 @@ impl CpuPipeline {
         let spread = conversion.unpacker.reads_beyond();
         let planning = enlarger.planning();
         let plan = RegionPlan::new(&model, tiling, spread, planning, traits, settings);
+        let geometry = plan.tiling().geometry();
+        let computes_parts = planning == Planning::Changes
+            || traits.exact_regions && geometry.fixed_size.is_none() && settings.tile_size == 0;
+        let halo = geometry.halo.filter(|_| computes_parts);
+        let timed =
+            Timed::new(input, output, halo, |component| conversion.unpacker.reads(component))?;
         let schedule = Schedule::new(plan, spread, SourceUse::Model);
         let (pool, bounds) = (BufferPool::default(), Rect::of_size(input.width, input.height));
         let threads = rayon::ThreadPoolBuilder::new()
@@ -186,6 +196,7 @@ impl CpuPipeline {
             next: None,
             canvas: Surface::new(bounds, model.factor, pool),
             finish: Finish { conversion },
+            timed,
             threads,
             input,
         })
@@ -211,8 +222,12 @@ impl CpuPipeline {
 
     fn receive(&mut self) -> Result<Option<Next>, Error> {
         self.release_canvas();
+        self.receive_timed()?;
         let frame = match self.in_flight.pop_front() {
-            None => return Ok(None),
+            None => match self.timed.end() {
+                None => return Ok(None),
+                Some(frame) => frame,
+            },
             Some(InFlight::Inferred(frame)) => frame,
             Some(InFlight::AtModel { painting, answer, .. }) => {
                 let (canvas, cost) = answer.wait()?;
@@ -225,6 +240,74 @@ impl CpuPipeline {
         let next = if frame.is_same() { Next::Same } else { Next::Changed };
         self.next = Some(frame);
         Ok(Some(next))
+    }
+
+    fn prepare_by(
+        &mut self,
+        input: &FrameRef<'_>,
+        params: &FrameParams,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let start = Instant::now();
+        let reuse = match params.reuse {
+            Reuse::Off => Reuse::Exact,
+            reuse => reuse,
+        };
+        let params = FrameParams { reuse, ..*params };
+        if !self.timed.is_active() {
+            // Its output starts from what the canvas shows, without a fade.
+            self.prepare.forget_output();
+        }
+        self.receive_timed()?;
+        let look = self.timed.look(input, deadline.tolerance)?;
+        let mut report =
+            FrameReport { frame_pixels: self.canvas.bounds().area(), ..Default::default() };
+        let mut outdated = ChangedMap::none(self.input.width, self.input.height);
+        if self.timed.is_running() {
+            outdated = self.prepare.outdated(input, deadline.tolerance)?;
+        } else if let Some(mut changes) = self.prepare.compare(input, reuse)? {
+            let changed = &changes.model_planes;
+            if self.prepare.has_canvas() && !self.timed.fits(changed, deadline) {
+                outdated = self.prepare.outdated(input, deadline.tolerance)?;
+                changes.model_planes = self.timed.choose(&outdated, &look, deadline);
+                outdated = outdated.without(&changes.model_planes);
+            }
+            report.compare = start.elapsed();
+            let start = Instant::now();
+            let worker = &self.worker;
+            let task = self
+                .prepare
+                .prepare_blocks(input, &params, &changes, |region| worker.measure(region))?;
+            if let Some(task) = task {
+                self.timed.run(changes.model_planes, deadline, self.worker.run(task)?);
+            }
+            report.unpack = start.elapsed();
+        }
+        self.timed.begin(look, outdated, (params, deadline), report);
+        Ok(())
+    }
+
+    /// Adds what the model has finished of frames with deadlines to the canvas.
+    fn receive_timed(&mut self) -> Result<(), Error> {
+        if let Some((patches, cost)) = self.timed.receive()? {
+            if let Some(max_edge) = cost.max_edge {
+                self.prepare.limit_edges(max_edge)?;
+            }
+            self.timed.add(&patches, cost);
+            self.canvas.update(patches);
+        }
+        Ok(())
+    }
+
+    /// Before a frame without a deadline: the canvas must have all that the model has begun.
+    fn leave_timed(&mut self) {
+        if self.timed.is_active() {
+            if self.timed.is_running() {
+                self.prepare.reset();
+            }
+            self.prepare.forget_output();
+            self.timed.reset();
+        }
     }
 
     fn paint(
@@ -245,17 +328,23 @@ impl CpuPipeline {
         };
         let frame = painting.frame(self.input);
         let canvas = canvas.picture();
-        let sources = Sources { canvas, frame: &frame, params: &painting.params };
+        let fade = painting.is_timed.then_some(&self.timed.fade);
+        let sources = Sources { canvas, frame: &frame, params: &painting.params, fade };
         let interrupt = Interrupt::current();
         self.threads.install(|| finish.run(sources, previous, output, &rects, &interrupt))?;
         interrupt.check()?;
         self.release_canvas();
-        Ok(FrameReport { finish: start.elapsed(), ..painting.report })
+        let time = start.elapsed();
+        if painting.is_timed {
+            self.timed.finished(time);
+        }
+        Ok(FrameReport { finish: time, ..painting.report })
     }
 }
 
 impl Pipeline for CpuPipeline {
     fn submit(&mut self, input: &FrameRef<'_>, params: &FrameParams) -> Result<(), Error> {
+        self.leave_timed();
         let worker = &self.worker;
         let Prepared { painting, task } =
             self.prepare.prepare(input, params, |region| worker.measure(region))?;
@@ -269,6 +358,18 @@ impl Pipeline for CpuPipeline {
         });
         self.release_canvas();
         Ok(())
+    }
+
+    fn submit_by(
+        &mut self,
+        input: &FrameRef<'_>,
+        params: &FrameParams,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        if params.blend <= 0.0 || !self.in_flight.is_empty() {
+            return self.submit(input, params);
+        }
+        self.prepare_by(input, params, deadline).inspect_err(|_| self.abort())
     }
 
     fn next(&mut self) -> Result<Option<Next>, Error> {
@@ -293,10 +394,12 @@ impl Pipeline for CpuPipeline {
 
     fn reset(&mut self) {
         self.prepare.reset();
+        self.timed.reset();
     }
 
     fn abort(&mut self) {
         self.prepare.reset();
+        self.timed.reset();
         self.in_flight.clear();
         self.next = None;
     }

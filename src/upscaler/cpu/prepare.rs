@@ -6,7 +6,7 @@ use super::{
     super::{
         buffer_pool::BufferPool,
         damage::Damage,
-        decision::Take,
+        decision::{Decision, Take},
         enlarger::{Compute, Patch, Work},
         error::Error,
         schedule::{Comparison, Schedule},
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     frame::{FrameInfo, FrameRef, Rect, Unpacker},
     model::ModelInfo,
-    reuse::{Changes, CostModel, Reference, Region, Snapshot},
+    reuse::{ChangedMap, Changes, CostModel, Mode, Reference, Region, Snapshot},
 };
 
 /// Knows the picture that the canvas is computed from, once all frames in flight are finished.
@@ -100,34 +100,109 @@ impl Prepare {
         measure: impl FnOnce(Region) -> Result<Option<CostModel>, Error>,
     ) -> Result<Prepared, Error> {
         let start = Instant::now();
-        let Comparison { mode, reset } = self.schedule.compare(params.reuse);
-        if reset {
-            self.reference.reset();
-        }
-        let changes = mode.map(|mode| self.reference.changes(input, mode)).transpose()?;
-        if let Some(region) = self.schedule.to_measure(changes.as_ref()).first().copied() {
-            self.schedule.set_cost(measure(region)?);
-        }
-        let (decision, unpack) = self.schedule.decide(params, changes.as_ref());
-        self.take(input, &decision.take, changes.as_ref())?;
+        let changes = self.compare(input, params.reuse)?;
+        let (decision, unpack) = self.decide(input, params, changes.as_ref(), measure)?;
         let mut report = FrameReport { frame_pixels: self.bounds.area(), ..Default::default() };
         report.compare = start.elapsed();
 
         let start = Instant::now();
-        let task = match decision.compute {
-            Compute::Nothing => None,
-            compute => {
-                let source = match params.reuse {
-                    Reuse::Off => self.unpack(input, &unpack)?,
-                    _ => self.unpack(&self.reference.frame(), &unpack)?,
-                };
-                Some(Task { source, work: Work { compute, reuse: params.reuse } })
-            }
-        };
+        let task = self.task(input, params, decision.compute, &unpack)?;
         let source = self.snapshot(input, params)?;
         report.unpack = start.elapsed();
-        let painting = Painting { params: *params, report, repaint: decision.repaint, source };
+        let repaint = decision.repaint;
+        let painting = Painting { params: *params, report, repaint, source, is_timed: false };
         Ok(Prepared { painting, task })
+    }
+
+    /// Where `input` differs from the reference. `None` if nothing is reused.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] if `input` is not of the stream's format and size.
+    pub(crate) fn compare(
+        &mut self,
+        input: &FrameRef<'_>,
+        reuse: Reuse,
+    ) -> Result<Option<Changes>, Error> {
+        let Comparison { mode, reset } = self.schedule.compare(reuse);
+        if reset {
+            self.reference.reset();
+        }
+        Ok(mode.map(|mode| self.reference.changes(input, mode)).transpose()?)
+    }
+
+    /// The blocks of `input` for which the canvas is out of date, once the model has computed what
+    /// it was given: those that differ from the reference by more than `tolerance`.
+    ///
+    /// # Errors
+    /// As [`compare`](Self::compare).
+    pub(crate) fn outdated(
+        &mut self,
+        input: &FrameRef<'_>,
+        tolerance: u8,
+    ) -> Result<ChangedMap, Error> {
+        let mode = Mode::Tolerant { tolerance, refresh: 0 };
+        Ok(self.reference.changes(input, mode)?.model_planes)
+    }
+
+    /// What the model does to bring the canvas up to date in the blocks of `changes`. The rest of
+    /// the reference stays as it is. `measure`: see [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(crate) fn prepare_blocks(
+        &mut self,
+        input: &FrameRef<'_>,
+        params: &FrameParams,
+        changes: &Changes,
+        measure: impl FnOnce(Region) -> Result<Option<CostModel>, Error>,
+    ) -> Result<Option<Task>, Error> {
+        let (decision, unpack) = self.decide(input, params, Some(changes), measure)?;
+        self.task(input, params, decision.compute, &unpack)
+    }
+
+    /// See [`Schedule::has_canvas`].
+    pub(crate) fn has_canvas(&self) -> bool {
+        self.schedule.has_canvas()
+    }
+
+    /// See [`Schedule::forget_output`].
+    pub(crate) fn forget_output(&mut self) {
+        self.schedule.forget_output();
+    }
+
+    /// Decides what a frame with these `changes` changes, and updates the reference. Also returns
+    /// the pixels to unpack for the model.
+    fn decide(
+        &mut self,
+        input: &FrameRef<'_>,
+        params: &FrameParams,
+        changes: Option<&Changes>,
+        measure: impl FnOnce(Region) -> Result<Option<CostModel>, Error>,
+    ) -> Result<(Decision, Damage), Error> {
+        if let Some(region) = self.schedule.to_measure(changes).first().copied() {
+            self.schedule.set_cost(measure(region)?);
+        }
+        let (decision, unpack) = self.schedule.decide(params, changes);
+        self.take(input, &decision.take, changes)?;
+        Ok((decision, unpack))
+    }
+
+    /// The model's part of a frame, of which the pixels `unpack` are unpacked.
+    fn task(
+        &self,
+        input: &FrameRef<'_>,
+        params: &FrameParams,
+        compute: Compute,
+        unpack: &Damage,
+    ) -> Result<Option<Task>, Error> {
+        if compute == Compute::Nothing {
+            return Ok(None);
+        }
+        let source = match params.reuse {
+            Reuse::Off => self.unpack(input, unpack)?,
+            _ => self.unpack(&self.reference.frame(), unpack)?,
+        };
+        Ok(Some(Task { source, work: Work { compute, reuse: params.reuse } }))
     }
 
     /// Updates the reference from `frame`, which differs from it by `changes`.

@@ -24,6 +24,11 @@ impl Surface {
         &self.picture
     }
 
+    /// The frame, in input pixels.
+    pub(crate) fn bounds(&self) -> Rect {
+        self.bounds
+    }
+
     /// Replaces what `patches` cover.
     pub(crate) fn update(&mut self, patches: Vec<Patch>) {
         for patch in patches {

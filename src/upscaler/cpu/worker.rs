@@ -3,7 +3,7 @@
 use std::{
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -50,17 +50,36 @@ impl<T> Answer<T> {
     /// Errors of the job; [`engine::Error::Cancelled`](crate::engine::Error::Cancelled) when the
     /// current [`Interrupt`] is raised.
     pub(crate) fn wait(self) -> Result<T, Error> {
-        let current = Interrupt::current();
         loop {
-            current.check()?;
-            match self.receiver.recv_timeout(INTERRUPT_INTERVAL) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    // The job was not begun, or its thread panicked.
-                    self.interrupt.check()?;
-                    return Err(Error::Panicked);
-                }
+            if let Some(result) = self.receive(INTERRUPT_INTERVAL)? {
+                return Ok(result);
+            }
+        }
+    }
+
+    /// Waits for the result until `deadline`. `None` if it is not there yet.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub(crate) fn wait_until(&self, deadline: Instant) -> Result<Option<T>, Error> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let result = self.receive(left.min(INTERRUPT_INTERVAL))?;
+            if result.is_some() || left.is_zero() {
+                return Ok(result);
+            }
+        }
+    }
+
+    fn receive(&self, time: Duration) -> Result<Option<T>, Error> {
+        Interrupt::current().check()?;
+        match self.receiver.recv_timeout(time) {
+            Ok(result) => result.map(Some),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                // The job was not begun, or its thread panicked.
+                self.interrupt.check()?;
+                Err(Error::Panicked)
             }
         }
     }

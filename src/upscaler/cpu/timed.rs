@@ -1,0 +1,271 @@
+//! Frames with a deadline: what the model computes of each, and what its output shows.
+//!
+//! The output of such a frame is made when it is due. It shows the canvas where that is up to date,
+//! and a Lanczos enlargement elsewhere. What the model has begun goes on in the background, and
+//! comes into view when it is ready.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    super::{
+        damage::Damage,
+        enlarger::{Cost, Patch},
+        error::Error,
+        pace::Pace,
+        settings::{Deadline, FrameParams, FrameReport, Late},
+    },
+    fade::Fade,
+    frame_state::{Inferred, Painting},
+    worker::Answer,
+};
+use crate::{
+    frame::{self, FrameInfo, FrameRef, Rect},
+    reuse::{ChangedMap, Changes, Mode, Reference, Selection, Stillness},
+};
+
+/// Frames without work for the model after which a part of what is out of date is computed, to
+/// learn how fast the model is now.
+const PROBE: u32 = 30;
+
+/// The state of a stream whose frames have deadlines.
+pub(super) struct Timed {
+    size: (u32, u32),
+    /// The input that the output shows where it is resampled.
+    shown: Reference,
+    /// Whether something of the last output was resampled.
+    is_late: bool,
+    stillness: Stillness,
+    selection: Selection,
+    /// Whether the model can compute parts of a frame.
+    computes_parts: bool,
+    pub fade: Fade,
+    pace: Pace,
+    /// What the model is computing.
+    task: Option<Running>,
+    /// The frame between [`begin`](Self::begin) and [`end`](Self::end).
+    frame: Option<Frame>,
+    /// What is new of the canvas since the last output, and what it cost.
+    fresh: (Vec<Rect>, Vec<Cost>),
+    /// Frames since the model last had work.
+    idle: u32,
+    /// Whether the last frame had a deadline.
+    is_active: bool,
+}
+
+/// What the model computes for this frame or an earlier one.
+struct Running {
+    answer: Answer<(Vec<Patch>, Cost)>,
+    blocks: ChangedMap,
+    /// An estimate of the pixels that the model runs on.
+    pixels: u64,
+    /// Whether it can be ready before the frame is due that it was begun for.
+    in_time: bool,
+}
+
+struct Frame {
+    deadline: Deadline,
+    painting: Painting,
+    /// Blocks for which the canvas is out of date, besides those of the task.
+    outdated: ChangedMap,
+}
+
+/// What is known of a frame before the model computes anything of it.
+pub(super) struct Look {
+    /// Blocks whose resampled picture is painted again.
+    moved: ChangedMap,
+    still: ChangedMap,
+}
+
+impl Timed {
+    /// For frames from `input` to `output`, of which the model reads the components for which
+    /// `reads` returns true. `halo`: the distance up to which the model reads; `None`: it cannot
+    /// compute parts of a frame.
+    ///
+    /// # Errors
+    /// [`frame::Error::UnsupportedSize`].
+    pub(crate) fn new(
+        input: FrameInfo,
+        output: FrameInfo,
+        halo: Option<u32>,
+        reads: impl Fn(usize) -> bool,
+    ) -> Result<Self, frame::Error> {
+        let size = (input.width, input.height);
+        Ok(Self {
+            size,
+            shown: Reference::for_model(input, reads)?,
+            is_late: false,
+            stillness: Stillness::default(),
+            selection: Selection::new(halo.unwrap_or(size.0.max(size.1))),
+            computes_parts: halo.is_some(),
+            fade: Fade::new(size, (output.width, output.height)),
+            pace: Pace::default(),
+            task: None,
+            frame: None,
+            fresh: Default::default(),
+            idle: 0,
+            is_active: false,
+        })
+    }
+
+    /// Whether the last frame had a deadline.
+    pub(crate) fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// Whether the model is still computing something.
+    pub(crate) fn is_running(&self) -> bool {
+        self.task.is_some()
+    }
+
+    /// Makes the next frame independent of earlier ones. A task that is running is ended early.
+    pub(crate) fn reset(&mut self) {
+        self.shown.reset();
+        self.stillness.reset();
+        self.selection.reset();
+        self.fade.reset();
+        (self.task, self.frame, self.fresh) = Default::default();
+        (self.is_late, self.is_active, self.idle) = (false, false, 0);
+    }
+
+    /// Looks at a frame: what moved since the last one.
+    ///
+    /// # Errors
+    /// [`frame::Error`] if `input` is not of the stream's format and size.
+    pub(crate) fn look(
+        &mut self,
+        input: &FrameRef<'_>,
+        tolerance: u8,
+    ) -> Result<Look, frame::Error> {
+        self.is_active = true;
+        let mode = match self.is_late {
+            true => Mode::Tolerant { tolerance, refresh: 0 },
+            false => Mode::Exact,
+        };
+        let Changes { model_planes, bypass_planes } = self.shown.changes(input, mode)?;
+        let moved = model_planes.union(&bypass_planes);
+        self.shown.update(input, &moved)?;
+        let still = self.stillness.advance(&moved);
+        Ok(Look { moved, still })
+    }
+
+    /// Whether there is time to compute everything of `changed`, or nothing is known yet.
+    pub(crate) fn fits(&self, changed: &ChangedMap, deadline: Deadline) -> bool {
+        self.pace.budget(left(deadline)).is_none_or(|budget| self.pixels(changed) <= budget.in_time)
+    }
+
+    /// The blocks of `outdated` to compute, if there is no time for all of them.
+    pub(crate) fn choose(
+        &mut self,
+        outdated: &ChangedMap,
+        look: &Look,
+        deadline: Deadline,
+    ) -> ChangedMap {
+        let Some(budget) = self.pace.budget(left(deadline)) else { return outdated.clone() };
+        let mut chosen = self.selection.choose(outdated, &look.still, budget);
+        if chosen.is_empty() && self.idle >= PROBE {
+            chosen = self.selection.first(outdated, budget.in_time.max(1));
+        }
+        if chosen.is_empty() || self.computes_parts { chosen } else { outdated.clone() }
+    }
+
+    fn pixels(&self, blocks: &ChangedMap) -> u64 {
+        match self.computes_parts {
+            true => self.selection.pixels(blocks),
+            false if blocks.is_empty() => 0,
+            false => Rect::of_size(self.size.0, self.size.1).area(),
+        }
+    }
+
+    /// The model computes `blocks` now.
+    pub(crate) fn run(
+        &mut self,
+        blocks: ChangedMap,
+        deadline: Deadline,
+        answer: Answer<(Vec<Patch>, Cost)>,
+    ) {
+        let pixels = self.pixels(&blocks);
+        let in_time = self.fits(&blocks, deadline);
+        self.task = Some(Running { answer, blocks, pixels, in_time });
+        self.idle = 0;
+    }
+
+    /// Begins a frame, of which the canvas is out of date in `outdated`, besides what is running.
+    pub(crate) fn begin(
+        &mut self,
+        look: Look,
+        outdated: ChangedMap,
+        (params, deadline): (FrameParams, Deadline),
+        report: FrameReport,
+    ) {
+        let repaint = Damage::of(look.moved.rects());
+        let source = Some(self.shown.snapshot());
+        let painting = Painting { params, report, repaint, source, is_timed: true };
+        if self.task.is_none() {
+            self.idle += 1;
+        }
+        self.frame = Some(Frame { deadline, painting, outdated });
+    }
+
+    /// Waits for the task that is running, for as long as the frame that it was begun for has time.
+    /// Does not wait for a task in the background. Returns what is new of the canvas.
+    ///
+    /// # Errors
+    /// Errors of the model.
+    pub(crate) fn receive(&mut self) -> Result<Option<(Vec<Patch>, Cost)>, Error> {
+        let Some(Running { answer, pixels, in_time, .. }) = &mut self.task else {
+            return Ok(None);
+        };
+        let frame = self.frame.as_ref().filter(|_| *in_time);
+        let time = frame.map(|frame| self.pace.wait(left(frame.deadline)));
+        let until = Instant::now() + time.unwrap_or_default();
+        let Some((patches, cost)) = answer.wait_until(until)? else {
+            *in_time &= self.frame.is_none();
+            return Ok(None);
+        };
+        self.pace.ran((*pixels).max(cost.pixels), cost.time);
+        self.task = None;
+        Ok(Some((patches, cost)))
+    }
+
+    /// Adds `patches`, which the canvas gets.
+    pub(crate) fn add(&mut self, patches: &[Patch], cost: Cost) {
+        self.fresh.0.extend(patches.iter().flat_map(Patch::parts));
+        self.fresh.1.push(cost);
+    }
+
+    /// Ends the frame: its output shows what is up to date of the canvas. `None` if no frame was
+    /// begun.
+    pub(crate) fn end(&mut self) -> Option<Inferred> {
+        let Frame { deadline, mut painting, mut outdated } = self.frame.take()?;
+        if let Some(task) = &self.task {
+            outdated = outdated.union(&task.blocks);
+        }
+        if deadline.late == Late::Resample && !outdated.is_empty() {
+            outdated = ChangedMap::all(self.size.0, self.size.1);
+        }
+        let (patches, costs) = std::mem::take(&mut self.fresh);
+        let faded = self.fade.advance(&outdated);
+        painting.repaint.add(&Damage::of(faded.rects()));
+        painting.repaint.add(&Damage::of(patches.iter().copied()));
+        costs.iter().for_each(|cost| painting.add_cost(cost));
+        let report = &mut painting.report;
+        report.resampled_pixels = self.fade.resampled(self.size);
+        report.fresh_pixels = patches.iter().map(Rect::area).sum();
+        report.whole_frame = self.pace.time(report.frame_pixels);
+        if painting.repaint.is_none() {
+            self.pace.skipped();
+        }
+        let report = &mut painting.report;
+        self.is_late = report.resampled_pixels > 0;
+        Some(Inferred { painting, canvas: Vec::new() })
+    }
+
+    /// An output was made in this time.
+    pub(crate) fn finished(&mut self, time: Duration) {
+        self.pace.finished(time);
+    }
+}
+
+fn left(deadline: Deadline) -> Duration {
+    deadline.at.saturating_duration_since(Instant::now())
+}

@@ -1,0 +1,135 @@
+//! Live pipelines and players with a model that is too slow.
+
+use gst::prelude::*;
+
+use crate::bench::{Bench, caps, eventually, rgb};
+
+/// A bench whose source is live from the first caps on, with frames of noise.
+fn live(properties: &str) -> Bench {
+    let mut bench = Bench::new(properties);
+    bench.harness.set_live(true);
+    bench.harness.set_src_caps(caps(&rgb(32, 16)));
+    bench
+}
+
+/// Frame `number`, which shows the same noise as every other.
+fn frame(bench: &Bench, number: u64) -> gst::Buffer {
+    let mut frame = bench.frame(number, 0);
+    let mut state = 1u32;
+    let writable = frame.get_mut().unwrap();
+    writable.unset_flags(gst::BufferFlags::DISCONT);
+    for byte in writable.map_writable().unwrap().as_mut_slice() {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = (state >> 24) as u8;
+    }
+    frame
+}
+
+fn bytes(buffer: &gst::Buffer) -> Vec<u8> {
+    buffer.map_readable().unwrap().to_vec()
+}
+
+/// What a bench that waits for its model makes of a frame.
+fn expected(properties: &str) -> Vec<u8> {
+    let mut bench = live(properties);
+    let frame = frame(&bench, 0);
+    bytes(&bench.push_and_pull(frame))
+}
+
+#[track_caller]
+fn push(bench: &mut Bench, number: u64) -> gst::Buffer {
+    let frame = frame(bench, number);
+    bench.push_and_pull(frame)
+}
+
+#[test]
+fn a_live_frame_for_which_the_model_is_late_is_resampled_and_the_model_comes_into_view() {
+    let [lanczos, model] = ["blend=0", ""].map(expected);
+    for overload in ["adapt", "resample"] {
+        let mut bench = live(&format!("model=stepped-x2 overload={overload}"));
+        for number in 0..3 {
+            let output = push(&mut bench, number);
+            assert!(bytes(&output) == lanczos, "{overload}, frame {number}");
+            assert_eq!(output.pts(), Some(gst::ClockTime::from_mseconds(100 * number)));
+        }
+        bench.fake.steps.allow(1000);
+        let mut number = 3;
+        eventually("the model's picture", || {
+            number += 1;
+            bytes(&push(&mut bench, number)) == model
+        });
+        let stats = bench.element.property::<gst::Structure>("stats");
+        assert_eq!(stats.get::<u64>("frames-out"), Ok(number));
+    }
+}
+
+#[test]
+fn what_is_done_about_a_slow_model_is_reported_once_a_second() {
+    let mut bench = live("model=stepped-x2 overload=adapt");
+    push(&mut bench, 0);
+    bench.fake.steps.allow(1000);
+    let mut messages = Vec::new();
+    let mut number = 0;
+    eventually("a message", || {
+        number += 1;
+        push(&mut bench, number);
+        let kinds = [gst::MessageType::Element];
+        while let Some(message) = bench.bus.pop_filtered(&kinds) {
+            messages.extend(message.structure().map(ToOwned::to_owned));
+        }
+        !messages.is_empty()
+    });
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].name(), "upscale-overload");
+    assert_eq!(messages[0].get::<&str>("model"), Ok("stepped-x2"));
+    assert_eq!(messages[0].get::<u64>("available"), Ok(90_000_000));
+    let text = messages[0].get::<&str>("text").unwrap();
+    assert!(text.contains("stepped-x2") && text.contains("90 ms"), "{text}");
+}
+
+#[test]
+fn with_deadlines_the_latency_is_the_time_that_a_frame_may_take() {
+    let mut bench = live("overload=adapt");
+    let latency = |bench: &mut Bench| bench.harness.query_latency().unwrap().mseconds();
+    bench.harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
+    assert_eq!(latency(&mut bench), 97);
+    push(&mut bench, 0);
+    assert_eq!(latency(&mut bench), 97);
+    while bench.bus.pop().is_some() {}
+    bench.element.set_property("max-latency", 20u32);
+    assert!(bench.next_message(gst::MessageType::Latency).is_some());
+    assert_eq!(latency(&mut bench), 27);
+}
+
+#[test]
+fn after_a_sink_reported_a_late_frame_a_player_resamples_and_drops_nothing() {
+    let mut bench = Bench::new("model=stepped-x2 overload=adapt pipeline-depth=0");
+    bench.harness.set_live(false);
+    bench.harness.set_src_caps(caps(&rgb(32, 16)));
+    bench.fake.steps.allow(1);
+    assert!(bytes(&push(&mut bench, 0)) == expected(""), "without a report, frames wait");
+    let late = gst::event::Qos::new(
+        gst::QOSType::Underflow,
+        1.5,
+        30_000_000,
+        gst::ClockTime::from_mseconds(500),
+    );
+    bench.harness.push_upstream_event(late);
+    // The canvas is that of other frames.
+    bench
+        .harness
+        .push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new()));
+    let output = push(&mut bench, 1);
+    assert_eq!(output.pts(), Some(gst::ClockTime::from_mseconds(100)));
+    assert!(bytes(&output) == expected("blend=0"));
+    bench.fake.steps.allow(1000);
+}
+
+#[test]
+fn a_live_stream_starts_before_its_model_is_loaded() {
+    let mut bench = live("model=slow-x2 startup=auto overload=adapt");
+    assert!(bytes(&push(&mut bench, 0)) == expected("blend=0"));
+    let stats = bench.element.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<f64>("resampled-share"), Ok(1.0));
+    bench.fake.open_gate();
+}
