@@ -115,12 +115,12 @@ impl Stream {
         self.finish().0
     }
 
-    /// The output of a frame that is late, after the model has computed everything and all of it
-    /// has come into view.
+    /// The output of a frame after the model has computed everything and all of it has come into
+    /// view.
     #[track_caller]
     fn settle(&mut self, input: &Frame) -> Frame {
         for _ in 0..100_000 {
-            let (output, _) = self.push_by(input, passed(), Late::Adapt);
+            let (output, _) = self.push_by(input, never(), Late::Adapt);
             if self.resampled == 0 {
                 return output;
             }
@@ -134,10 +134,11 @@ fn info(format: &str) -> FrameInfo {
     frame::info(PixelFormat::from_name(format).unwrap(), 160, 96)
 }
 
-/// The whole frame as the model enlarges it, and as Lanczos does.
+/// The whole frame as the model enlarges it, and as Lanczos enlarges its planes.
 fn both(input: &Frame, channels: Channels) -> (Frame, Frame) {
     let mut stream = Stream::new(input.info, channels);
     let model = stream.push(input, FrameParams { reuse: Reuse::Off, ..PARAMS });
+    let mut stream = Stream::new(input.info, Channels::Luma);
     let lanczos = stream.push(input, FrameParams { blend: 0.0, reuse: Reuse::Off, ..PARAMS });
     (model, lanczos)
 }
@@ -188,7 +189,7 @@ fn a_frame_for_which_the_model_is_late_is_resampled_and_the_model_comes_into_vie
         stream.gate.set(true);
         let mut shares = vec![160 * 96];
         while shares.last() != Some(&0) {
-            if let (_, Some(report)) = stream.push_by(&input, passed(), late) {
+            if let (_, Some(report)) = stream.push_by(&input, never(), late) {
                 shares.push(report.resampled_pixels);
             }
         }
@@ -270,6 +271,20 @@ fn a_frame_without_a_deadline_after_a_late_one_is_complete() {
         stream.gate.set(true);
         assert!(stream.push(&input, PARAMS) == both(&input, Channels::Rgb).0);
     }
+}
+
+#[test]
+fn a_whole_frame_that_delays_others_is_given_up_and_tried_again() {
+    let input = Frame::new(info("I420"), 8).noisy(10);
+    let mut stream = Stream::new(input.info, Channels::Luma);
+    let (model, lanczos) = both(&input, Channels::Luma);
+    stream.gate.set(false);
+    for frame in 0..100 {
+        let (output, _) = stream.push_by(&input, passed(), Late::Adapt);
+        assert!(output == lanczos, "frame {frame}");
+    }
+    stream.gate.set(true);
+    assert!(stream.settle(&input) == model);
 }
 
 #[test]

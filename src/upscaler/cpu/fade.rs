@@ -1,8 +1,9 @@
 //! How much of the model's picture each place of the output shows, the rest being resampled.
 //!
 //! A block whose picture from the model is out of date is resampled at once. When its picture is
-//! ready, it comes into view over several frames. Between the centres of blocks the share is
-//! interpolated, so that no edges of blocks are visible.
+//! ready, it comes into view over several frames. The share at a corner of blocks is the smallest of
+//! the blocks that meet there, and is interpolated between corners: nothing is visible of a block that
+//! is out of date, and its neighbours come into view towards their far side, without an edge.
 
 use std::ops::Range;
 
@@ -13,8 +14,6 @@ use crate::{
 
 /// The share of a block that shows only the model's picture, and the frames that a change takes.
 const FULL: u8 = 8;
-/// Blocks around one that is out of date whose picture depends visibly on it.
-const NEAR: u32 = 2;
 /// Output columns whose share is looked at together.
 const CHUNK: u32 = 64;
 
@@ -25,8 +24,10 @@ pub(super) struct Fade {
     rows: usize,
     /// Input pixels for each output pixel, horizontally and vertically.
     scale: (f32, f32),
-    /// Row by row, in parts of [`FULL`].
+    /// Of blocks, row by row, in parts of [`FULL`].
     shares: Vec<u8>,
+    /// Of the corners of blocks, of which there is one more in each row and in each column.
+    corners: Vec<u8>,
     /// Whether an output was made with these shares.
     is_shown: bool,
 }
@@ -42,6 +43,7 @@ impl Fade {
             rows,
             scale: (scale(input.0, output.0), scale(input.1, output.1)),
             shares: vec![0; columns * rows],
+            corners: vec![0; (columns + 1) * (rows + 1)],
             is_shown: false,
         }
     }
@@ -56,17 +58,13 @@ impl Fade {
     pub(crate) fn advance(&mut self, outdated: &ChangedMap) -> ChangedMap {
         let (width, height) = outdated.size();
         let mut changed = ChangedMap::none(width, height);
-        // Interpolation shows something of a block up to the centres of its neighbours.
-        let (hidden, near) = (outdated.grown(1), outdated.grown(NEAR));
         let mut shares = self.shares.iter_mut();
         for row in 0..outdated.rows() {
             for (column, share) in (0..outdated.columns()).zip(&mut shares) {
-                let next = if hidden.get(column, row) {
+                let next = if outdated.get(column, row) {
                     0
                 } else if !self.is_shown {
                     FULL
-                } else if near.get(column, row) {
-                    share.saturating_sub(1)
                 } else {
                     (*share + 1).min(FULL)
                 };
@@ -77,22 +75,40 @@ impl Fade {
             }
         }
         self.is_shown = true;
+        self.set_corners();
         changed.grown(1)
     }
 
+    fn set_corners(&mut self) {
+        let share = |column: usize, row: usize| self.shares.get(row * self.columns + column);
+        let around = |at: usize, count: usize| at.saturating_sub(1)..(at + 1).min(count);
+        let corner = |column: usize, row: usize| {
+            let blocks = around(row, self.rows)
+                .flat_map(|row| around(column, self.columns).filter_map(move |it| share(it, row)));
+            blocks.copied().min().unwrap_or_default()
+        };
+        self.corners = (0..=self.rows)
+            .flat_map(|row| (0..=self.columns).map(move |column| corner(column, row)))
+            .collect();
+    }
+
     /// Input pixels that are shown resampled: the sum over all blocks of what they do not show of
-    /// the model's picture.
+    /// the model's picture, on average.
     pub(crate) fn resampled(&self, size: (u32, u32)) -> u64 {
         let empty = ChangedMap::none(size.0, size.1);
-        let mut shares = self.shares.iter();
+        let corners = |row: u32, column: u32| {
+            let start = row as usize * (self.columns + 1) + column as usize;
+            self.corners.get(start..start + 2).unwrap_or_default().iter().copied().map(u64::from)
+        };
         let mut pixels = 0;
         for row in 0..empty.rows() {
-            for (column, share) in (0..empty.columns()).zip(&mut shares) {
+            for column in 0..empty.columns() {
                 let area = empty.pixels(&(column..column + 1), row).area();
-                pixels += area * u64::from(FULL - share);
+                let shown: u64 = corners(row, column).chain(corners(row + 1, column)).sum();
+                pixels += area * (4 * u64::from(FULL)).saturating_sub(shown);
             }
         }
-        pixels / u64::from(FULL)
+        pixels / (4 * u64::from(FULL))
     }
 
     /// Cuts output pixels into parts that show one of the two pictures, or both, in all their
@@ -119,24 +135,18 @@ impl Fade {
 
     /// The smallest and the largest share of the output pixels `rect`, in parts of [`FULL`].
     fn shares_of(&self, rect: Rect) -> (u8, u8) {
-        let columns = self.blocks(rect.x, rect.right(), self.scale.0, self.columns);
-        let rows = self.blocks(rect.y, rect.bottom(), self.scale.1, self.rows);
+        let columns = corners(rect.x, rect.right(), self.scale.0);
+        let rows = corners(rect.y, rect.bottom(), self.scale.1);
         let (mut low, mut high) = (FULL, 0);
-        for row in rows {
-            let start = row * self.columns;
-            let shares = self.shares.get(start + columns.start..start + columns.end);
+        for row in rows.start..rows.end.min(self.rows + 1) {
+            let start = row * (self.columns + 1);
+            let end = columns.end.min(self.columns + 1);
+            let shares = self.corners.get(start + columns.start..start + end);
             for share in shares.unwrap_or_default() {
                 (low, high) = (low.min(*share), high.max(*share));
             }
         }
         (low, high)
-    }
-
-    /// The blocks along one axis whose shares the output pixels `start..end` depend on.
-    fn blocks(&self, start: u32, end: u32, scale: f32, count: usize) -> Range<usize> {
-        let (first, _) = place(start, scale, count);
-        let (last, _) = place(end.saturating_sub(1).max(start), scale, count);
-        first..(last + 2).min(count)
     }
 
     /// The share of all output pixels `rect`, if it is the same for all.
@@ -149,14 +159,14 @@ impl Fade {
     /// pixels `rect`. `blend` is the share of the model's picture where [`Fade`] shows it fully.
     pub(crate) fn blend(&self, rect: Rect, resampled: &Image, model: &mut Image, blend: f32) {
         let across: Vec<(usize, f32)> =
-            (rect.x..rect.right()).map(|x| place(x, self.scale.0, self.columns)).collect();
-        let mut blocks = vec![0.0; self.columns + 1];
+            (rect.x..rect.right()).map(|x| place(x, self.scale.0)).collect();
+        let mut corners = vec![0.0; self.columns + 1];
         let mut weights = vec![0.0; rect.width as usize];
         for y in 0..rect.height {
-            let (row, fraction) = place(rect.y + y, self.scale.1, self.rows);
-            self.row(row, fraction, blend, &mut blocks);
-            for (weight, (block, fraction)) in weights.iter_mut().zip(&across) {
-                *weight = match blocks.get(*block..*block + 2) {
+            let (row, fraction) = place(rect.y + y, self.scale.1);
+            self.row(row, fraction, blend, &mut corners);
+            for (weight, (corner, fraction)) in weights.iter_mut().zip(&across) {
+                *weight = match corners.get(*corner..*corner + 2) {
                     Some([left, right]) => left + fraction * (right - left),
                     _ => 0.0,
                 };
@@ -171,30 +181,32 @@ impl Fade {
         }
     }
 
-    /// The shares at the centres of the blocks' columns, `fraction` of the way from one row of
-    /// blocks to the next, times `blend`. The last one is repeated.
+    /// The shares in the columns of corners, `fraction` of the way from one row of corners to the
+    /// next, times `blend`.
     fn row(&self, row: usize, fraction: f32, blend: f32, out: &mut [f32]) {
         let of = |row: usize| {
-            let start = row.min(self.rows.saturating_sub(1)) * self.columns;
-            self.shares.get(start..start + self.columns).unwrap_or_default()
+            let start = row * (self.columns + 1);
+            self.corners.get(start..start + self.columns + 1).unwrap_or_default()
         };
         for ((out, upper), lower) in out.iter_mut().zip(of(row)).zip(of(row + 1)) {
             let (upper, lower) = (f32::from(*upper), f32::from(*lower));
             *out = (upper + fraction * (lower - upper)) * blend / f32::from(FULL);
         }
-        if let Some([.., last, end]) = out.get_mut(..) {
-            *end = *last;
-        }
     }
 }
 
-/// The block whose centre is at or before an output pixel along one axis, and how far the pixel is
-/// on the way to the next centre. Before the first centre it is the first block, after the last
-/// centre the last.
-fn place(at: u32, scale: f32, count: usize) -> (usize, f32) {
-    let position = (at as f32 + 0.5) * scale / BLOCK as f32 - 0.5;
-    let position = position.clamp(0.0, count.saturating_sub(1) as f32);
+/// The corner of blocks at or before an output pixel along one axis, and how far the pixel is on the
+/// way to the next corner.
+fn place(at: u32, scale: f32) -> (usize, f32) {
+    let position = (at as f32 + 0.5) * scale / BLOCK as f32;
     (position as usize, position.fract())
+}
+
+/// The corners along one axis that the output pixels `start..end` depend on.
+fn corners(start: u32, end: u32, scale: f32) -> Range<usize> {
+    let (first, _) = place(start, scale);
+    let (last, _) = place(end.saturating_sub(1).max(start), scale);
+    first..last + 2
 }
 
 #[cfg(test)]
@@ -218,9 +230,9 @@ mod tests {
         let mut fade = fade();
         let changed = fade.advance(&map(&[LEFT]));
         assert_eq!(changed, ChangedMap::all(SIZE.0, SIZE.1));
-        assert_eq!(fade.resampled(SIZE), 16 * 60);
+        assert_eq!(fade.resampled(SIZE), (8 + 4) * 60);
         // What is interpolated between a block that changes and its neighbour changes too.
-        assert_eq!(fade.advance(&map(&[])), map(&[Rect::new(0, 0, 24, 60)]));
+        assert_eq!(fade.advance(&map(&[])), map(&[Rect::new(0, 0, 16, 60)]));
     }
 
     #[test]
@@ -229,8 +241,7 @@ mod tests {
         fade.advance(&map(&[]));
         assert_eq!(fade.resampled(SIZE), 0);
         fade.advance(&map(&[LEFT]));
-        // The block and its neighbours at once, the next column by one part.
-        assert_eq!(fade.resampled(SIZE), 16 * 60 + 8 * 60 / u64::from(FULL));
+        assert_eq!(fade.resampled(SIZE), (8 + 4) * 60);
         let mut before = fade.resampled(SIZE);
         for _ in 0..FULL {
             assert!(!fade.advance(&map(&[])).is_empty());
@@ -287,7 +298,7 @@ mod tests {
         let left = ChangedMap::of_rects(&[Rect::new(0, 0, 160, 64)], 640, 64);
         fade.advance(&left);
         let parts = fade.parts(Rect::new(10, 0, 1000, 32));
-        // 168 pixels are hidden, 336 in the output, and the centres of the blocks are 8 from there.
+        // 320 output pixels are hidden, and the next block comes into view in the 16 after them.
         assert_eq!(
             parts,
             [(10, 310), (320, 64), (384, 626)].map(|(x, width)| Rect::new(x, 0, width, 32))

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     engine::Interrupt,
-    frame::{Band, Error, FrameMut, FrameRef, Grain, Image, PlacedImage, Rect, blend_row},
+    frame::{
+        Band, Channels, Error, Family, FrameInfo, FrameMut, FrameRef, Grain, Image, PlacedImage,
+        Rect, blend_row,
+    },
 };
 
 /// Output rows that are finished at a time: few enough for their samples to stay in the cache.
@@ -16,7 +19,10 @@ const BAND_ROWS: u32 = 32;
 
 /// Makes outputs, set up once per stream.
 pub(super) struct Finish {
-    pub conversion: Conversion,
+    conversion: Conversion,
+    /// For parts of frames with a deadline that show nothing of the canvas: luma and chroma are
+    /// resampled as they are, which costs less than resampling R′G′B′.
+    without_model: Option<Conversion>,
 }
 
 /// What an output is made from.
@@ -31,6 +37,45 @@ pub(super) struct Sources<'a> {
 }
 
 impl Finish {
+    /// From `input` to `output` frames, with this `conversion`.
+    ///
+    /// # Errors
+    /// [`Error`] for unsupported sizes.
+    pub(crate) fn new(
+        conversion: Conversion,
+        input: FrameInfo,
+        output: FrameInfo,
+    ) -> Result<Self, Error> {
+        let is_yuv = output.format.layout().family == Family::Yuv;
+        let converts = is_yuv && conversion.unpacker.channels() == Channels::Rgb;
+        let without_model = converts
+            .then(|| Conversion::new(input, output, Channels::Luma, conversion.factor))
+            .transpose()?;
+        Ok(Self { conversion, without_model })
+    }
+
+    /// The output pixels that depend on the input pixels of `rect` and their part of the canvas, in
+    /// frames with a deadline (`is_timed`) or without.
+    pub(crate) fn dependents(&self, rect: Rect, is_timed: bool) -> Rect {
+        let dependents = self.conversion.dependents(rect);
+        let without_model = self.without_model.as_ref().filter(|_| is_timed);
+        without_model.map_or(dependents, |it| dependents.union(&it.dependents(rect)))
+    }
+
+    /// The whole output.
+    pub(crate) fn whole(&self) -> Rect {
+        self.conversion.whole()
+    }
+
+    /// The conversion for `rect`.
+    fn conversion(&self, sources: Sources<'_>, rect: Rect) -> &Conversion {
+        let shows_canvas = || sources.fade.is_none_or(|fade| fade.uniform(rect) != Some(0.0));
+        match &self.without_model {
+            Some(conversion) if sources.params.grain <= 0.0 && !shows_canvas() => conversion,
+            _ => &self.conversion,
+        }
+    }
+
     /// Computes `rects` of `output` and copies everything else from `previous`, the previous
     /// output. Without it, `rects` must cover the output. Bands are left out once `interrupt` is
     /// raised.
@@ -75,9 +120,11 @@ impl Finish {
         band: &mut Band<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
-        let Conversion { packer, unpacker, bypass_planes: resamplers, .. } = &self.conversion;
+        let conversion = self.conversion(sources, rect);
+        let Conversion { packer, unpacker, bypass_planes: resamplers, .. } = conversion;
         let Scratch { finished, lanczos, source, bypass_planes } = scratch;
-        let finished = self.picture(sources, packer.needed(rect), finished, lanczos, source)?;
+        let needed = packer.needed(rect);
+        let finished = picture(conversion, sources, needed, (finished, lanczos, source))?;
         bypass_planes.resize_with(resamplers.len(), Image::default);
         let mut parts = Vec::with_capacity(resamplers.len());
         for (index, (resampler, out)) in resamplers.iter().zip(bypass_planes).enumerate() {
@@ -89,47 +136,45 @@ impl Finish {
         }
         packer.pack(finished, &parts, rect, band)
     }
+}
 
-    /// The finished picture of the output pixels `rect`: in `out`, or the canvas itself if it needs
-    /// no change.
-    fn picture<'a>(
-        &self,
-        Sources { canvas, frame, params, fade }: Sources<'a>,
-        rect: Rect,
-        out: &'a mut Image,
-        lanczos: &mut Image,
-        source: &mut Image,
-    ) -> Result<PlacedImage<'a>, Error> {
-        let Conversion { unpacker, canvas: from_canvas, input: from_input, .. } = &self.conversion;
-        let canvas = PlacedImage::whole(canvas);
-        // The share of the canvas, if it is the same for all pixels.
-        let share = fade.map_or(Some(1.0), |fade| fade.uniform(rect));
-        let share = share.map(|share| share * params.blend);
-        let (shows_canvas, shows_input) = (share != Some(0.0), share.is_none_or(|it| it < 1.0));
-        if !shows_input && params.grain <= 0.0 && from_canvas.is_identity() {
-            return Ok(canvas);
-        }
-        if shows_canvas {
-            from_canvas.resample(canvas, rect, out)?;
-        }
-        if shows_input {
-            let needed = from_input.needed(rect);
-            unpacker.unpack(frame, needed, source)?;
-            let target = if shows_canvas { &mut *lanczos } else { &mut *out };
-            from_input.resample(PlacedImage::new(source, needed.x, needed.y), rect, target)?;
-            match (share, fade) {
-                (Some(share), _) if shows_canvas => {
-                    blend_row(lanczos.data(), out.data_mut(), share);
-                }
-                (None, Some(fade)) => fade.blend(rect, lanczos, out, params.blend),
-                _ => {}
-            }
-        }
-        if params.grain > 0.0 {
-            Grain::new(params.grain, params.number).apply(out, rect.x, rect.y);
-        }
-        Ok(PlacedImage::new(out, rect.x, rect.y))
+/// The finished picture of the output pixels `rect`: in `out`, or the canvas itself if it needs
+/// no change.
+fn picture<'a>(
+    conversion: &Conversion,
+    Sources { canvas, frame, params, fade }: Sources<'a>,
+    rect: Rect,
+    (out, lanczos, source): (&'a mut Image, &mut Image, &mut Image),
+) -> Result<PlacedImage<'a>, Error> {
+    let Conversion { unpacker, canvas: from_canvas, input: from_input, .. } = conversion;
+    let canvas = PlacedImage::whole(canvas);
+    // The share of the canvas, if it is the same for all pixels.
+    let share = fade.map_or(Some(1.0), |fade| fade.uniform(rect));
+    let share = share.map(|share| share * params.blend);
+    let (shows_canvas, shows_input) = (share != Some(0.0), share.is_none_or(|it| it < 1.0));
+    if !shows_input && params.grain <= 0.0 && from_canvas.is_identity() {
+        return Ok(canvas);
     }
+    if shows_canvas {
+        from_canvas.resample(canvas, rect, out)?;
+    }
+    if shows_input {
+        let needed = from_input.needed(rect);
+        unpacker.unpack(frame, needed, source)?;
+        let target = if shows_canvas { &mut *lanczos } else { &mut *out };
+        from_input.resample(PlacedImage::new(source, needed.x, needed.y), rect, target)?;
+        match (share, fade) {
+            (Some(share), _) if shows_canvas => {
+                blend_row(lanczos.data(), out.data_mut(), share);
+            }
+            (None, Some(fade)) => fade.blend(rect, lanczos, out, params.blend),
+            _ => {}
+        }
+    }
+    if params.grain > 0.0 {
+        Grain::new(params.grain, params.number).apply(out, rect.x, rect.y);
+    }
+    Ok(PlacedImage::new(out, rect.x, rect.y))
 }
 
 /// Pictures that a thread keeps from band to band, to allocate them once.

@@ -195,7 +195,7 @@ impl CpuPipeline {
             in_flight: VecDeque::new(),
             next: None,
             canvas: Surface::new(bounds, model.factor, pool),
-            finish: Finish { conversion },
+            finish: Finish::new(conversion, input, output)?,
             timed,
             threads,
             input,
@@ -262,8 +262,12 @@ impl CpuPipeline {
         let look = self.timed.look(input, deadline.tolerance)?;
         let mut report =
             FrameReport { frame_pixels: self.canvas.bounds().area(), ..Default::default() };
+        if self.timed.gives_up(deadline) {
+            // The reference is ahead of the canvas.
+            self.prepare.reset();
+        }
         let mut outdated = ChangedMap::none(self.input.width, self.input.height);
-        if self.timed.is_running() {
+        if self.timed.is_running() || self.timed.pauses() {
             outdated = self.prepare.outdated(input, deadline.tolerance)?;
         } else if let Some(mut changes) = self.prepare.compare(input, reuse)? {
             let changed = &changes.model_planes;
@@ -279,7 +283,9 @@ impl CpuPipeline {
                 .prepare
                 .prepare_blocks(input, &params, &changes, |region| worker.measure(region))?;
             if let Some(task) = task {
-                self.timed.run(changes.model_planes, deadline, self.worker.run(task)?);
+                let whole = task.is_whole();
+                let answer = self.worker.run(task)?;
+                self.timed.run((changes.model_planes, whole), deadline, answer);
             }
             report.unpack = start.elapsed();
         }
@@ -319,12 +325,12 @@ impl CpuPipeline {
         let Inferred { painting, canvas } = self.next.take().ok_or(Error::NoFrame)?;
         self.canvas.update(canvas);
         let (canvas, finish) = (&self.canvas, &self.finish);
-        let conversion = &finish.conversion;
         let rects = match previous {
             Some(_) => {
-                painting.repaint.map(|rect| conversion.dependents(rect)).rects(conversion.whole())
+                let dependents = |rect| finish.dependents(rect, painting.is_timed);
+                painting.repaint.map(dependents).rects(finish.whole())
             }
-            None => vec![conversion.whole()],
+            None => vec![finish.whole()],
         };
         let frame = painting.frame(self.input);
         let canvas = canvas.picture();

@@ -26,6 +26,11 @@ use crate::{
 /// Frames without work for the model after which a part of what is out of date is computed, to
 /// learn how fast the model is now.
 const PROBE: u32 = 30;
+/// Frames in a row that arrive too late while the model computes a whole frame, before that is given
+/// up. A machine that is this busy has no time for the model.
+const PATIENCE: u32 = 15;
+/// Frames after that until the model is tried again: at first and, doubled with each time, at most.
+const PAUSE: (u32, u32) = (30, 300);
 
 /// The state of a stream whose frames have deadlines.
 pub(super) struct Timed {
@@ -48,6 +53,10 @@ pub(super) struct Timed {
     fresh: (Vec<Rect>, Vec<Cost>),
     /// Frames since the model last had work.
     idle: u32,
+    /// Frames in a row that arrived too late.
+    late: u32,
+    /// Frames until the model may have work, and how many it is the next time.
+    pause: (u32, u32),
     /// Whether the last frame had a deadline.
     is_active: bool,
 }
@@ -58,6 +67,8 @@ struct Running {
     blocks: ChangedMap,
     /// An estimate of the pixels that the model runs on.
     pixels: u64,
+    /// Whether it is a whole frame.
+    whole: bool,
     /// Whether it can be ready before the frame is due that it was begun for.
     in_time: bool,
 }
@@ -103,6 +114,8 @@ impl Timed {
             frame: None,
             fresh: Default::default(),
             idle: 0,
+            late: 0,
+            pause: (0, PAUSE.0),
             is_active: false,
         })
     }
@@ -125,6 +138,24 @@ impl Timed {
         self.fade.reset();
         (self.task, self.frame, self.fresh) = Default::default();
         (self.is_late, self.is_active, self.idle) = (false, false, 0);
+    }
+
+    /// Whether a whole frame that delays the frames is given up: the task is ended.
+    pub(crate) fn gives_up(&mut self, deadline: Deadline) -> bool {
+        let is_late = left(deadline).is_zero() && self.task.as_ref().is_some_and(|task| task.whole);
+        self.late = if is_late { self.late + 1 } else { 0 };
+        if self.late < PATIENCE {
+            return false;
+        }
+        self.task = None;
+        self.late = 0;
+        self.pause = (self.pause.1, (2 * self.pause.1).min(PAUSE.1));
+        true
+    }
+
+    /// Whether the model gets no work.
+    pub(crate) fn pauses(&self) -> bool {
+        self.pause.0 > 0
     }
 
     /// Looks at a frame: what moved since the last one.
@@ -176,16 +207,16 @@ impl Timed {
         }
     }
 
-    /// The model computes `blocks` now.
+    /// The model computes `blocks` now, with all others if `whole`.
     pub(crate) fn run(
         &mut self,
-        blocks: ChangedMap,
+        (blocks, whole): (ChangedMap, bool),
         deadline: Deadline,
         answer: Answer<(Vec<Patch>, Cost)>,
     ) {
         let pixels = self.pixels(&blocks);
         let in_time = self.fits(&blocks, deadline);
-        self.task = Some(Running { answer, blocks, pixels, in_time });
+        self.task = Some(Running { answer, blocks, pixels, whole, in_time });
         self.idle = 0;
     }
 
@@ -203,6 +234,7 @@ impl Timed {
         if self.task.is_none() {
             self.idle += 1;
         }
+        self.pause.0 = self.pause.0.saturating_sub(1);
         self.frame = Some(Frame { deadline, painting, outdated });
     }
 
@@ -222,6 +254,7 @@ impl Timed {
             *in_time &= self.frame.is_none();
             return Ok(None);
         };
+        self.pause.1 = PAUSE.0;
         self.pace.ran((*pixels).max(cost.pixels), cost.time);
         self.task = None;
         Ok(Some((patches, cost)))
