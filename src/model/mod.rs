@@ -24,6 +24,7 @@ mod info;
 pub mod internals;
 mod join;
 mod locate;
+mod mpv_shader;
 mod ncnn;
 pub(crate) mod onnx;
 mod open;

@@ -18,7 +18,7 @@ use super::{
     fault::Fault,
     join,
     locate::locate,
-    ncnn, onnx, tensorflow,
+    mpv_shader, ncnn, onnx, tensorflow,
 };
 
 /// Options of [`Model::open_with`].
@@ -48,6 +48,11 @@ const FORMATS: &[Format] = &[
             text.starts_with(b"7767517") || path.extension().is_some_and(|end| end == "bin")
         },
         read: ncnn::read,
+    },
+    Format {
+        name: "mpv .glsl",
+        matches: |_, path| mpv_shader::matches(path),
+        read: mpv_shader::read,
     },
     Format {
         name: "TensorFlow .pb",

@@ -10,5 +10,6 @@ mod files;
 mod large_weights;
 mod ncnn;
 mod references;
+mod shader;
 mod tensorflow;
 mod weights;

@@ -45,6 +45,20 @@ fn animevideov3_x2_opens_from_either_file() {
     assert_eq!(output, same);
 }
 
+/// The native engine's tests compare the other published models (`tests/native/golden.rs`).
+#[test]
+fn waifu2x_cunet_produces_the_image_of_ncnn() {
+    let Some(data) = common::test_data() else { return };
+    let input = read_png(&data.join("images/comic_lq.png"));
+    let (model, output) = run(&data.join("weights/waifu2x-cunet-up2x.param"), &input);
+    assert_eq!(model.info.factor, 2);
+    let expected = read_png(&data.join("expected/ncnn__waifu2x-cunet-up2x__comic_lq.png"));
+    let step = |sample: &f32| (sample.clamp(0.0, 1.0) * 255.0).round() as i32;
+    let pairs = output.data().iter().zip(expected.data());
+    let largest = pairs.map(|(a, b)| (step(a) - step(b)).abs()).max();
+    assert!(largest <= Some(1), "off by {largest:?}");
+}
+
 /// Samples, as in `tests/data/ncnn_layers.py`.
 fn pattern(start: usize, count: usize) -> impl Iterator<Item = f32> {
     (start..start + count).map(|i| ((i * 7919 + 13) % 1000) as f32 / 1000.0 - 0.5)
