@@ -55,6 +55,10 @@ pub trait InferChanges: Infer {
     /// possible, and frees that of features. The samples do not depend on it.
     fn limit_memory(&mut self, bytes: u64);
 
+    /// Memory for intermediate results of [`Infer::run`] over pictures of this size in pixels, in
+    /// bytes: more than the limit if that is too low for any way to run the model.
+    fn run_bytes(&self, width: u32, height: u32) -> u64;
+
     /// Memory for the features of pictures of this size in pixels, in bytes.
     fn feature_bytes(&self, width: u32, height: u32) -> u64;
 }

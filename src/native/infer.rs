@@ -40,6 +40,10 @@ impl InferChanges for Engine {
         Self::limit_memory(self, Some(bytes));
     }
 
+    fn run_bytes(&self, width: u32, height: u32) -> u64 {
+        self.working_bytes(width, height)
+    }
+
     fn feature_bytes(&self, width: u32, height: u32) -> u64 {
         Self::feature_bytes(self, width, height)
     }

@@ -44,6 +44,11 @@ impl Featurewise {
         Self { engine, keeps_features, behind: false, worth: Worth::default() }
     }
 
+    /// Memory for a run on frames of this size in pixels, in bytes.
+    pub(crate) fn run_bytes(&self, (width, height): (u32, u32)) -> u64 {
+        self.engine.run_bytes(width, height)
+    }
+
     /// The whole canvas, without features.
     fn run(&mut self, source: &Image, pool: &BufferPool) -> Result<Vec<Patch>, Error> {
         self.behind = true;

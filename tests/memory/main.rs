@@ -7,6 +7,7 @@ mod common;
 #[path = "../element/bench.rs"]
 #[allow(dead_code)]
 mod bench;
+mod control_group;
 #[path = "../element/fake.rs"]
 #[allow(dead_code)]
 mod fake;

@@ -85,7 +85,7 @@ impl CpuPipeline {
         output: FrameInfo,
         settings: StreamSettings,
     ) -> Result<Self, Error> {
-        let pixels = Budget::on_cpu(settings.memory_limit, engine.info()).pixels();
+        let pixels = Budget::on_cpu(settings.memory_limit, engine.info(), &input).pixels();
         Self::regionwise(engine, traits, input, output, (&settings, pixels))
     }
 
@@ -104,17 +104,20 @@ impl CpuPipeline {
     ) -> Result<Self, Error> {
         let model = engine.info();
         let size = (input.width, input.height);
-        let budget = Budget::on_cpu(settings.memory_limit, model);
+        let budget = Budget::on_cpu(settings.memory_limit, model, &input);
         let side = |side: u32| side >= model.min_side && side.is_multiple_of(model.align.max(1));
         let whole = side(input.width)
             && side(input.height)
             && model.fixed_size.is_none_or(|fixed| fixed == size);
         let settings = StreamSettings { tile_size: 0, halo: None, ..settings };
         if !whole {
+            let padded = Geometry::new(size, model, None).whole().padded;
             engine.limit_memory(budget.bytes());
+            memory::check_run(engine.run_bytes(padded.0, padded.1))?;
             return Self::regionwise(engine, traits, input, output, (&settings, u64::MAX));
         }
         let enlarger = Featurewise::new(engine, size, budget.bytes());
+        memory::check_run(enlarger.run_bytes(size))?;
         Self::with_enlarger(Box::new(enlarger), traits, input, output, settings)
     }
 
@@ -131,7 +134,7 @@ impl CpuPipeline {
         let model = engine.info().clone();
         check(&model, &input, &output)?;
         let geometry = Geometry::new((input.width, input.height), &model, settings.halo);
-        let budget = Budget::on_cpu(settings.memory_limit, &model);
+        let budget = Budget::on_cpu(settings.memory_limit, &model, &input);
         let tiling = Tiling::new(geometry, settings.tile_size, pixels, budget)?;
         let enlarger = Box::new(Regionwise::new(engine, tiling.clone()));
         Self::build(enlarger, tiling, traits, input, output, settings)
@@ -152,7 +155,7 @@ impl CpuPipeline {
         let model = enlarger.info();
         check(model, &input, &output)?;
         let geometry = Geometry::new((input.width, input.height), model, settings.halo);
-        let budget = Budget::on_cpu(settings.memory_limit, model);
+        let budget = Budget::on_cpu(settings.memory_limit, model, &input);
         let tiling = match enlarger.planning() {
             Planning::Changes => Tiling::new(geometry, 0, u64::MAX, budget)?,
             Planning::Regions { .. } | Planning::Tiles { .. } => {
