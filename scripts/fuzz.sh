@@ -1,5 +1,6 @@
 #!/bin/sh
-# Feeds damaged files to a reader, or hostile ones to an engine. It uses the stable compiler:
+# Feeds damaged files to a reader (models, settings, the catalogue, the cache, the work folder of a
+# remaster), or hostile models to an engine. It uses the stable compiler:
 # libFuzzer needs only coverage counters, and the readers contain no unsafe code that a sanitizer
 # would check.
 #
@@ -7,8 +8,8 @@
 #   scripts/fuzz.sh ncnn 300 FILE   runs one file only
 #   scripts/fuzz.sh all 300         fuzzes every target for 300 seconds, one after the other
 #
-# Good files to start from belong into fuzz/corpus/NAME. Those of the tests, hostile ones included, are
-# written there by
+# Files to start from are in fuzz/seeds/NAME, those that were found to reach new code in
+# fuzz/corpus/NAME. The models of the tests, hostile ones included, are written there by
 #
 #   UPSCALE_CORPUS=$PWD/fuzz/corpus/onnx cargo nextest run --lib -E 'test(/onnx::tests/)'
 #
@@ -26,12 +27,18 @@ llvm=-Cllvm-args=-sanitizer-coverage
 RUSTFLAGS="-Cpasses=sancov-module $llvm-level=4 $llvm-inline-8bit-counters $llvm-pc-table
     -Cdebug-assertions -Coverflow-checks" cargo build --release --target "$host"
 
+# Some targets write a file for each execution.
+[ ! -w /dev/shm ] || export TMPDIR="${TMPDIR:-/dev/shm}"
+
 # Fuzzes the target $1; further arguments are files.
 fuzz() {
     name=$1
     shift
     mkdir -p "corpus/$name" artifacts
-    [ $# != 0 ] || set -- "corpus/$name"
+    if [ $# = 0 ]; then
+        set -- "corpus/$name"
+        [ ! -d "seeds/$name" ] || set -- "$@" "seeds/$name"
+    fi
     "target/$host/release/$name" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=2048 \
         -max_len=65536 -artifact_prefix="artifacts/$name-" -print_final_stats=1 "$@"
 }

@@ -1,7 +1,10 @@
 //! Builds ONNX files from the bytes of a fuzzer: graphs of operators that upscalers use, with odd
 //! attributes, shapes, branches, loops, functions and weight files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 /// A protobuf message under construction.
 #[derive(Clone, Default)]
@@ -330,6 +333,14 @@ pub fn model(data: &[u8]) -> Vec<u8> {
 pub fn command() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/gst-upscale");
     std::env::var_os("UPSCALE_COMMAND").map_or(built, PathBuf::from)
+}
+
+/// A temporary directory of this process, which no other user may write to.
+pub fn folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("upscale-fuzz-{}", std::process::id()));
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    created.expect("the temporary directory is writable");
+    folder
 }
 
 /// An entry of a model's metadata, to be appended to a file.

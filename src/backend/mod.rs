@@ -12,6 +12,8 @@ mod chain;
 mod cpu;
 mod cpu_engine;
 mod exactness;
+#[doc(hidden)]
+pub mod internals;
 mod load;
 mod proof;
 mod timing;

@@ -6,7 +6,10 @@
 //! A stored result decides what pictures look like. It is believed only if this user alone can have
 //! written it, and its reader must check its range.
 
-use std::{io::Write as _, path::Path};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -20,7 +23,7 @@ use crate::model::sha256_hex;
 const MAX_SIZE: u64 = 1 << 20;
 
 /// Results of other builds are ignored.
-const BUILD: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Serialize, Deserialize)]
 struct Entry<T> {
@@ -35,12 +38,17 @@ fn file_name(key: &str) -> String {
     name + ".json"
 }
 
+/// Where the value of `key` is stored.
+pub(crate) fn path(folder: &Path, key: &str) -> PathBuf {
+    folder.join(file_name(key))
+}
+
 /// The value stored under `key`; `None` if it is missing, damaged, or not private to this user.
 pub(crate) fn read<T: DeserializeOwned>(folder: &Path, key: &str) -> Option<T> {
     if !is_private(folder) || !folder.parent().is_some_and(is_private) {
         return None;
     }
-    let text = private::read(&folder.join(file_name(key)), MAX_SIZE).ok()?;
+    let text = private::read(&path(folder, key), MAX_SIZE).ok()?;
     let entry: Entry<T> = serde_json::from_slice(&text).ok()?;
     (entry.build == BUILD && entry.key == key).then_some(entry.value)
 }
@@ -55,7 +63,7 @@ pub(crate) fn write<T: Serialize>(folder: &Path, key: &str, value: T) {
     let _ = private::create(folder).and_then(|()| {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec_pretty(&entry)?)?;
-        file.persist(folder.join(file_name(key)))?;
+        file.persist(path(folder, key))?;
         Ok(())
     });
 }
@@ -65,7 +73,6 @@ mod tests {
     use std::{
         fs::{self, File},
         os::unix::fs::PermissionsExt as _,
-        path::PathBuf,
     };
 
     use super::*;

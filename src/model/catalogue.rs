@@ -54,7 +54,8 @@ impl Entry {
     /// The name of the downloaded file; `None` for built-in models.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
-        self.url.as_deref().and_then(|url| url.rsplit('/').next())
+        let name = self.url.as_deref()?.rsplit('/').next()?;
+        (!matches!(name, "" | "." | "..")).then_some(name)
     }
 
     /// The path of the downloaded file; `None` for built-in models, or if there is no data folder.
@@ -72,16 +73,22 @@ impl Entry {
 
 /// All entries, in the order of the file.
 pub fn entries() -> &'static [Entry] {
+    static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
+    // A test checks that the text is valid.
+    ENTRIES.get_or_init(|| parse(include_str!("../../models/catalogue.toml")).unwrap_or_default())
+}
+
+/// The entries of a catalogue.
+///
+/// # Errors
+/// The text is no catalogue.
+#[doc(hidden)]
+pub fn parse(text: &str) -> Result<Vec<Entry>, toml::de::Error> {
     #[derive(Deserialize)]
     struct Catalogue {
         model: Vec<Entry>,
     }
-    static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
-    // A test checks that the text is valid.
-    ENTRIES.get_or_init(|| {
-        let text = include_str!("../../models/catalogue.toml");
-        toml::from_str(text).map_or_else(|_| Vec::new(), |catalogue: Catalogue| catalogue.model)
-    })
+    toml::from_str(text).map(|catalogue: Catalogue| catalogue.model)
 }
 
 /// The entry of this name, ignoring case.

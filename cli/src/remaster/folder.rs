@@ -180,10 +180,12 @@ pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
 /// Reads a file of at most `limit` bytes.
 ///
 /// # Errors
-/// [`Error::Read`], or [`Error::Damaged`] if the file is longer.
+/// [`Error::Read`], or [`Error::Damaged`] if the file is longer or no plain file: a FIFO would be
+/// read without end.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Read { path: path.into(), source };
-    if fs::metadata(path).map_err(failed)?.len() > limit {
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() || metadata.len() > limit {
         return Err(Error::Damaged(path.into()));
     }
     fs::read(path).map_err(failed)
@@ -233,6 +235,16 @@ mod tests {
         drop(lock);
         assert!(folder.plan().exists());
         folder.lock().unwrap();
+    }
+
+    #[test]
+    fn only_plain_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for path in [link.as_path(), folder.path()] {
+            assert!(matches!(read(path, 1 << 20), Err(Error::Damaged(_))), "{}", path.display());
+        }
     }
 
     #[test]
