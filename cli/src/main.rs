@@ -31,6 +31,7 @@ mod header;
 mod machine;
 mod models;
 mod part_file;
+mod range;
 mod remaster;
 mod selftest;
 mod test_pictures;
@@ -71,6 +72,7 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 enum Error {
+    Film(#[from] film::Error),
     Remaster(#[from] remaster::Error),
     Models(#[from] models::Error),
     Machine(#[from] error::Error),
@@ -80,7 +82,11 @@ impl Error {
     /// Whether the reader of standard output has closed the pipe.
     fn is_broken_pipe(&self) -> bool {
         match self {
-            Self::Remaster(
+            Self::Film(film::Error::Film(
+                remaster::Error::Print(error)
+                | remaster::Error::Upscale(upscale::Error::Print(error)),
+            ))
+            | Self::Remaster(
                 remaster::Error::Print(error)
                 | remaster::Error::Upscale(upscale::Error::Print(error)),
             )

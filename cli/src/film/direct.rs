@@ -38,12 +38,15 @@ pub fn run(
     let state = Arc::new(RunState::default());
     let video =
         Video::Enlarged(Enlarging::new(container, codec, &arguments.video, may_turn, &state)?);
+    let range = arguments.video.range;
     let pipeline = Pipeline::new(input, survey, container, video, state)?;
     let part = files.create()?;
     Ok(match pipeline.run(&part.target()?, signals, progress)? {
         Outcome::Finished { frames, problems, ledger, streams } => {
             if let Some(file) = part.container() {
-                for loss in file.complete(|file| header::transfer(input.file(), file, &streams))? {
+                for loss in
+                    file.complete(|file| header::transfer(input.file(), range, file, &streams))?
+                {
                     progress.warn(&loss);
                 }
             }

@@ -68,7 +68,9 @@ impl Method {
         if survey.error.is_some() {
             return Self::Direct(Why::Damaged);
         }
-        if Duration::from_secs_f64(stream.extent.seconds()) <= Duration::from_nanos(length.max) {
+        if Duration::from_secs_f64(stream.extent.within(survey.range).seconds())
+            <= Duration::from_nanos(length.max)
+        {
             return Self::Direct(Why::Short);
         }
         if changes(stream) {

@@ -2,7 +2,9 @@
 //! pictures.
 
 mod direct;
+mod error;
 mod method;
+mod queue;
 mod segmented;
 
 use std::{
@@ -10,12 +12,14 @@ use std::{
     process::ExitCode,
 };
 
+pub use error::Error;
 use method::Method;
+use queue::{Entry, Search};
 
 use crate::{
     gstreamer,
-    part_file::Force,
-    remaster::{Error, Folder, Segmentation},
+    part_file::{Force, IfExists},
+    remaster::{self, Folder, Segmentation},
     upscale::{
         container::Container,
         files::Files,
@@ -25,7 +29,7 @@ use crate::{
         progress::{self, Frames, Progress},
         sequence::FrameRate,
         signals::Signals,
-        survey,
+        survey::{self, Survey},
     },
 };
 
@@ -36,6 +40,7 @@ Examples:
   gst-upscale upscale old.avi new.mkv --codec ffv1
   gst-upscale upscale photo.jpg large.png
   gst-upscale upscale frame%05d.png new.mkv --frame-rate 24
+  gst-upscale upscale --recursive old/ new/
   decoder | gst-upscale upscale - new.y4m
 
 A film of more than one segment (20 s) is enlarged in segments, which are kept in new.mkv.remaster
@@ -47,11 +52,15 @@ shorter clip is enlarged in one piece; after Ctrl-C, its finished part is kept a
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// The video to enlarge: a file, a pipe, - for standard input, a URL, a picture, or a sequence of
-    /// pictures (frame%05d.png).
-    input: PathBuf,
+    /// pictures (frame%05d.png). Or several of them, or a folder.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
     /// The file to write: .mp4, .m4v, .mov, .mkv, .webm, .y4m, .png, .jpg, .tif or .bmp, or a sequence
-    /// of pictures (frame%05d.png).
+    /// of pictures (frame%05d.png). A folder for several inputs; results that exist in it are not
+    /// computed again.
     output: PathBuf,
+    #[command(flatten)]
+    search: Search,
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
@@ -84,15 +93,58 @@ enum Done {
 /// The exit status of a process that SIGINT ended, as shells report it.
 const INTERRUPTED: u8 = 130;
 
-/// Enlarges a video. If something of the input is missing in the output, the output is kept, a
-/// sentence says what, and the exit code is 1.
+/// Enlarges one or several videos. If something of an input is missing in the output, the output is
+/// kept, a sentence says what, and the exit code is 1.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    match arguments.search.entries(&arguments.inputs, &arguments.output)? {
+        Some(entries) => Ok(run_queue(arguments, &entries)?),
+        None => {
+            let input = arguments.inputs.first().map(PathBuf::as_path).unwrap_or(Path::new("-"));
+            Ok(run_one(arguments, input, &arguments.output)?)
+        }
+    }
+}
+
+/// Enlarges the files one after the other. The exit code is 1 if any failed.
+fn run_queue(arguments: &Arguments, entries: &[Entry]) -> Result<ExitCode, remaster::Error> {
+    let (mut done, mut skipped, mut failed) = (0, 0, Vec::new());
+    for Entry { input, output } in entries {
+        if arguments.force.if_exists() == IfExists::Fail && output.exists() {
+            skipped += 1;
+            continue;
+        }
+        queue::create_folder(output)?;
+        match run_one(arguments, input, output) {
+            Ok(code) if code == ExitCode::SUCCESS => done += 1,
+            Ok(code) if code == ExitCode::from(INTERRUPTED) => return Ok(code),
+            Ok(_) => failed.push(input),
+            Err(error @ remaster::Error::Print(_)) => return Err(error),
+            Err(error) => {
+                warn!("{}: {error}", input.display());
+                failed.push(input);
+            }
+        }
+    }
+    let summary = format!("{done} enlarged, {skipped} existed, {} failed", failed.len());
+    if arguments.progress == progress::Format::Bar {
+        say!("{summary}")?;
+    }
+    for input in &failed {
+        warn!("failed: {}", input.display());
+    }
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_one(
+    arguments: &Arguments,
+    input: &Path,
+    output: &Path,
+) -> Result<ExitCode, remaster::Error> {
     let mut progress = Progress::new(arguments.progress);
-    let output = &arguments.output;
-    match enlarge(arguments, &arguments.input, output, &mut progress)? {
+    match enlarge(arguments, input, output, &mut progress)? {
         Done::Written { frames, problems, ledger } => {
             progress.write_ledger(&ledger);
             for problem in &problems {
@@ -127,10 +179,10 @@ fn enlarge(
     path: &Path,
     output: &Path,
     progress: &mut Progress,
-) -> Result<Done, Error> {
+) -> Result<Done, remaster::Error> {
     let Arguments { force, segments, video, .. } = arguments;
     let container = Container::of(output).map_err(crate::upscale::Error::from)?;
-    let codec = video.codec(container)?;
+    video.codec(container, false)?;
     gstreamer::start()?;
     video.properties.check()?;
     let mut input = Input::open(path)?;
@@ -140,14 +192,14 @@ fn enlarge(
     let files = Files::new(output, container, force.if_exists());
     files.check(&input)?;
     // Ctrl-C is caught from here on, so the unfinished file is always removed or kept on purpose.
-    let signals = Signals::catch().map_err(Error::Signal)?;
+    let signals = Signals::catch().map_err(remaster::Error::Signal)?;
     if !input.connect(&signals)? {
         return Ok(Done::Stopped("nothing was written".into()));
     }
     if segments.restart {
         Folder::of(output).remove()?;
     }
-    let Some(survey) = survey::of(&input, &signals, progress)? else {
+    let Some(survey) = survey::of(&input, video.range, &signals, progress)? else {
         return Ok(Done::Stopped("nothing was written".into()));
     };
     if let Some(survey) = &survey {
@@ -163,6 +215,7 @@ fn enlarge(
             done => return done,
         }
     }
-    let to = (container, codec);
+    let is_deep = survey.as_ref().is_some_and(Survey::is_deep);
+    let to = (container, video.codec(container, is_deep)?);
     Ok(direct::run(arguments, &files, to, &input, survey, &signals, progress)?)
 }

@@ -396,22 +396,7 @@ fn level_1(head: &Head, streams: &[Written]) -> Vec<Element> {
         return head.elements.iter().map(copied).collect();
     }
     let mut elements = Vec::new();
-    if !head.chapters.is_empty() {
-        let atoms = head.chapters.iter().zip(1..).map(|(chapter, uid)| {
-            let title = [
-                Element::text(CHAPTER_TITLE, &chapter.title),
-                Element::text(CHAPTER_LANGUAGE, "und"),
-            ];
-            let parts = [
-                Element::unsigned(CHAPTER_UID, uid),
-                Element::unsigned(CHAPTER_START, chapter.start),
-                Element::parent(CHAPTER_DISPLAY, &title),
-            ];
-            Element::parent(CHAPTER, &parts)
-        });
-        let edition = Element::parent(EDITION, &atoms.collect::<Vec<_>>());
-        elements.push(Element::parent(CHAPTERS, &[edition]));
-    }
+    replace_chapters(&mut elements, &head.chapters);
     if !head.attachments.is_empty() {
         let files = head.attachments.iter().zip(1..).map(|(file, uid)| {
             let parts = [
@@ -434,6 +419,26 @@ fn level_1(head: &Head, streams: &[Written]) -> Vec<Element> {
         elements.push(Element::parent(TAGS, &[Element::parent(TAG, &parts)]));
     }
     elements
+}
+
+/// Replaces `Chapters` by an element for these chapters.
+pub fn replace_chapters(elements: &mut Vec<Element>, chapters: &[Chapter]) {
+    elements.retain(|element| element.id != CHAPTERS);
+    if chapters.is_empty() {
+        return;
+    }
+    let atoms = chapters.iter().zip(1..).map(|(chapter, uid)| {
+        let title =
+            [Element::text(CHAPTER_TITLE, &chapter.title), Element::text(CHAPTER_LANGUAGE, "und")];
+        let parts = [
+            Element::unsigned(CHAPTER_UID, uid),
+            Element::unsigned(CHAPTER_START, chapter.start),
+            Element::parent(CHAPTER_DISPLAY, &title),
+        ];
+        Element::parent(CHAPTER, &parts)
+    });
+    let edition = Element::parent(EDITION, &atoms.collect::<Vec<_>>());
+    elements.push(Element::parent(CHAPTERS, &[edition]));
 }
 
 /// Tags without those about the packets of the video, which are other ones now.

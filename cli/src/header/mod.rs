@@ -22,6 +22,8 @@ pub use video::Facts;
 
 use ebml::Element;
 
+use crate::range::TimeRange;
+
 /// What a file contains apart from packets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
@@ -67,8 +69,16 @@ pub struct Track {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn transfer(path: Option<&Path>, file: &File, streams: &[Written]) -> io::Result<Vec<String>> {
-    let head = path.map_or_else(|| Ok(Head::default()), Head::read)?;
+pub fn transfer(
+    path: Option<&Path>,
+    range: TimeRange,
+    file: &File,
+    streams: &[Written],
+) -> io::Result<Vec<String>> {
+    let mut head = path.map_or_else(|| Ok(Head::default()), Head::read)?;
+    if !range.is_whole() {
+        head.cut(range);
+    }
     head.complete(&mut file.try_clone()?, streams)
 }
 
@@ -113,6 +123,22 @@ impl Head {
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => mp4::complete(self, file, streams, &facts),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Leaves the chapters of a part of the film, in whose time they are.
+    fn cut(&mut self, range: TimeRange) {
+        let started =
+            |time: u64| range.within(time).is_none() && time < range.start().unsigned_abs();
+        // The part begins in the chapter before it.
+        let first = self.chapters.iter().rfind(|chapter| started(chapter.start));
+        let first = first.map(|chapter| Chapter { start: 0, ..chapter.clone() });
+        let inside = self.chapters.iter().filter_map(|chapter| {
+            Some(Chapter { start: range.within(chapter.start)?, ..chapter.clone() })
+        });
+        let inside: Vec<_> = inside.collect();
+        let first = first.filter(|_| inside.first().is_none_or(|chapter| chapter.start > 0));
+        self.chapters = first.into_iter().chain(inside).collect();
+        matroska::replace_chapters(&mut self.elements, &self.chapters);
     }
 
     /// Whether something is known about the tags of the input.

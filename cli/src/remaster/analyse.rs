@@ -46,7 +46,7 @@ pub fn analyse(
     let pipeline = gst::Pipeline::new();
     let sink = AppSink::builder().sync(false).max_buffers(4).build();
     pipeline.add(&sink)?;
-    let lane = Lane::new(Content::Video, 1, video.lead)?;
+    let lane = Lane::new(Content::Video, 1, (video.lead, video.end))?;
     link(lane.source(), &sink_pad(sink.upcast_ref())?)?;
     let keys = Arc::new(Mutex::new(HashSet::new()));
     let (packets, seen, source) = (lane.clone(), keys.clone(), video.clone());

@@ -30,7 +30,9 @@ use crate::upscale::{
 /// The name of the element that enlarges.
 const UPSCALE: &str = "upscale";
 
-/// The name of the element that passes on the decoded pictures.
+/// The name of the element that passes on the decoded pictures. It is a queue, which accepts sticky
+/// events after the end of the stream: other elements refuse them, and the next buffer then fails with
+/// an error instead of the end of the stream.
 const DECODED: &str = "decoded";
 
 /// How far before a segment decoding starts, in nanoseconds, in the order in which it is tried.
@@ -124,7 +126,8 @@ impl Enlarger {
             times: time(segment.start)..time(segment.end),
         };
         // Without a seek a pipeline starts at the first frame, which the first segment wants.
-        let Some(lead) = lead.filter(|_| segment.start > 0) else {
+        let is_later = segment.start > 0 || self.job.video.lead < 0;
+        let Some(lead) = lead.filter(|_| is_later) else {
             let enlarging = Enlarging::new(&self.job)?;
             enlarging.shared().state = State::Open(passage);
             enlarging.play(segment.start)?;
@@ -140,8 +143,8 @@ impl Enlarger {
         };
         let enlarging = self.current.insert(enlarging);
         // The film's times are later than the input's by this.
-        let offset = u64::try_from(self.job.video.lead).unwrap_or_default();
-        let from = time(segment.start).saturating_sub(lead).saturating_sub(offset);
+        let offset = self.job.video.lead;
+        let from = time(segment.start).saturating_add_signed(-offset).saturating_sub(lead);
         let from = gst::ClockTime::from_nseconds(from);
         let sought = enlarging.seek(from, segment.start, passage, signals)?;
         Ok(sought.then_some(enlarging))
@@ -224,7 +227,7 @@ impl Enlarging {
         let pipeline = gst::Pipeline::new();
         let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
         let description = format!(
-            "identity name={DECODED} ! deinterlace ! identity name=fields ! videoconvert \
+            "{queue} name={DECODED} ! deinterlace ! identity name=fields ! videoconvert \
              ! videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
              ! capsfilter caps=\"{}\"",
             job.caps

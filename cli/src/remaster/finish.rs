@@ -90,7 +90,8 @@ impl Film<'_> {
         let Outcome::Finished { frames, mut problems, ledger, streams } = outcome? else {
             return Err(Error::Stopped);
         };
-        let transfer = |file: &_| header::transfer(self.input.file(), file, &streams);
+        let transfer =
+            |file: &_| header::transfer(self.input.file(), plan.request.range, file, &streams);
         for loss in part.complete(transfer)? {
             progress.warn(&loss);
         }

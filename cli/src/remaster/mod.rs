@@ -7,6 +7,7 @@
 
 mod analyse;
 mod claim;
+mod digest;
 mod encode;
 mod enlarge;
 mod error;
@@ -47,6 +48,7 @@ use self::{
 use crate::{
     gstreamer,
     part_file::{self, Force},
+    range::TimeRange,
     upscale::{
         input::Input,
         options::Options,
@@ -148,6 +150,9 @@ pub struct FinishArguments {
     /// Keep the folder.
     #[arg(long)]
     keep: bool,
+    /// Wait until every segment is done.
+    #[arg(long)]
+    wait: bool,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t)]
     progress: progress::Format,
@@ -195,7 +200,7 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
     }
     let _lock = folder.lock()?;
     let mut progress = Progress::new(arguments.progress);
-    let survey = survey(&Input::open(input)?, &signals, &progress)?;
+    let survey = survey(&Input::open(input)?, video.range, &signals, &progress)?;
     let request = Request { input, output, survey: &survey, video, length: segments.length() };
     let plan = planning::make(&request, &folder, &signals, &mut progress)?;
     progress.finish();
@@ -209,8 +214,13 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
 }
 
 /// What the input contains.
-fn survey(input: &Input, signals: &Signals, progress: &Progress) -> Result<Survey, Error> {
-    let survey = survey::of(input, signals, progress)?.ok_or(Error::Stopped)?;
+fn survey(
+    input: &Input,
+    range: TimeRange,
+    signals: &Signals,
+    progress: &Progress,
+) -> Result<Survey, Error> {
+    let survey = survey::of(input, range, signals, progress)?.ok_or(Error::Stopped)?;
     survey.ok_or_else(|| Error::ReadOnce(input.name()))
 }
 
@@ -259,8 +269,11 @@ fn finish(arguments: &FinishArguments) -> Result<(), Error> {
     let folder = Folder::at(&arguments.folder);
     let plan = Plan::read(&folder)?;
     plan.input.check()?;
+    if arguments.wait {
+        work::wait(&folder, &plan, &signals)?;
+    }
     let input = Input::open(&plan.input.path)?;
-    let survey = survey(&input, &signals, &progress)?;
+    let survey = survey(&input, plan.request.range, &signals, &progress)?;
     let film = finish::Film { folder: &folder, plan: &plan, input: &input, survey: &survey };
     let finished = film.finish(arguments.force.if_exists(), &signals, &mut progress)?;
     progress.finish();

@@ -14,10 +14,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    digest::hex,
     encode::Encoding,
     folder::{self, Folder},
     frame_table::SegmentLength,
 };
+use crate::range::TimeRange;
 
 /// Everything that decides what the output is. Two runs with equal plans give equal video, on any
 /// machine.
@@ -58,6 +60,9 @@ pub struct Requested {
     pub height: Option<i32>,
     pub codec: String,
     pub quality: Option<u32>,
+    /// Names and values.
+    pub encoder_options: Vec<(String, String)>,
+    pub range: TimeRange,
     pub segment: SegmentLength,
 }
 
@@ -177,15 +182,6 @@ fn sample(file: &mut File, bytes: u64) -> io::Result<String> {
     Ok(hex(hash))
 }
 
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SHA-256 of `data` in hexadecimal.
-pub fn sha256(data: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(data))
-}
-
 impl Plan {
     /// Writes the plan, which makes the folder complete.
     ///
@@ -278,6 +274,8 @@ mod tests {
             height: None,
             codec: "h264".into(),
             quality: None,
+            encoder_options: Vec::new(),
+            range: TimeRange::default(),
             segment: SegmentLength::about(12.0),
         }
     }

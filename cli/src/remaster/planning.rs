@@ -16,6 +16,7 @@ use super::{
     folder::Folder,
     frame_table::{self, Frame, SegmentLength},
     plan::{self, Estimate, FORMAT, InputFile, Plan, Requested},
+    record::Packet,
     source::Video,
     worker::model_digest,
 };
@@ -47,7 +48,7 @@ impl Request<'_> {
         let container = Container::of(self.output)
             .and_then(Container::of_segments)
             .map_err(crate::upscale::Error::from)?;
-        Ok(self.video.codec(container)?)
+        Ok(self.video.codec(container, self.survey.is_deep())?)
     }
 
     fn requested(&self) -> Result<Requested, Error> {
@@ -58,6 +59,8 @@ impl Request<'_> {
             height: *height,
             codec: self.codec()?.to_string(),
             quality: *quality,
+            encoder_options: self.video.encoder_options.clone(),
+            range: self.video.range,
             segment: self.length,
         })
     }
@@ -161,7 +164,7 @@ impl Trial {
         frames: &Arc<[Frame]>,
         signals: &Signals,
     ) -> Result<Self, Error> {
-        let Options { width, height, quality, properties, .. } = request.video;
+        let Options { width, height, properties, .. } = request.video;
         let alignment = codec.alignment();
         let side = |pixels: &Option<i32>| match pixels {
             Some(pixels) => pixels.to_string(),
@@ -186,11 +189,12 @@ impl Trial {
         let none = || Error::NoFrames(request.input.into());
         let first = samples.first().and_then(|sample| sample.caps()).ok_or_else(none)?;
         let caps = kept(first, &["width", "height", "pixel-aspect-ratio"]);
+        let settings = request.video.encoder_settings(Some(machine::threads(0)));
         let mut encoding = Encoding {
             caps: caps.clone(),
             rate: kept(first, &["framerate"]),
             // The picture of some encoders depends on their number of threads.
-            encoder: codec.description_with_threads(*quality, Some(machine::threads(0))),
+            encoder: codec.description(&settings).map_err(crate::upscale::Error::from)?,
         };
         let start = Instant::now();
         let encoder = Encoder::new(&encoding)?;
@@ -207,8 +211,7 @@ impl Trial {
         let per_input = samples.len() as f64 / middle(frames.len()).len().max(1) as f64;
         let estimate = Estimate {
             seconds: (enlarging + per_frame(start.elapsed(), samples.len())) * per_input,
-            // The first one is a key frame; those that follow it count more often.
-            bytes: encoded.packets.last().map_or(0.0, |it| it.size as f64) * per_input,
+            bytes: mean_size(&encoded.packets) * per_input,
         };
         if let Some(input) = &encoded.input {
             let fields = ["format", "colorimetry", "chroma-site"];
@@ -217,6 +220,16 @@ impl Trial {
         }
         Ok(Self { engine, caps, encoding, encoded: encoded.input, estimate })
     }
+}
+
+/// Frames from one key frame to the next one in a usual film.
+const KEY_INTERVAL: f64 = 100.0;
+
+/// The mean size of packets, the first of which holds a key frame, in a longer film.
+fn mean_size(packets: &[Packet]) -> f64 {
+    let Some((key, rest)) = packets.split_first() else { return 0.0 };
+    let others: u64 = rest.iter().map(|packet| packet.size).sum();
+    key.size as f64 / KEY_INTERVAL + others as f64 / rest.len().max(1) as f64
 }
 
 /// The frames in the middle of a film of `frames`.

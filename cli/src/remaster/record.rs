@@ -5,8 +5,8 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    digest::sha256,
     folder::{self, Error, Folder},
-    plan::sha256,
 };
 
 /// One encoded packet of a segment.

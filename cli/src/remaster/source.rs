@@ -27,6 +27,8 @@ pub struct Video {
     pub stream: usize,
     /// Added to every time, in nanoseconds.
     pub lead: i64,
+    /// Where the film ends, in nanoseconds. `None`: with the input.
+    pub end: Option<i64>,
 }
 
 impl Video {
@@ -39,7 +41,7 @@ impl Video {
         let plan = Plan::new(survey);
         let video = plan.lanes.iter().find(|lane| lane.kind == Kind::Video);
         match video.map(|lane| lane.parts.as_slice()) {
-            Some(&[stream]) => Self::open(path, stream, plan.lead),
+            Some(&[stream]) => Self::open(path, stream, (plan.lead, plan.end)),
             _ => Err(Error::Joined(path.into())),
         }
     }
@@ -48,8 +50,12 @@ impl Video {
     ///
     /// # Errors
     /// [`Error::Upscale`] if the input cannot be opened.
-    pub fn open(path: &Path, stream: usize, lead: i64) -> Result<Self, Error> {
-        Ok(Self { input: Input::open(path)?, stream, lead })
+    pub fn open(
+        path: &Path,
+        stream: usize,
+        (lead, end): (i64, Option<i64>),
+    ) -> Result<Self, Error> {
+        Ok(Self { input: Input::open(path)?, stream, lead, end })
     }
 
     /// Adds elements to `pipeline` that read the film and decode its video for `end`, a sink pad.

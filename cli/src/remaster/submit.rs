@@ -19,7 +19,7 @@ use super::{Error, folder::Folder, plan::Plan};
 pub enum Scheduler {
     /// An array job, and a job that depends on it.
     Slurm,
-    /// An Indexed Job of Kubernetes 1.33 or later.
+    /// An Indexed Job of Kubernetes 1.33 or later, and a job that waits for it.
     K8s,
     /// GNU parallel, on this machine or over SSH.
     Parallel,
@@ -108,8 +108,8 @@ task=$!
 trap 'kill -TERM $task' TERM
 wait $task
 code=$?
-# 75: it can succeed on another node.
-if [ $code = 75 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {retries} ]; then
+# 75: it can succeed on another node. Above 128: a signal ended it, for example for lack of memory.
+if {{ [ $code = 75 ] || [ $code -gt 128 ]; }} && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {retries} ]; then
     scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi
 exit $code
@@ -155,29 +155,51 @@ fn k8s(arguments: &Arguments, folder: &Path, tasks: usize) -> String {
             "volumeMounts": [{ "name": "films", "mountPath": arguments.mount }],
         })
     };
+    let pod = |command: Vec<String>| {
+        json!({ "spec": {
+            "restartPolicy": "Never",
+            "containers": [container(command)],
+            "volumes": [{
+                "name": "films",
+                "persistentVolumeClaim": { "claimName": arguments.claim },
+            }],
+        } })
+    };
     let manifest = json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": { "generateName": "gst-upscale-" },
-        "spec": {
-            "completionMode": "Indexed",
-            "completions": tasks,
-            "parallelism": tasks,
-            "backoffLimitPerIndex": ATTEMPTS - 1,
-            "podFailurePolicy": { "rules": [
-                { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget" }] },
-                // 65: it fails everywhere.
-                { "action": "FailIndex", "onExitCodes": { "operator": "In", "values": [65] } },
-            ] },
-            "template": { "spec": {
-                "restartPolicy": "Never",
-                "containers": [container(command(&["segment", &folder, "--of", &tasks.to_string()]))],
-                "volumes": [{
-                    "name": "films",
-                    "persistentVolumeClaim": { "claimName": arguments.claim },
-                }],
-            } },
-        },
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": { "generateName": "gst-upscale-segments-" },
+                "spec": {
+                    "completionMode": "Indexed",
+                    "completions": tasks,
+                    "parallelism": tasks,
+                    "backoffLimitPerIndex": ATTEMPTS - 1,
+                    "podFailurePolicy": { "rules": [
+                        { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget" }] },
+                        // 65: it fails everywhere.
+                        {
+                            "action": "FailIndex",
+                            "onExitCodes": { "operator": "In", "values": [65] },
+                        },
+                    ] },
+                    "template": pod(command(&["segment", &folder, "--of", &tasks.to_string()])),
+                },
+            },
+            // Kubernetes has no jobs that depend on others.
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": { "generateName": "gst-upscale-finish-" },
+                "spec": {
+                    "backoffLimit": ATTEMPTS - 1,
+                    "template": pod(command(&["finish", "--wait", &folder])),
+                },
+            },
+        ],
     });
     format!("{manifest:#}")
 }
@@ -220,10 +242,13 @@ mod tests {
         };
         let manifest: serde_json::Value =
             serde_json::from_str(&k8s(&arguments, &arguments.folder, 7)).unwrap();
-        let spec = &manifest["spec"];
+        let spec = &manifest["items"][0]["spec"];
         assert_eq!(spec["completions"], 7);
         assert_eq!(spec["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"][0], 65);
         let command = &spec["template"]["spec"]["containers"][0]["command"];
         assert_eq!(command[3], "/films/a.mkv.remaster");
+        let finish = &manifest["items"][1]["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(finish["command"][2], "finish");
+        assert_eq!(finish["volumeMounts"][0]["mountPath"], "/films");
     }
 }

@@ -89,6 +89,22 @@ impl Work<'_> {
     }
 }
 
+/// Waits until every segment of the plan is done.
+///
+/// # Errors
+/// [`Error::Stopped`].
+pub fn wait(folder: &Folder, plan: &Plan, signals: &Signals) -> Result<(), Error> {
+    for segment in 0..plan.segments.len() {
+        while !matches!(record::check(folder, segment, Check::Size), State::Done(_)) {
+            if signals.take().is_some() {
+                return Err(Error::Stopped);
+            }
+            thread::sleep(PATIENCE * 5);
+        }
+    }
+    Ok(())
+}
+
 /// Whether a segment is done. The files of a damaged one are removed.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use gstupscale::model::{Model, OpenOptions};
 
 use super::{
     Error,
+    digest::sha256,
     encode::Encoder,
     enlarge::{Enlarger, Job},
     folder::Folder,
@@ -44,7 +45,11 @@ impl Worker {
             return Err(Error::ModelChanged);
         }
         let job = Job {
-            video: Arc::new(Video::open(&plan.input.path, plan.stream, plan.lead)?),
+            video: Arc::new(Video::open(
+                &plan.input.path,
+                plan.stream,
+                (plan.lead, plan.request.range.length()),
+            )?),
             frames: frames.clone(),
             properties: Properties::new(plan.properties.clone()),
             caps: plan.caps.clone(),
@@ -79,7 +84,7 @@ impl Worker {
         let encoded = encoder.finish(signals)?;
         let record = Record {
             caps: encoded.caps,
-            sha256: plan::sha256(&encoded.payload),
+            sha256: sha256(&encoded.payload),
             packets: encoded.packets,
             frames: range.len(),
             device: self.enlarger.engine().map_or_else(String::new, |(backend, _)| backend),

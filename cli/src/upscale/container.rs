@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::ValueEnum as _;
+use gst::prelude::*;
 
 use super::frame_files::FrameFormat;
 
@@ -30,6 +31,8 @@ pub enum Error {
     Segments { extension: &'static str },
     #[error("a .{extension} file cannot hold {codec} video; expected one of: {known}")]
     Codec { codec: Codec, extension: &'static str, known: String },
+    #[error("the encoder {encoder} has no option {name}; `gst-inspect-1.0 {encoder}` lists them")]
+    EncoderOption { encoder: &'static str, name: String },
 }
 
 /// A container format.
@@ -48,6 +51,21 @@ pub struct Container {
 /// The names of the encoders of H.265 and VP9, which are controlled further.
 pub const H265_ENCODER: &str = "h265";
 pub const VP9_ENCODER: &str = "vp9";
+
+/// How video is encoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EncoderSettings<'a> {
+    /// On the codec's own scale; 0 is the best.
+    pub quality: Option<u32>,
+    /// The number of threads, on which the picture of x264 depends. With a number, each call of the
+    /// encoder starts a closed group of pictures and gives the same bytes for the same frames.
+    pub threads: Option<usize>,
+    /// Names and values of further options.
+    pub options: &'a [(String, String)],
+}
+
+/// Options of x265 that make its output depend only on its input, before the number of threads.
+const X265_THREADS: &str = ":no-open-gop=1:frame-threads=1:pools=";
 
 /// The formats that avenc_ffv1 accepts.
 const FFV1_FORMATS: &str = "I420,Y42B,Y41B,Y444,A420,BGRx,BGRA,GRAY8,GRAY16_LE,I420_10LE,\
@@ -126,6 +144,16 @@ impl Container {
         }
     }
 
+    /// Whether the format can hold this codec, and its encoder is installed.
+    pub fn has(&self, codec: Codec) -> bool {
+        let encoder = match codec {
+            Codec::H265 => "x265enc",
+            Codec::Vp9 => "vp9enc",
+            _ => return self.codecs.contains(&codec),
+        };
+        self.codecs.contains(&codec) && is_installed(encoder)
+    }
+
     /// `requested`, or the default codec.
     ///
     /// # Errors
@@ -151,49 +179,77 @@ impl fmt::Display for Codec {
 
 impl Codec {
     /// The encoder with the formats it accepts and a parser, in the syntax of `gst-launch-1.0`.
-    /// `quality` is on the codec's own scale (0: the best). OpenH264 replaces x264 if that is
-    /// not installed.
+    /// OpenH264 replaces x264 if that is not installed.
     ///
     /// What most players cannot show (4:4:4, and 10 bits in H.264) is converted.
-    pub fn description(self, quality: Option<u32>) -> String {
-        self.description_with_threads(quality, None)
-    }
-
-    /// Like [`description`](Self::description), with a fixed number of threads, on which the
-    /// picture of x264 depends. With a number, each call of the encoder starts a closed group of
-    /// pictures and gives the same bytes for the same frames.
-    pub fn description_with_threads(self, quality: Option<u32>, threads: Option<usize>) -> String {
+    ///
+    /// # Errors
+    /// [`Error::EncoderOption`].
+    pub fn description(self, settings: &EncoderSettings<'_>) -> Result<String, Error> {
+        let EncoderSettings { quality, threads, options } = *settings;
         let quality = quality.unwrap_or(self.default_quality()).min(self.worst_quality());
-        match self {
-            Self::H264 if !is_installed("x264enc") && is_installed("openh264enc") => format!(
-                "video/x-raw,format=I420 ! openh264enc complexity=high rate-control=quality \
-                 bitrate=200000000 qp-min={quality} qp-max={quality} ! h264parse"
+        let threads = |option: &str| threads.map_or_else(String::new, |it| format!("{option}{it}"));
+        let (formats, encoder, own, parser) = match self {
+            Self::H264 if !is_installed("x264enc") && is_installed("openh264enc") => (
+                "I420",
+                "openh264enc",
+                format!(
+                    "complexity=high rate-control=quality bitrate=200000000 qp-min={quality} \
+                     qp-max={quality}"
+                ),
+                "! h264parse",
             ),
             // Without vbv-buf-capacity=0, `bitrate` limits constant quality too.
-            Self::H264 => format!(
-                "video/x-raw,format=I420 ! x264enc pass=qual quantizer={quality} \
-                 vbv-buf-capacity=0 speed-preset=fast {} ! h264parse",
-                threads.map_or_else(String::new, |threads| format!("threads={threads}"))
+            Self::H264 => (
+                "I420",
+                "x264enc",
+                format!(
+                    "pass=qual quantizer={quality} vbv-buf-capacity=0 speed-preset=fast {}",
+                    threads("threads=")
+                ),
+                "! h264parse",
             ),
-            Self::H265 => format!(
-                "video/x-raw,format=(string){{I420,I420_10LE}} ! x265enc name={H265_ENCODER} speed-preset=fast \
-                 option-string=crf={quality}{} ! h265parse",
-                threads.map_or_else(String::new, |threads| {
-                    format!(":no-open-gop=1:frame-threads=1:pools={threads}")
-                })
+            Self::H265 => (
+                "I420,I420_10LE",
+                "x265enc",
+                format!("name={H265_ENCODER} speed-preset=fast"),
+                "! h265parse",
             ),
             // A target-bitrate of 0 selects a low one. The default time base is one frame of the
             // frame rate, which can change. With lag-in-frames, vp9enc of GStreamer
             // 1.22 drops frames at the end.
-            Self::Vp9 => format!(
-                "video/x-raw,format=(string){{I420,I420_10LE}} ! vp9enc name={VP9_ENCODER} end-usage=cq \
-                 cq-level={quality} target-bitrate=200000000 lag-in-frames=0 deadline=1 \
-                 cpu-used=2 row-mt=true threads=8 timebase=1/90000"
+            Self::Vp9 => (
+                "I420,I420_10LE",
+                "vp9enc",
+                format!(
+                    "name={VP9_ENCODER} end-usage=cq cq-level={quality} target-bitrate=200000000 \
+                     lag-in-frames=0 deadline=1 cpu-used=2 row-mt=true threads=8 timebase=1/90000"
+                ),
+                "",
             ),
             // Without this list, videoconvert turns R'G'B' into 4:2:0.
-            Self::Ffv1 => format!("video/x-raw,format=(string){{{FFV1_FORMATS}}} ! avenc_ffv1"),
-            Self::Raw => "video/x-raw".into(),
+            Self::Ffv1 => (FFV1_FORMATS, "avenc_ffv1", String::new(), ""),
+            Self::Raw => return Ok("video/x-raw".into()),
+        };
+        let mut strings = match self {
+            Self::H265 => vec![format!("crf={quality}{}", threads(X265_THREADS))],
+            _ => Vec::new(),
+        };
+        let mut properties = own;
+        for (name, value) in options {
+            if has_property(encoder, name) {
+                let value = value.replace(['"', '\\'], "");
+                properties.push_str(&format!(" {name}=\"{value}\""));
+            } else if ["x264enc", "x265enc"].contains(&encoder) {
+                strings.push(format!("{name}={value}"));
+            } else {
+                return Err(Error::EncoderOption { encoder, name: name.clone() });
+            }
         }
+        if !strings.is_empty() {
+            properties.push_str(&format!(" option-string=\"{}\"", strings.join(":")));
+        }
+        Ok(format!("video/x-raw,format=(string){{{formats}}} ! {encoder} {properties} {parser}"))
     }
 
     /// The width and height must be multiples of this: H.264 and H.265 encoders refuse odd ones
@@ -224,6 +280,15 @@ impl Codec {
             Self::Vp9 => 63,
         }
     }
+}
+
+/// Whether users may set this property of the encoder.
+fn has_property(encoder: &str, name: &str) -> bool {
+    let element = gst::ElementFactory::make(encoder).build().ok();
+    element.is_some_and(|element| {
+        // The parser in the description needs the encoder's name.
+        !["name", "parent", "option-string"].contains(&name) && element.has_property(name)
+    })
 }
 
 fn is_installed(element: &str) -> bool {
@@ -257,8 +322,28 @@ mod tests {
     #[test]
     fn the_quality_is_limited_to_the_codecs_scale() {
         gst::init().unwrap();
-        assert!(Codec::Vp9.description(Some(99)).contains("cq-level=63"));
-        assert!(Codec::H265.description(Some(99)).contains("crf=51"));
-        assert!(Codec::H265.description(None).contains("crf=19"));
+        let description = |codec: Codec, quality| {
+            codec.description(&EncoderSettings { quality, ..Default::default() }).unwrap()
+        };
+        assert!(description(Codec::Vp9, Some(99)).contains("cq-level=63"));
+        assert!(description(Codec::H265, Some(99)).contains("crf=51"));
+        assert!(description(Codec::H265, None).contains("crf=19"));
+    }
+
+    #[test]
+    fn options_are_set_as_properties_or_handed_to_the_encoder_library() {
+        gst::init().unwrap();
+        let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let options = [option("speed-preset", "slow"), option("aq-mode", "3")];
+        let settings = EncoderSettings { options: &options, ..Default::default() };
+        let text = Codec::H265.description(&settings).unwrap();
+        assert!(
+            text.contains("speed-preset=\"slow\"") && text.contains("crf=19:aq-mode=3"),
+            "{text}"
+        );
+        assert!(matches!(
+            Codec::Vp9.description(&settings),
+            Err(Error::EncoderOption { encoder: "vp9enc", .. })
+        ));
     }
 }

@@ -72,7 +72,7 @@ fn video_bin(
         Some(format) => {
             format!("capsfilter caps=\"video/x-raw,format=(string){{{}}}\"", format.formats())
         }
-        None => codec.description(options.quality),
+        None => codec.description(&options.encoder_settings(None))?,
     };
     let description = format!(
         "deinterlace ! videoconvert {turn} ! {queue} \

@@ -46,6 +46,8 @@ pub enum Error {
     Build(#[from] glib::BoolError),
     #[error("the pipeline could not be built: {0}")]
     Parse(glib::Error),
+    #[error("{0} can be read only once; --start and --end need a file")]
+    RangeOfPipe(PathBuf),
     #[error("the pipeline could not be started: {0}")]
     Start(gst::StateChangeError),
     #[error("{0} has no video")]

@@ -41,6 +41,8 @@ pub struct Lane {
     parts: usize,
     /// Added to every time, in nanoseconds.
     lead: i64,
+    /// Packets from this time on are not part of the stream.
+    end: Option<i64>,
     state: Mutex<State>,
     turn: Condvar,
     sinks: Mutex<Vec<gst::Pad>>,
@@ -88,11 +90,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lane {
-    /// A lane of `parts` streams.
+    /// A lane of `parts` streams. The time `lead` is added to every time; the stream ends at `end`.
     ///
     /// # Errors
     /// The pad cannot be activated.
-    pub fn new(content: Content, parts: usize, lead: i64) -> Result<Arc<Self>, glib::BoolError> {
+    pub fn new(
+        content: Content,
+        parts: usize,
+        (lead, end): (i64, Option<i64>),
+    ) -> Result<Arc<Self>, glib::BoolError> {
         let source = gst::Pad::builder(gst::PadDirection::Src).build();
         source.set_active(true)?;
         Ok(Arc::new(Self {
@@ -100,6 +106,7 @@ impl Lane {
             source,
             parts,
             lead,
+            end,
             state: Mutex::default(),
             turn: Condvar::new(),
             sinks: Mutex::default(),
@@ -201,6 +208,9 @@ impl Lane {
     /// Counts a packet on its way to the decoder. `in_decode_order` says that its time follows the
     /// order of decoding, whatever the order of presentation is.
     pub fn add_packet(&self, time: i64, in_decode_order: bool) {
+        if self.end.is_some_and(|end| time + self.lead >= end) {
+            return;
+        }
         let Ok(time) = u64::try_from(time + self.lead) else { return };
         let mut state = lock(&self.state);
         if in_decode_order {
@@ -284,6 +294,13 @@ impl Lane {
             && (end < 0 || (end == 0 && start < 0))
         {
             return Ok(gst::FlowSuccess::Ok);
+        }
+        if let (Some((start, _)), Some(end)) = (range, self.end)
+            && start >= end
+        {
+            drop(state);
+            self.stop();
+            return Err(gst::FlowError::Eos);
         }
         let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let start = range.and_then(|(start, _)| u64::try_from(start.max(0)).ok());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::range::TimeRange;
+
 /// The content of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +60,14 @@ impl Extent {
 
     pub fn end(&self) -> Option<i64> {
         self.range.map(|(_, end)| end)
+    }
+
+    /// The part of it in a range of the film, in whose time it is counted.
+    pub fn within(mut self, range: TimeRange) -> Self {
+        let end = range.length().unwrap_or(i64::MAX);
+        let inside = |time: i64| (time - range.start()).min(end);
+        self.range = self.range.map(|(start, end)| (inside(start), inside(end)));
+        self
     }
 
     /// Duration in seconds.

@@ -2,9 +2,10 @@
 
 use super::{
     Error,
-    container::{Codec, Container},
+    container::{Codec, Container, EncoderSettings},
     properties::Properties,
 };
+use crate::{arguments::Expected, range::TimeRange};
 
 /// What the enlarged video is like.
 #[derive(Debug, clap::Args)]
@@ -15,24 +16,50 @@ pub struct Options {
     /// Height of the output in pixels. The width follows from the aspect ratio.
     #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
     pub height: Option<i32>,
-    /// Video codec of the output [default: the usual one for OUTPUT's extension].
+    /// Video codec of the output [default: the usual one for OUTPUT's extension; h265 for more than 8
+    /// bits per sample].
     #[arg(long, value_enum)]
     codec: Option<Codec>,
     /// Constant quality on the codec's own scale; 0 is the best (x264 and x265: CRF, VP9: cq-level).
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=63))]
     pub quality: Option<u32>,
+    /// Option of the encoder, for example speed-preset=slow; can be repeated. x264 and x265 also take
+    /// their own names, for example aq-mode=3.
+    #[arg(long = "encoder-options", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub encoder_options: Vec<(String, String)>,
+    #[command(flatten)]
+    pub range: TimeRange,
     #[command(flatten)]
     pub properties: Properties,
 }
 
+/// Parses `NAME=VALUE`. The characters of a name cannot change the meaning of a pipeline.
+fn name_and_value(text: &str) -> Result<(String, String), Expected> {
+    let is_name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+    };
+    let is_value = |text: &str| !text.contains(['"', '\\', '!']) && !text.is_empty();
+    match text.split_once('=') {
+        Some((name, value)) if is_name(name) && is_value(value) => Ok((name.into(), value.into())),
+        _ => Err(Expected("NAME=VALUE".into())),
+    }
+}
+
 impl Options {
-    /// The codec of the video in this container format.
+    /// How the video is encoded, with this number of threads.
+    pub fn encoder_settings(&self, threads: Option<usize>) -> EncoderSettings<'_> {
+        EncoderSettings { quality: self.quality, threads, options: &self.encoder_options }
+    }
+
+    /// The codec of the video in this container format. `is_deep` says whether the input has more than
+    /// 8 bits per sample, which H.264 would not keep.
     ///
     /// # Errors
     /// [`Error::Container`] if the format does not support the codec, [`Error::OddSize`] if the
     /// codec does not support the size.
-    pub fn codec(&self, container: &Container) -> Result<Codec, Error> {
-        let codec = container.codec(self.codec)?;
+    pub fn codec(&self, container: &Container, is_deep: bool) -> Result<Codec, Error> {
+        let deep = Some(Codec::H265).filter(|codec| is_deep && container.has(*codec));
+        let codec = container.codec(self.codec.or(deep))?;
         let odd = |pixels: &i32| pixels % codec.alignment() != 0;
         match [self.width, self.height].into_iter().flatten().find(odd) {
             Some(pixels) => Err(Error::OddSize { codec, pixels }),

@@ -14,6 +14,8 @@ pub struct Plan {
     /// Added to every time, in nanoseconds, so that none is negative: broadcasts begin at any packet
     /// of any stream.
     pub lead: i64,
+    /// Where the output ends, in nanoseconds. `None`: with the input.
+    pub end: Option<i64>,
 }
 
 /// One stream of the output.
@@ -28,7 +30,11 @@ impl Plan {
     /// A plan for the streams of `survey`. A stream that begins where another one of its kind has
     /// ended continues it: a broadcast changed its programme, or recordings were joined.
     pub fn new(survey: &Survey) -> Self {
-        let mut plan = Self { lead: lead(&survey.streams), ..Self::default() };
+        let mut plan = Self {
+            lead: lead(&survey.streams) - survey.range.start(),
+            end: survey.range.length(),
+            ..Self::default()
+        };
         for (number, stream) in survey.streams.iter().enumerate() {
             let is_continued = |lane: &&mut Planned| {
                 let last = lane.parts.last().and_then(|part| survey.streams.get(*part));

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -30,8 +30,11 @@ pub fn was_requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
 
+/// What [`Signals::catch`] has installed. One that arrives between two inputs is not lost.
+static CAUGHT: OnceLock<Signals> = OnceLock::new();
+
 /// Catches signals, which then set a flag instead of ending the program.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Signals {
     interrupt: Arc<AtomicBool>,
     hangup: Arc<AtomicBool>,
@@ -43,6 +46,9 @@ impl Signals {
     /// # Errors
     /// A handler cannot be installed.
     pub fn catch() -> io::Result<Self> {
+        if let Some(signals) = CAUGHT.get() {
+            return Ok(signals.clone());
+        }
         let signals = Self { interrupt: Arc::default(), hangup: Arc::default() };
         flag::register(SIGINT, signals.interrupt.clone())?;
         flag::register(SIGTERM, signals.interrupt.clone())?;
@@ -50,7 +56,7 @@ impl Signals {
         if !ignores(&status, SIGHUP) {
             flag::register(SIGHUP, signals.hangup.clone())?;
         }
-        Ok(signals)
+        Ok(CAUGHT.get_or_init(|| signals).clone())
     }
 
     /// The request that has arrived since the last call.

@@ -83,7 +83,7 @@ impl Streams {
         for planned in &plan.lanes {
             let parts = planned.parts.iter().filter_map(|part| survey.streams.get(*part));
             let caps: Vec<_> = parts.flat_map(|stream| stream.caps.clone()).collect();
-            self.add_output(planned.kind, &caps, planned.parts.len(), plan.lead)?;
+            self.add_output(planned.kind, &caps, planned.parts.len(), (plan.lead, plan.end))?;
         }
         for _ in &plan.left_out {
             self.warn("skipped an additional video stream: only the first one is enlarged");
@@ -100,7 +100,8 @@ impl Streams {
         for (planned, output) in plan.lanes.iter().zip(&*lock(&self.outputs)) {
             let stream = planned.parts.first().and_then(|part| survey.streams.get(*part));
             let (Some(stream), Some(lane)) = (stream, output.lane.clone()) else { continue };
-            let Some(start) = stream.extent.start().filter(|start| *start > LATE) else { continue };
+            let start = stream.extent.within(survey.range).start();
+            let Some(start) = start.filter(|start| *start > LATE) else { continue };
             let Some(caps) = stream.caps.first() else { continue };
             let caps = match output.kind {
                 Kind::Video => continue,
@@ -127,7 +128,7 @@ impl Streams {
                 None
             }
             None => {
-                self.add_output(kind, std::slice::from_ref(caps), 1, 0)?;
+                self.add_output(kind, std::slice::from_ref(caps), 1, (0, None))?;
                 Some((lock(&self.outputs).len() - 1, 0))
             }
         };
@@ -158,7 +159,9 @@ impl Streams {
             let written = *lock(&output.written);
             let planned = self.survey.as_ref().and_then(|(survey, plan)| {
                 let parts = plan.lanes.get(at)?.parts.iter();
-                Some(parts.filter_map(|part| Some(survey.streams.get(*part)?.extent)).collect())
+                let within =
+                    |part: &usize| Some(survey.streams.get(*part)?.extent.within(survey.range));
+                Some(parts.filter_map(within).collect())
             });
             let arrived =
                 || vec![output.lane.as_ref().map(|lane| lane.extent()).unwrap_or_default()];
@@ -257,7 +260,7 @@ impl Streams {
         kind: Kind,
         caps: &[gst::Caps],
         parts: usize,
-        lead: i64,
+        times: (i64, Option<i64>),
     ) -> Result<(), Error> {
         let at = lock(&self.outputs).len();
         let number = 1 + lock(&self.outputs).iter().filter(|output| output.kind == kind).count();
@@ -267,7 +270,7 @@ impl Streams {
         if kind == Kind::Video {
             output.muxer = source_pad(&self.video)?.peer();
             if !self.is_ready {
-                let lane = Lane::new(Content::Video, parts, lead)?;
+                let lane = Lane::new(Content::Video, parts, times)?;
                 link(lane.source(), &sink_pad(&self.video)?)?;
                 output.lane = Some(lane);
             }
@@ -275,11 +278,11 @@ impl Streams {
             let (lane, template, element) = match route {
                 Route::Copy { template, setter } => {
                     output.is_copied = true;
-                    (Lane::new(Content::Packets, parts, lead)?, template, setter)
+                    (Lane::new(Content::Packets, parts, times)?, template, setter)
                 }
                 Route::Encode(encoder, template) => {
                     let (bin, content) = self.sound_encoder(&encoder, at)?;
-                    (Lane::new(content, parts, lead)?, template, Some(bin))
+                    (Lane::new(content, parts, times)?, template, Some(bin))
                 }
             };
             output.muxer = Some(self.link_to_muxer(&lane, element, &template)?);

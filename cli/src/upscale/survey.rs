@@ -25,6 +25,8 @@ use super::{
     signals::Signals,
 };
 
+use crate::range::TimeRange;
+
 /// What the input contains.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
@@ -32,11 +34,23 @@ pub struct Survey {
     pub streams: Vec<Stream>,
     /// The duration that the input's header gives.
     pub duration: Option<Duration>,
+    /// The part of it that is enlarged.
+    pub range: TimeRange,
     /// Why reading ended before the end of the input.
     pub error: Option<String>,
 }
 
 impl Survey {
+    /// Whether a video is known to have more than 8 bits per sample.
+    pub fn is_deep(&self) -> bool {
+        let deep = |media: &gst::StructureRef| {
+            media.get::<u32>("bit-depth-luma").is_ok_and(|depth| depth > 8)
+                || media.get::<&str>("colorimetry").is_ok_and(|it| it.starts_with("bt2100"))
+        };
+        let mut videos = self.streams.iter().filter(|stream| stream.kind == Kind::Video);
+        videos.any(|video| video.caps.iter().any(|caps| caps.iter().any(deep)))
+    }
+
     /// The number of packets of the first video.
     pub fn video_packets(&self) -> u64 {
         let mut videos = self.streams.iter().filter(|stream| stream.kind == Kind::Video);
@@ -69,9 +83,13 @@ pub struct Stream {
 /// [`Error::NoVideo`], [`Error::NoFrames`], [`Error::MissingElement`] or [`Error::Build`].
 pub fn of(
     input: &Input,
+    range: TimeRange,
     signals: &Signals,
     progress: &Progress,
 ) -> Result<Option<Option<Survey>>, Error> {
+    if !input.is_repeatable() && !range.is_whole() {
+        return Err(Error::RangeOfPipe(input.name()));
+    }
     if !input.is_repeatable() {
         return Ok(Some(None));
     }
@@ -89,7 +107,8 @@ pub fn of(
         let why = survey.error.unwrap_or_else(|| "it ends after its header".into());
         return Err(Error::NoFrames { input: path, why });
     }
-    Ok(Some(Some(survey)))
+    let duration = survey.duration.map(|it| range.duration(it));
+    Ok(Some(Some(Survey { range, duration, ..survey })))
 }
 
 /// Reads the input to its end; `None` if it was stopped by a signal. `on_progress` is called several
@@ -114,7 +133,7 @@ fn run(
     let Some((duration, error)) = result? else { return Ok(None) };
     let duration = input.mp4().and_then(|header| header.duration()).or(duration);
     let streams = std::mem::take(&mut *lock(&streams.found));
-    Ok(Some(Survey { streams, duration, error }))
+    Ok(Some(Survey { streams, duration, range: TimeRange::default(), error }))
 }
 
 type End = (Option<Duration>, Option<String>);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    ffmpeg::{PICTURE, TONE, make, stream},
     media::{clip, pictures, streams},
     program::{text, upscale},
 };
@@ -154,4 +155,26 @@ fn the_progress_of_a_film_is_written_as_json() {
     }
     assert_eq!(events.last().unwrap()["frames"], 341);
     assert!(fs::metadata(&output).unwrap().len() > 0);
+}
+
+#[test]
+fn a_part_of_a_film_is_that_part_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = format!("{PICTURE} {TONE} -t 8 -c:v libx264 -g 50 -pix_fmt yuv420p -c:a flac");
+    let Some(input) = make(folder.path(), "in.mkv", &film) else { return };
+    let lossless = ["--codec", "ffv1", "--scale", "1"];
+    let whole = folder.path().join("whole.mkv");
+    assert!(upscale(&input, &whole, &lossless).output().unwrap().status.success());
+    let expected: Vec<_> = pictures(&whole)[50..125].iter().map(|it| it.1).collect();
+    // In one piece, and in segments.
+    for segment in ["12", "1"] {
+        let output = folder.path().join("part.mkv");
+        let range = ["--start", "2", "--end", "0:05", "--segment", segment, "--force"];
+        let done = upscale(&input, &output, &lossless).args(range).output().unwrap();
+        assert!(done.status.success(), "{}", text(&done));
+        let found: Vec<_> = pictures(&output).iter().map(|it| it.1).collect();
+        assert!(found == expected, "{segment}: {} frames", found.len());
+        let sound = stream(&output, "audio").duration();
+        assert!((sound - 3.0).abs() < 0.1, "{segment}: {sound} s");
+    }
 }

@@ -19,6 +19,7 @@ mod models;
 mod output_files;
 mod pictures;
 mod program;
+mod queue;
 mod remaster;
 mod scarcity;
 mod selftest;

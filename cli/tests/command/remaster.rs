@@ -173,6 +173,20 @@ fn a_segment_is_found_among_equal_pictures() {
 }
 
 #[test]
+fn segments_of_a_film_with_open_groups_of_pictures_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = "-f lavfi -i testsrc2=s=64x48:r=25:d=8 -c:v libx264 -pix_fmt yuv420p \
+                -x264-params open-gop=1:keyint=40:bframes=3";
+    let Some(input) = make(folder.path(), "in.mkv", film) else { return };
+    let output = folder.path().join("film.mkv");
+    let folder = plan(&input, &output, "1", &["--codec", "ffv1"]);
+    let folder = folder.to_str().unwrap();
+    succeed(&["work", folder]);
+    succeed(&["finish", "--wait", folder]);
+    assert_eq!(pictures(&output).len(), 200);
+}
+
+#[test]
 fn frames_that_no_model_enlarges_can_be_planned() {
     let Some(input) = clip() else { return };
     let folder = tempfile::tempdir().unwrap();

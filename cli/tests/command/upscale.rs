@@ -44,7 +44,8 @@ fn subrip_subtitles_are_copied_from_matroska_to_matroska() {
     fs::write(&subtitles, "1\n00:00:00,100 --> 00:00:00,900\nwords\n\n").unwrap();
     let both = format!(
         "filesrc location={} ! subparse ! text/x-raw,format=utf8 ! matroskamux name=mux \
-         videotestsrc num-buffers=30 ! video/x-raw,width=64,height=48 ! x264enc ! mux. mux.",
+         videotestsrc num-buffers=30 ! video/x-raw,format=I420,width=64,height=48 ! x264enc \
+         ! mux. mux.",
         subtitles.display()
     );
     let input = create(&folder.path().join("in.mkv"), &both);
