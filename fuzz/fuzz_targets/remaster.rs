@@ -2,6 +2,10 @@
 //! first byte says which of them the others are.
 #![no_main]
 
+/// In place of the command's module, which needs GStreamer.
+mod encode {
+    pub type Encoding = serde_json::Value;
+}
 #[allow(dead_code)]
 #[path = "../../cli/src/remaster/folder.rs"]
 mod folder;
@@ -52,14 +56,14 @@ fuzz_target!(|data: &[u8]| {
     } else if kind % 3 == 0 {
         write(folder.plan(), data);
         let Ok(plan) = plan::Plan::read(folder) else { return };
-        assert!(plan.difference(&plan).is_none());
+        assert!(plan.difference(&plan.request, &plan.versions).is_none());
         assert!(plan.segments.iter().all(|segment| segment.end <= plan.frames()));
         assert!(plan.input.check().is_err(), "the input does not exist");
     } else {
         let end = data.iter().position(|&byte| byte == 0).unwrap_or(data.len());
         write(folder.record(0), &data[..end]);
         write(folder.payload(0), data.get(end + 1..).unwrap_or_default());
-        if let record::State::Done(record) = record::check(folder, 0) {
+        if let record::State::Done(record) = record::check(folder, 0, record::Check::Digest) {
             let sizes: u64 = record.packets.iter().map(|packet| packet.size).sum();
             assert_eq!(sizes, data.len().saturating_sub(end + 1) as u64);
         }
