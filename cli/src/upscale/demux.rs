@@ -15,6 +15,7 @@ use super::{
     Error,
     elements::{link, make, source_pad},
     input::Input,
+    matroska,
     mp4::Mp4Header,
     picture::is_picture,
     picture_pads::{Content, picture_pads},
@@ -143,6 +144,9 @@ impl Demuxers {
             None => {
                 if let Some(header) = &self.mp4 {
                     header.correct_samples(pad);
+                }
+                if comes_from(pad, &["matroskademux"]) {
+                    matroska::begin_at_zero(pad);
                 }
                 (self.on_stream)(pad, caps)
             }

@@ -18,6 +18,7 @@ pub mod input;
 pub mod lane;
 pub mod ledger;
 pub mod losses;
+mod matroska;
 mod mp4;
 pub mod muxer;
 pub mod options;

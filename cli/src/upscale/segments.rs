@@ -1,6 +1,6 @@
 //! Running times that may be negative.
 
-use gst::Signed;
+use gst::{Signed, prelude::*};
 
 /// Start and end of a buffer as running time in nanoseconds. The end is not after the end of the
 /// segment; the start can be before the start of the segment, and negative.
@@ -20,9 +20,44 @@ pub fn running(segment: &gst::FormattedSegment<gst::ClockTime>, at: gst::ClockTi
     }
 }
 
+/// Drops what is entirely before its segment, where an edit begins: it is only for the decoder.
+pub fn drop_preroll(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| {
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        match (segment, info.buffer()) {
+            (Some(segment), Some(buffer)) if is_preroll(segment.segment(), buffer) => {
+                gst::PadProbeReturn::Drop
+            }
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+fn is_preroll(segment: &gst::Segment, buffer: &gst::BufferRef) -> bool {
+    let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else { return false };
+    let end = buffer.pts().zip(buffer.duration()).map(|(start, length)| start + length);
+    segment.start().zip(end).is_some_and(|(start, end)| end <= start)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_ends_before_the_segment_is_preroll() {
+        gst::init().unwrap();
+        let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        segment.set_start(gst::ClockTime::from_mseconds(100));
+        let is_preroll = |start: u64, duration: u64| {
+            let mut buffer = gst::Buffer::new();
+            let writable = buffer.get_mut().unwrap();
+            writable.set_pts(gst::ClockTime::from_mseconds(start));
+            writable.set_duration(gst::ClockTime::from_mseconds(duration));
+            super::is_preroll(segment.upcast_ref(), &buffer)
+        };
+        assert!(is_preroll(60, 40));
+        assert!(!is_preroll(61, 40) && !is_preroll(100, 0));
+    }
 
     #[test]
     fn a_packet_before_the_segment_has_a_negative_time() {

@@ -23,7 +23,7 @@ use super::{
     muxer::{encoder_caps, is_aac, is_self_describing, needs_no_parser, pad_template},
     plan::Plan,
     run_state::RunState,
-    segments::running_range,
+    segments::{drop_preroll, running_range},
     survey::Survey,
 };
 use crate::header::Written;
@@ -148,7 +148,12 @@ impl Streams {
         match kind {
             Kind::Video => self.decode_video(pad, &queued, &lane, &end),
             Kind::Sound if !is_copied => self.decode_sound(&queued, output, part, &lane, &end),
-            _ => self.copy(&queued, caps, &end),
+            _ => {
+                if comes_from(pad, &["qtdemux"]) {
+                    drop_preroll(&queued);
+                }
+                self.copy(&queued, caps, &end)
+            }
         }
     }
 

@@ -188,6 +188,120 @@ fn a_recording_without_frames_is_an_error_and_leaves_no_file() {
 }
 
 #[test]
+fn a_picture_that_begins_after_the_sound_stays_at_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, offset, codecs) in [
+        // The priming of Vorbis moves the picture by 3 ms.
+        ("vorbis.mkv", "0", "-c:v libx264 -c:a libvorbis"),
+        ("late.mkv", "0.13", "-c:v libx264 -c:a flac"),
+        ("late.mp4", "0.13", "-c:v libx264 -c:a aac"),
+    ] {
+        let arguments = format!("-itsoffset {offset} {PICTURE} {TONE} -t 2 {codecs}");
+        let input = made!(make(folder.path(), name, &arguments));
+        let expected = stream(&input, "video").times;
+        for output in ["out.mkv", "out.mp4"] {
+            let (video, _) = whole(&input, output, &["--scale", "1"]);
+            assert_eq!(video.times.len(), expected.len(), "{name}, {output}");
+            for (found, expected) in video.times.iter().zip(&expected) {
+                assert!((found - expected).abs() < 0.0015, "{name}, {output}: {found}, {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn decoders_that_change_their_last_frame_keep_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, codec) in [("in.mov", "qtrle"), ("in.avi", "cinepak"), ("in.avi", "msvideo1")] {
+        let arguments = format!("{PICTURE} -t 1 -c:v {codec}");
+        let input = made!(make(folder.path(), name, &arguments));
+        let (code, said, output) = run(&input, "out.mkv", &["--scale", "1"]);
+        assert_eq!(code, Some(0), "{codec}: {said}");
+        let times = stream(&output, "video").times;
+        assert_eq!(times.len(), 25, "{codec}");
+        for (number, time) in times.iter().enumerate() {
+            assert!((time - number as f64 * 0.04).abs() < 0.0011, "{codec}: {times:?}");
+        }
+    }
+}
+
+/// A box of an MP4 file.
+fn mp4_box(name: &[u8], content: &[u8]) -> Vec<u8> {
+    [&u32::try_from(content.len() + 8).unwrap().to_be_bytes()[..], name, content].concat()
+}
+
+/// The name and the content of the boxes in `content`.
+fn boxes(mut content: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut found = Vec::new();
+    while content.len() >= 8 {
+        let size = u32::from_be_bytes(content[..4].try_into().unwrap()) as usize;
+        found.push((&content[4..8], &content[8..size]));
+        content = &content[size..];
+    }
+    found
+}
+
+/// Replaces the edit list of the second track, the sound, whose media has 48,000 ticks per second. An
+/// edit is a duration in milliseconds and a time in the media, or -1 for a pause.
+fn with_edits(file: &[u8], edits: &[(u32, i32)]) -> Vec<u8> {
+    let mut list = [0, u32::try_from(edits.len()).unwrap()].map(u32::to_be_bytes).concat();
+    for (duration, time) in edits {
+        let entry = [duration.to_be_bytes(), time.to_be_bytes(), 0x1_0000_u32.to_be_bytes()];
+        list.extend(entry.concat());
+    }
+    let edits = mp4_box(b"edts", &mp4_box(b"elst", &list));
+    let mut tracks = 0;
+    let movie = |content: &[u8]| {
+        let mut movie = Vec::new();
+        for (name, content) in boxes(content) {
+            tracks += usize::from(name == b"trak");
+            if name == b"trak" && tracks == 2 {
+                let parts = boxes(content).into_iter().map(|(name, content)| match name {
+                    b"edts" => edits.clone(),
+                    name => mp4_box(name, content),
+                });
+                movie.extend(mp4_box(name, &parts.collect::<Vec<_>>().concat()));
+            } else {
+                movie.extend(mp4_box(name, content));
+            }
+        }
+        mp4_box(b"moov", &movie)
+    };
+    // The header is at the end, so no other place in the file moves.
+    let mut movie = Some(movie);
+    let parts = boxes(file).into_iter().map(|(name, content)| match name {
+        b"moov" => movie.take().map(|mut movie| movie(content)).unwrap_or_default(),
+        name => mp4_box(name, content),
+    });
+    parts.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn sound_that_is_edited_in_several_parts_keeps_its_pauses_and_cuts() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("{PICTURE} {TONE} -t 3 -c:v libx264 -c:a aac");
+    let input = made!(make(folder.path(), "in.mp4", &arguments));
+    let file = fs::read(&input).unwrap();
+    for edits in
+        [[(1000, 1024), (500, 96_000), (1500, 48_000)], [(500, -1), (1000, 48_000), (1500, 24_000)]]
+    {
+        fs::write(&input, with_edits(&file, &edits)).unwrap();
+        let start = if edits[0].1 < 0 { 0.5 } else { 0.0 };
+        for output in ["out.mkv", "out.mp4"] {
+            let (_, sound) = whole(&input, output, &["--scale", "1"]);
+            assert!((sound.times[0] - start).abs() < 0.03, "{output}: {}", sound.times[0]);
+            assert!((sound.end - 3.0).abs() < 0.05, "{output}: {}", sound.end);
+            // Packets of AAC have 1024 samples.
+            if output == "out.mkv" {
+                let expected = (3.0 - start) * 48_000.0 / 1024.0;
+                let error = sound.times.len() as f64 - expected;
+                assert!(error.abs() <= 4.0, "{output}: {} packets", sound.times.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_hole_in_the_file_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = format!("{PICTURE} {TONE} -t 3 -c:v libx264 -c:a aac");
