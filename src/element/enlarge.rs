@@ -18,6 +18,7 @@ use super::{
     deadline::{self, Arrival},
     errors::{Failure, Severity},
     imp::{CATEGORY, Upscale},
+    ladder::{self, Ladder},
     loader::{LoadedModel, NoModel, Request},
     lock, overload,
     properties::Startup,
@@ -47,11 +48,76 @@ impl Upscale {
             state.latency.restart();
             state.model.replace(model.info)
         };
+        self.step_up(stream);
         stream.set_engine(engine.infer, engine.traits);
+        self.load_lighter(stream);
         // The factor decides the output size if nothing else does.
         if previous.is_none_or(|previous| previous.factor != factor) {
             self.obj().reconfigure_src();
         }
+    }
+
+    /// Uses the model that the application asked for, if the lighter one is in use.
+    fn step_up(&self, stream: &mut Stream) {
+        let mut state = lock(&self.state);
+        if state.ladder.is_down() {
+            stream.swap();
+            state.stats.swap_models();
+        }
+        state.ladder = Ladder::default();
+    }
+
+    /// Loads the lighter model, after the first model is loaded: both need all threads.
+    fn load_lighter(&self, stream: &Stream) {
+        let properties = lock(&self.properties).clone();
+        if !properties.lighter_model.is_empty() && !stream.has_spare() {
+            let request = Request::Named(properties.lighter_model.clone(), Default::default());
+            let options = properties.engine_options();
+            self.lighter.begin(self.obj().upcast_ref(), request, options);
+        }
+    }
+
+    /// Keeps the lighter model ready.
+    pub(super) fn set_lighter(&self, stream: &mut Stream, loaded: LoadedModel) {
+        let LoadedModel { model, engine } = loaded;
+        gst::info!(CATEGORY, imp = self, "ready to change to {}", model.name);
+        lock(&self.state).stats.set_spare(model.name, &engine);
+        stream.set_spare(engine.infer, engine.traits);
+    }
+
+    /// Changes to the lighter model, or back, if the last outputs ask for it.
+    fn step(&self, stream: &mut Stream, inbuf: &gst::Buffer) {
+        if !stream.has_spare() || self.late().is_none() {
+            return;
+        }
+        let Some(available) = self.longest() else { return };
+        let Some(now) = self.running_time(inbuf) else { return };
+        let message = {
+            let mut state = lock(&self.state);
+            let report = state.report;
+            let Some(whole) = report.whole_frame else { return };
+            let share = |pixels: u64| pixels as f64 / report.frame_pixels.max(1) as f64;
+            let resampled = share(report.resampled_pixels);
+            let changing = (resampled + share(report.fresh_pixels)).min(1.0);
+            let available = available.into();
+            let frame = ladder::Frame { now, resampled, changing, whole, available };
+            let Some(step) = state.ladder.add(frame) else { return };
+            let from = state.stats.model_name().unwrap_or_default().to_owned();
+            stream.swap();
+            state.stats.swap_models();
+            state.report = FrameReport::default();
+            let to = state.stats.model_name().unwrap_or_default();
+            overload::step_message(step, &from, to, whole, available)
+        };
+        self.post(message);
+    }
+
+    /// Posts a message of this element.
+    fn post(&self, structure: gst::Structure) {
+        gst::log!(CATEGORY, imp = self, "{structure:?}");
+        let message = gst::message::Element::builder(structure).src(&*self.obj()).build();
+        // It fails if the element has no bus.
+        let _ = self.obj().post_message(message);
     }
 
     /// Sets the controlled properties to their values at the time of `buffer`.
@@ -84,6 +150,8 @@ impl Upscale {
         let settings = || lock(&self.properties).upscaler_settings();
         let params = |number| lock(&self.properties).frame_params(number);
         let deadline = self.deadline(&negotiated, inbuf);
+        let split = lock(&self.properties).split;
+        stream.set_split(split);
         let submitted = stream.submit(&negotiated, settings, params, deadline, inbuf);
         if let Some(warning) = stream.take_warning() {
             warning.post(self.obj().upcast_ref(), Severity::Warning);
@@ -233,6 +301,7 @@ impl Upscale {
                     let mut state = lock(&self.state);
                     let pixels = state.negotiated.as_ref().map_or(0, Negotiated::pixels);
                     state.stats.add_reused(pixels);
+                    state.report.fresh_pixels = 0;
                 }
                 let outbuf = self.reused_buffer(&last, &inbuf)?;
                 (inbuf, outbuf)
@@ -244,6 +313,7 @@ impl Upscale {
                 (inbuf, outbuf)
             }
         };
+        self.step(&mut stream, &inbuf);
         drop(stream);
         lock(&self.state).stats.frames_out += 1;
         self.post_stats(&inbuf);
@@ -311,7 +381,11 @@ impl Upscale {
                   smaller model.")
             );
         }
-        lock(&self.state).stats.add(&report);
+        {
+            let mut state = lock(&self.state);
+            state.stats.add(&report);
+            state.report = report;
+        }
         self.post_overload(inbuf, &negotiated, &report);
         stream.keep(&outbuf, params);
         Ok(outbuf)
@@ -361,10 +435,7 @@ impl Upscale {
             let model = state.stats.model_name().unwrap_or_default();
             overload::message(model, needed, available.into(), share)
         };
-        gst::info!(CATEGORY, imp = self, "{structure:?}");
-        let message = gst::message::Element::builder(structure).src(&*self.obj()).build();
-        // It fails if the element has no bus.
-        let _ = self.obj().post_message(message);
+        self.post(structure);
     }
 
     /// The running time of a buffer.
@@ -385,10 +456,7 @@ impl Upscale {
             }
             state.stats.structure()
         };
-        gst::log!(CATEGORY, imp = self, "{structure:?}");
-        let message = gst::message::Element::builder(structure).src(&*self.obj()).build();
-        // It fails if the element has no bus.
-        let _ = self.obj().post_message(message);
+        self.post(structure);
     }
 
     /// A buffer with the memory of `last`, and the timestamps, flags and metas of `inbuf`.

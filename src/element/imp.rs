@@ -17,6 +17,7 @@ use super::{
     caps,
     errors::{Failure, Severity},
     idle::IdleTimer,
+    ladder::Ladder,
     latency::Latency,
     loader::{EngineLoader, Loader, Request},
     lock, metas, navigation,
@@ -24,7 +25,7 @@ use super::{
     stats::{Interval, Stats},
     stream::{Negotiated, Stream, is_empty_gap},
 };
-use crate::{engine::Interrupt, model::ModelInfo};
+use crate::{engine::Interrupt, model::ModelInfo, upscaler::FrameReport};
 
 pub(super) static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("upscale", gst::DebugColorFlags::empty(), Some("Video upscaler"))
@@ -32,7 +33,6 @@ pub(super) static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 /// `stream` is locked before `state` or `properties`, which are never locked together. Only
 /// `stream` stays locked while a frame is processed, a message is posted, or a pad is used.
-#[derive(Default)]
 pub struct Upscale {
     /// What the streaming thread works with.
     pub(super) stream: Mutex<Stream>,
@@ -40,9 +40,25 @@ pub struct Upscale {
     pub(super) state: Mutex<State>,
     pub(super) properties: Mutex<Properties>,
     pub(super) loader: Loader,
+    /// Loads the lighter model.
+    pub(super) lighter: Loader,
     /// Ends what the streaming thread does or waits for, at the next flush or at the end.
     interrupt: Mutex<Interrupt>,
     pub(super) idle: IdleTimer,
+}
+
+impl Default for Upscale {
+    fn default() -> Self {
+        Self {
+            stream: Mutex::default(),
+            state: Mutex::default(),
+            properties: Mutex::default(),
+            loader: Loader::default(),
+            lighter: Loader::optional(),
+            interrupt: Mutex::default(),
+            idle: IdleTimer::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +73,9 @@ pub(super) struct State {
     pub throttled: bool,
     /// When `upscale-overload` messages are posted.
     pub overload: Interval,
+    pub ladder: Ladder,
+    /// The report of the last output that was painted.
+    pub report: FrameReport,
     /// The model whose factor decides the output size.
     pub model: Option<ModelInfo>,
     pub negotiated: Option<Negotiated>,
@@ -177,6 +196,7 @@ impl BaseTransformImpl for Upscale {
         lock(&self.state).started = false;
         self.idle.close();
         self.loader.cancel();
+        self.lighter.cancel();
         *lock(&self.stream) = Stream::default();
         let mut state = lock(&self.state);
         // Applications read the statistics after the end.
@@ -287,6 +307,12 @@ impl BaseTransformImpl for Upscale {
         if event.type_() == gst::EventType::Navigation {
             let negotiated = lock(&self.state).negotiated.clone();
             if let Some(Negotiated { input, output, .. }) = negotiated {
+                if let Some(split) =
+                    event.structure().and_then(|it| navigation::split(it, output.width()))
+                    && lock(&self.properties).split > 0.0
+                {
+                    self.obj().set_property("split", split);
+                }
                 let horizontal = f64::from(input.width()) / f64::from(output.width().max(1));
                 let vertical = f64::from(input.height()) / f64::from(output.height().max(1));
                 navigation::scale(event.make_mut().structure_mut(), horizontal, vertical);
@@ -354,6 +380,9 @@ impl BaseTransformImpl for Upscale {
             self.switch_model(&mut lock(&self.stream), loaded);
             drained?;
         }
+        if let Some(lighter) = self.lighter.poll() {
+            self.set_lighter(&mut lock(&self.stream), lighter);
+        }
         if self.update_passthrough() {
             // Passthrough needs another allocation.
             self.obj().reconfigure_src();
@@ -416,6 +445,7 @@ impl Upscale {
     }
 
     pub(super) fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
+        self.lighter.set_engine_loader(engine_loader.clone());
         self.loader.set_engine_loader(engine_loader);
     }
 
@@ -498,7 +528,7 @@ impl Upscale {
     fn update_passthrough(&self) -> bool {
         let unchanged = {
             let properties = lock(&self.properties);
-            properties.blend <= 0.0 && properties.grain <= 0.0
+            properties.bypass || properties.blend <= 0.0 && properties.grain <= 0.0
         };
         let same_size = lock(&self.state).negotiated.as_ref().is_some_and(Negotiated::is_same_size);
         let passthrough = unchanged && same_size;

@@ -172,6 +172,8 @@ pub(super) struct Loader {
     engine_loader: Mutex<Arc<dyn EngineLoader>>,
     shared: Arc<Shared>,
     worker: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the stream needs the model. If not, a failure is never more than a warning.
+    is_needed: bool,
 }
 
 impl Default for Loader {
@@ -180,11 +182,19 @@ impl Default for Loader {
             engine_loader: Mutex::new(Arc::new(BackendLoader)),
             shared: Arc::default(),
             worker: Mutex::default(),
+            is_needed: true,
         }
     }
 }
 
 impl Loader {
+    /// A loader of models that the stream can do without.
+    pub(crate) fn optional() -> Self {
+        let mut loader = Self::default();
+        loader.is_needed = false;
+        loader
+    }
+
     /// Uses `engine_loader` for all later requests.
     pub(crate) fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
         *lock(&self.engine_loader) = engine_loader;
@@ -223,6 +233,7 @@ impl Loader {
             element: element.downgrade(),
             interrupt,
             previous: worker.take(),
+            is_needed: self.is_needed,
         };
         let started = thread::Builder::new()
             .name("upscale-load".into())
@@ -314,6 +325,7 @@ struct Task {
     element: WeakRef<gst::Element>,
     interrupt: Interrupt,
     previous: Option<JoinHandle<()>>,
+    is_needed: bool,
 }
 
 impl Task {
@@ -390,6 +402,7 @@ impl Task {
             Latest::Nothing { first: Some(first) } if !is_first => {
                 (Severity::Warning, Some(first.clone()))
             }
+            Latest::Nothing { .. } if !self.is_needed => (Severity::Warning, None),
             Latest::Nothing { .. } => (Severity::Error, None),
         };
         self.post(gst::ProgressType::Error, &format!("Could not load model {name}"));

@@ -68,6 +68,7 @@ mod enlarge;
 mod errors;
 mod idle;
 mod imp;
+mod ladder;
 mod latency;
 mod loader;
 mod metas;

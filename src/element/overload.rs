@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::ladder::Step;
+
 /// The model that the advice names.
 const FAST: &str = "builtin";
 
@@ -21,6 +23,36 @@ pub(super) fn message(
         .field("available", nanoseconds(available))
         .field("resampled-share", share)
         .field("text", sentence(model, needed, available, share))
+        .build()
+}
+
+/// The message of a change from the model `from` to `to`. `whole` is the time of `from` for a whole
+/// frame.
+pub(super) fn step_message(
+    step: Step,
+    from: &str,
+    to: &str,
+    whole: Duration,
+    available: Duration,
+) -> gst::Structure {
+    let (action, text) = match step {
+        Step::Down => (
+            "step-down",
+            format!(
+                "The model {from} needs about {} ms for a frame, and {} ms are available: changing \
+                 to {to}.",
+                whole.as_millis(),
+                available.as_millis()
+            ),
+        ),
+        Step::Up => {
+            ("step-up", format!("There is time for the model {to} again: changing back to it."))
+        }
+    };
+    gst::Structure::builder("upscale-overload")
+        .field("action", action)
+        .field("model", to)
+        .field("text", text)
         .build()
 }
 

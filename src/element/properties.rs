@@ -68,6 +68,11 @@ pub(super) struct Properties {
     pub overload: Overload,
     /// Milliseconds; 0: no limit.
     pub max_latency: u32,
+    /// Empty: none.
+    pub lighter_model: String,
+    pub bypass: bool,
+    /// Share of the width; 0: none.
+    pub split: f64,
     /// Input pixels; 0: as large as the memory limit allows.
     pub tile_size: u32,
     /// Input pixels; −1: the model's receptive field.
@@ -104,6 +109,9 @@ impl Default for Properties {
             startup: Startup::Auto,
             overload: Overload::Adapt,
             max_latency: 0,
+            lighter_model: String::new(),
+            bypass: false,
+            split: 0.0,
             tile_size: 0,
             halo: -1,
             memory_limit: 0,
@@ -203,7 +211,8 @@ impl Properties {
     pub(crate) fn frame_params(&self, number: u64) -> upscaler::FrameParams {
         let tolerance = u8::try_from(self.reuse_tolerance).unwrap_or(u8::MAX);
         let reuse = self.reuse.with(tolerance, self.reuse_refresh);
-        let (blend, grain) = (self.blend as f32, self.grain as f32);
+        let (blend, grain) = if self.bypass { (0.0, 0.0) } else { (self.blend, self.grain) };
+        let (blend, grain) = (blend as f32, grain as f32);
         let number = self.first_frame.wrapping_add(number);
         upscaler::FrameParams { blend, grain, number, reuse }
     }
@@ -356,6 +365,41 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
                 .mutable_playing()
                 .build(),
             |properties| &mut properties.max_latency,
+        ),
+        text_property(
+            glib::ParamSpecString::builder("lighter-model")
+                .nick("Lighter model")
+                .blurb(
+                    "Faster model to change to while the model is too slow for frames with a \
+                     deadline; empty: none",
+                )
+                .default_value(Some(&*default.lighter_model))
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.lighter_model,
+        ),
+        property(
+            glib::ParamSpecBoolean::builder("bypass")
+                .nick("Bypass")
+                .blurb("Enlarge frames with Lanczos resampling instead of the model")
+                .default_value(default.bypass)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.bypass,
+        ),
+        property(
+            glib::ParamSpecDouble::builder("split")
+                .nick("Split")
+                .blurb(
+                    "Share of the width, from the left, that is enlarged with Lanczos resampling \
+                     for comparison; dragging the pointer over the picture moves the line; 0: none",
+                )
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.split)
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.split,
         ),
         property(
             glib::ParamSpecUInt::builder("tile-size")
@@ -540,7 +584,7 @@ mod tests {
     #[test]
     fn null_sets_a_text_to_its_default() {
         let mut properties = Properties::default();
-        for name in ["model", "cache-dir"] {
+        for name in ["model", "lighter-model", "cache-dir"] {
             properties.set(name, &"other".to_value());
             properties.set(name, &None::<String>.to_value());
         }

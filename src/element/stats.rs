@@ -35,6 +35,8 @@ pub(super) struct Stats {
     second: Interval,
     shares: [Shares; 2],
     current: Option<CurrentModel>,
+    /// The model that is ready to be used instead.
+    spare: Option<CurrentModel>,
 }
 
 /// Decides when something that must not happen too often is due.
@@ -95,6 +97,14 @@ struct CurrentModel {
     fallbacks: Vec<Fallback>,
 }
 
+impl CurrentModel {
+    fn new(name: String, engine: &Loaded) -> Self {
+        let Loaded { backend, precision, ref device, ref fallbacks, .. } = *engine;
+        let (device, fallbacks) = (device.clone(), fallbacks.clone());
+        Self { name, backend, precision, device, fallbacks }
+    }
+}
+
 impl Stats {
     /// Adds the work for a frame.
     pub(crate) fn add(&mut self, report: &FrameReport) {
@@ -135,9 +145,17 @@ impl Stats {
 
     /// Sets the model that runs from now on.
     pub(crate) fn set_model(&mut self, name: String, engine: &Loaded) {
-        let Loaded { backend, precision, ref device, ref fallbacks, .. } = *engine;
-        let (device, fallbacks) = (device.clone(), fallbacks.clone());
-        self.current = Some(CurrentModel { name, backend, precision, device, fallbacks });
+        self.current = Some(CurrentModel::new(name, engine));
+    }
+
+    /// Sets the model that [`swap_models`](Self::swap_models) makes the current one.
+    pub(crate) fn set_spare(&mut self, name: String, engine: &Loaded) {
+        self.spare = Some(CurrentModel::new(name, engine));
+    }
+
+    /// Exchanges the current model and the spare one.
+    pub(crate) fn swap_models(&mut self) {
+        std::mem::swap(&mut self.current, &mut self.spare);
     }
 
     /// The backend in use as a fallback that is left for this reason.

@@ -114,6 +114,12 @@ pub(super) enum Next {
     Changed(gst::Buffer, FrameParams),
 }
 
+/// The engine of another model, ready to be used instead.
+struct Spare {
+    engine: StreamEngine,
+    traits: EngineTraits,
+}
+
 /// A warning is posted if the settings make a whole frame this many times as costly.
 const COSTLY: f64 = 20.0;
 
@@ -125,6 +131,7 @@ const MAX_SKIPPED: u32 = 8;
 pub(super) struct Stream {
     engine: StreamEngine,
     traits: EngineTraits,
+    spare: Option<Spare>,
     /// Whether the engine is only a [`placeholder`] for a model that is being loaded.
     is_placeholder: bool,
     /// The number of frames submitted since the start or the last flush.
@@ -138,6 +145,8 @@ pub(super) struct Stream {
     error: Option<gst::FlowError>,
     /// A warning about the settings of the pipeline.
     warning: Option<Failure>,
+    /// See [`Pipeline::set_split`].
+    split: f64,
 }
 
 impl Stream {
@@ -172,6 +181,37 @@ impl Stream {
         self.is_placeholder = false;
     }
 
+    /// Keeps the engine of another model ready for [`swap`](Self::swap).
+    pub(crate) fn set_spare(&mut self, engine: AnyEngine, traits: EngineTraits) {
+        self.spare = Some(Spare { engine: StreamEngine::Idle(engine), traits });
+    }
+
+    /// Whether there is a spare engine.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Exchanges the engine and the spare one, for the next frame. No frame may be in flight. What
+    /// the engine is still doing is ended early; nothing waits for it.
+    pub(crate) fn swap(&mut self) {
+        self.abort();
+        if let Some(spare) = &mut self.spare {
+            std::mem::swap(&mut self.engine, &mut spare.engine);
+            std::mem::swap(&mut self.traits, &mut spare.traits);
+        }
+    }
+
+    fn engines(&mut self) -> impl Iterator<Item = &mut StreamEngine> {
+        std::iter::once(&mut self.engine).chain(self.spare.as_mut().map(|spare| &mut spare.engine))
+    }
+
+    fn pipelines(&mut self) -> impl Iterator<Item = &mut Box<dyn Pipeline>> {
+        self.engines().filter_map(|engine| match engine {
+            StreamEngine::Running(pipeline) => Some(pipeline),
+            _ => None,
+        })
+    }
+
     /// Drops the engine. The frames in flight must be [submitted again](Self::submit_again).
     pub(crate) fn drop_engine(&mut self) {
         self.engine = StreamEngine::Missing;
@@ -180,10 +220,12 @@ impl Stream {
     /// Keeps the engine for frames with other caps. Drops the frames in flight.
     pub(crate) fn caps_changed(&mut self) {
         self.abort();
-        self.engine = match std::mem::take(&mut self.engine) {
-            StreamEngine::Running(pipeline) => StreamEngine::Outdated(pipeline),
-            other => other,
-        };
+        for engine in self.engines() {
+            *engine = match std::mem::take(engine) {
+                StreamEngine::Running(pipeline) => StreamEngine::Outdated(pipeline),
+                other => other,
+            };
+        }
     }
 
     /// Starts over after a flush. Drops the frames in flight.
@@ -196,16 +238,12 @@ impl Stream {
     pub(crate) fn abort(&mut self) {
         self.pending.clear();
         self.last = None;
-        if let StreamEngine::Running(pipeline) = &mut self.engine {
-            pipeline.abort();
-        }
+        self.pipelines().for_each(|pipeline| pipeline.abort());
     }
 
     /// The next frame reuses nothing of the frames before it, which stay in flight.
     pub(crate) fn reset_reuse(&mut self) {
-        if let StreamEngine::Running(pipeline) = &mut self.engine {
-            pipeline.reset();
-        }
+        self.pipelines().for_each(|pipeline| pipeline.reset());
     }
 
     /// Stores an error for the next frame to return.
@@ -232,6 +270,15 @@ impl Stream {
         }
         self.pending.pop_back();
         true
+    }
+
+    /// Sets the share of the width that shows a Lanczos enlargement, for the next frame.
+    pub(crate) fn set_split(&mut self, split: f64) {
+        if split != self.split {
+            self.split = split;
+            self.last = None;
+            self.pipelines().for_each(|pipeline| pipeline.set_split(split));
+        }
     }
 
     /// Submits a gap without a frame.
@@ -380,7 +427,8 @@ impl Stream {
             let (from, to) = (negotiated.input_frame, negotiated.output_frame);
             let (traits, settings) = (self.traits, settings());
             let is_tiled = settings.tile_size > 0 || settings.halo.is_some();
-            let pipeline = upscaler::open(engine, traits, from, to, settings)?;
+            let mut pipeline = upscaler::open(engine, traits, from, to, settings)?;
+            pipeline.set_split(self.split);
             let work = pipeline.whole_frame_work();
             self.warning = (is_tiled && work > COSTLY).then_some(Failure::CostlySettings(work));
             self.engine = StreamEngine::Running(pipeline);

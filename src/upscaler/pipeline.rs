@@ -72,6 +72,10 @@ pub trait Pipeline: Send {
         1.0
     }
 
+    /// Shows a Lanczos enlargement in this share of the width (0..1) from the left, with a line at its
+    /// end, from the next frame on; 0: nowhere. A pipeline that does not support this ignores it.
+    fn set_split(&mut self, _share: f64) {}
+
     /// Makes the next submitted frame independent of earlier ones (after a discontinuity). Frames
     /// in flight are not affected.
     fn reset(&mut self);

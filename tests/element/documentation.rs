@@ -147,6 +147,8 @@ fn default_and_range(spec: &glib::ParamSpec) -> Vec<(&'static str, String)> {
         vec![("default", format!("{nick} ({value})"))]
     } else if let Some(spec) = spec.downcast_ref::<glib::ParamSpecString>() {
         vec![("default", spec.default_value().unwrap_or("NULL").to_owned())]
+    } else if let Some(spec) = spec.downcast_ref::<glib::ParamSpecBoolean>() {
+        vec![("default", spec.default_value().to_string())]
     } else if let Some(spec) = spec.downcast_ref::<glib::ParamSpecDouble>() {
         numbers(spec.default_value(), spec.minimum(), spec.maximum())
     } else if let Some(spec) = spec.downcast_ref::<glib::ParamSpecInt>() {

@@ -133,3 +133,64 @@ fn a_live_stream_starts_before_its_model_is_loaded() {
     assert_eq!(stats.get::<f64>("resampled-share"), Ok(1.0));
     bench.fake.open_gate();
 }
+
+#[test]
+fn bypass_shows_the_frame_without_the_model_and_back() {
+    let [lanczos, model] = ["blend=0", ""].map(expected);
+    let mut bench = live("grain=0.5");
+    for (bypass, expected) in [(true, &lanczos), (false, &model)] {
+        bench.element.set_property("bypass", bypass);
+        bench.element.set_property("grain", if bypass { 0.5 } else { 0.0 });
+        assert!(bytes(&push(&mut bench, u64::from(!bypass))) == *expected, "{bypass}");
+    }
+}
+
+#[test]
+fn dragging_the_pointer_moves_the_line_of_a_split_picture() {
+    let mut bench = live("split=0.5");
+    push(&mut bench, 0);
+    let mut press = |event: &str, button: i32, x: f64| {
+        let structure = gst::Structure::builder("application/x-gst-navigation")
+            .field("event", event)
+            .field("button", button)
+            .field("pointer_x", x)
+            .field("pointer_y", 1.0)
+            .build();
+        bench.harness.push_upstream_event(gst::event::Navigation::new(structure));
+        bench.element.property::<f64>("split")
+    };
+    assert_eq!(press("mouse-button-press", 1, 16.0), 0.25);
+    assert_eq!(press("mouse-move", 0, 32.0), 0.25, "the button is up");
+    assert_eq!(press("mouse-button-press", 3, 32.0), 0.25, "another button");
+    assert_eq!(press("mouse-button-press", 1, -5.0), 0.01, "the line stays visible");
+    bench.element.set_property("split", 0.0);
+    let structure = gst::Structure::builder("application/x-gst-navigation")
+        .field("event", "mouse-button-press")
+        .field("button", 1)
+        .field("pointer_x", 16.0)
+        .build();
+    bench.harness.push_upstream_event(gst::event::Navigation::new(structure));
+    assert_eq!(bench.element.property::<f64>("split"), 0.0, "there is no line");
+}
+
+#[test]
+fn a_lighter_model_that_cannot_be_loaded_is_a_warning_and_the_stream_goes_on() {
+    let mut bench = live("lighter-model=broken");
+    push(&mut bench, 0);
+    bench.expect_error(gst::MessageType::Warning, gst::LibraryError::Failed, "build a session");
+    assert!(bytes(&push(&mut bench, 1)) == expected(""));
+}
+
+#[test]
+fn the_lighter_model_is_loaded_after_the_model_and_not_used_while_there_is_time() {
+    let mut bench = live("lighter-model=x3");
+    for number in 0..5 {
+        assert!(bytes(&push(&mut bench, number)) == expected(""), "frame {number}");
+    }
+    eventually("the lighter model", || {
+        bench.fake.engines.load(std::sync::atomic::Ordering::SeqCst) == 2
+    });
+    assert!(bytes(&push(&mut bench, 5)) == expected(""));
+    let stats = bench.element.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<&str>("model"), Ok("x2"));
+}

@@ -87,6 +87,9 @@ fn every_property_keeps_its_value() {
         ("pipeline-depth", "3"),
         ("overload", "resample"),
         ("max-latency", "40"),
+        ("lighter-model", "x1"),
+        ("bypass", "true"),
+        ("split", "0.5"),
         ("cache-dir", "/somewhere"),
     ] {
         element.set_property_from_str(name, value);

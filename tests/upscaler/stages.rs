@@ -128,6 +128,38 @@ fn the_model_does_not_run_with_a_blend_of_zero() {
 }
 
 #[test]
+fn a_split_picture_shows_lanczos_on_the_left_of_a_white_line_and_the_model_on_the_right() {
+    for (format, channels) in
+        [("I420", Channels::Rgb), ("NV12", Channels::Luma), ("RGB", Channels::Rgb)]
+    {
+        let input = noise(PixelFormat::from_name(format).unwrap(), 40, 30);
+        let size = (80, 60);
+        let model = || Blur::new(channels, 2, 1);
+        let whole = upscale(model(), &input, size, settings(), MODEL_ONLY);
+        let lanczos = FrameParams { blend: 0.0, ..MODEL_ONLY };
+        let lanczos = upscale(model(), &input, size, settings(), lanczos);
+        let mut upscaler =
+            CpuPipeline::new(Box::new(model()), EXACT_REGIONS, input.info, whole.info, settings())
+                .unwrap();
+        let mut output = Frame::new(whole.info, 8);
+        upscaler.set_split(0.5);
+        for reuse in [Reuse::Off, Reuse::Exact] {
+            let params = FrameParams { reuse, ..MODEL_ONLY };
+            upscaler.process(&input.read(), None, &mut output.write(), &params).unwrap();
+            for y in 0..60 {
+                let [left, line, right] = [39, 40, 42];
+                assert_eq!(output.get(0, left, y), lanczos.get(0, left, y), "{format} {reuse:?}");
+                assert!(output.get(0, line, y) >= 235, "{format} {reuse:?}");
+                assert_eq!(output.get(0, right, y), whole.get(0, right, y), "{format} {reuse:?}");
+            }
+        }
+        upscaler.set_split(0.0);
+        upscaler.process(&input.read(), None, &mut output.write(), &MODEL_ONLY).unwrap();
+        assert!(output == whole, "{format}");
+    }
+}
+
+#[test]
 fn sizes_that_overflow_are_refused() {
     let input = noise(PixelFormat::from_name("GRAY8").unwrap(), 30000, 1);
     let output = FrameInfo { width: 40000, ..input.info };

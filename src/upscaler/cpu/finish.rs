@@ -23,6 +23,19 @@ pub(super) struct Finish {
     /// For parts of frames with a deadline that show nothing of the canvas: luma and chroma are
     /// resampled as they are, which costs less than resampling R′G′B′.
     without_model: Option<Conversion>,
+    /// The first output column of the line that ends the part without the model.
+    split: Option<u32>,
+}
+
+/// Output columns of the line of a split picture.
+const LINE: u32 = 2;
+
+/// What a part of a split picture shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Lanczos,
+    Line,
+    Model,
 }
 
 /// What an output is made from.
@@ -51,7 +64,26 @@ impl Finish {
         let without_model = converts
             .then(|| Conversion::new(input, output, Channels::Luma, conversion.factor))
             .transpose()?;
-        Ok(Self { conversion, without_model })
+        Ok(Self { conversion, without_model, split: None })
+    }
+
+    /// Shows the frame without the model in this share of the width; 0: nowhere.
+    pub(crate) fn set_split(&mut self, share: f64) {
+        let column = (f64::from(self.whole().width) * share) as u32;
+        // Pairs of columns share their chroma.
+        self.split = (share > 0.0).then_some(column / LINE * LINE);
+    }
+
+    /// The parts of `rect` on both sides of the line, and of the line.
+    fn sides(&self, rect: Rect) -> impl Iterator<Item = (Rect, Side)> {
+        let (line, end) = self.split.map_or((0, 0), |line| (line, line + LINE));
+        [(0, line, Side::Lanczos), (line, end, Side::Line), (end, u32::MAX, Side::Model)]
+            .into_iter()
+            .map(move |(from, to, side)| {
+                let (from, to) = (from.max(rect.x), to.min(rect.right()));
+                (Rect { x: from, width: to.saturating_sub(from), ..rect }, side)
+            })
+            .filter(|(part, _)| !part.is_empty())
     }
 
     /// The output pixels that depend on the input pixels of `rect` and their part of the canvas, in
@@ -102,9 +134,18 @@ impl Finish {
                     if rect.is_empty() {
                         continue;
                     }
-                    let parts = sources.fade.map_or_else(|| vec![rect], |fade| fade.parts(rect));
-                    for part in parts {
-                        self.rect(sources, part, &mut band, scratch)?;
+                    for (rect, side) in self.sides(rect) {
+                        let lanczos = FrameParams { blend: 0.0, ..*sources.params };
+                        let sources = match side {
+                            Side::Model => sources,
+                            Side::Lanczos | Side::Line => {
+                                Sources { params: &lanczos, fade: None, ..sources }
+                            }
+                        };
+                        let fade = sources.fade;
+                        for part in fade.map_or_else(|| vec![rect], |fade| fade.parts(rect)) {
+                            self.rect(sources, (part, side), &mut band, scratch)?;
+                        }
                     }
                 }
                 Ok(())
@@ -116,7 +157,7 @@ impl Finish {
     fn rect(
         &self,
         sources: Sources<'_>,
-        rect: Rect,
+        (rect, side): (Rect, Side),
         band: &mut Band<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
@@ -124,7 +165,15 @@ impl Finish {
         let Conversion { packer, unpacker, bypass_planes: resamplers, .. } = conversion;
         let Scratch { finished, lanczos, source, bypass_planes } = scratch;
         let needed = packer.needed(rect);
-        let finished = picture(conversion, sources, needed, (finished, lanczos, source))?;
+        let finished = match side {
+            Side::Line => {
+                let channels = unpacker.channels().count();
+                finished.resize(channels, needed.width as usize, needed.height as usize);
+                finished.data_mut().fill(1.0);
+                PlacedImage::new(finished, needed.x, needed.y)
+            }
+            _ => picture(conversion, sources, needed, (finished, lanczos, source))?,
+        };
         bypass_planes.resize_with(resamplers.len(), Image::default);
         let mut parts = Vec::with_capacity(resamplers.len());
         for (index, (resampler, out)) in resamplers.iter().zip(bypass_planes).enumerate() {

@@ -397,6 +397,12 @@ impl Pipeline for CpuPipeline {
         self.paint(previous, output).inspect_err(|_| self.abort())
     }
 
+    fn set_split(&mut self, share: f64) {
+        self.finish.set_split(share);
+        self.prepare.set_split(share > 0.0);
+        self.prepare.forget_output();
+    }
+
     fn whole_frame_work(&self) -> f64 {
         self.prepare.whole_frame_work()
     }

@@ -27,6 +27,8 @@ pub(super) struct Prepare {
     schedule: Schedule,
     bounds: Rect,
     pool: BufferPool,
+    /// Whether a part of the output shows the frame without the model.
+    is_split: bool,
 }
 
 impl Prepare {
@@ -47,7 +49,13 @@ impl Prepare {
             schedule,
             bounds: Rect::of_size(input.width, input.height),
             pool,
+            is_split: false,
         })
+    }
+
+    /// Sets whether a part of the output shows the frame without the model.
+    pub(crate) fn set_split(&mut self, is_split: bool) {
+        self.is_split = is_split;
     }
 
     /// See [`Pipeline::whole_frame_work`](super::Pipeline::whole_frame_work).
@@ -109,7 +117,10 @@ impl Prepare {
         let task = self.task(input, params, decision.compute, &unpack)?;
         let source = self.snapshot(input, params)?;
         report.unpack = start.elapsed();
-        let repaint = decision.repaint;
+        let mut repaint = decision.repaint;
+        if self.is_split && !repaint.is_none() {
+            repaint = Damage::All;
+        }
         let painting = Painting { params: *params, report, repaint, source, is_timed: false };
         Ok(Prepared { painting, task })
     }
@@ -249,7 +260,7 @@ impl Prepare {
         input: &FrameRef<'_>,
         params: &FrameParams,
     ) -> Result<Option<Snapshot>, Error> {
-        if params.blend >= 1.0 && self.unpacker.bypass_planes().is_empty() {
+        if params.blend >= 1.0 && !self.is_split && self.unpacker.bypass_planes().is_empty() {
             return Ok(None);
         }
         if params.reuse != Reuse::Off {
