@@ -2,11 +2,14 @@
 
     python architectures.py FOLDER [NAME …]
 
+`SIZES=22x19` sets the sizes of the inputs. The folder `architectures/` was made in this manner.
+
 Needs torch, numpy, spandrel and spandrel_extra_arches. `UPSCALE_REFERENCES=FOLDER cargo nextest run
 --test model references` compares them with the graphs that this project builds, and prints a table.
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -15,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from spandrel import ModelLoader
 from spandrel.architectures import (
-    DAT, DRCT, HAT, MoSR, OmniSR, PLKSR, RCAN, RGT, RealCUGAN, SwinIR)
+    DAT, DRCT, HAT, MoSR, OmniSR, PLKSR, RCAN, RGT, RealCUGAN, SAFMN, SwiftSRGAN, SwinIR)
 from spandrel_extra_arches import install
 from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
-SIZES = [(45, 51), (64, 47), (53, 42)]
+SIZES = [tuple(map(int, size.split("x")))
+         for size in os.environ.get("SIZES", "45x51 64x47 53x42").split()]
 
 
 def picture(channels, width, height):
@@ -113,6 +117,10 @@ NETWORKS = {
     "cugan_x2_fast": lambda: RealCUGAN.UpCunet2x_fast(),
     "cugan_x3": lambda: RealCUGAN.UpCunet3x(),
     "cugan_x4": lambda: RealCUGAN.UpCunet4x(),
+    "safmn_x2": lambda: SAFMN.SAFMN(dim=16, n_blocks=2, upscaling_factor=2),
+    "safmn_x4": lambda: SAFMN.SAFMN(dim=8, n_blocks=1, ffn_scale=1.5, upscaling_factor=4),
+    "swiftsrgan_x2": lambda: SwiftSRGAN.SwiftSRGAN(num_channels=12, num_blocks=2, upscale_factor=2),
+    "swiftsrgan_x4": lambda: SwiftSRGAN.SwiftSRGAN(num_channels=8, num_blocks=1, upscale_factor=4),
     "esrgan_plus_x4": lambda: rrdb(num_filters=16, num_blocks=2, scale=4, plus=True),
     "esrgan_1to3_x4": lambda: rrdb(in_nc=1, num_filters=16, num_blocks=1, scale=4),
 }

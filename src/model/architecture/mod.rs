@@ -22,9 +22,11 @@ mod rcan;
 mod reconstruction;
 mod rgt;
 mod rrdb;
+mod safmn;
 mod span;
 mod srcnn;
 mod srformer;
+mod swiftsrgan;
 mod swinir;
 mod vdsr;
 
@@ -60,6 +62,8 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "PLKSR", matches: plksr::matches, build: plksr::build },
     Architecture { name: "MoSR", matches: mosr::matches, build: mosr::build },
     Architecture { name: "RCAN", matches: rcan::matches, build: rcan::build },
+    Architecture { name: "SAFMN", matches: safmn::matches, build: safmn::build },
+    Architecture { name: "Swift-SRGAN", matches: swiftsrgan::matches, build: swiftsrgan::build },
     Architecture { name: "Real-CUGAN", matches: cugan::matches, build: cugan::build },
     Architecture { name: "EDSR", matches: edsr::matches, build: edsr::build },
     Architecture { name: "ESPCN", matches: espcn::matches, build: espcn::build },
