@@ -73,6 +73,7 @@ impl Upscale {
         if !properties.lighter_model.is_empty() && !stream.has_spare() {
             let request = Request::Named(properties.lighter_model.clone(), Default::default());
             let options = properties.engine_options();
+            self.lighter.set_engine_loader(self.loader.engine_loader());
             self.lighter.begin(self.obj().upcast_ref(), request, options);
         }
     }

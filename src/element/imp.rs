@@ -445,7 +445,6 @@ impl Upscale {
     }
 
     pub(super) fn set_engine_loader(&self, engine_loader: Arc<dyn EngineLoader>) {
-        self.lighter.set_engine_loader(engine_loader.clone());
         self.loader.set_engine_loader(engine_loader);
     }
 

@@ -200,7 +200,8 @@ impl Loader {
         *lock(&self.engine_loader) = engine_loader;
     }
 
-    fn engine_loader(&self) -> Arc<dyn EngineLoader> {
+    /// What opens models and loads engines.
+    pub(crate) fn engine_loader(&self) -> Arc<dyn EngineLoader> {
         lock(&self.engine_loader).clone()
     }
 
