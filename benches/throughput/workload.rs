@@ -176,6 +176,9 @@ impl Element {
     /// `upscale` with `properties` in the syntax of `gst-launch-1.0`.
     pub fn upscale(properties: &str, clip: &Clip) -> Self {
         let element = gst::ElementFactory::make("upscale").build().expect("upscale");
+        // The harness is a live source: frames must wait for the model.
+        element.set_property_from_str("overload", "drop");
+        element.set_property_from_str("startup", "wait");
         for property in properties.split_whitespace() {
             let (name, value) = property.split_once('=').expect("name=value");
             element.set_property_from_str(name, value);

@@ -95,6 +95,9 @@ impl Enlarger {
         let element = gst::ElementFactory::make("upscale").build().unwrap();
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
         element.set_property("cache-dir", cache.display().to_string());
+        // The harness is a live source: frames must wait for the model.
+        element.set_property_from_str("overload", "drop");
+        element.set_property_from_str("startup", "wait");
         for property in properties.split_whitespace() {
             let (name, value) = property.split_once('=').unwrap();
             element.set_property_from_str(name, value);

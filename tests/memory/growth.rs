@@ -47,6 +47,9 @@ fn stays_flat(properties: &str) {
     let element = gst::ElementFactory::make("upscale").build().unwrap();
     // On a busy machine the next frame may be late.
     element.downcast_ref::<Upscale>().unwrap().hold_frames();
+    // The harness is a live source: frames must wait for the model.
+    element.set_property_from_str("overload", "drop");
+    element.set_property_from_str("startup", "wait");
     for property in properties.split_whitespace() {
         let (name, value) = property.split_once('=').unwrap();
         element.set_property_from_str(name, value);
@@ -187,6 +190,9 @@ fn memory_stays_bounded_over_changes_of_the_model() {
         .property_from_str("backend", "native")
         .property_from_str("precision", "fp32")
         .property("threads", 1u32)
+        // The harness is a live source: frames must wait for the model.
+        .property_from_str("overload", "drop")
+        .property_from_str("startup", "wait")
         .build()
         .unwrap();
     let bus = gst::Bus::new();
