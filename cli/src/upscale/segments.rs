@@ -35,8 +35,9 @@ pub fn drop_preroll(pad: &gst::Pad) {
 
 fn is_preroll(segment: &gst::Segment, buffer: &gst::BufferRef) -> bool {
     let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else { return false };
-    let end = buffer.pts().zip(buffer.duration()).map(|(start, length)| start + length);
-    segment.start().zip(end).is_some_and(|(start, end)| end <= start)
+    let range = buffer.pts().zip(buffer.duration()).map(|(start, length)| (start, start + length));
+    // A packet without a duration at the start of the segment belongs to it.
+    segment.start().zip(range).is_some_and(|(at, (start, end))| start < at && end <= at)
 }
 
 #[cfg(test)]
