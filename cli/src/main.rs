@@ -23,12 +23,12 @@ mod print;
 mod arguments;
 mod bench;
 mod error;
-mod film;
 mod frame;
 mod gstreamer;
 mod harness;
 mod header;
 mod machine;
+mod media;
 mod models;
 mod part_file;
 mod range;
@@ -59,7 +59,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Upscale(film::Arguments),
+    Upscale(upscale::Arguments),
     #[command(subcommand)]
     Remaster(remaster::Command),
     #[command(subcommand)]
@@ -72,7 +72,7 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 enum Error {
-    Film(#[from] film::Error),
+    Upscale(#[from] upscale::Error),
     Remaster(#[from] remaster::Error),
     Models(#[from] models::Error),
     Machine(#[from] error::Error),
@@ -82,13 +82,11 @@ impl Error {
     /// Whether the reader of standard output has closed the pipe.
     fn is_broken_pipe(&self) -> bool {
         match self {
-            Self::Film(film::Error::Film(
-                remaster::Error::Print(error)
-                | remaster::Error::Upscale(upscale::Error::Print(error)),
+            Self::Upscale(upscale::Error::Remaster(
+                remaster::Error::Print(error) | remaster::Error::Media(media::Error::Print(error)),
             ))
             | Self::Remaster(
-                remaster::Error::Print(error)
-                | remaster::Error::Upscale(upscale::Error::Print(error)),
+                remaster::Error::Print(error) | remaster::Error::Media(media::Error::Print(error)),
             )
             | Self::Models(models::Error::Print(error))
             | Self::Machine(error::Error::Print(error)) => error.is_broken_pipe(),
@@ -113,7 +111,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<ExitCode, Error> {
     Ok(match command {
-        Command::Upscale(arguments) => film::run(arguments)?,
+        Command::Upscale(arguments) => upscale::run(arguments)?,
         Command::Remaster(command) => remaster::run(command)?,
         Command::Models(command) => models::run(command)?,
         Command::Selftest(arguments) => selftest::run(arguments)?,

@@ -16,7 +16,7 @@ use super::{
     source::Video,
     watched::{Pulled, Watched},
 };
-use crate::upscale::{
+use crate::media::{
     demux::comes_from,
     elements::{link, sink_pad},
     lane::{Content, Decoded, Lane},

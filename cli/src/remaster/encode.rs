@@ -14,7 +14,7 @@ use super::{
     record::Packet,
     watched::{PATIENCE, Watched},
 };
-use crate::upscale::{
+use crate::media::{
     captions,
     container::{H265_ENCODER, VP9_ENCODER},
     durations,

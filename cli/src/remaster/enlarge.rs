@@ -19,7 +19,7 @@ use super::{
     source::Video,
     watched::{PATIENCE, Pulled, Watched},
 };
-use crate::upscale::{
+use crate::media::{
     demux::Reader,
     elements::{by_name, parse, sink_pad, source_pad},
     properties::Properties,

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use gst::glib;
 
 use super::{exit::Exit, folder, plan};
-use crate::{gstreamer, part_file, print, upscale};
+use crate::{gstreamer, media, part_file, print};
 
 /// Why a remaster failed.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Folder(#[from] folder::Error),
     #[error(transparent)]
-    Upscale(#[from] upscale::Error),
+    Media(#[from] media::Error),
     #[error(transparent)]
     Output(#[from] part_file::Error),
     #[error(transparent)]
@@ -92,7 +92,7 @@ impl Error {
             | Self::Element { .. }
             | Self::Start(_)
             | Self::Flow(_)
-            | Self::Upscale(upscale::Error::Element { .. })
+            | Self::Media(media::Error::Element { .. })
             | Self::Signal(_)
             | Self::Folder(folder::Error::Write { .. } | folder::Error::Read { .. })
             | Self::Plan(plan::Error::Input { .. } | plan::Error::Folder(_)) => Exit::TryAgain,

@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     header,
-    part_file::{IfExists, PartFile},
-    upscale::{
+    media::{
         container::Container,
         elements::{link, make, sink_pad, source_pad},
         frame_files::Target,
@@ -31,6 +30,7 @@ use crate::{
         signals::Signals,
         survey::Survey,
     },
+    part_file::{IfExists, PartFile},
 };
 
 /// Added to all times of the video, so that none is negative: encoders that reorder frames give the
@@ -75,7 +75,7 @@ impl Film<'_> {
             return Err(Error::OtherEncoder);
         }
         let part = PartFile::create(&plan.output)?;
-        let container = Container::of(&plan.output).map_err(crate::upscale::Error::from)?;
+        let container = Container::of(&plan.output).map_err(crate::media::Error::from)?;
         let state = Arc::new(RunState::default());
         let failure = Arc::new(Mutex::new(None));
         let packets = Packets::new(self.folder.clone(), records);

@@ -47,15 +47,15 @@ use self::{
 };
 use crate::{
     gstreamer,
-    part_file::{self, Force},
-    range::TimeRange,
-    upscale::{
+    media::{
         input::Input,
         options::Options,
         progress::{self, Progress},
         signals::Signals,
         survey::{self, Survey},
     },
+    part_file::{self, Force},
+    range::TimeRange,
 };
 
 /// Enlarge a film in segments, on one machine or many, through any interruption.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     machine,
-    upscale::{
+    media::{
         container::{Codec, Container},
         losses,
         options::Options,
@@ -47,7 +47,7 @@ impl Request<'_> {
     fn codec(&self) -> Result<Codec, Error> {
         let container = Container::of(self.output)
             .and_then(Container::of_segments)
-            .map_err(crate::upscale::Error::from)?;
+            .map_err(crate::media::Error::from)?;
         Ok(self.video.codec(container, self.survey.is_deep())?)
     }
 
@@ -194,7 +194,7 @@ impl Trial {
             caps: caps.clone(),
             rate: kept(first, &["framerate"]),
             // The picture of some encoders depends on their number of threads.
-            encoder: codec.description(&settings).map_err(crate::upscale::Error::from)?,
+            encoder: codec.description(&settings).map_err(crate::media::Error::from)?,
         };
         let start = Instant::now();
         let encoder = Encoder::new(&encoding)?;

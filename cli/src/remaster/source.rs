@@ -9,7 +9,7 @@ use std::{
 use gst::prelude::*;
 
 use super::Error;
-use crate::upscale::{
+use crate::media::{
     demux::{Reader, parser},
     elements::{decoder, link, make, sink_pad, source_pad},
     input::Input,

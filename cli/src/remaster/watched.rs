@@ -6,7 +6,7 @@ use gst::{MessageView, glib, prelude::*};
 use gst_app::AppSink;
 
 use super::Error;
-use crate::upscale::shutdown::shut_down;
+use crate::media::shutdown::shut_down;
 
 /// A pipeline that stops when it is dropped.
 #[derive(Debug)]

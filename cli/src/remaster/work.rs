@@ -11,7 +11,7 @@ use super::{
     watched::PATIENCE,
     worker::Worker,
 };
-use crate::upscale::signals::Signals;
+use crate::media::signals::Signals;
 
 /// The time after which a claim that its owner does not touch is taken over, unless the user gives
 /// another one.

@@ -20,7 +20,7 @@ use super::{
     source::Video,
     watched::PATIENCE,
 };
-use crate::upscale::{properties::Properties, signals::Signals};
+use crate::media::{properties::Properties, signals::Signals};
 
 /// Computes segments of a plan. The model is loaded once.
 pub struct Worker {

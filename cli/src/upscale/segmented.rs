@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Arguments, Done};
 use crate::{
+    media::{input::Input, progress::Progress, signals::Signals, survey::Survey},
     remaster::{
         Error, Folder, Plan, Request, Worker,
         finish::{self, Finished},
@@ -12,7 +13,6 @@ use crate::{
         record::{self, Check},
         work::{self, Event, Work},
     },
-    upscale::{input::Input, progress::Progress, signals::Signals, survey::Survey},
 };
 
 /// What is enlarged.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use crate::{
-    remaster::SegmentLength,
-    upscale::{
+    media::{
         container::Container,
         input::Input,
         ledger::Kind,
         plan::Plan,
         survey::{Stream, Survey},
     },
+    remaster::SegmentLength,
 };
 
 /// How a video is enlarged.
@@ -108,7 +108,7 @@ fn changes(stream: &Stream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upscale::ledger::Extent;
+    use crate::media::ledger::Extent;
 
     const LENGTH: SegmentLength = SegmentLength { min: 8_000_000_000, max: 20_000_000_000 };
 

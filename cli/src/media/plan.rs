@@ -86,7 +86,7 @@ fn lead(streams: &[Stream]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upscale::ledger::Extent;
+    use crate::media::ledger::Extent;
 
     fn stream(kind: Kind, group: usize, from: i64, to: i64) -> Stream {
         let mut extent = Extent::default();

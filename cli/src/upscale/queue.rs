@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{part_file, upscale::container::Container};
+use crate::{media::container::Container, part_file};
 
 /// A file to enlarge.
 #[derive(Clone, Debug, PartialEq, Eq)]

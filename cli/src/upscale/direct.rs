@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Arguments, Done};
 use crate::{
     header,
-    upscale::{
+    media::{
         Error,
         container::{Codec, Container},
         enlarging::Enlarging,
