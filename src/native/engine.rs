@@ -241,7 +241,7 @@ impl Engine {
     /// The least number of tiles of a band: full batches, and several bands for each thread.
     pub(super) fn least(&self, tiles: usize) -> usize {
         let threads = self.pool.threads();
-        let share = if threads > 1 { tiles.div_ceil(threads * 4) } else { tiles };
+        let share = if threads > 1 { tiles.div_ceil(threads * 16) } else { tiles };
         share.max(BATCH)
     }
 
