@@ -48,6 +48,19 @@ pub trait InferChanges: Infer {
         output: &mut Image,
     ) -> Result<Update, Error>;
 
+    /// Enlarges those parts of `input` that the pixels `changed` reach, as [`Self::update`], but
+    /// without kept features: they are neither used nor changed. Writes those parts of `output`,
+    /// [`Update::changed`]; the rest of it is undefined.
+    ///
+    /// # Errors
+    /// As [`Infer::run`].
+    fn run_changed(
+        &mut self,
+        input: &Image,
+        changed: &[Rect],
+        output: &mut Image,
+    ) -> Result<Update, Error>;
+
     /// Makes the next update compute everything. The memory of the features is used again.
     fn forget(&mut self);
 

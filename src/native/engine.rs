@@ -1,7 +1,7 @@
 //! A model, ready to run.
 
 use std::{
-    ops::Range,
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +20,7 @@ use super::{
     plan::{Layer, Plan, Root, Size},
     pool::Pool,
     source::Source,
-    tile::all_tiles,
+    tile::{Tile, all_tiles},
 };
 use crate::{
     engine::Interrupt,
@@ -66,6 +66,8 @@ pub struct Engine {
     pub(super) free: Vec<Vec<Lanes>>,
     /// For each plane the last layer that reads it.
     pub(super) last_reader: Vec<usize>,
+    /// For each plane the layer that makes it.
+    pub(super) makers: Vec<usize>,
     /// See [`Engine::tiles_in_fp32`].
     pub(super) beyond: AtomicUsize,
     /// The most bytes for features of a run; see [`Engine::limit_memory`].
@@ -144,15 +146,15 @@ impl Engine {
         output: &mut Image,
         observe: Option<&ObserveLayer<'_>>,
     ) -> Result<(), Error> {
-        self.partial_run(input, output, &[], observe)
+        self.partial_run(input, output, None, observe)
     }
 
-    /// A run that computes only these rows of tiles of each layer; none given: all.
+    /// A run that computes only these tiles of each layer; `None`: all.
     pub(super) fn partial_run(
         &mut self,
         input: &Image,
         output: &mut Image,
-        rows: &[Range<usize>],
+        tiles: Option<&[Vec<Tile>]>,
         observe: Option<&ObserveLayer<'_>>,
     ) -> Result<(), Error> {
         let sizes = self.sizes(input)?;
@@ -161,7 +163,7 @@ impl Engine {
         own.prepare(&self.plan, &sizes, [input.channels(), input.height(), input.width()])?;
         own.copy(input);
         let mut planes: Vec<Plane> = vec![Plane::default(); self.plan.planes.len()];
-        let result = self.layers(&sizes, &mut planes, &own, output, (rows, observe));
+        let result = self.layers(&sizes, &mut planes, &own, output, (tiles, observe));
         self.input = own;
         self.free.extend(planes.into_iter().map(|plane| plane.data));
         self.free.retain(|memory| memory.capacity() > 0);
@@ -174,7 +176,7 @@ impl Engine {
         planes: &mut Vec<Plane>,
         input: &Input,
         output: &mut Image,
-        (rows, observe): (&[Range<usize>], Option<&ObserveLayer<'_>>),
+        (tiles, observe): (Option<&[Vec<Tile>]>, Option<&ObserveLayer<'_>>),
     ) -> Result<(), Error> {
         let plan = Arc::clone(&self.plan);
         let interrupt = Interrupt::current();
@@ -184,10 +186,10 @@ impl Engine {
                 let memory = self.take_memory(size[0].saturating_mul(size[1]));
                 made.push(Plane::reuse(size, memory)?);
             }
-            let mut tiles = all_tiles(size);
-            if let Some(rows) = rows.get(index) {
-                tiles.retain(|tile| rows.contains(&(tile.row as usize)));
-            }
+            let tiles = match tiles {
+                Some(tiles) => Cow::Borrowed(tiles.get(index).map_or(&[][..], Vec::as_slice)),
+                None => Cow::Owned(all_tiles(size)),
+            };
             let source = Source { planes, input };
             let own = |transformed: &[Lanes], layout: Layout, tiles: usize| {
                 if let Some(observe) = observe {
@@ -295,6 +297,15 @@ impl Engine {
             layer.size.at([height, width])
         });
         sizes.collect::<Option<Sizes>>().ok_or_else(wrong)
+    }
+
+    /// The planes for layers of these sizes, without samples.
+    pub(super) fn outline(&self, sizes: &Sizes) -> Vec<Plane> {
+        let plane = |&maker: &usize| {
+            let [height, width] = sizes.get(maker).copied().unwrap_or_default();
+            Plane { height, width, data: Vec::new() }
+        };
+        self.makers.iter().map(plane).collect()
     }
 
     /// Gives the output its shape.

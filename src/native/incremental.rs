@@ -72,7 +72,7 @@ impl Engine {
         if whole {
             kept.input.clone_from(input);
             kept.cells.copy(input);
-            kept.input_mask.fill(true);
+            kept.changes.input.fill(true);
         } else {
             kept.take_input(input, changed);
         }
@@ -147,7 +147,8 @@ impl Engine {
             for &plane in &layer.outputs {
                 made.push(planes.get_mut(plane).map(std::mem::take).unwrap_or_default());
             }
-            let mut mask = kept.masks.get_mut(index).map(std::mem::take).unwrap_or_default();
+            let mut mask =
+                kept.changes.layers.get_mut(index).map(std::mem::take).unwrap_or_default();
             let mut passed = kept.passed.get_mut(index).map(std::mem::take).unwrap_or_default();
             let source = Source { planes: &planes, input: &input };
             let work = self.work(index, layer, source, &interrupt);
@@ -157,7 +158,7 @@ impl Engine {
             };
             mask.fill(whole);
             if !whole {
-                kept.mark_dirty(&work, &mut mask);
+                kept.changes.mark_dirty(&self.makers, &work, &mut mask);
                 mask.mark_where(&passed, due.clone());
             }
             let tiles = mask.tiles();
@@ -198,7 +199,7 @@ impl Engine {
                     *to = mask;
                 }
             };
-            give(&mut kept.masks, mask);
+            give(&mut kept.changes.layers, mask);
             give(&mut kept.passed, passed);
             for (&plane, made) in layer.outputs.iter().zip(made) {
                 if let Some(to) = planes.get_mut(plane) {
@@ -267,7 +268,7 @@ impl Refresh<'_> {
 }
 
 /// Multiplications of a layer, about.
-fn cost(layer: &Layer, [height, width]: [usize; 2]) -> f64 {
+pub(super) fn cost(layer: &Layer, [height, width]: [usize; 2]) -> f64 {
     let pixels = (height * width) as f64;
     match &layer.root {
         Root::Convolution(convolution) => pixels * convolution.weights.len() as f64,
@@ -276,7 +277,7 @@ fn cost(layer: &Layer, [height, width]: [usize; 2]) -> f64 {
 }
 
 /// Tiles, sorted, as rectangles of the output picture.
-fn rectangles(tiles: &[Tile], [height, width]: [usize; 2], shuffle: usize) -> Vec<Rect> {
+pub(super) fn rectangles(tiles: &[Tile], [height, width]: [usize; 2], shuffle: usize) -> Vec<Rect> {
     let mut all: Vec<Rect> = Vec::new();
     let side = (TILE * shuffle) as u32;
     for tile in tiles {

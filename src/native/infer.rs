@@ -32,6 +32,15 @@ impl InferChanges for Engine {
         Ok(Self::update(self, input, changed, tolerance, output)?)
     }
 
+    fn run_changed(
+        &mut self,
+        input: &Image,
+        changed: &[Rect],
+        output: &mut Image,
+    ) -> Result<Update, engine::Error> {
+        Ok(Self::run_changed(self, input, changed, output)?)
+    }
+
     fn forget(&mut self) {
         Self::forget(self);
     }

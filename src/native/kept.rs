@@ -2,14 +2,12 @@
 
 use super::{
     Error,
-    batch::Work,
+    changes::Changes,
     features::{Plane, Ranges},
     input::Input,
     kernels::Lanes,
     mask::Mask,
-    plan::{Block, Layer, Plan},
-    reach::Reach,
-    tile::Tile,
+    plan::{Layer, Plan},
 };
 use crate::frame::{Image, Rect};
 
@@ -20,15 +18,12 @@ pub(super) struct Kept {
     pub input: Image,
     /// The same, as layers read it.
     pub cells: Input,
-    pub input_mask: Mask,
     pub planes: Vec<Plane>,
-    /// For each layer, which of its pixels changed in this update.
-    pub masks: Vec<Mask>,
+    /// What changed in this update.
+    pub changes: Changes,
     /// For each layer, which of its pixels differ, within a tolerance, from what it would compute
     /// now.
     pub passed: Vec<Mask>,
-    /// Which layer makes each plane.
-    pub makers: Vec<usize>,
     /// The number of updates so far.
     pub updates: u32,
     /// Whether the features are those of `input`.
@@ -40,25 +35,21 @@ impl Kept {
         let mut cells = Input::default();
         cells.prepare(plan, sizes, [input.channels(), input.height(), input.width()])?;
         let mut planes = vec![Plane::default(); plan.planes.len()];
-        let mut makers = vec![0; plan.planes.len()];
-        for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
+        for (layer, &size) in plan.layers.iter().zip(sizes) {
             for &plane in &layer.outputs {
-                if let (Some(to), Some(maker)) = (planes.get_mut(plane), makers.get_mut(plane)) {
+                if let Some(to) = planes.get_mut(plane) {
                     *to = Plane::reuse(size, Vec::new())?;
-                    *maker = index;
                 }
             }
         }
-        let masks: Vec<Mask> = sizes.iter().map(|&size| Mask::new(size)).collect();
+        let changes = Changes::new(sizes, [input.height(), input.width()]);
         Ok(Self {
             sizes: sizes.to_vec(),
             input: Image::default(),
             cells,
-            input_mask: Mask::new([input.height(), input.width()]),
             planes,
-            passed: masks.clone(),
-            masks,
-            makers,
+            passed: changes.layers.clone(),
+            changes,
             updates: 0,
             valid: false,
         })
@@ -66,7 +57,7 @@ impl Kept {
 
     /// Takes over `input` where it differs inside `changed`, and marks those pixels.
     pub(super) fn take_input(&mut self, input: &Image, changed: &[Rect]) {
-        self.input_mask.fill(false);
+        self.changes.input.fill(false);
         let bounds = Rect::of_size(input.width() as u32, input.height() as u32);
         for rectangle in changed {
             let rectangle = rectangle.intersection(&bounds);
@@ -76,7 +67,7 @@ impl Kept {
                     let new = input.row(channel, y).get(columns.clone()).unwrap_or_default();
                     let old = self.input.row_mut(channel, y);
                     let old = old.get_mut(columns.clone()).unwrap_or_default();
-                    self.input_mask.mark_row(
+                    self.changes.input.mark_row(
                         y,
                         columns.start,
                         |x| {
@@ -89,38 +80,6 @@ impl Kept {
                 }
             }
             self.cells.copy_part(input, rectangle);
-        }
-    }
-
-    /// The mask of a block's changes, and how many of its pixels, along each axis,
-    /// are one of the block's.
-    fn mask(&self, block: Block) -> Option<(&Mask, usize)> {
-        match block {
-            Block::Input { factor, .. } => Some((&self.input_mask, factor)),
-            Block::Plane(plane) => Some((self.masks.get(*self.makers.get(plane)?)?, 1)),
-        }
-    }
-
-    /// Which tiles of a layer have a changed pixel in their window: adds them to `dirty`.
-    pub(super) fn mark_dirty(&self, work: &Work<'_>, dirty: &mut Mask) {
-        let mut seen: Vec<(&Mask, usize, Reach)> = Vec::new();
-        for (block, reach) in work.reaches() {
-            let Some((mask, factor)) = self.mask(block) else { continue };
-            let known = seen.iter().any(|(other, other_factor, other_reach)| {
-                std::ptr::eq(*other, mask) && (*other_factor, *other_reach) == (factor, reach)
-            });
-            if known || mask.is_empty() {
-                continue;
-            }
-            seen.push((mask, factor, reach));
-            match reach {
-                _ if mask.is_full() => dirty.fill(true),
-                Reach::Window { before, size }
-                    if factor == 1 && dirty.mark_near(mask, before, size) => {}
-                _ => dirty.mark_tiles(|tile: Tile| {
-                    mask.any(reach.rectangle(tile).map(|at| at * factor as i64))
-                }),
-            }
         }
     }
 

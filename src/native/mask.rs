@@ -2,6 +2,7 @@
 
 use super::{
     kernels::{TILE, TILE_PIXELS},
+    reach::Reach,
     tile::Tile,
 };
 
@@ -70,8 +71,7 @@ impl Mask {
         })
     }
 
-    /// Marks a rectangle as changed.
-    #[cfg(test)]
+    /// Marks a rectangle (first row and column, and those after the last).
     pub(crate) fn mark(&mut self, rectangle: [i64; 4]) {
         for (index, bits) in self.parts(rectangle).collect::<Vec<_>>() {
             if let Some(word) = self.words.get_mut(index) {
@@ -170,6 +170,43 @@ impl Mask {
         for (own, other) in self.words.get_mut(words).unwrap_or_default().iter_mut().zip(from) {
             if *other != 0 {
                 *own = FULL;
+            }
+        }
+    }
+
+    /// Marks the tiles, as wholes, that lie in the windows of the marked tiles of `readers`.
+    pub(crate) fn mark_windows(&mut self, readers: &Self, reach: Reach) {
+        if readers.is_empty() {
+            return;
+        }
+        if readers.is_full() {
+            return self.fill(true);
+        }
+        if let Reach::Window { before, size } = reach {
+            // A tile is in the window of those whose mirrored windows are around it.
+            let after = [0, 1].map(|axis: usize| {
+                let [before, size] = [before.get(axis).copied(), size.get(axis).map(|&s| s as i64)];
+                size.unwrap_or(0) - before.unwrap_or(0) - TILE as i64
+            });
+            if self.mark_near(readers, after, size) {
+                return;
+            }
+        }
+        for tile in readers.tiles() {
+            for (index, _) in self.parts(reach.rectangle(tile)).collect::<Vec<_>>() {
+                if let Some(word) = self.words.get_mut(index) {
+                    *word = FULL;
+                }
+            }
+        }
+    }
+
+    /// Clears all but some rows of tiles.
+    pub(crate) fn keep_rows(&mut self, rows: std::ops::Range<usize>) {
+        let across = self.across.max(1);
+        for (row, words) in self.words.chunks_mut(across).enumerate() {
+            if !rows.contains(&row) {
+                words.fill(0);
             }
         }
     }

@@ -14,6 +14,7 @@
 mod bands;
 mod batch;
 mod calibration;
+mod changes;
 mod engine;
 mod features;
 mod incremental;
@@ -24,6 +25,7 @@ mod kernels;
 mod mask;
 mod open;
 mod packed;
+mod partial;
 mod plan;
 mod pool;
 mod reach;

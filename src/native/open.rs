@@ -32,7 +32,13 @@ impl Engine {
         });
         let packed = packed.collect();
         let mut last_reader = vec![0; plan.planes.len()];
+        let mut makers = vec![0; plan.planes.len()];
         for (index, layer) in plan.layers.iter().enumerate() {
+            for &plane in &layer.outputs {
+                if let Some(maker) = makers.get_mut(plane) {
+                    *maker = index;
+                }
+            }
             for block in layer.reads() {
                 if let Block::Plane(plane) = block
                     && let Some(last) = last_reader.get_mut(plane)
@@ -59,6 +65,7 @@ impl Engine {
             pool,
             free: Vec::new(),
             last_reader,
+            makers,
             beyond: AtomicUsize::new(0),
             memory: None,
             input: Input::default(),

@@ -8,12 +8,11 @@ use std::ops::Range;
 use super::{
     Error,
     engine::{Engine, Sizes},
-    features::Plane,
     input::Input,
     kernels::TILE,
     plan::Block,
     source::Source,
-    tile::Tile,
+    tile::{Tile, all_tiles},
 };
 use crate::{
     engine::Interrupt,
@@ -35,6 +34,26 @@ pub(super) struct Strip {
     pub made: Range<usize>,
     /// The place of the first of them in the whole picture.
     pub first: usize,
+}
+
+impl Strip {
+    /// Copies the strip's rows of `input` to `part`.
+    pub(super) fn cut(&self, input: &Image, part: &mut Image) {
+        part.resize(input.channels(), input.width(), self.input.len());
+        let (width, height) = (input.width() as u32, self.input.len() as u32);
+        part.copy_from(input, Rect::new(0, self.input.start as u32, width, height), 0, 0);
+    }
+
+    /// What lies in the strip's input of these rectangles of the picture.
+    pub(super) fn rectangles(&self, all: &[Rect]) -> Vec<Rect> {
+        let [start, end] = [self.input.start as u32, self.input.end as u32];
+        let within = all.iter().map(|rect| {
+            let top = rect.y.clamp(start, end);
+            let bottom = (rect.y + rect.height).clamp(start, end);
+            Rect { y: top - start, height: bottom - top, ..*rect }
+        });
+        within.filter(|rect| rect.area() > 0).collect()
+    }
 }
 
 impl Engine {
@@ -120,16 +139,7 @@ impl Engine {
         let interrupt = Interrupt::default();
         let shape = [input.channels(), input.height(), input.width()];
         let cells = Input::sized(&self.plan, sizes, shape);
-        let mut makers = vec![0; self.plan.planes.len()];
-        let mut planes = vec![Plane::default(); self.plan.planes.len()];
-        for (index, (layer, &[height, width])) in layers.iter().zip(sizes).enumerate() {
-            for &plane in &layer.outputs {
-                if let (Some(to), Some(maker)) = (planes.get_mut(plane), makers.get_mut(plane)) {
-                    *to = Plane { height, width, data: Vec::new() };
-                    *maker = index;
-                }
-            }
-        }
+        let planes = self.outline(sizes);
         // Rows of pixels that are needed of each layer, and of the input.
         let mut needed = vec![0..0; layers.len()];
         let mut of_input = 0..0;
@@ -154,7 +164,7 @@ impl Engine {
                     let [first, _, end, _] = reach.rectangle(Tile { row: row as u32, column: 0 });
                     match block {
                         Block::Plane(plane) => {
-                            let Some(maker) = makers.get(plane).copied() else { continue };
+                            let Some(maker) = self.makers.get(plane).copied() else { continue };
                             let height = sizes.get(maker).map_or(0, |[height, _]| *height);
                             if let Some(needed) = needed.get_mut(maker) {
                                 include(needed, [first, end], height);
@@ -199,15 +209,12 @@ impl Engine {
         self.shape(&sizes, output);
         let (mut part, mut made) = <(Image, Image)>::default();
         for strip in strips {
-            part.resize(input.channels(), input.width(), strip.input.len());
-            let rows = Rect::new(
-                0,
-                strip.input.start as u32,
-                input.width() as u32,
-                strip.input.len() as u32,
-            );
-            part.copy_from(input, rows, 0, 0);
-            self.partial_run(&part, &mut made, &strip.tiles, None)?;
+            strip.cut(input, &mut part);
+            let mut tiles: Vec<Vec<Tile>> = self.sizes(&part)?.into_iter().map(all_tiles).collect();
+            for (tiles, rows) in tiles.iter_mut().zip(&strip.tiles) {
+                tiles.retain(|tile| rows.contains(&(tile.row as usize)));
+            }
+            self.partial_run(&part, &mut made, Some(&tiles), None)?;
             let factor = self.plan.shuffle;
             let rows = Rect::new(
                 0,

@@ -23,7 +23,7 @@ const SHARE_PER_STEP: f32 = 1.0 / 512.0;
 /// Keeps a canvas up to date with an engine that keeps the features of the previous frame.
 pub(super) struct Featurewise {
     engine: Box<dyn InferChanges>,
-    /// Whether features fit into memory. Otherwise every update computes everything.
+    /// Whether features fit into memory. Otherwise everything that a change reaches is computed.
     keeps_features: bool,
     /// Whether frames were computed without features since the engine's last update.
     behind: bool,
@@ -52,11 +52,23 @@ impl Featurewise {
     /// The whole canvas, without features.
     fn run(&mut self, source: &Image, pool: &BufferPool) -> Result<Vec<Patch>, Error> {
         self.behind = true;
-        let (bounds, large) = self.sizes(source);
-        let channels = self.engine.info().channels.count();
-        let mut picture = pool.take(channels, large.width as usize, large.height as usize);
+        let mut picture = self.canvas(source, pool);
         self.engine.run(source, &mut picture)?;
-        Ok(vec![Patch { rect: bounds, picture, parts: Vec::new() }])
+        Ok(vec![Patch { rect: self.sizes(source).0, picture, parts: Vec::new() }])
+    }
+
+    /// The parts of the canvas that `rects` of the source picture reach, without features, and the
+    /// share of a whole run that was computed.
+    fn run_changed(
+        &mut self,
+        source: &Image,
+        rects: &[Rect],
+        pool: &BufferPool,
+    ) -> Result<(Vec<Patch>, f64), Error> {
+        self.behind = true;
+        let mut picture = self.canvas(source, pool);
+        let Update { changed, work } = self.engine.run_changed(source, rects, &mut picture)?;
+        Ok((self.patches(source, picture, &changed, pool), work))
     }
 
     /// The parts of the canvas that differ after `rects` of the source picture changed, with kept
@@ -68,10 +80,7 @@ impl Featurewise {
         tolerance: Tolerance,
         pool: &BufferPool,
     ) -> Result<(Vec<Patch>, f64), Error> {
-        let (rect, large) = self.sizes(source);
-        let info = self.engine.info();
-        let (channels, factor) = (info.channels.count(), info.factor.max(1));
-        let mut picture = pool.take(channels, large.width as usize, large.height as usize);
+        let mut picture = self.canvas(source, pool);
         if self.behind {
             self.engine.forget();
         }
@@ -80,22 +89,43 @@ impl Featurewise {
         if !std::mem::take(&mut self.behind) {
             self.worth.learn(work);
         }
+        Ok((self.patches(source, picture, &changed, pool), work))
+    }
+
+    /// Memory for the enlarged picture.
+    fn canvas(&self, source: &Image, pool: &BufferPool) -> Image {
+        let (_, large) = self.sizes(source);
+        let channels = self.engine.info().channels.count();
+        pool.take(channels, large.width as usize, large.height as usize)
+    }
+
+    /// The patches of a picture of which `written` is new, in its own pixels.
+    fn patches(
+        &self,
+        source: &Image,
+        picture: Image,
+        written: &[Rect],
+        pool: &BufferPool,
+    ) -> Vec<Patch> {
+        let (rect, large) = self.sizes(source);
+        let factor = self.engine.info().factor.max(1);
         let covering = |rect: &Rect| {
             let [x, y] = [rect.x / factor, rect.y / factor];
             let [right, bottom] =
                 [rect.x + rect.width, rect.y + rect.height].map(|end| end.div_ceil(factor));
             Rect::new(x, y, right - x, bottom - y)
         };
-        let written = changed.iter().map(Rect::area).sum::<u64>();
-        let parts: Vec<Rect> = changed.iter().map(covering).collect();
-        Ok(match written {
+        match written.iter().map(Rect::area).sum::<u64>() {
             0 => {
                 pool.put(picture);
-                (Vec::new(), work)
+                Vec::new()
             }
-            all if all >= large.area() => (vec![Patch { rect, picture, parts: vec![] }], work),
-            _ => (vec![Patch { rect, picture, parts }], work),
-        })
+            all if all >= large.area() => vec![Patch { rect, picture, parts: Vec::new() }],
+            _ => {
+                let parts = written.iter().map(covering).collect();
+                vec![Patch { rect, picture, parts }]
+            }
+        }
     }
 
     /// The bounds of the source picture and of the canvas.
@@ -129,18 +159,17 @@ impl Enlarger for Featurewise {
         };
         let (patches, share) = match &work.compute {
             Compute::Nothing => return Ok((Vec::new(), Cost::default())),
-            _ if !self.keeps_features || work.reuse == Reuse::Off => {
-                self.engine.forget();
-                (self.run(source, pool)?, 1.0)
-            }
+            _ if work.reuse == Reuse::Off => (self.run(source, pool)?, 1.0),
             Compute::Changed(rects) => {
                 let area = rects.iter().map(Rect::area).sum::<u64>() as f64;
-                if self.worth.keeps(area / self.sizes(source).0.area().max(1) as f64) {
+                let share = area / self.sizes(source).0.area().max(1) as f64;
+                if self.keeps_features && self.worth.keeps(share) {
                     self.update_canvas(source, rects, tolerance, pool)?
                 } else {
-                    (self.run(source, pool)?, 1.0)
+                    self.run_changed(source, rects, pool)?
                 }
             }
+            _ if !self.keeps_features => (self.run(source, pool)?, 1.0),
             Compute::Whole | Compute::Regions(_) => {
                 // The canvas may be that of another picture than the features.
                 self.behind = true;

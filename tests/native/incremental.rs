@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Changes some rectangles of a picture.
-fn change(numbers: &mut Numbers, image: &mut Image) -> Vec<Rect> {
+pub fn change(numbers: &mut Numbers, image: &mut Image) -> Vec<Rect> {
     let (width, height) = (image.width(), image.height());
     let count = numbers.between(0, 4);
     let rectangles: Vec<Rect> = (0..count)

@@ -7,5 +7,6 @@ mod bits;
 mod golden;
 mod graphs;
 mod incremental;
+mod partial;
 mod pictures;
 mod strips;

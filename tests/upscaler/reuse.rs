@@ -5,6 +5,8 @@ use crate::common::frame;
 use crate::common::frame::Frame;
 use gstupscale::{
     frame::{Channels, FrameInfo, PixelFormat, Rect},
+    model::Model,
+    native::{Engine, Options},
     reuse::CostModel,
     upscaler::{
         CpuPipeline, EngineTraits, FrameParams, FrameReport, Next, Pipeline, Reuse, StreamSettings,
@@ -170,6 +172,29 @@ fn only_the_surroundings_of_a_small_change_are_computed() {
     paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
     let report = stream.push(&input, Reuse::Exact, 1.0).1.unwrap();
     assert!(report.pixels > 0 && report.pixels < 640 * 360 / 50, "{report:?}");
+}
+
+#[test]
+fn without_memory_for_features_only_what_a_change_reaches_is_computed() {
+    let engine = Engine::open(&Model::open("builtin").unwrap(), &Options::default()).unwrap();
+    let info = frame::info(format("NV12"), 640, 360);
+    // For a run, but not for features.
+    let memory = engine.run_bytes(info.width, info.height);
+    assert!(memory < engine.feature_bytes(info.width, info.height));
+    let output = FrameInfo { width: 2 * info.width, height: 2 * info.height, ..info };
+    let settings = StreamSettings { memory_limit: Some(memory), ..SETTINGS };
+    let engine = Box::new(engine);
+    let upscaler = CpuPipeline::incremental(engine, EXACT_REGIONS, info, output, settings).unwrap();
+    let mut stream = Stream { upscaler, output, last: None, frames: 0 };
+    let mut input = Frame::new(info, 0).filled(|_, x, y| (x / 7 + y / 5) as u32 % 200);
+    stream.push(&input, Reuse::Exact, 1.0);
+    paint(&mut input, 0, Rect::new(300, 200, 1, 1), 255);
+    let (found, report) = stream.push(&input, Reuse::Exact, 1.0);
+    let report = report.unwrap();
+    assert!(report.without_features, "{report:?}");
+    assert!(report.pixels > 0 && report.pixels < 640 * 360 / 10, "{report:?}");
+    stream.upscaler.abort();
+    assert!(found.samples() == stream.push(&input, Reuse::Exact, 1.0).0.samples());
 }
 
 #[test]
