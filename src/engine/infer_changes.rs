@@ -72,6 +72,8 @@ pub trait InferChanges: Infer {
     /// bytes: more than the limit if that is too low for any way to run the model.
     fn run_bytes(&self, width: u32, height: u32) -> u64;
 
-    /// Memory for the features of pictures of this size in pixels, in bytes.
-    fn feature_bytes(&self, width: u32, height: u32) -> u64;
+    /// Lets [`Self::update`] keep as many features of pictures of this size in pixels as `limit` bytes
+    /// allow. Those that are not kept are computed again where they are needed. The bytes that they
+    /// take; `None` if too few fit.
+    fn keep_features(&mut self, width: u32, height: u32, limit: u64) -> Option<u64>;
 }

@@ -16,9 +16,11 @@ use super::{
     input::Input,
     kept::Kept,
     kernels::{Kernels, Lanes, Layout},
+    lifetimes::Lifetimes,
     packed::Packed,
-    plan::{Layer, Plan, Root, Size},
+    plan::{Layer, Plan, Root},
     pool::Pool,
+    segments::Segments,
     source::Source,
     tile::{Tile, all_tiles},
 };
@@ -64,10 +66,9 @@ pub struct Engine {
     pub(super) pool: Pool,
     /// Memory of planes that are not in use.
     pub(super) free: Vec<Vec<Lanes>>,
-    /// For each plane the last layer that reads it.
-    pub(super) last_reader: Vec<usize>,
-    /// For each plane the layer that makes it.
-    pub(super) makers: Vec<usize>,
+    pub(super) lifetimes: Lifetimes,
+    /// Which layers keep features from picture to picture.
+    pub(super) segments: Segments,
     /// See [`Engine::tiles_in_fp32`].
     pub(super) beyond: AtomicUsize,
     /// The most bytes for features of a run; see [`Engine::limit_memory`].
@@ -210,7 +211,7 @@ impl Engine {
                     *to = made;
                 }
             }
-            for (plane, &last) in planes.iter_mut().zip(&self.last_reader) {
+            for (plane, &last) in planes.iter_mut().zip(&self.lifetimes.last_readers) {
                 if last == index && !plane.data.is_empty() {
                     self.free.push(std::mem::take(plane).data);
                 }
@@ -247,41 +248,6 @@ impl Engine {
         share.max(BATCH)
     }
 
-    /// Memory for the features that [`Engine::update`] keeps of pictures of this size in pixels,
-    /// in bytes, the picture itself included.
-    pub fn feature_bytes(&self, width: u32, height: u32) -> u64 {
-        let size = [height as usize, width as usize];
-        let pixels = |[height, width]: [usize; 2]| height as u64 * width as u64;
-        let features = self.plan.layers.iter().map(|layer| {
-            let pixels = layer.size.at(size).map_or(0, pixels);
-            pixels.saturating_mul((layer.outputs.len() * size_of::<Lanes>()) as u64)
-        });
-        let input = pixels(size).saturating_mul((self.plan.channels * size_of::<f32>()) as u64);
-        features.fold(input, u64::saturating_add)
-    }
-
-    /// The most memory for features that [`Engine::run`] uses at once for pictures of this size
-    /// in pixels, in bytes; 0 where the model cannot take the size.
-    pub fn run_bytes(&self, width: u32, height: u32) -> u64 {
-        let size = [height as usize, width as usize];
-        let bytes = |plane: Size| {
-            let [height, width] = plane.at(size).unwrap_or_default();
-            (height as u64 * width as u64).saturating_mul(size_of::<Lanes>() as u64)
-        };
-        let (mut used, mut most) = (0u64, 0);
-        for (index, layer) in self.plan.layers.iter().enumerate() {
-            used =
-                used.saturating_add(bytes(layer.size).saturating_mul(layer.outputs.len() as u64));
-            most = used.max(most);
-            for (&plane, &last) in self.plan.planes.iter().zip(&self.last_reader) {
-                if last == index {
-                    used = used.saturating_sub(bytes(plane));
-                }
-            }
-        }
-        most
-    }
-
     /// The size of each layer's features.
     pub(super) fn sizes(&self, input: &Image) -> Result<Sizes, Error> {
         let (channels, height, width) = (input.channels(), input.height(), input.width());
@@ -305,7 +271,7 @@ impl Engine {
             let [height, width] = sizes.get(maker).copied().unwrap_or_default();
             Plane { height, width, data: Vec::new() }
         };
-        self.makers.iter().map(plane).collect()
+        self.lifetimes.makers.iter().map(plane).collect()
     }
 
     /// Gives the output its shape.

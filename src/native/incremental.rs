@@ -1,6 +1,7 @@
 //! Running only what changed, layer by layer.
 //!
-//! Every layer keeps its features. A tile runs again where its window holds a pixel that
+//! Layers keep their features, all of them or, where memory is short, those at the ends of segments. A
+//! tile runs again where its window holds a pixel that
 //! changed; its new features are compared with the old ones, and a pixel whose features are
 //! equal does not count as changed for the layers after it.
 
@@ -12,13 +13,13 @@ use super::{
     batch::{Scratch, Work},
     calibration,
     engine::{Engine, batch_size, check},
-    features::Plane,
     kept::Kept,
     kernels::{Lanes, Renewed, TILE},
     mask::Mask,
     plan::{Layer, Root},
+    segments::Segments,
     source::Source,
-    tile::{Samples, Tile},
+    tile::{Samples, Tile, all_tiles},
 };
 use crate::{
     engine::{Interrupt, Tolerance, Update},
@@ -67,7 +68,7 @@ impl Engine {
         let whole = !kept.as_ref().is_some_and(|kept| kept.valid);
         let mut kept = match kept {
             Some(kept) => kept,
-            None => Kept::new(&self.plan, &sizes, input)?,
+            None => Kept::new(&self.plan, &self.segments, &sizes, input)?,
         };
         if whole {
             kept.input.clone_from(input);
@@ -113,7 +114,8 @@ impl Engine {
             let sizes = self.sizes(&picture)?;
             let mut output = Image::default();
             self.shape(&sizes, &mut output);
-            let mut kept = Kept::new(&self.plan, &sizes, &picture)?;
+            let segments = Segments::of(&self.plan, &self.lifetimes, 1);
+            let mut kept = Kept::new(&self.plan, &segments, &sizes, &picture)?;
             kept.cells.copy(&picture);
             self.update_layers(&mut kept, true, None, &mut output)?;
             let own = kept.ranges(&self.plan);
@@ -135,87 +137,131 @@ impl Engine {
         tolerated: Option<(f32, u32)>,
         output: &mut Image,
     ) -> Result<Update, Error> {
-        let interrupt = Interrupt::current();
         let (mut done, mut all) = (0.0, 0.0);
         let mut nearly_all = 0;
         let mut changed = Vec::new();
-        let mut planes = std::mem::take(&mut kept.planes);
-        let input = std::mem::take(&mut kept.cells);
-        for (index, (layer, &size)) in self.plan.layers.iter().zip(&kept.sizes.clone()).enumerate()
-        {
-            let mut made: Vec<Plane> = Vec::with_capacity(layer.outputs.len());
-            for &plane in &layer.outputs {
-                made.push(planes.get_mut(plane).map(std::mem::take).unwrap_or_default());
-            }
-            let mut mask =
-                kept.changes.layers.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let mut passed = kept.passed.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let source = Source { planes: &planes, input: &input };
-            let work = self.work(index, layer, source, &interrupt);
-            let due = match tolerated {
-                None => 0..passed.down(),
-                Some((_, refresh)) => due(kept.updates, refresh, passed.down()),
-            };
-            mask.fill(whole);
-            if !whole {
-                kept.changes.mark_dirty(&self.makers, &work, &mut mask);
-                mask.mark_where(&passed, due.clone());
-            }
-            let tiles = mask.tiles();
-            let share = tiles.len() as f64 / mask.count().max(1) as f64;
-            (done, all) = (done + share * cost(layer, size), all + cost(layer, size));
-            if matches!(layer.root, Root::Convolution(_)) && nearly_all < FIRST_LAYERS {
-                nearly_all += 1;
-                if share < NEARLY_ALL {
-                    nearly_all = usize::MAX;
+        for layers in kept.segments.clone().ranges() {
+            let tiles = self.tiles(kept, layers.clone(), whole, tolerated);
+            for (index, tiles) in layers.zip(&tiles) {
+                let (Some(layer), Some(&size)) =
+                    (self.plan.layers.get(index), kept.sizes.get(index))
+                else {
+                    continue;
+                };
+                let [down, across] = size.map(|side| side.div_ceil(TILE));
+                let share = tiles.len() as f64 / (down * across).max(1) as f64;
+                (done, all) = (done + share * cost(layer, size), all + cost(layer, size));
+                if matches!(layer.root, Root::Convolution(_)) && nearly_all < FIRST_LAYERS {
+                    nearly_all += 1;
+                    if share < NEARLY_ALL {
+                        nearly_all = usize::MAX;
+                    }
+                }
+                self.update_layer(kept, (index, layer, size), tiles, (whole, tolerated), output)?;
+                if index + 1 == self.plan.layers.len() {
+                    changed = rectangles(tiles, size, self.plan.shuffle);
                 }
             }
-            let replace = match tolerated {
-                _ if whole => Replace::All,
-                None => Replace::Different,
-                Some((share, _)) => Replace::Beyond(share),
-            };
-            let ranges = self.ranges.get(index).map_or(&[][..], Vec::as_slice);
-            let refresh = Refresh { work, replace, ranges, due, across: size[1].div_ceil(TILE) };
-            mask.fill(whole);
-            if whole {
-                passed.fill(false);
-            }
-            let least = self.least(tiles.len());
-            let last = index + 1 == self.plan.layers.len();
-            let target = match last {
-                false => Whole::Planes(&mut made),
-                true => Whole::Picture { picture: output, shuffle: self.plan.shuffle },
-            };
-            let marks = Marks { changed: mask.words_mut(), passed: passed.words_mut() };
-            let bands = cut(target, size, &tiles, least, marks);
-            self.pool.each(bands, |band, scratch| refresh.band(band, scratch));
-            check(&interrupt)?;
-            if last {
-                changed = rectangles(&tiles, size, self.plan.shuffle);
-            }
-            let give = |to: &mut Vec<Mask>, mask| {
-                if let Some(to) = to.get_mut(index) {
-                    *to = mask;
-                }
-            };
-            give(&mut kept.changes.layers, mask);
-            give(&mut kept.passed, passed);
-            for (&plane, made) in layer.outputs.iter().zip(made) {
-                if let Some(to) = planes.get_mut(plane) {
-                    *to = made;
-                }
-            }
+            // Not within a segment, which has computed what its own layers need.
             whole |= nearly_all == FIRST_LAYERS;
         }
-        (kept.planes, kept.cells) = (planes, input);
         Ok(Update { changed, work: if all > 0.0 { done / all } else { 0.0 } })
+    }
+
+    /// The tiles of each layer of a segment to compute.
+    fn tiles(
+        &self,
+        kept: &mut Kept,
+        layers: Range<usize>,
+        whole: bool,
+        tolerated: Option<(f32, u32)>,
+    ) -> Vec<Vec<Tile>> {
+        if whole {
+            return kept
+                .sizes
+                .get(layers)
+                .unwrap_or_default()
+                .iter()
+                .copied()
+                .map(all_tiles)
+                .collect();
+        }
+        let planes = self.outline(&kept.sizes);
+        let source = Source { planes: &planes, input: &kept.cells };
+        let (passed, segments, updates) = (&kept.passed, &kept.segments, kept.updates);
+        self.mark_affected(layers.clone(), &mut kept.changes, source, |index, affected| {
+            if let Some(passed) = passed.get(index).filter(|_| segments.keeps(index)) {
+                affected.mark_where(passed, due(tolerated, updates, passed.down()));
+            }
+        });
+        let mut required = &kept.changes;
+        if layers.len() > 1 {
+            for index in layers.clone() {
+                let mut own = kept.required.take(index);
+                match kept.changes.layers.get(index).filter(|_| segments.keeps(index)) {
+                    Some(affected) => own.clone_from(affected),
+                    None => own.fill(false),
+                }
+                kept.required.put(index, own);
+            }
+            let complete = |layer| segments.keeps(layer);
+            self.mark_required(layers.clone(), &mut kept.required, source, complete);
+            required = &kept.required;
+        }
+        required.layers.get(layers).unwrap_or_default().iter().map(Mask::tiles).collect()
+    }
+
+    /// Computes some tiles of a layer.
+    fn update_layer(
+        &self,
+        kept: &mut Kept,
+        (index, layer, size): (usize, &Layer, [usize; 2]),
+        tiles: &[Tile],
+        (whole, tolerated): (bool, Option<(f32, u32)>),
+        output: &mut Image,
+    ) -> Result<(), Error> {
+        let interrupt = Interrupt::current();
+        let mut made = kept.take_planes(index, layer, size)?;
+        let mut mask = kept.changes.take(index);
+        let mut passed = kept.passed.get_mut(index).map(std::mem::take).unwrap_or_default();
+        mask.fill(whole);
+        if whole {
+            passed.fill(false);
+        }
+        let replace = match tolerated {
+            _ if whole || !kept.segments.keeps(index) => Replace::All,
+            None => Replace::Different,
+            Some((share, _)) => Replace::Beyond(share),
+        };
+        let source = Source { planes: &kept.planes, input: &kept.cells };
+        let refresh = Refresh {
+            work: self.work(index, layer, source, &interrupt),
+            replace,
+            ranges: self.ranges.get(index).map_or(&[][..], Vec::as_slice),
+            due: due(tolerated, kept.updates, passed.down()),
+            across: size[1].div_ceil(TILE),
+        };
+        let target = match index + 1 == self.plan.layers.len() {
+            false => Whole::Planes(&mut made),
+            true => Whole::Picture { picture: output, shuffle: self.plan.shuffle },
+        };
+        let marks = Marks { changed: mask.words_mut(), passed: passed.words_mut() };
+        let bands = cut(target, size, tiles, self.least(tiles.len()), marks);
+        self.pool.each(bands, |band, scratch| refresh.band(band, scratch));
+        check(&interrupt)?;
+        kept.changes.put(index, mask);
+        if let Some(to) = kept.passed.get_mut(index) {
+            *to = passed;
+        }
+        kept.put_planes(index, layer, made, &self.lifetimes);
+        Ok(())
     }
 }
 
-/// The rows of tiles, of `down`, in which an update tolerates nothing: all of them within `refresh`
-/// updates.
-fn due(update: u32, refresh: u32, down: usize) -> Range<usize> {
+/// The rows of tiles, of `down`, in which an update tolerates nothing: all of them within as many
+/// updates as `tolerated` says.
+fn due(tolerated: Option<(f32, u32)>, update: u32, down: usize) -> Range<usize> {
+    let Some((_, refresh)) = tolerated else { return 0..down };
     let turn = u64::from(update % refresh.max(1));
     let row = |turn: u64| (turn * down as u64 / u64::from(refresh.max(1))) as usize;
     row(turn)..row(turn + 1)

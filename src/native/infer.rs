@@ -53,8 +53,8 @@ impl InferChanges for Engine {
         self.working_bytes(width, height)
     }
 
-    fn feature_bytes(&self, width: u32, height: u32) -> u64 {
-        Self::feature_bytes(self, width, height)
+    fn keep_features(&mut self, width: u32, height: u32, limit: u64) -> Option<u64> {
+        Self::keep_features(self, width, height, limit)
     }
 }
 

@@ -6,8 +6,10 @@ use super::{
     features::{Plane, Ranges},
     input::Input,
     kernels::Lanes,
+    lifetimes::Lifetimes,
     mask::Mask,
     plan::{Layer, Plan},
+    segments::Segments,
 };
 use crate::frame::{Image, Rect};
 
@@ -18,9 +20,15 @@ pub(super) struct Kept {
     pub input: Image,
     /// The same, as layers read it.
     pub cells: Input,
+    /// Of the layers that keep features; during an update, of all that are needed.
     pub planes: Vec<Plane>,
-    /// What changed in this update.
+    /// Memory for planes of layers that do not.
+    pub free: Vec<Vec<Lanes>>,
+    pub segments: Segments,
+    /// What changed in this update. Of layers that keep no features: what may have changed.
     pub changes: Changes,
+    /// Memory for marks of tiles.
+    pub required: Changes,
     /// For each layer, which of its pixels differ, within a tolerance, from what it would compute
     /// now.
     pub passed: Vec<Mask>,
@@ -31,12 +39,17 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(plan: &Plan, sizes: &[[usize; 2]], input: &Image) -> Result<Self, Error> {
+    pub(super) fn new(
+        plan: &Plan,
+        segments: &Segments,
+        sizes: &[[usize; 2]],
+        input: &Image,
+    ) -> Result<Self, Error> {
         let mut cells = Input::default();
         cells.prepare(plan, sizes, [input.channels(), input.height(), input.width()])?;
         let mut planes = vec![Plane::default(); plan.planes.len()];
-        for (layer, &size) in plan.layers.iter().zip(sizes) {
-            for &plane in &layer.outputs {
+        for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
+            for &plane in layer.outputs.iter().filter(|_| segments.keeps(index)) {
                 if let Some(to) = planes.get_mut(plane) {
                     *to = Plane::reuse(size, Vec::new())?;
                 }
@@ -48,7 +61,10 @@ impl Kept {
             input: Image::default(),
             cells,
             planes,
+            free: Vec::new(),
+            segments: segments.clone(),
             passed: changes.layers.clone(),
+            required: changes.clone(),
             changes,
             updates: 0,
             valid: false,
@@ -80,6 +96,48 @@ impl Kept {
                 }
             }
             self.cells.copy_part(input, rectangle);
+        }
+    }
+
+    /// The planes that a layer of this size makes: those that it keeps, or free memory.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn take_planes(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        size: [usize; 2],
+    ) -> Result<Vec<Plane>, Error> {
+        let keeps = self.segments.keeps(index);
+        let mut made = Vec::with_capacity(layer.outputs.len());
+        for &plane in &layer.outputs {
+            made.push(match keeps {
+                true => self.planes.get_mut(plane).map(std::mem::take).unwrap_or_default(),
+                false => Plane::reuse(size, self.free.pop().unwrap_or_default())?,
+            });
+        }
+        Ok(made)
+    }
+
+    /// Gives a layer the planes that it made, and frees those that no later layer reads.
+    pub(super) fn put_planes(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        made: Vec<Plane>,
+        lifetimes: &Lifetimes,
+    ) {
+        for (&plane, made) in layer.outputs.iter().zip(made) {
+            if let Some(to) = self.planes.get_mut(plane) {
+                *to = made;
+            }
+        }
+        let ends = lifetimes.last_readers.iter().zip(&lifetimes.makers);
+        for (plane, (&last, &maker)) in self.planes.iter_mut().zip(ends) {
+            if last == index && !self.segments.keeps(maker) && !plane.data.is_empty() {
+                self.free.push(std::mem::take(plane).data);
+            }
         }
     }
 

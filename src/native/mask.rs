@@ -226,10 +226,6 @@ impl Mask {
     pub(crate) fn down(&self) -> usize {
         self.down
     }
-
-    pub(crate) fn count(&self) -> usize {
-        self.words.len()
-    }
 }
 
 const _: () = assert!(TILE_PIXELS == u16::BITS as usize);

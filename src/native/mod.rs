@@ -5,8 +5,8 @@
 //! tiles of a layer: it reads windows through `source`, calls kernels or `rearrange`, applies
 //! `steps` and writes to `bands` of the layer's output. `pool` shares bands among threads.
 //! `strips` cuts pictures that are too large for the memory.
-//! [`Engine`] runs whole pictures; `incremental` keeps every layer's features and computes only
-//! what changed.
+//! [`Engine`] runs whole pictures; `incremental` keeps features of layers, which `segments` selects,
+//! and computes only what changed; `partial` does so without features.
 //!
 //! Every sample is a sum in one fixed order on a grid of 4×4 tiles that begins at the picture's
 //! origin: threads, batches, instruction sets and incremental runs do not change a single bit.
@@ -22,7 +22,9 @@ mod infer;
 mod input;
 mod kept;
 mod kernels;
+mod lifetimes;
 mod mask;
+mod memory;
 mod open;
 mod packed;
 mod partial;
@@ -30,7 +32,9 @@ mod plan;
 mod pool;
 mod reach;
 mod rearrange;
+mod segments;
 mod source;
+mod spread;
 mod steps;
 mod strips;
 mod tile;

@@ -9,9 +9,11 @@ use super::{
     Engine, Error, InstructionSet, Options, Precision, calibration,
     input::Input,
     kernels::{self, Kernels},
+    lifetimes::Lifetimes,
     packed::Packed,
-    plan::{Block, Plan, Root},
+    plan::{Plan, Root},
     pool::Pool,
+    segments::Segments,
 };
 use crate::model::Model;
 
@@ -31,26 +33,11 @@ impl Engine {
             _ => None,
         });
         let packed = packed.collect();
-        let mut last_reader = vec![0; plan.planes.len()];
-        let mut makers = vec![0; plan.planes.len()];
-        for (index, layer) in plan.layers.iter().enumerate() {
-            for &plane in &layer.outputs {
-                if let Some(maker) = makers.get_mut(plane) {
-                    *maker = index;
-                }
-            }
-            for block in layer.reads() {
-                if let Block::Plane(plane) = block
-                    && let Some(last) = last_reader.get_mut(plane)
-                {
-                    *last = index;
-                }
-            }
-        }
         let pool = match &options.pool {
             Some(pool) => Pool::with(Some(Arc::clone(pool))),
             None => Pool::new(options.threads)?,
         };
+        let lifetimes = Lifetimes::of(&plan);
         let mut engine = Self {
             info: model.info.clone(),
             identity: format!(
@@ -59,18 +46,18 @@ impl Engine {
                 options.precision,
                 env!("CARGO_PKG_VERSION")
             ),
-            plan: Arc::new(plan),
             packed,
             kernels,
             pool,
             free: Vec::new(),
-            last_reader,
-            makers,
+            segments: Segments::of(&plan, &lifetimes, 1),
+            lifetimes,
             beyond: AtomicUsize::new(0),
             memory: None,
             input: Input::default(),
             kept: None,
             ranges: Vec::new(),
+            plan: Arc::new(plan),
         };
         if options.precision == Precision::Int16 {
             calibration::calibrate(&mut engine)?;

@@ -12,12 +12,11 @@ use super::{
     input::Input,
     kernels::TILE,
     mask::Mask,
-    plan::Block,
     source::Source,
     tile::Tile,
 };
 use crate::{
-    engine::{Interrupt, Update},
+    engine::Update,
     frame::{Image, Rect},
 };
 
@@ -98,9 +97,7 @@ impl Engine {
         let (height, width) = (input.height(), input.width());
         let planes = self.outline(sizes);
         let cells = Input::sized(&self.plan, sizes, [input.channels(), height, width]);
-        let interrupt = Interrupt::default();
         let source = Source { planes: &planes, input: &cells };
-        let layers = || self.plan.layers.iter().enumerate();
 
         let mut changes = Changes::new(sizes, [height, width]);
         for rect in changed {
@@ -108,34 +105,15 @@ impl Engine {
             let [bottom, right] = [rect.y + rect.height, rect.x + rect.width].map(i64::from);
             changes.input.mark([top, left, bottom, right]);
         }
-        for (index, layer) in layers() {
-            let mut dirty = changes.take(index);
-            changes.mark_dirty(
-                &self.makers,
-                &self.work(index, layer, source, &interrupt),
-                &mut dirty,
-            );
-            changes.put(index, dirty);
-        }
+        let layers = 0..self.plan.layers.len();
+        self.mark_affected(layers.clone(), &mut changes, source, |_, _| {});
 
-        let mut needed = Changes::new(sizes, [0; 2]);
-        let last = self.plan.layers.len().saturating_sub(1);
+        let last = layers.len().saturating_sub(1);
         let mut reached = changes.take(last);
         reached.keep_rows(rows.start / TILE..rows.end.div_ceil(TILE));
-        needed.put(last, reached);
-        for (index, layer) in layers().rev() {
-            let own = needed.take(index);
-            for (block, reach) in self.work(index, layer, source, &interrupt).reaches() {
-                if let Block::Plane(plane) = block
-                    && let Some(maker) = self.makers.get(plane).copied()
-                {
-                    let mut of_maker = needed.take(maker);
-                    of_maker.mark_windows(&own, reach);
-                    needed.put(maker, of_maker);
-                }
-            }
-            needed.put(index, own);
-        }
-        needed.layers.iter().map(Mask::tiles).collect()
+        let mut required = Changes::new(sizes, [0; 2]);
+        required.put(last, reached);
+        self.mark_required(layers, &mut required, source, |_| false);
+        required.layers.iter().map(Mask::tiles).collect()
     }
 }

@@ -57,27 +57,6 @@ impl Strip {
 }
 
 impl Engine {
-    /// Limits the memory for features of runs to `bytes`, as far as strips that are not too
-    /// low allow, and frees that of features that are kept; `None`: no limit.
-    pub fn limit_memory(&mut self, bytes: Option<u64>) {
-        self.memory = bytes;
-        self.kept = None;
-        self.free = Vec::new();
-    }
-
-    /// The memory for features, in bytes, of a run on pictures of this size in pixels with the
-    /// limit that is set.
-    pub fn working_bytes(&self, width: u32, height: u32) -> u64 {
-        let whole = self.run_bytes(width, height);
-        let input = Image::new(self.info.channels.count(), width as usize, height as usize);
-        match self.strips(&input) {
-            Ok(strips) if !strips.is_empty() => {
-                strips.iter().map(|strip| self.strip_bytes(strip, width)).max().unwrap_or(whole)
-            }
-            _ => whole,
-        }
-    }
-
     /// The strips that a picture is computed in; none: it is computed as a whole.
     pub(super) fn strips(&self, input: &Image) -> Result<Vec<Strip>, Error> {
         let (width, height) = (input.width() as u32, input.height() as u32);
@@ -111,7 +90,7 @@ impl Engine {
     }
 
     /// Memory for the features, the input and the output of a strip.
-    fn strip_bytes(&self, strip: &Strip, width: u32) -> u64 {
+    pub(super) fn strip_bytes(&self, strip: &Strip, width: u32) -> u64 {
         let rows = strip.input.len() as u64;
         let factor = u64::from(self.info.factor);
         let samples = (self.plan.channels as u64 + self.plan.outputs as u64 * factor * factor)
@@ -164,7 +143,9 @@ impl Engine {
                     let [first, _, end, _] = reach.rectangle(Tile { row: row as u32, column: 0 });
                     match block {
                         Block::Plane(plane) => {
-                            let Some(maker) = self.makers.get(plane).copied() else { continue };
+                            let Some(maker) = self.lifetimes.makers.get(plane).copied() else {
+                                continue;
+                            };
                             let height = sizes.get(maker).map_or(0, |[height, _]| *height);
                             if let Some(needed) = needed.get_mut(maker) {
                                 include(needed, [first, end], height);

@@ -37,10 +37,10 @@ impl Featurewise {
         (width, height): (u32, u32),
         memory: u64,
     ) -> Self {
-        let features = engine.feature_bytes(width, height);
         // The rest is for runs without features.
-        let keeps_features = features <= memory / 4 * 3;
-        engine.limit_memory(if keeps_features { memory - features } else { memory });
+        let features = engine.keep_features(width, height, memory / 4 * 3);
+        engine.limit_memory(memory - features.unwrap_or(0));
+        let keeps_features = features.is_some();
         Self { engine, keeps_features, behind: false, worth: Worth::default() }
     }
 

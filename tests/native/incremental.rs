@@ -50,9 +50,24 @@ fn updates_equal_whole_runs(model: &Model, width: usize, height: usize, options:
 }
 
 #[track_caller]
-fn updates_of_a_picture_equal_whole_runs(model: &Model, mut input: Image, options: &Options) {
+fn updates_of_a_picture_equal_whole_runs(model: &Model, input: Image, options: &Options) {
     let (width, height) = (input.width(), input.height());
-    let mut engine = Engine::open(model, options).unwrap();
+    let (columns, rows) = (width as u32, height as u32);
+    let all = Engine::open(model, options).unwrap().feature_bytes(columns, rows);
+    for share in [1, 2, 3, 5] {
+        let mut engine = Engine::open(model, options).unwrap();
+        if engine.keep_features(columns, rows, all / share).is_some() {
+            updates_equal_runs(engine, input.clone());
+        } else {
+            assert!(share > 1);
+        }
+    }
+}
+
+/// Changes a picture several times.
+#[track_caller]
+fn updates_equal_runs(mut engine: Engine, mut input: Image) {
+    let (width, height) = (input.width(), input.height());
     let mut numbers = Numbers::new((width * height) as u32);
     let (mut whole, mut canvas) = (Image::default(), Image::default());
     let update = engine.update(&input, &[], Tolerance::Exact, &mut canvas).unwrap();
