@@ -1,4 +1,4 @@
-//! Which pixels of each layer changed, and which tiles of the next one that concerns.
+//! One mask of changed pixels per layer, and which tiles of the next layer they reach.
 
 use super::{batch::Work, mask::Mask, plan::Block, reach::Reach, tile::Tile};
 

@@ -1,4 +1,4 @@
-//! A model, ready to run.
+//! A model that was opened for the CPU, and whole runs of it.
 
 use std::{
     borrow::Cow,

@@ -1,4 +1,4 @@
-//! Which pixels of a layer changed: one bit per pixel, one word per 4×4 tile.
+//! A mask of pixels: one bit per pixel, one word per 4×4 tile.
 
 use super::{
     kernels::{TILE, TILE_PIXELS},

@@ -1,4 +1,5 @@
-//! Which tiles of some layers are computed: those that changes reach, and those that these need.
+//! Selects the tiles of layers that `incremental` and `partial` compute: those that changes reach, and
+//! those that these need.
 
 use std::ops::Range;
 

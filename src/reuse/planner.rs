@@ -1,4 +1,5 @@
-//! Chooses the cheapest regions, or the whole frame, for the blocks that changed.
+//! Decides which regions are computed for the blocks that changed: the cheapest cover of them, or the
+//! whole frame.
 
 use super::{
     bits,

@@ -1,4 +1,4 @@
-//! The head of Matroska files (RFC 9559).
+//! Reads and writes the head of Matroska files (RFC 9559).
 
 use std::{
     fs::File,

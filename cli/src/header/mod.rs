@@ -1,5 +1,5 @@
-//! The head of a container: what is in it apart from packets. The muxers of GStreamer 1.22 lose or
-//! change parts of it, so they are written after the mux:
+//! Writes chapters, attachments, names, flags and HDR10 metadata into a finished file. The muxers of
+//! GStreamer 1.22 lose or change these:
 //!
 //! - `matroskamux` makes every track the default one, forgets forced ones, invents names, loses
 //!   attachments and chapters of MP4 files, divides the luminance of HDR10 by 5, and rounds the pixel

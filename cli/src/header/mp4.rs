@@ -1,4 +1,4 @@
-//! The head of MP4 and QuickTime files (ISO/IEC 14496-12 and 14496-15, QuickTime File Format).
+//! Reads and writes the head of MP4 and QuickTime files (ISO/IEC 14496-12 and 14496-15, QuickTime File Format).
 
 use std::{
     fs::File,

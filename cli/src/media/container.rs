@@ -1,4 +1,4 @@
-//! The output's container format and codec: muxer and encoders.
+//! The output's container format and codec: muxers, encoders and their default quality.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! Running times that may be negative.
+//! Running times in segments of GStreamer; they may be negative.
 
 use gst::{Signed, prelude::*};
 

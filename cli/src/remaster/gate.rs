@@ -1,4 +1,5 @@
-//! Which decoded frames pass to the enlarger: those of one segment, recognised by their hashes.
+//! Finds the frames of a segment among those that are decoded after a seek, by their hashes, and passes
+//! them to the enlarger.
 
 use std::{ops::Range, sync::Arc};
 

@@ -1,4 +1,5 @@
-//! Dividing the segments among workers: by claims on a shared folder, or by a scheduler's index.
+//! Which segments this process computes: those that it claims in a shared folder, or those of its index in
+//! an array job.
 
 use std::{env, thread, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Computing segments of a plan.
+//! Computes one segment of a plan: decodes, enlarges, encodes and stores it.
 
 use std::{
     sync::Arc,

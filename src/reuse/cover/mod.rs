@@ -1,4 +1,4 @@
-//! The cheapest rectangles that cover a set of cells.
+//! The cheapest rectangles that cover a set of cells: which of them share a rectangle.
 //!
 //! [`cuts`] finds a cover by cutting the rectangle around all cells, first quickly, then
 //! thoroughly. [`overlap`] improves it, and covers of plain runs of cells, by letting rectangles
