@@ -6,6 +6,7 @@
 #   scripts/ci.sh msrv        the sources compile with the oldest supported Rust
 #   scripts/ci.sh features    the library compiles with each set of features, and the command works
 #                             without any
+#   scripts/ci.sh fuzz        the targets of fuzz/ compile
 #   scripts/ci.sh package     the published package builds and stays small
 #   scripts/ci.sh machine-code   the tests of the GPU's stages run on the machine code that ships
 #   scripts/ci.sh provider    ONNX Runtime's CUDA provider runs over libraries that compute nothing;
@@ -55,6 +56,10 @@ features() {
     cargo test --package gst-upscale --test command --locked --no-default-features without_onnx_runtime
 }
 
+fuzz() {
+    CARGO_TARGET_DIR=target cargo check --manifest-path fuzz/Cargo.toml --locked
+}
+
 package() {
     cargo package --package gst-plugin-upscale --locked --no-verify --allow-dirty
     archive=$(ls -t target/package/gst-plugin-upscale-*.crate | head -n 1)
@@ -89,14 +94,14 @@ cinstall() {
         gst-inspect-1.0 upscale | grep "$prefix"
 }
 
-[ $# != 0 ] || set -- docs deny msrv features package machine-code cinstall
+[ $# != 0 ] || set -- docs deny msrv features fuzz package machine-code cinstall
 for check; do
     case $check in
-    docs | deny | msrv | features | package | provider | cinstall) "$check" ;;
+    docs | deny | msrv | features | fuzz | package | provider | cinstall) "$check" ;;
     machine-code) machine_code ;;
     *)
-        say "unknown check $check: expected docs, deny, msrv, features, package, machine-code,"
-        say "provider or cinstall"
+        say "unknown check $check: expected docs, deny, msrv, features, fuzz, package,"
+        say "machine-code, provider or cinstall"
         exit 2
         ;;
     esac

@@ -11,6 +11,7 @@
 
 mod analysis;
 mod architecture;
+mod bounded_file;
 mod builder;
 pub mod catalogue;
 mod checkpoint;

@@ -1,18 +1,16 @@
 //! From the value of `model=` to a [`Model`].
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
     path::Path,
     sync::Arc,
 };
 
-use bytes::Bytes;
-
 use super::{
     Error, Graph, Model, Opened,
     architecture::{self, Hints},
-    catalogue,
+    bounded_file, catalogue,
     checkpoint::{self, StateDict},
     denoise,
     fault::Fault,
@@ -201,7 +199,7 @@ fn open_file(
         );
         return Err(Error::Unknown { path: path.into(), why });
     }
-    onnx::inspect(name, path, read(path)?, range)
+    onnx::inspect(name, path, bounded_file::read(path, MAX_ONNX_SIZE)?, range)
 }
 
 /// The model with these weights. The name of the file at `path`, and its sidecar, supply what the
@@ -217,31 +215,12 @@ fn not_found(path: &Path) -> Error {
 
 /// The first bytes of a regular file.
 fn head(path: &Path) -> Result<Vec<u8>, Error> {
-    let io = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => not_found(path),
-        _ => Error::Io { path: path.into(), source },
-    };
-    let kind = fs::metadata(path).map_err(io)?.file_type();
-    // Opening a pipe would block until another process writes to it.
-    if !kind.is_file() {
-        let why = if kind.is_dir() { "it is a directory" } else { "it is a device or a pipe" };
-        return Err(Error::Unknown { path: path.into(), why: why.into() });
-    }
+    bounded_file::check_is_regular(path).map_err(|error| match error {
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => not_found(path),
+        error => error,
+    })?;
     let mut head = Vec::new();
-    File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).map_err(io)?;
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    read.map_err(|source| Error::Io { path: path.into(), source })?;
     Ok(head)
-}
-
-/// The content of an `.onnx` file.
-fn read(path: &Path) -> Result<Bytes, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let file = File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_ONNX_SIZE)).unwrap_or(0));
-    file.take(MAX_ONNX_SIZE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_ONNX_SIZE {
-        let why = format!("the file is larger than {MAX_ONNX_SIZE} bytes");
-        return Err(Fault::damaged(why).at(path));
-    }
-    Ok(bytes.into())
 }

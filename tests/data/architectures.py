@@ -12,13 +12,15 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from spandrel import ModelLoader
+from spandrel import ModelLoader, SizeRequirements
 from spandrel.architectures import (
-    DAT, DRCT, HAT, MoSR, OmniSR, PLKSR, RCAN, RGT, RealCUGAN, SAFMN, SwiftSRGAN, SwinIR)
+    ATD, DAT, DITN, DRCT, DRUNet, DnCNN, FBCNN, FDAT, HAT, MoSR, NAFNet, OmniSR, PLKSR, RCAN, RGT,
+    RealCUGAN, SAFMN, SCUNet, Swin2SR, SwiftSRGAN, SwinIR)
 from spandrel_extra_arches import install
 from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
@@ -34,11 +36,13 @@ def picture(channels, width, height):
 
 def randomize(network):
     """Weights that matter everywhere, also where training starts from zeros or ones."""
+    # FDAT's weights are small at first: its output would be next to nothing.
+    spread = 0.12 if isinstance(network, FDAT.FDAT) else 0.03
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if value.is_floating_point() and "rpe_biases" not in name and "init_pos" not in name \
                     and "mask" not in name and "relative_" not in name.replace("relative_position_bias_table", ""):
-                value += torch.randn_like(value) * 0.03
+                value += torch.randn_like(value) * spread
                 if "running_var" in name:
                     value.abs_()
     return network.eval()
@@ -50,7 +54,8 @@ def whole_numbers(model, x):
     right, bottom = model.size_requirements.get_padding(width, height)
     x = F.pad(x, (0, right, 0, bottom), "reflect")
     # Some networks change their input.
-    return model.model(x.clone())[:, :, : height * model.scale, : width * model.scale]
+    output = model._call_fn(model.model, x.clone())
+    return output[:, :, : height * model.scale, : width * model.scale]
 
 
 def swinir(**how):
@@ -60,6 +65,76 @@ def swinir(**how):
 
 def rrdb(**how):
     return importlib.import_module("spandrel.architectures.ESRGAN.__arch.RRDB").RRDBNet(**how)
+
+
+def swin2sr(**how):
+    return Swin2SR.Swin2SR(**{"img_size": 16, "embed_dim": 12, "depths": [2, 2],
+                              "num_heads": [2, 3], "window_size": 4, "mlp_ratio": 2, **how})
+
+
+def fdat(**how):
+    return FDAT.FDAT(**{"embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "mid_dim": 12,
+                        "aim_reduction_ratio": 4, **how})
+
+
+def atd(**how):
+    return ATD.ATD(**{"img_size": 16, "embed_dim": 12, "depths": [3], "num_heads": [2],
+                      "window_size": 4, "num_tokens": 16, "category_size": 256,
+                      "reducted_dim": 4, "convffn_kernel_size": 5, "mlp_ratio": 2, **how})
+
+
+def narrow_saoyan():
+    """DnCNN as SaoYan/DnCNN-PyTorch has it, which spandrel does not load."""
+    def layers(inputs, outputs):
+        return [torch.nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
+
+    body = [part for _ in range(4)
+            for part in [*layers(8, 8), torch.nn.BatchNorm2d(8), torch.nn.ReLU()]]
+    stack = torch.nn.Sequential(*layers(1, 8), torch.nn.ReLU(), *body, *layers(8, 1))
+    return torch.nn.ModuleDict({"dncnn": stack})
+
+
+def narrow_fbcnn():
+    """FBCNN's dense layers have 512 features; these have 12."""
+    network = FBCNN.FBCNN(in_nc=1, out_nc=1, nc=[3, 4, 5, 12], nb=2)
+    sides = {512: 12}
+    for part in network.modules():
+        for name, layer in part.named_children():
+            if isinstance(layer, torch.nn.Linear):
+                inputs, outputs = (sides.get(side, side)
+                                   for side in (layer.in_features, layer.out_features))
+                part.register_module(name, torch.nn.Linear(inputs, outputs))
+    return network
+
+
+def narrow_scunet():
+    """SCUNet's heads have 32 channels; these have 2."""
+    module = importlib.import_module("spandrel.architectures.SCUNet.__arch.SCUNet")
+    block = module.ConvTransBlock
+    module.ConvTransBlock = lambda conv, trans, _, *rest: block(conv, trans, 2, *rest)
+    network = module.SCUNet(config=[1, 0, 0, 2, 0, 0, 1], dim=4)
+    module.ConvTransBlock = block
+    return network
+
+
+def loaded(name, network, path):
+    """The network as spandrel loads it; narrow ones, which it cannot load, as they are."""
+    if "narrow" not in name:
+        model = ModelLoader().load_from_file(path)
+        if "aux" in name or "atd" in name:
+            # Swin2SR enlarges the padded image to the size that the original would have; ATD
+            # repeats the border sample.
+            model.size_requirements = SizeRequirements(multiple_of=network.window_size)
+        return model
+    channels = next(iter(network.parameters())).shape[1]
+    call = {
+        "fbcnn_luma_narrow": lambda model, x: model(x)[0],
+        "dncnn_saoyan_narrow": lambda model, x: x - model["dncnn"](x),
+    }.get(name, lambda model, x: model(x))
+    needs = SizeRequirements(multiple_of=64 if "scunet" in name else 1)
+    return SimpleNamespace(model=network, scale=1, input_channels=channels,
+                           output_channels=channels, _call_fn=call, size_requirements=needs,
+                           architecture=SimpleNamespace(id=name))
 
 
 def srformer(**how):
@@ -121,26 +196,79 @@ NETWORKS = {
     "safmn_x4": lambda: SAFMN.SAFMN(dim=8, n_blocks=1, ffn_scale=1.5, upscaling_factor=4),
     "swiftsrgan_x2": lambda: SwiftSRGAN.SwiftSRGAN(num_channels=12, num_blocks=2, upscale_factor=2),
     "swiftsrgan_x4": lambda: SwiftSRGAN.SwiftSRGAN(num_channels=8, num_blocks=1, upscale_factor=4),
+    "atd_x2": lambda: atd(upscale=2, upsampler="pixelshuffledirect"),
+    "atd_x2_small": lambda: atd(upscale=2, upsampler="pixelshuffledirect", embed_dim=8,
+                                depths=[2]),
+    "atd_x3": lambda: atd(upscale=3, upsampler="pixelshuffle", depths=[2, 2], num_heads=[2, 2]),
+    "atd_x4_real": lambda: atd(upscale=4, upsampler="nearest+conv", resi_connection="3conv",
+                               qkv_bias=False),
+    "atd_x2_light": lambda: atd(upscale=2, upsampler="pixelshuffledirect", embed_dim=48,
+                                category_size=128),
+    "ditn_x2": lambda: DITN.DITN(dim=16, ITL_blocks=2, SAL_blocks=2, UFONE_blocks=2, upscale=2),
+    "ditn_x4": lambda: DITN.DITN(dim=12, ITL_blocks=1, SAL_blocks=1, bias=True, upscale=4),
+    "swin2sr_x2": lambda: swin2sr(upscale=2, upsampler="pixelshuffle"),
+    "swin2sr_x2_small": lambda: swin2sr(upscale=2, embed_dim=8, depths=[2], num_heads=[2],
+                                        upsampler="pixelshuffledirect"),
+    "swin2sr_x3_light": lambda: swin2sr(upscale=3, upsampler="pixelshuffledirect"),
+    "swin2sr_x4_real": lambda: swin2sr(upscale=4, upsampler="nearest+conv",
+                                       resi_connection="3conv"),
+    "swin2sr_x4_aux": lambda: swin2sr(upscale=4, upsampler="pixelshuffle_aux"),
+    "swin2sr_x1": lambda: swin2sr(img_size=14, window_size=7, upscale=1, img_range=255.0),
+    "swin2sr_x2_unshifted": lambda: swin2sr(img_size=8, window_size=8, depths=[2], num_heads=[2],
+                                            upscale=2, upsampler="pixelshuffledirect"),
+    "fdat_x4": lambda: fdat(scale=4, num_groups=2),
+    "fdat_x2_unshuffle": lambda: fdat(scale=2, unshuffle_mod=True),
+    "fdat_x1_unshuffle": lambda: fdat(scale=1, unshuffle_mod=True, upsampler_type="pixelshuffle"),
+    "fdat_x3": lambda: fdat(scale=3, window_size=4),
+    "fdat_x2_direct": lambda: fdat(scale=2, upsampler_type="pixelshuffledirect"),
+    "fdat_x3_nearest": lambda: fdat(scale=3, upsampler_type="nearest+conv"),
+    "fdat_x4_nearest": lambda: fdat(scale=4, upsampler_type="nearest+conv"),
+    "fdat_x2_dysample": lambda: fdat(scale=2, upsampler_type="dysample"),
+    "fdat_x4_pa": lambda: fdat(scale=4, mid_dim=16, upsampler_type="pa_up"),
+    "dncnn": lambda: DnCNN.DnCNN(in_nc=3, out_nc=3, nc=12, nb=6),
+    "dncnn_luma_merged": lambda: DnCNN.DnCNN(nc=12, nb=8, act_mode="R"),
+    "dncnn_saoyan_narrow": narrow_saoyan,
+    "fdncnn": lambda: DnCNN.DnCNN(in_nc=4, out_nc=3, nc=12, nb=8, act_mode="R", mode="FDnCNN"),
+    "drunet": lambda: DRUNet.DRUNet(in_nc=4, out_nc=3, nc=[8, 12, 16, 20], nb=3),
+    "drunet_luma": lambda: DRUNet.DRUNet(in_nc=2, out_nc=1, nc=[3, 4, 5, 6], nb=2),
+    "fbcnn": lambda: FBCNN.FBCNN(nc=[8, 8, 12, 512], nb=2),
+    "fbcnn_luma_narrow": narrow_fbcnn,
+    "nafnet": lambda: NAFNet.NAFNet(width=4, middle_blk_num=1, enc_blk_nums=[1, 2],
+                                    dec_blk_nums=[1, 1]),
+    "nafnet_deep": lambda: NAFNet.NAFNet(width=8, middle_blk_num=2, enc_blk_nums=[1, 1, 1, 2],
+                                         dec_blk_nums=[1, 1, 1, 1]),
+    "scunet": lambda: SCUNet.SCUNet(config=[2, 1, 1, 2, 1, 1, 2], dim=64),
+    "scunet_narrow": narrow_scunet,
     "esrgan_plus_x4": lambda: rrdb(num_filters=16, num_blocks=2, scale=4, plus=True),
     "esrgan_1to3_x4": lambda: rrdb(in_nc=1, num_filters=16, num_blocks=1, scale=4),
 }
+
+
+def portable():
+    """PyTorch without pinned memory, which needs a GPU, and with one order of equal values, which
+    ATD leaves open."""
+    make, sort = torch.tensor, torch.sort
+    torch.tensor = lambda *data, pin_memory=False, **how: make(*data, **how)
+    torch.sort = lambda *data, stable=False, **how: sort(*data, stable=True, **how)
 
 
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     install()
+    portable()
     for name in sys.argv[2:] or NETWORKS:
         torch.manual_seed(5)
         network = randomize(NETWORKS[name]())
         path = folder / f"{name}.pth"
         torch.save({"params_ema": network.state_dict()}, path)
-        model = ModelLoader().load_from_file(path)
+        model = loaded(name, network, path)
         model.model.eval()
         for width, height in SIZES:
-            colour = picture(3, width, height)
+            luma = (model.input_channels, model.output_channels) == (1, 1)
+            colour = picture(1 if luma else 3, width, height)
             with torch.no_grad():
-                if model.input_channels == 1:
+                if model.input_channels == 1 and not luma:
                     weights = torch.tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)
                     colour = (colour * weights).sum(1, keepdim=True)
                 result = whole_numbers(model, colour)

@@ -85,6 +85,26 @@ fn a_pickled_module_is_rejected_by_name() {
 }
 
 #[test]
+fn the_noise_that_a_denoiser_removes_is_a_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.pth");
+    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/architectures");
+    fs::copy(data.join("drunet_luma.pth"), &path).unwrap();
+    let mut input = Image::new(1, 16, 16);
+    input.data_mut().fill(0.5);
+    let output = |settings: &str| {
+        fs::write(path.with_extension("toml"), settings).unwrap();
+        engine::run(&path, &input).1
+    };
+    let usual = output("");
+    assert_eq!(usual.data(), output("noise = 15").data());
+    assert_ne!(usual.data(), output("noise = 50").data());
+    fs::write(path.with_extension("toml"), "noise = 256").unwrap();
+    let error = Model::open(&path.display().to_string()).unwrap_err().to_string();
+    assert!(error.contains("0 to 255"), "{error}");
+}
+
+#[test]
 fn networks_of_any_factor_need_one_from_the_name_or_sidecar() {
     for name in ["fsrcnn_x2", "srcnn_x3", "vdsr_row_x2"] {
         let folder = tempfile::tempdir().unwrap();

@@ -46,8 +46,9 @@ pub(crate) struct Analysis {
 /// Two sizes of the input, [height, width].
 type Sizes = [[i64; 2]; 2];
 
-/// Multiples of most strides and window sizes of networks; the second pair includes those of 7.
-const SIZES: [Sizes; 2] = [[[1920, 2880], [3840, 4320]], [[13440, 20160], [26880, 30240]]];
+/// Multiples of most strides and window sizes of networks, up to windows of 8 at an eighth of the
+/// size; the second pair includes those of 7.
+const SIZES: [Sizes; 2] = [[[1920, 2880], [3840, 4800]], [[13440, 20160], [26880, 33600]]];
 
 /// Additions to a size, [vertical, horizontal], that no alignment divides both of.
 const ODD: Sizes = [[1, 3], [5, 2]];

@@ -60,6 +60,8 @@ pub(super) fn operate(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
                 if inputs.opset < 13 { (1, Along::AxisAndFollowing) } else { (-1, Along::Axis) };
             along(inputs, node.int("axis").unwrap_or(default), along_axes)?
         }
+        "ArgMax" | "ArgMin" => arg(inputs)?,
+        "TopK" => top(inputs)?,
         op if op.starts_with("Reduce") => reduce(inputs)?,
         "MatMul" => mat_mul(inputs)?,
         "Shape" => shape(inputs)?,
@@ -198,6 +200,35 @@ fn reduce(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
     });
     let dims = dims.collect();
     Ok(Outcome::pointwise_if(plain, dims))
+}
+
+/// The index of an extreme value along one dimension.
+fn arg(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
+    let mut dims = inputs.need(0)?.dims.clone();
+    let axis = inputs.axis(inputs.node.int("axis").unwrap_or(0), dims.len())?;
+    let plain = dims.get(axis).is_some_and(|dim| dim.role == Role::Plain);
+    if inputs.node.int("keepdims").unwrap_or(1) == 0 {
+        dims.remove(axis);
+    } else if let Some(dim) = dims.get_mut(axis) {
+        *dim = Dim::plain(1);
+    }
+    Ok(Outcome::pointwise_if(plain, dims))
+}
+
+/// The largest or smallest values along one dimension, and their indices.
+fn top(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {
+    let mut dims = inputs.need(0)?.dims.clone();
+    let axis = inputs.axis(inputs.node.int("axis").unwrap_or(-1), dims.len())?;
+    let count = inputs.need_ints(1, "k", "k")?;
+    let &[count] = count.as_slice() else { return Err(inputs.error(Problem::Count("k"))) };
+    let Some(dim) = dims.get_mut(axis).filter(|dim| (0..=dim.len).contains(&count)) else {
+        return Err(inputs.error(Problem::Value { name: "k", values: vec![count] }));
+    };
+    let plain = dim.role == Role::Plain;
+    *dim = if plain { Dim::plain(count) } else { Dim { len: count, role: Role::Mixed } };
+    let mut outcome = Outcome::pointwise_if(plain, dims.clone());
+    outcome.outputs.push(dims);
+    Ok(outcome)
 }
 
 fn mat_mul(inputs: &Inputs<'_>) -> Result<Outcome, AnalysisError> {

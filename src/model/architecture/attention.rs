@@ -11,7 +11,7 @@ use super::{
     error::BuildError,
     network::{Features, Network, wrong_shape},
 };
-use crate::model::{Attribute, Tensor};
+use crate::model::Attribute;
 
 /// What is added to the weight of a masked position, before the softmax.
 const MASKED: f32 = -100.0;
@@ -54,6 +54,22 @@ impl Windows {
     }
 }
 
+/// How attention compares a query with a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Similarity<'a> {
+    /// Their inner product, times this.
+    Product(f32),
+    /// The cosine of their angle, times the value of this name: heads×1×1.
+    Cosine(&'a str),
+}
+
+impl Similarity<'_> {
+    /// The inner product, divided by the root of the channels per head.
+    pub(crate) fn product(channels: u64, heads: u64) -> Self {
+        Self::Product(((channels / heads.max(1)) as f32).powf(-0.5))
+    }
+}
+
 /// What attention computes with: N×R×K×P×C, where keys and values may have other positions.
 pub(super) struct Operands<'a> {
     pub query: &'a Features,
@@ -62,8 +78,7 @@ pub(super) struct Operands<'a> {
     /// Positions of queries and of keys.
     pub positions: [u64; 2],
     pub heads: u64,
-    /// The factor of the products of queries and keys.
-    pub scale: f32,
+    pub similarity: Similarity<'a>,
     /// heads × positions of queries × positions of keys, or a shape that broadcasts to that.
     pub bias: Option<&'a str>,
     /// N×R×K×1×1×positions of keys.
@@ -155,6 +170,32 @@ impl Network<'_> {
         Some(self.reshape(&mask, &[0, 0, 0, 1, 1, windows.area().cast_signed()]))
     }
 
+    /// Query, key and value of the dense layer `layer`, each with the channels of the tokens `x`.
+    ///
+    /// # Errors
+    /// [`BuildError`] if weights are missing or have a wrong shape.
+    pub(crate) fn query_key_value(
+        &mut self,
+        x: &Features,
+        layer: &str,
+    ) -> Result<[Features; 3], BuildError> {
+        let all = self.linear(x, layer)?;
+        let channels = x.channels;
+        if all.channels != 3 * channels {
+            let (outputs, expected) = (all.channels, 3 * channels);
+            return Err(BuildError::Outputs { layer: layer.to_owned(), outputs, expected });
+        }
+        Ok(self.thirds(&all))
+    }
+
+    /// Three equal parts of the channels of tokens.
+    pub(crate) fn thirds(&mut self, x: &Features) -> [Features; 3] {
+        let mut parts = self.split(&x.value, -1, 3).into_iter();
+        let channels = x.channels / 3;
+        let mut next = || Features { value: parts.next().unwrap_or_default(), channels };
+        [next(), next(), next()]
+    }
+
     /// Attention of several heads: N×R×K×P×C, P the positions of the queries.
     ///
     /// # Errors
@@ -169,11 +210,23 @@ impl Network<'_> {
         let [queries, keys] = with.positions.map(u64::cast_signed);
         let split = heads.cast_signed();
         let depth = per_head(with.query)?;
-        let query = self.graph.scale(&with.query.value, with.scale);
+        let query = match with.similarity {
+            Similarity::Product(scale) => self.graph.scale(&with.query.value, scale),
+            Similarity::Cosine(_) => with.query.value.clone(),
+        };
         let query = self.reshape(&query, &[0, 0, 0, queries, split, depth]);
-        let query = self.transpose(&query, &[0, 1, 2, 4, 3, 5]);
+        let mut query = self.transpose(&query, &[0, 1, 2, 4, 3, 5]);
         let key = self.reshape(&with.key.value, &[0, 0, 0, keys, split, per_head(with.key)?]);
-        let key = self.transpose(&key, &[0, 1, 2, 4, 5, 3]);
+        let key = match with.similarity {
+            Similarity::Product(_) => self.transpose(&key, &[0, 1, 2, 4, 5, 3]),
+            Similarity::Cosine(factor) => {
+                query = self.normalize(&query);
+                query = self.graph.mul(&query, factor);
+                let key = self.transpose(&key, &[0, 1, 2, 4, 3, 5]);
+                let key = self.normalize(&key);
+                self.transpose(&key, &[0, 1, 2, 3, 5, 4])
+            }
+        };
         let value_depth = per_head(with.value)?;
         let value = self.reshape(&with.value.value, &[0, 0, 0, keys, split, value_depth]);
         let value = self.transpose(&value, &[0, 1, 2, 4, 3, 5]);
@@ -189,67 +242,68 @@ impl Network<'_> {
         Ok(Features { value, channels })
     }
 
-    /// Takes a position bias of this size, in positions of queries and of keys, from the budget.
+    /// Attention between channels over the whole image, from query, key and value as tokens. Heads
+    /// are those of the temperature, heads×1×1.
     ///
     /// # Errors
-    /// [`BuildError::TooLarge`].
-    pub(crate) fn spend_bias(
+    /// [`BuildError`] if the temperature is missing or has a wrong shape.
+    pub(crate) fn attend_between_channels(
         &mut self,
-        heads: u64,
-        queries: [u32; 2],
-        keys: [u32; 2],
-    ) -> Result<(), BuildError> {
-        let sides = queries.into_iter().chain(keys).map(u64::from);
-        self.spend(sides.fold(heads, u64::saturating_mul))
+        parts: &[Features; 3],
+        temperature: &str,
+    ) -> Result<Features, BuildError> {
+        let [x, ..] = parts;
+        let heads = self.heads_of_temperature(temperature, x.channels)?;
+        let depth = (x.channels / heads).cast_signed();
+        // N×heads×depth×positions
+        let parts = parts.each_ref().map(|part| {
+            let flat = self.reshape(&part.value, &[0, -1, heads.cast_signed(), depth]);
+            self.transpose(&flat, &[0, 2, 3, 1])
+        });
+        let mixed = self.mix_channels(&parts, temperature, &[0, 1, 3, 2])?;
+        let mixed = self.transpose(&mixed, &[0, 3, 1, 2]);
+        let shape = self.graph.push("Shape", &[&x.value], []);
+        Ok(Features { value: self.graph.push("Reshape", &[&mixed, &shape], []), ..*x })
     }
 
-    /// The position bias of windows from a table of one row per difference of positions: heads ×
-    /// P × P. Returns it and the number of heads.
+    /// The number of heads of a temperature, heads×1×1.
     ///
     /// # Errors
-    /// [`BuildError`] if the table does not have the rows that the windows need.
-    pub(crate) fn position_bias(
+    /// [`BuildError`] if it is missing or has a wrong shape, or if the channels are not a multiple
+    /// of the heads.
+    pub(crate) fn heads_of_temperature(
         &mut self,
-        table: &str,
-        [rows, columns]: [u32; 2],
-    ) -> Result<(String, u64), BuildError> {
-        let (values, dims) = self.values(table)?;
-        let &[count, heads] = dims.as_slice() else { return Err(wrong_shape(table, &dims)) };
-        self.spend_bias(heads, [rows, columns], [rows, columns])?;
-        let bias = expand_bias(&values, heads, [rows; 2], [columns; 2])
-            .filter(|_| {
-                let needed = (2 * u64::from(rows) - 1) * (2 * u64::from(columns) - 1);
-                count == needed
-            })
-            .ok_or_else(|| wrong_shape(table, &dims))?;
-        Ok((self.graph.constant(table, bias), heads))
-    }
-}
-
-/// The position bias heads × (rows·columns of queries) × (rows·columns of keys), from a table of
-/// (`rows` of queries + `rows` of keys − 1)·(the same of columns) rows and `heads` columns. The
-/// row of a pair is its difference of positions, query minus key, counted from the smallest.
-pub(super) fn expand_bias(
-    table: &[f32],
-    heads: u64,
-    rows: [u32; 2],
-    columns: [u32; 2],
-) -> Option<Tensor> {
-    let [query_rows, key_rows] = rows.map(u64::from);
-    let [query_columns, key_columns] = columns.map(u64::from);
-    let (queries, keys) = (query_rows * query_columns, key_rows * key_columns);
-    let count = heads.checked_mul(queries.checked_mul(keys)?)?;
-    let width = query_columns + key_columns - 1;
-    let mut bias = Vec::with_capacity(count as usize);
-    for head in 0..heads {
-        for query in 0..queries {
-            for key in 0..keys {
-                let down = query / query_columns + key_rows - 1 - key / key_columns;
-                let across = query % query_columns + key_columns - 1 - key % key_columns;
-                let row = down * width + across;
-                bias.push(*table.get((row * heads + head) as usize)?);
-            }
+        temperature: &str,
+        channels: u64,
+    ) -> Result<u64, BuildError> {
+        let dims = &self.tensor(temperature, 3)?.dims;
+        match *dims.as_slice() {
+            [heads, 1, 1] if channels.is_multiple_of(heads) => Ok(heads),
+            [heads, 1, 1] => Err(BuildError::Indivisible { channels, divisor: heads }),
+            _ => Err(wrong_shape(temperature, dims)),
         }
     }
-    Some(Tensor::from_f32(&[heads, queries, keys], &bias))
+
+    /// The values, mixed by the similarity of the channels of queries and keys: query, key and
+    /// value are …×depth×positions, and `turned` is the permutation of dimensions that swaps the
+    /// last two.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the temperature is missing.
+    pub(crate) fn mix_channels(
+        &mut self,
+        [query, key, value]: &[String; 3],
+        temperature: &str,
+        turned: &[i64],
+    ) -> Result<String, BuildError> {
+        let query = self.normalize(query);
+        let key = self.normalize(key);
+        let key = self.transpose(&key, turned);
+        let products = self.graph.push("MatMul", &[&query, &key], []);
+        let factor = self.tensor(temperature, 3)?.clone();
+        let factor = self.graph.constant(temperature, factor);
+        let products = self.graph.mul(&products, &factor);
+        let shares = self.softmax(&products);
+        Ok(self.graph.push("MatMul", &[&shares, value], []))
+    }
 }

@@ -3,9 +3,10 @@
 
 use super::{
     Hints,
-    attention::{Operands, Windows, expand_bias},
+    attention::{Operands, Similarity, Windows},
     error::BuildError,
     network::{Features, Network, dim, wrong_shape},
+    position_bias::expand_bias,
 };
 use crate::model::{Border, Graph, Tensor, checkpoint::StateDict};
 
@@ -77,26 +78,6 @@ pub(super) fn windows_of(size: [u32; 2], group: usize, block: usize) -> Windows 
     Windows { size, shift: [0; 2] }.shifted(is_shifted)
 }
 
-/// Query, key and value, each with the channels of `x`.
-///
-/// # Errors
-/// [`BuildError`] if weights are missing or have a wrong shape.
-pub(super) fn queries(
-    net: &mut Network<'_>,
-    x: &Features,
-    name: &str,
-) -> Result<[Features; 3], BuildError> {
-    let layer = format!("{name}.qkv");
-    let all = net.linear(x, &layer)?;
-    let channels = x.channels;
-    if all.channels != 3 * channels {
-        return Err(BuildError::Outputs { layer, outputs: all.channels, expected: 3 * channels });
-    }
-    let mut parts = net.split(&all.value, 3, 3).into_iter();
-    let mut next = || Features { value: parts.next().unwrap_or_default(), channels };
-    Ok([next(), next(), next()])
-}
-
 /// Attention of one half of the channels within windows, of the other within turned windows.
 fn spatial(
     net: &mut Network<'_>,
@@ -107,7 +88,7 @@ fn spatial(
     for index in 0..2 {
         net.ignore(&format!("{name}.attn_mask_{index}"));
     }
-    let parts = queries(net, x, name)?;
+    let parts = net.query_key_value(x, &format!("{name}.qkv"))?;
     let [.., value] = &parts;
     let convolved = convolution(net, value, name)?;
     let attended = halves_attention(net, &parts, name, windows)?;
@@ -160,7 +141,7 @@ pub(super) fn halves_attention(
             value: &inside_value,
             positions: [windows.area(); 2],
             heads,
-            scale: ((query.channels / heads.max(1)) as f32).powf(-0.5),
+            similarity: Similarity::product(query.channels, heads),
             bias: Some(&bias),
             mask: mask.as_deref(),
         })?;
@@ -179,32 +160,10 @@ fn between_channels(
     x: &Features,
     name: &str,
 ) -> Result<Features, BuildError> {
-    let temperature = format!("{name}.temperature");
-    let heads = net.tensor(&temperature, 3)?.dims.first().copied().unwrap_or(0);
-    if heads == 0 || !x.channels.is_multiple_of(heads) {
-        return Err(BuildError::Indivisible { channels: x.channels, divisor: heads });
-    }
-    let parts = queries(net, x, name)?;
+    let parts = net.query_key_value(x, &format!("{name}.qkv"))?;
     let [.., value] = &parts;
     let convolved = convolution(net, value, name)?;
-    let depth = (x.channels / heads).cast_signed();
-    // N×heads×depth×positions
-    let [query, key, value] = parts.each_ref().map(|part| {
-        let flat = net.reshape(&part.value, &[0, -1, heads.cast_signed(), depth]);
-        net.transpose(&flat, &[0, 2, 3, 1])
-    });
-    let query = net.normalize(&query);
-    let key = net.normalize(&key);
-    let key = net.transpose(&key, &[0, 1, 3, 2]);
-    let products = net.graph.push("MatMul", &[&query, &key], []);
-    let factor = net.tensor(&temperature, 3)?.clone();
-    let factor = net.graph.constant(&temperature, factor);
-    let products = net.graph.mul(&products, &factor);
-    let shares = net.softmax(&products);
-    let mixed = net.graph.push("MatMul", &[&shares, &value], []);
-    let mixed = net.transpose(&mixed, &[0, 3, 1, 2]);
-    let shape = net.graph.push("Shape", &[&x.value], []);
-    let attended = Features { value: net.graph.push("Reshape", &[&mixed, &shape], []), ..*x };
+    let attended = net.attend_between_channels(&parts, &format!("{name}.temperature"))?;
     let attended = net.image_of(&attended);
     let by_channel = channel_map(net, &attended, name)?;
     let by_position = position_map(net, &convolved, name)?;
@@ -233,7 +192,7 @@ fn convolution(
 ) -> Result<Features, BuildError> {
     let image = net.image_of(value);
     let x = net.depthwise(&image, &format!("{name}.dwconv.0"))?;
-    let x = net.batch_norm(&x, &format!("{name}.dwconv.1"))?;
+    let x = net.batch_norm(&x, &format!("{name}.dwconv.1"), 1e-5)?;
     Ok(net.gelu(&x))
 }
 
@@ -255,7 +214,7 @@ fn interaction(
     [first, norm, last]: [usize; 3],
 ) -> Result<Features, BuildError> {
     let x = net.conv(x, &format!("{name}.{first}"))?;
-    let x = net.batch_norm(&x, &format!("{name}.{norm}"))?;
+    let x = net.batch_norm(&x, &format!("{name}.{norm}"), 1e-5)?;
     let x = net.gelu(&x);
     let x = net.conv(&x, &format!("{name}.{last}"))?;
     Ok(net.sigmoid(&x))
@@ -309,7 +268,7 @@ fn dynamic_bias(
             normalize_rows(net, &mut values, width, &norm)?;
             values.iter_mut().for_each(|value| *value = value.max(0.0));
         }
-        (values, width) = dense_rows(net, &values, width, &layer)?;
+        (values, width) = net.dense_rows(&values, width, &layer)?;
     }
     net.spend_bias(width, [rows, columns], [rows, columns])?;
     let bias = expand_bias(&values, width, [rows; 2], [columns; 2])
@@ -336,28 +295,4 @@ fn normalize_rows(
         }
     }
     Ok(())
-}
-
-/// The dense layer `name` on each row of `width` values; returns the rows and their width.
-fn dense_rows(
-    net: &mut Network<'_>,
-    values: &[f32],
-    width: u64,
-    name: &str,
-) -> Result<(Vec<f32>, u64), BuildError> {
-    let key = format!("{name}.weight");
-    let (weight, dims) = net.values(&key)?;
-    let &[outputs, inputs] = dims.as_slice() else { return Err(wrong_shape(&key, &dims)) };
-    if inputs != width {
-        return Err(wrong_shape(&key, &dims));
-    }
-    net.spend((values.len() as u64).saturating_mul(outputs))?;
-    let bias = net.vector(&format!("{name}.bias"), outputs)?.to_f32().unwrap_or_default();
-    let mut results = Vec::with_capacity(values.len());
-    for row in values.chunks_exact((width as usize).max(1)) {
-        for (weights, bias) in weight.chunks_exact((inputs as usize).max(1)).zip(&bias) {
-            results.push(row.iter().zip(weights).map(|(a, b)| a * b).sum::<f32>() + bias);
-        }
-    }
-    Ok((results, outputs))
 }

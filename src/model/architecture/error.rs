@@ -36,6 +36,8 @@ pub(super) enum BuildError {
     Branches(String),
     #[error("its branches are too large to be merged")]
     BranchesTooLarge,
+    #[error("its upsampler, {0}, is not supported")]
+    Upsampler(&'static str),
     #[error("its windows are too large")]
     TooLarge,
     #[error("it has weights that do not belong to this architecture: {0:?}")]

@@ -4,7 +4,7 @@
 use super::{
     Hints,
     activation::Activation,
-    attention::{Operands, Windows},
+    attention::{Operands, Similarity, Windows},
     error::BuildError,
     network::{Features, Network, dim, wrong_shape},
     swinir::window_of_table,
@@ -118,24 +118,18 @@ fn overlapping(
         .ok_or_else(|| wrong_shape(&table, &dims))?;
     let bias = net.graph.constant(&table, bias);
     let normal = net.layer_norm(x, &format!("{name}.norm1"))?;
-    let all = net.linear(&normal, &format!("{name}.qkv"))?;
-    let parts = net.split(&all.value, 3, 3);
-    let [query, key, value] = parts.as_slice() else {
-        return Err(BuildError::Missing(format!("{name}.qkv")));
-    };
-    let channels = x.channels;
-    let part = |value: &String| Features { value: value.clone(), channels };
-    let query = net.windowed(&part(query), windows);
+    let [query, key, value] = net.query_key_value(&normal, &format!("{name}.qkv"))?;
+    let query = net.windowed(&query, windows);
     let margin = (outer - side) / 2;
-    let key = net.windows_around(&part(key), windows, margin);
-    let value = net.windows_around(&part(value), windows, margin);
+    let key = net.windows_around(&key, windows, margin);
+    let value = net.windows_around(&value, windows, margin);
     let attended = net.attend(&Operands {
         query: &query,
         key: &key,
         value: &value,
         positions: [windows.area(), u64::from(outer) * u64::from(outer)],
         heads,
-        scale: ((channels / heads.max(1)) as f32).powf(-0.5),
+        similarity: Similarity::product(x.channels, heads),
         bias: Some(&bias),
         mask: None,
     })?;

@@ -10,18 +10,24 @@ use crate::model::{fault::Fault, sidecar};
 /// Scale factors of [`Hints`].
 const FACTORS: std::ops::RangeInclusive<u32> = 1..=8;
 
+/// Values of [`Hints::noise`].
+const NOISE: std::ops::RangeInclusive<f32> = 0.0..=255.0;
+
 /// Properties of a network that its weights do not determine: from the name of its file, or from
 /// `NAME.pth.toml` or `NAME.toml` next to it.
 ///
 /// ```toml
 /// factor = 2              # FSRCNN, SRCNN and VDSR; default: from the name, as in fsrcnn_x2.pth
 /// activation = "relu"     # or "leakyrelu" (slope 0.1) or "tanh", if it has no weights
+/// noise = 15              # FDnCNN and DRUNet: the standard deviation to remove, of white = 255
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hints {
     /// Output size over input size, 1..=8.
     pub(super) factor: Option<u32>,
     pub(super) activation: Option<Activation>,
+    /// The standard deviation of the noise to remove, 0..=255, where white is 255.
+    pub(super) noise: Option<f32>,
 }
 
 /// The content of the sidecar file.
@@ -30,6 +36,7 @@ pub struct Hints {
 struct Settings {
     factor: Option<u32>,
     activation: Option<ActivationName>,
+    noise: Option<f32>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +53,7 @@ impl Hints {
     /// # Errors
     /// [`Fault::Unsuitable`] for an invalid sidecar file.
     pub(crate) fn of(path: &Path) -> Result<Self, Fault> {
-        let mut hints = Self { factor: factor_in_name(path), activation: None };
+        let mut hints = Self { factor: factor_in_name(path), ..Self::default() };
         if let Some(settings) = sidecar::read::<Settings>(path)? {
             hints.factor = settings.factor.or(hints.factor);
             hints.activation = settings.activation.map(|activation| match activation {
@@ -54,6 +61,10 @@ impl Hints {
                 ActivationName::LeakyRelu => Activation::LeakyRelu(0.1),
                 ActivationName::Tanh => Activation::Tanh,
             });
+            hints.noise = settings.noise;
+        }
+        if let Some(noise) = hints.noise.filter(|noise| !NOISE.contains(noise)) {
+            return Err(Fault::unsuitable(format!("the noise {noise} is out of range (0 to 255)")));
         }
         match hints.factor {
             Some(factor) if !FACTORS.contains(&factor) => {

@@ -43,6 +43,25 @@ impl Network<'_> {
         Features { value: self.graph.mul(&a.value, &b.value), channels }
     }
 
+    /// x plus the other features times the factor per channel `name`, 1×C×1×1.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the factor is missing or has a wrong shape.
+    pub(crate) fn add_scaled(
+        &mut self,
+        x: &Features,
+        other: &Features,
+        name: &str,
+    ) -> Result<Features, BuildError> {
+        let factor = self.tensor(name, 4)?.clone();
+        if factor.dims != [1, other.channels, 1, 1] {
+            return Err(wrong_shape(name, &factor.dims));
+        }
+        let factor = self.graph.constant(name, factor);
+        let scaled = Features { value: self.graph.mul(&other.value, &factor), ..*other };
+        self.add(x, &scaled, name)
+    }
+
     /// The mean over the whole image: N×C×1×1.
     pub(crate) fn global_mean(&mut self, x: &Features) -> Features {
         Features { value: self.graph.push("GlobalAveragePool", &[&x.value], []), ..*x }
@@ -205,7 +224,12 @@ impl Network<'_> {
     ///
     /// # Errors
     /// [`BuildError`] if the weights are missing or have a wrong shape.
-    pub(crate) fn batch_norm(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
+    pub(crate) fn batch_norm(
+        &mut self,
+        x: &Features,
+        name: &str,
+        epsilon: f32,
+    ) -> Result<Features, BuildError> {
         let mut inputs = vec![x.value.clone()];
         for part in ["weight", "bias", "running_mean", "running_var"] {
             let key = format!("{name}.{part}");
@@ -213,7 +237,7 @@ impl Network<'_> {
             inputs.push(self.graph.constant(&key, tensor));
         }
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let epsilon = [("epsilon", Attribute::Float(1e-5))];
+        let epsilon = [("epsilon", Attribute::Float(epsilon))];
         Ok(Features { value: self.graph.push("BatchNormalization", &inputs, epsilon), ..*x })
     }
 
@@ -253,6 +277,21 @@ impl Network<'_> {
     pub(crate) fn mlp(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
         let hidden = self.linear(x, &format!("{name}.fc1"))?;
         let hidden = self.gelu(&hidden);
+        self.linear(&hidden, &format!("{name}.fc2"))
+    }
+
+    /// Two dense layers, `name.fc1` and `name.fc2`, with GELU and a depthwise convolution between.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the weights are missing or have a wrong shape.
+    pub(crate) fn conv_mlp(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
+        let hidden = self.linear(x, &format!("{name}.fc1"))?;
+        let hidden = self.gelu(&hidden);
+        let around = self.image_of(&hidden);
+        let around = self.depthwise(&around, &format!("{name}.dwconv.depthwise_conv.0"))?;
+        let around = self.gelu(&around);
+        let around = self.tokens_of(&around);
+        let hidden = self.add(&hidden, &around, name)?;
         self.linear(&hidden, &format!("{name}.fc2"))
     }
 

@@ -1,33 +1,45 @@
 //! Networks that are recognized by the names and shapes of their weights.
 
 mod activation;
+mod atd;
 mod attention;
 mod compact;
 mod cugan;
 mod dat;
+mod ditn;
+mod dncnn;
 mod drct;
+mod drunet;
 mod dysample;
 mod edsr;
 mod error;
 mod espcn;
+mod fbcnn;
+mod fdat;
 mod fsrcnn;
 mod hat;
 mod hints;
+mod kair_unet;
 mod layers;
 mod mosr;
+mod nafnet;
 mod network;
 mod omnisr;
 mod plksr;
+mod position_bias;
 mod rcan;
 mod reconstruction;
 mod rgt;
 mod rrdb;
 mod safmn;
+mod scunet;
 mod span;
 mod srcnn;
 mod srformer;
 mod swiftsrgan;
+mod swin2sr;
 mod swinir;
+mod uni_upsample;
 mod vdsr;
 
 pub use hints::Hints;
@@ -63,8 +75,17 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "MoSR", matches: mosr::matches, build: mosr::build },
     Architecture { name: "RCAN", matches: rcan::matches, build: rcan::build },
     Architecture { name: "SAFMN", matches: safmn::matches, build: safmn::build },
+    Architecture { name: "ATD", matches: atd::matches, build: atd::build },
+    Architecture { name: "DITN", matches: ditn::matches, build: ditn::build },
+    Architecture { name: "Swin2SR", matches: swin2sr::matches, build: swin2sr::build },
+    Architecture { name: "FDAT", matches: fdat::matches, build: fdat::build },
     Architecture { name: "Swift-SRGAN", matches: swiftsrgan::matches, build: swiftsrgan::build },
     Architecture { name: "Real-CUGAN", matches: cugan::matches, build: cugan::build },
+    Architecture { name: "SCUNet", matches: scunet::matches, build: scunet::build },
+    Architecture { name: "NAFNet", matches: nafnet::matches, build: nafnet::build },
+    Architecture { name: "DRUNet", matches: drunet::matches, build: drunet::build },
+    Architecture { name: "FBCNN", matches: fbcnn::matches, build: fbcnn::build },
+    Architecture { name: "DnCNN", matches: dncnn::matches, build: dncnn::build },
     Architecture { name: "EDSR", matches: edsr::matches, build: edsr::build },
     Architecture { name: "ESPCN", matches: espcn::matches, build: espcn::build },
     Architecture { name: "FSRCNN", matches: fsrcnn::matches, build: fsrcnn::build },

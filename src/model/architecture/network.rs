@@ -12,6 +12,10 @@ const BT601: [f32; 3] = [0.299, 0.587, 0.114];
 /// sixth of that.
 const BUDGET: u64 = 1 << 28;
 
+/// The noise to remove unless the hints state it, as a standard deviation where white is 255: the
+/// value of KAIR's examples.
+const NOISE: f32 = 15.0;
+
 /// The maximum number of blocks of one kind.
 const MAX_BLOCKS: usize = 256;
 
@@ -114,7 +118,7 @@ impl<'a> Network<'a> {
     /// [`BuildError::Factor`] if the hints have none.
     pub(crate) fn enlarged_input(&mut self) -> Result<Features, BuildError> {
         let input = self.input();
-        let factor = self.hints.factor.ok_or(BuildError::Factor)? as f32;
+        let factor = self.hinted_factor().ok_or(BuildError::Factor)? as f32;
         if factor == 1.0 {
             return Ok(input);
         }
@@ -124,6 +128,21 @@ impl<'a> Network<'a> {
             ("cubic_coeff_a", Attribute::Float(-0.5)),
         ];
         Ok(Features { value: self.graph.resize(&input.value, [factor; 2], attributes), ..input })
+    }
+
+    /// The standard deviation of the noise that the network is to remove, where white is 1.
+    pub(crate) fn noise_level(&self) -> f32 {
+        self.hints.noise.unwrap_or(NOISE) / 255.0
+    }
+
+    /// The factor of the hints.
+    pub(crate) fn hinted_factor(&self) -> Option<u32> {
+        self.hints.factor
+    }
+
+    /// All tensors.
+    pub(crate) fn weights(&self) -> &'a StateDict {
+        self.weights
     }
 
     /// Whether there is a tensor of this name.

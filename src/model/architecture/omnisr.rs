@@ -3,7 +3,7 @@
 
 use super::{
     Hints,
-    attention::{Operands, Windows},
+    attention::{Operands, Similarity, Windows},
     error::BuildError,
     network::{Features, Network, dim, shuffle_factor},
     swinir::window_of_table,
@@ -160,13 +160,7 @@ fn positions(
 ) -> Result<Features, BuildError> {
     let inside = arranged(net, x, side, arrangement);
     let normal = net.layer_norm(&inside, &format!("{name}.norm"))?;
-    let all = net.linear(&normal, &format!("{name}.fn.to_qkv"))?;
-    let parts = net.split(&all.value, 4, 3);
-    let [query, key, value] = parts.as_slice() else {
-        return Err(BuildError::Missing(format!("{name}.fn.to_qkv")));
-    };
-    let [query, key, value] =
-        [query, key, value].map(|value| Features { value: value.clone(), channels: x.channels });
+    let [query, key, value] = &net.query_key_value(&normal, &format!("{name}.fn.to_qkv"))?;
     let table = format!("{name}.fn.rel_pos_bias.weight");
     let bias = match net.has(&table) {
         true => Some(net.position_bias(&table, [side; 2])?.0),
@@ -174,12 +168,12 @@ fn positions(
     };
     let area = u64::from(side) * u64::from(side);
     let attended = net.attend(&Operands {
-        query: &query,
-        key: &key,
-        value: &value,
+        query,
+        key,
+        value,
         positions: [area; 2],
         heads: HEADS,
-        scale: ((x.channels / HEADS) as f32).powf(-0.5),
+        similarity: Similarity::product(x.channels, HEADS),
         bias: bias.as_deref(),
         mask: None,
     })?;
@@ -200,10 +194,7 @@ fn channels(
     let all = net.conv(&normal, &format!("{name}.fn.qkv"))?;
     let all = net.depthwise(&all, &format!("{name}.fn.qkv_dwconv"))?;
     let temperature = format!("{name}.fn.temperature");
-    let heads = net.tensor(&temperature, 3)?.dims.first().copied().unwrap_or(0);
-    if heads == 0 || !x.channels.is_multiple_of(heads) {
-        return Err(BuildError::Indivisible { channels: x.channels, divisor: heads });
-    }
+    let heads = net.heads_of_temperature(&temperature, x.channels)?;
     let depth = (x.channels / heads).cast_signed();
     let area = i64::from(side) * i64::from(side);
     let parts = net.split(&all.value, 1, 3);
@@ -228,22 +219,13 @@ fn channels(
             }
         });
     }
-    let [query, key, value] = operands.as_slice() else {
-        return Err(BuildError::Missing(format!("{name}.fn.qkv")));
-    };
-    let query = net.normalize(query);
-    let key = net.normalize(key);
+    let operands: [String; 3] =
+        operands.try_into().map_err(|_| BuildError::Missing(format!("{name}.fn.qkv")))?;
     let last_two: &[i64] = match arrangement {
         Arrangement::Block => &[0, 1, 2, 3, 5, 4],
         Arrangement::Grid => &[0, 1, 2, 4, 3],
     };
-    let key = net.transpose(&key, last_two);
-    let products = net.graph.push("MatMul", &[&query, &key], []);
-    let factor = net.tensor(&temperature, 3)?.clone();
-    let factor = net.graph.constant(&temperature, factor);
-    let products = net.graph.mul(&products, &factor);
-    let shares = net.softmax(&products);
-    let mixed = net.graph.push("MatMul", &[&shares, value], []);
+    let mixed = net.mix_channels(&operands, &temperature, last_two)?;
     let order: &[i64] = match arrangement {
         Arrangement::Block => &[0, 1, 2, 5, 3, 4],
         Arrangement::Grid => &[0, 4, 1, 2, 3],

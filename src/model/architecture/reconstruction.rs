@@ -42,7 +42,12 @@ impl Network<'_> {
     /// # Errors
     /// [`BuildError`] if the weights have a wrong shape.
     pub(crate) fn patch_embedding(&mut self, shallow: &Features) -> Result<Features, BuildError> {
-        let x = self.tokens_of(shallow);
+        let projection = "patch_embed.proj";
+        let x = match self.has(&format!("{projection}.weight")) {
+            true => self.conv(shallow, projection)?,
+            false => shallow.clone(),
+        };
+        let x = self.tokens_of(&x);
         let norm = "patch_embed.norm";
         if self.has(&format!("{norm}.weight")) { self.layer_norm(&x, norm) } else { Ok(x) }
     }
@@ -60,7 +65,11 @@ impl Network<'_> {
     ) -> Result<Features, BuildError> {
         let name = format!("layers.{group}.conv");
         let deep = self.image_of(x);
-        let deep = self.one_or_three(&deep, &name)?;
+        let mut deep = self.one_or_three(&deep, &name)?;
+        let projection = format!("layers.{group}.patch_embed.proj");
+        if self.has(&format!("{projection}.weight")) {
+            deep = self.conv(&deep, &projection)?;
+        }
         let deep = self.tokens_of(&deep);
         self.add(&deep, start, &name)
     }
@@ -132,9 +141,8 @@ impl Network<'_> {
         deep: &Features,
         image: &Features,
     ) -> Result<Features, BuildError> {
-        let ups = (0..2 * MAX_UPS).step_by(2).map(|index| format!("upsample.{index}"));
-        let ups: Vec<String> = ups.filter(|up| self.has(&format!("{up}.weight"))).collect();
         if !self.has("conv_before_upsample.0.weight") {
+            let ups = self.upsampling_layers();
             let [up] = ups.as_slice() else {
                 let residual = self.conv(deep, "conv_last")?;
                 return self.add(image, &residual, "conv_last");
@@ -159,12 +167,30 @@ impl Network<'_> {
             x = self.activate(&x, LEAKY);
             return self.conv(&x, "conv_last");
         }
-        for up in ups {
+        (x, _) = self.shuffled_up(&x)?;
+        self.conv(&x, "conv_last")
+    }
+
+    /// The features after the convolutions and pixel shuffles of `upsample`, and their total
+    /// factor.
+    ///
+    /// # Errors
+    /// [`BuildError`] if weights are missing or have a wrong shape.
+    pub(crate) fn shuffled_up(&mut self, x: &Features) -> Result<(Features, u64), BuildError> {
+        let (mut x, mut total) = (x.clone(), 1);
+        for up in self.upsampling_layers() {
             let before = x.channels;
             x = self.conv(&x, &up)?;
             let factor = shuffle_factor(x.channels, before, &up)?;
             x = self.shuffle(&x, factor)?;
+            total *= factor;
         }
-        self.conv(&x, "conv_last")
+        Ok((x, total))
+    }
+
+    /// The names of the convolutions of `upsample`.
+    fn upsampling_layers(&self) -> Vec<String> {
+        let layers = (0..2 * MAX_UPS).step_by(2).map(|index| format!("upsample.{index}"));
+        layers.filter(|layer| self.has(&format!("{layer}.weight"))).collect()
     }
 }

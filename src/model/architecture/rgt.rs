@@ -6,7 +6,7 @@
 
 use super::{
     Hints,
-    dat::{gated, halves_attention, queries, window, windows_of},
+    dat::{gated, halves_attention, window, windows_of},
     error::BuildError,
     network::{Features, Network, dim},
 };
@@ -43,7 +43,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
                     for index in 0..2 {
                         net.ignore(&format!("{attention}.attn_mask_{index}"));
                     }
-                    let parts = queries(&mut net, &normal, &attention)?;
+                    let parts = net.query_key_value(&normal, &format!("{attention}.qkv"))?;
                     let attended = halves_attention(
                         &mut net,
                         &parts,

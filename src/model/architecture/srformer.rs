@@ -3,7 +3,7 @@
 
 use super::{
     Hints,
-    attention::{Operands, Windows},
+    attention::{Operands, Similarity, Windows},
     error::BuildError,
     network::{Features, Network, dim, wrong_shape},
     swinir::window_of_table,
@@ -137,14 +137,7 @@ fn permuted(
     };
     let x = net.add(x, &attended, name)?;
     let normal = net.layer_norm(&x, &format!("{name}.norm2"))?;
-    let hidden = net.linear(&normal, &format!("{name}.mlp.fc1"))?;
-    let hidden = net.gelu(&hidden);
-    let around = net.image_of(&hidden);
-    let around = net.depthwise(&around, &format!("{name}.mlp.dwconv.depthwise_conv.0"))?;
-    let around = net.gelu(&around);
-    let around = net.tokens_of(&around);
-    let hidden = net.add(&hidden, &around, name)?;
-    let dense = net.linear(&hidden, &format!("{name}.mlp.fc2"))?;
+    let dense = net.conv_mlp(&normal, &format!("{name}.mlp"))?;
     net.add(&x, &dense, name)
 }
 
@@ -192,7 +185,7 @@ fn attention(
         value: &value,
         positions: [windows.area(), windows.area() / 4],
         heads,
-        scale: ((channels / heads.max(1)) as f32).powf(-0.5),
+        similarity: Similarity::product(channels, heads),
         bias: Some(&bias),
         mask,
     })?;

@@ -54,5 +54,5 @@ fn separable(net: &mut Network<'_>, x: &Features, name: &str) -> Result<Features
 /// A separable convolution and its normalization.
 fn normalized(net: &mut Network<'_>, x: &Features, name: &str) -> Result<Features, BuildError> {
     let x = separable(net, x, &format!("{name}.cnn"))?;
-    net.batch_norm(&x, &format!("{name}.bn"))
+    net.batch_norm(&x, &format!("{name}.bn"), 1e-5)
 }

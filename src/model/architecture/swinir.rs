@@ -3,7 +3,7 @@
 
 use super::{
     Hints,
-    attention::{Operands, Windows},
+    attention::{Operands, Similarity, Windows},
     error::BuildError,
     network::{Features, Network, dim},
 };
@@ -106,24 +106,14 @@ impl Network<'_> {
         let table = format!("{name}.relative_position_bias_table");
         let (bias, heads) = self.position_bias(&table, windows.size)?;
         let inside = self.windowed(x, windows);
-        let all = self.linear(&inside, &format!("{name}.qkv"))?;
-        if all.channels != 3 * x.channels {
-            let (outputs, expected) = (all.channels, 3 * x.channels);
-            return Err(BuildError::Outputs { layer: format!("{name}.qkv"), outputs, expected });
-        }
-        let parts = self.split(&all.value, 4, 3);
-        let [query, key, value] = parts.as_slice() else {
-            return Err(BuildError::Missing(format!("{name}.qkv")));
-        };
-        let [query, key, value] = [query, key, value]
-            .map(|value| Features { value: value.clone(), channels: x.channels });
+        let [query, key, value] = &self.query_key_value(&inside, &format!("{name}.qkv"))?;
         let attended = self.attend(&Operands {
-            query: &query,
-            key: &key,
-            value: &value,
+            query,
+            key,
+            value,
             positions: [windows.area(); 2],
             heads,
-            scale: ((x.channels / heads.max(1)) as f32).powf(-0.5),
+            similarity: Similarity::product(x.channels, heads),
             bias: Some(&bias),
             mask,
         })?;

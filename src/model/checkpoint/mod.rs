@@ -28,7 +28,7 @@ use self::{
     torch::{Object, Pickle, Storage, TorchObject},
 };
 use super::{
-    Error, Tensor,
+    Error, Tensor, bounded_file,
     fault::{Fault, Reason},
 };
 
@@ -104,14 +104,7 @@ fn is_archive(head: &[u8]) -> bool {
 /// [`Error::Unsuitable`] for a file that would execute code or holds no weights;
 /// [`Error::Damaged`]; [`Error::Io`].
 pub fn read(path: &Path) -> Result<StateDict, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MAX_SIZE {
-        let why = format!("the file has {size} bytes (maximum {MAX_SIZE})");
-        return Err(Fault::damaged(why).at(path));
-    }
-    let bytes = std::fs::read(path).map_err(io)?;
-    parse(&bytes.into()).map_err(|fault| fault.at(path))
+    parse(&bounded_file::read(path, MAX_SIZE)?).map_err(|fault| fault.at(path))
 }
 
 /// Reads the weights in the content of a file. Contiguous float32 weights share its memory.

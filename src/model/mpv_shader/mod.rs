@@ -14,7 +14,7 @@ mod pass;
 use std::path::Path;
 
 use self::error::ShaderError;
-use super::{Error, Graph, fault::Fault};
+use super::{Error, Graph, bounded_file, fault::Fault};
 
 /// The largest file in bytes. The largest of Anime4K has a tenth of it.
 const MAX_SIZE: u64 = 10 << 20;
@@ -31,13 +31,7 @@ pub(super) fn matches(path: &Path) -> bool {
 /// [`Error::Unsuitable`] if a pass is neither a convolution nor a depth-to-space step;
 /// [`Error::Damaged`] if the file is not text.
 pub(super) fn read(path: &Path) -> Result<Graph, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MAX_SIZE {
-        let why = format!("the file has {size} bytes (maximum {MAX_SIZE})");
-        return Err(Fault::damaged(why).at(path));
-    }
-    let bytes = std::fs::read(path).map_err(io)?;
+    let bytes = bounded_file::read(path, MAX_SIZE)?;
     let text = str::from_utf8(&bytes).map_err(|_| Fault::damaged("it is not text").at(path))?;
     parse(text).map_err(|error| Fault::from(error).at(path))
 }

@@ -21,7 +21,7 @@ use self::{
     net::{Blob, Net},
     param::Layer,
 };
-use super::{Border, Error, Graph, fault::Fault};
+use super::{Border, Error, Graph, bounded_file, fault::Fault};
 
 /// The largest `.param` file in bytes, far above those of published models.
 const MAX_PARAM_SIZE: u64 = 16 << 20;
@@ -47,27 +47,12 @@ pub fn read(path: &Path) -> Result<Graph, Error> {
             return Err(Error::Unsuitable { path: path.into(), why });
         }
     }
-    let param = load(&text, MAX_PARAM_SIZE)?;
-    let bin = load(&weights, MAX_BIN_SIZE)?;
+    let param = bounded_file::read(&text, MAX_PARAM_SIZE)?;
+    let bin = bounded_file::read(&weights, MAX_BIN_SIZE)?;
     let param = str::from_utf8(&param).map_err(|_| {
         Fault::damaged("it is not a text file; binary .param files are not supported").at(&text)
     })?;
-    parse(param, bin.into()).map_err(|fault| fault.at(path))
-}
-
-/// The content of a regular file of at most `max` bytes.
-fn load(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let meta = std::fs::metadata(path).map_err(io)?;
-    // Opening a pipe would block until another process writes to it.
-    if !meta.is_file() {
-        return Err(Error::Unknown { path: path.into(), why: "it is not a regular file".into() });
-    }
-    let size = meta.len();
-    if size > max {
-        return Err(Fault::damaged(format!("the file has {size} bytes (maximum {max})")).at(path));
-    }
-    std::fs::read(path).map_err(io)
+    parse(param, bin).map_err(|fault| fault.at(path))
 }
 
 /// Reads a model from the contents of its two files. The graph follows the contract of

@@ -13,7 +13,7 @@ use self::{
     graphdef::{NodeDef, Nodes},
     lower::{Image, Lowering, Value, lower},
 };
-use super::{Error, Graph, Window, fault::Fault, order};
+use super::{Error, Graph, Window, bounded_file, fault::Fault, order};
 
 /// The largest file in bytes; EDSR's published graphs have up to 173 MB.
 const MAX_SIZE: u64 = 1 << 30;
@@ -31,14 +31,7 @@ const DECONVOLUTION: &str = "Conv2DBackpropInput";
 /// [`Error::Unsuitable`] if an operator is not supported; [`Error::Damaged`] if the file is not a
 /// graph or contradicts itself; [`Error::Io`].
 pub(crate) fn read(path: &Path) -> Result<Graph, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MAX_SIZE {
-        let why = format!("the file has {size} bytes (maximum {MAX_SIZE})");
-        return Err(Fault::damaged(why).at(path));
-    }
-    let bytes = std::fs::read(path).map_err(io)?;
-    parse(bytes.into()).map_err(|fault| fault.at(path))
+    parse(bounded_file::read(path, MAX_SIZE)?).map_err(|fault| fault.at(path))
 }
 
 /// Reads a frozen graph from the content of a file. The result follows the contract of
