@@ -199,13 +199,25 @@ impl Band<'_> {
     /// Copies the band's rows from a frame of the same format and size; rows of any other length
     /// are left as they are.
     pub fn copy_from(&mut self, frame: &FrameRef<'_>) {
+        self.copy_rect_from(frame, self.rect());
+    }
+
+    /// Copies the pixels `rect` of the band from a frame of the same format and size, with the
+    /// chroma samples that they share with other pixels. Pixels outside of the band or the frame
+    /// are left out.
+    pub fn copy_rect_from(&mut self, frame: &FrameRef<'_>, rect: Rect) {
+        let format = self.info.format;
+        let rect = rect.intersection(&self.rect());
+        let [step, _] = self.info.chroma_step();
+        let (left, right) = (rect.x / step * step, rect.right().next_multiple_of(step));
         for plane in 0..self.planes.len() {
-            let shift = self.info.format.plane_subsampling(plane)[1];
-            let end = (self.first_row + self.rows).div_ceil(1 << shift);
-            for y in (self.first_row >> shift)..end {
-                let from = frame.row(plane, y as usize);
-                let to = self.row_mut(plane, y as usize);
-                if from.len() == to.len() {
+            let shift = format.plane_subsampling(plane)[1];
+            let start = format.row_bytes(plane, left);
+            let end = format.row_bytes(plane, right.min(self.info.width));
+            for y in (rect.y >> shift)..rect.bottom().div_ceil(1 << shift) {
+                let from = frame.row(plane, y as usize).get(start..end);
+                let to = self.row_mut(plane, y as usize).get_mut(start..end);
+                if let (Some(from), Some(to)) = (from, to) {
                     to.copy_from_slice(from);
                 }
             }

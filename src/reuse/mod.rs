@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `reference` | the reference picture and the comparison with it |
 //! | `changed_map` | which blocks changed |
+//! | `distances` | how much each block changed |
 //! | `planner` | from changed blocks to regions |
 //! | `cover` | the cheapest rectangles that cover what has to be computed |
 //! | `stillness`, `selection` | which changed blocks to compute when time is short |
@@ -28,6 +29,7 @@ mod bits;
 mod changed_map;
 mod cost;
 mod cover;
+mod distances;
 mod planner;
 mod reference;
 mod region;
@@ -37,8 +39,9 @@ mod stillness;
 pub(crate) use changed_map::BLOCK;
 pub use changed_map::ChangedMap;
 pub use cost::CostModel;
+pub(crate) use distances::Distances;
 pub use planner::{Dependence, Plan, Planner, Shapes};
 pub use reference::{Changes, Mode, Reference, Snapshot};
 pub use region::Region;
-pub(crate) use selection::{Budget, Selection};
+pub(crate) use selection::{Budget, Outdated, Selection};
 pub(crate) use stillness::Stillness;

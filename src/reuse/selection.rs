@@ -1,18 +1,22 @@
-//! Which changed blocks to compute when time does not suffice for all of them.
+//! Which outdated blocks to compute when time does not suffice for all of them.
 //!
-//! Blocks that are [still](super::stillness) come into view for as long as they stay still, whenever
-//! their picture is ready: they may take longer than a frame, and any part of them is worth
-//! computing. Blocks that move are worth computing only if they are ready before the frame is due,
-//! and only object by object: an object of which a part is sharp looks worse than one that is
-//! resampled. An object is a set of moving blocks that touch each other.
-
-use std::ops::Range;
+//! A moving block is worth computing only if it is ready before its frame is due, and again in the
+//! next frames: those in a window around the centre of the frame, where viewers look, are computed.
+//! The window is as large as time allows; it shrinks at once and grows slowly, so that its border
+//! does not flicker. Any other block may take longer than a frame: these are computed tile by tile,
+//! in turn.
 
 use super::changed_map::{BLOCK, ChangedMap};
 use crate::frame::Rect;
 
-/// The share of the time before the frame is due that moving blocks may use while still blocks wait.
-const MOVING_SHARE: f64 = 0.7;
+/// The share of the time before a frame is due that is kept for other blocks than moving ones.
+const RESTING_SHARE: f64 = 0.3;
+/// The side of a tile in pixels.
+const TILE: u32 = 4 * BLOCK;
+/// Parts that the width and the height of the frame are divided into, to measure the window.
+const PARTS: u32 = 32;
+/// A smaller window is not worth its border: nothing that moves is computed then.
+const MIN_WINDOW: u32 = PARTS / 4;
 
 /// How much can be computed, in pixels that the model runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,299 +27,237 @@ pub(crate) struct Budget {
     pub background: u64,
 }
 
+/// Blocks to choose from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outdated<'a> {
+    /// Blocks that move.
+    pub moving: &'a ChangedMap,
+    /// Resting blocks that are not visible in the model's picture.
+    pub hidden: &'a ChangedMap,
+    /// Blocks that are visible in an older picture of the model.
+    pub aged: &'a ChangedMap,
+}
+
 /// Chooses blocks frame by frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    /// The distance up to which the model reads, in pixels.
+    /// The distance up to which the model reads, in blocks.
     halo: u32,
-    /// The moving blocks that were chosen for the last frame.
-    moving: Option<ChangedMap>,
-}
-
-/// Blocks that touch each other, diagonals included.
-struct Object {
-    runs: Vec<(u32, Range<u32>)>,
-    bounds: Rect,
-    pixels: u64,
-    /// Whether it overlaps what was chosen for the last frame.
-    was_chosen: bool,
+    /// Sides of the window, in [`PARTS`] of those of the frame.
+    window: u32,
+    /// The tile that is next, counted row by row.
+    next: usize,
 }
 
 impl Selection {
     /// For a model that reads up to `halo` pixels around each pixel.
     pub(crate) fn new(halo: u32) -> Self {
-        Self { halo, moving: None }
+        Self { halo: halo.div_ceil(BLOCK), window: PARTS, next: 0 }
     }
 
     /// An estimate of the pixels that the model runs on to compute `blocks`.
     pub(crate) fn pixels(&self, blocks: &ChangedMap) -> u64 {
+        u64::from(blocks.grown(self.halo).count()) * u64::from(BLOCK * BLOCK)
+    }
+
+    /// The blocks to compute now.
+    pub(crate) fn choose(&mut self, outdated: Outdated<'_>, budget: Budget) -> ChangedMap {
+        let Outdated { moving, hidden, aged } = outdated;
+        let resting = if hidden.is_empty() { aged } else { hidden };
+        let kept = match resting.is_empty() {
+            true => 0,
+            false => ((budget.in_time as f64 * RESTING_SHARE) as u64).max(self.tile_pixels()),
+        };
+        let moving = self.central(moving, budget.in_time.saturating_sub(kept));
+        if moving.is_empty() {
+            return self.in_turn(resting, budget.background);
+        }
+        let left = budget.in_time.saturating_sub(self.pixels(&moving));
+        moving.union(&self.in_turn(resting, left))
+    }
+
+    /// The blocks in the largest window on which the model runs on at most `pixels` pixels.
+    fn central(&mut self, moving: &ChangedMap, pixels: u64) -> ChangedMap {
+        let inside = |parts: u32| {
+            let (width, height) = moving.size();
+            let side = |all: u32| (u64::from(all) * u64::from(parts) / u64::from(PARTS)) as u32;
+            let window = Rect::new(
+                (width - side(width)) / 2,
+                (height - side(height)) / 2,
+                side(width),
+                side(height),
+            );
+            moving.clone().intersection(&ChangedMap::of_rects(&[window], width, height))
+        };
+        let fits = |parts: &u32| self.pixels(&inside(*parts)) <= pixels;
+        let sizes: Vec<u32> = (1..=PARTS).collect();
+        let largest = sizes.partition_point(fits) as u32;
+        self.window = largest.min(self.window + 1);
+        match self.window {
+            MIN_WINDOW.. => inside(self.window),
+            _ => ChangedMap::none(moving.size().0, moving.size().1),
+        }
+    }
+
+    /// The next tiles of `blocks` on which the model runs on at most `pixels` pixels; at least one,
+    /// unless `pixels` is 0.
+    pub(crate) fn in_turn(&mut self, blocks: &ChangedMap, pixels: u64) -> ChangedMap {
         let (width, height) = blocks.size();
-        let objects = objects(blocks, None);
-        let pixels: u64 = objects.iter().map(|object| self.object_pixels(object)).sum();
-        pixels.min(u64::from(width) * u64::from(height))
-    }
-
-    fn object_pixels(&self, object: &Object) -> u64 {
-        let (halo, Rect { width, height, .. }) = (u64::from(self.halo), object.bounds);
-        object.pixels + 2 * halo * u64::from(width + height) + 4 * halo * halo
-    }
-
-    /// The blocks of `changed` to compute now, of which those of `still` do not move.
-    pub(crate) fn choose(
-        &mut self,
-        changed: &ChangedMap,
-        still: &ChangedMap,
-        budget: Budget,
-    ) -> ChangedMap {
-        let resting = changed.clone().intersection(still);
-        let moving = self.choose_moving(&changed.clone().without(still), budget, &resting);
-        let used = self.pixels(&moving);
-        // What moves is of no use if the rest delays it.
-        let left =
-            if used > 0 { budget.in_time - used.min(budget.in_time) } else { budget.background };
-        self.moving = Some(moving.clone());
-        moving.union(&self.first(&resting, left))
-    }
-
-    /// The objects of `moving` that are ready in time: those that were chosen for the last frame,
-    /// then the smallest.
-    fn choose_moving(
-        &self,
-        moving: &ChangedMap,
-        budget: Budget,
-        resting: &ChangedMap,
-    ) -> ChangedMap {
-        let share = if resting.is_empty() { 1.0 } else { MOVING_SHARE };
-        let mut left = (budget.in_time as f64 * share) as u64;
-        let mut objects = objects(moving, self.moving.as_ref());
-        objects.sort_by_key(|object| (!object.was_chosen, object.pixels));
-        let mut chosen = ChangedMap::none(moving.size().0, moving.size().1);
-        for object in &objects {
-            let pixels = self.object_pixels(object);
-            if pixels <= left {
-                left -= pixels;
-                object.runs.iter().for_each(|(row, run)| chosen.mark_run(run.clone(), *row));
-            }
+        let columns = width.div_ceil(TILE).max(1) as usize;
+        let count = columns * height.div_ceil(TILE) as usize;
+        let none = ChangedMap::none(width, height);
+        let tile = |number: usize| {
+            let (x, y) = ((number % columns) as u32 * TILE, (number / columns) as u32 * TILE);
+            let rect = Rect::new(x, y, TILE, TILE);
+            blocks.clone().intersection(&ChangedMap::of_rects(&[rect], width, height))
+        };
+        if pixels == 0 || blocks.is_empty() {
+            return none;
         }
-        chosen
+        let turn: Vec<usize> = (0..count)
+            .map(|number| (self.next + number) % count)
+            .filter(|number| !tile(*number).is_empty())
+            .collect();
+        let first = |tiles: usize| {
+            turn.iter().take(tiles).fold(none.clone(), |all, number| all.union(&tile(*number)))
+        };
+        let numbers: Vec<usize> = (1..=turn.len()).collect();
+        let fitting = numbers.partition_point(|tiles| self.pixels(&first(*tiles)) <= pixels);
+        let chosen = fitting.max(1);
+        self.next = turn.get(chosen - 1).map_or(0, |last| last + 1);
+        first(chosen)
     }
 
-    /// The first of `blocks`, row by row, on which the model runs on at most `pixels` pixels. At
-    /// least one row of one object, so that the rest is computed at some time, unless `pixels` is 0.
-    pub(crate) fn first(&self, blocks: &ChangedMap, pixels: u64) -> ChangedMap {
-        let (width, height) = blocks.size();
-        let mut chosen = ChangedMap::none(width, height);
-        if pixels == 0 {
-            return chosen;
-        }
-        let mut left = pixels;
-        let mut objects = objects(blocks, None);
-        objects.sort_by_key(|object| object.pixels);
-        for mut object in objects {
-            while self.object_pixels(&object) > left && object.rows() > 1 {
-                object.drop_last_row();
-            }
-            let needed = self.object_pixels(&object);
-            if needed > left && !chosen.is_empty() {
-                break;
-            }
-            object.runs.iter().for_each(|(row, run)| chosen.mark_run(run.clone(), *row));
-            left = left.saturating_sub(needed);
-        }
-        chosen
+    /// The pixels that the model runs on for one tile.
+    fn tile_pixels(&self) -> u64 {
+        let side = u64::from(TILE + 2 * self.halo * BLOCK);
+        side * side
     }
 
     /// Forgets the frames before.
     pub(crate) fn reset(&mut self) {
-        self.moving = None;
+        (self.window, self.next) = (PARTS, 0);
     }
-}
-
-impl Object {
-    fn add(&mut self, map: &ChangedMap, row: u32, run: Range<u32>) {
-        let rect = map.pixels(&run, row);
-        self.bounds = if self.runs.is_empty() { rect } else { self.bounds.union(&rect) };
-        self.pixels += rect.area();
-        self.runs.push((row, run));
-    }
-
-    fn rows(&self) -> u32 {
-        self.bounds.height.div_ceil(BLOCK)
-    }
-
-    fn drop_last_row(&mut self) {
-        let Some(last) = self.runs.iter().map(|(row, _)| *row).max() else { return };
-        self.runs.retain(|(row, run)| {
-            if *row == last {
-                self.pixels -=
-                    (u64::from(BLOCK) * u64::from(run.end - run.start) * u64::from(BLOCK))
-                        .min(self.pixels);
-            }
-            *row != last
-        });
-        self.bounds.height = (last * BLOCK).saturating_sub(self.bounds.y);
-    }
-}
-
-/// The objects of `map`, in the order of their first blocks.
-fn objects(map: &ChangedMap, chosen: Option<&ChangedMap>) -> Vec<Object> {
-    // Runs of each row with the number of their object; a number leads to a smaller one that it was
-    // joined with.
-    let mut runs: Vec<(u32, Range<u32>, usize)> = Vec::new();
-    let mut joined: Vec<usize> = Vec::new();
-    fn root(joined: &[usize], mut number: usize) -> usize {
-        while let Some(&parent) = joined.get(number).filter(|parent| **parent != number) {
-            number = parent;
-        }
-        number
-    }
-    let mut here = 0..0;
-    for row in 0..map.rows() {
-        let above = std::mem::replace(&mut here, runs.len()..runs.len());
-        let mut first = above.start;
-        for run in map.runs(row) {
-            let mut number = None;
-            // Runs end before the next begins, so those left of this one touch no later one.
-            while runs.get(first).is_some_and(|other| first < above.end && other.1.end < run.start)
-            {
-                first += 1;
-            }
-            for other in runs.get(first..above.end).unwrap_or_default() {
-                if other.1.start > run.end {
-                    break;
-                }
-                let other = root(&joined, other.2);
-                let mine = number.map_or(other, |number| root(&joined, number));
-                let (small, large) = (mine.min(other), mine.max(other));
-                if let Some(parent) = joined.get_mut(large) {
-                    *parent = small;
-                }
-                number = Some(small);
-            }
-            let number = number.unwrap_or_else(|| {
-                joined.push(joined.len());
-                joined.len() - 1
-            });
-            runs.push((row, run, number));
-            here.end += 1;
-        }
-    }
-    let mut objects: Vec<Option<Object>> = joined.iter().map(|_| None).collect();
-    for (row, run, number) in runs {
-        let Some(object) = objects.get_mut(root(&joined, number)) else { continue };
-        let object = object.get_or_insert_with(|| Object {
-            runs: Vec::new(),
-            bounds: Rect::default(),
-            pixels: 0,
-            was_chosen: false,
-        });
-        object.was_chosen |=
-            chosen.is_some_and(|chosen| run.clone().any(|column| chosen.get(column, row)));
-        object.add(map, row, run);
-    }
-    objects.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SIZE: (u32, u32) = (640, 360);
+    const SIZE: (u32, u32) = (640, 320);
 
     fn map(rects: &[Rect]) -> ChangedMap {
         ChangedMap::of_rects(rects, SIZE.0, SIZE.1)
     }
 
-    fn none() -> ChangedMap {
-        map(&[])
+    fn all() -> ChangedMap {
+        ChangedMap::all(SIZE.0, SIZE.1)
     }
 
     fn budget(in_time: u64, background: u64) -> Budget {
         Budget { in_time, background }
     }
 
-    const SMALL: Rect = Rect::new(400, 200, 16, 16);
-    const LARGE: Rect = Rect::new(64, 64, 80, 80);
-
-    #[test]
-    fn blocks_that_touch_are_one_object_also_over_a_corner_and_around_a_hole() {
-        let count = |rects: &[Rect]| objects(&map(rects), None).len();
-        assert_eq!(count(&[]), 0);
-        assert_eq!(count(&[SMALL, LARGE]), 2);
-        assert_eq!(count(&[Rect::new(0, 0, 8, 8), Rect::new(8, 8, 8, 8)]), 1);
-        assert_eq!(count(&[Rect::new(0, 0, 8, 8), Rect::new(16, 8, 8, 8)]), 2);
-        // A U, whose arms meet in the last row, and a ring.
-        let u = [Rect::new(0, 0, 8, 40), Rect::new(32, 0, 8, 40), Rect::new(0, 40, 40, 8)];
-        assert_eq!(count(&u), 1);
-        let ring = [u[0], u[1], u[2], Rect::new(0, 0, 40, 8)];
-        let ring = objects(&map(&ring), None);
-        assert_eq!((ring.len(), ring[0].bounds), (1, Rect::new(0, 0, 40, 48)));
-        assert_eq!(ring[0].pixels, 40 * 48 - 24 * 32);
+    /// Moving blocks only.
+    fn moving(moving: &ChangedMap, selection: &mut Selection, in_time: u64) -> ChangedMap {
+        let outdated = Outdated { moving, hidden: &map(&[]), aged: &map(&[]) };
+        selection.choose(outdated, budget(in_time, u64::MAX))
     }
 
     #[test]
-    fn the_pixels_of_an_object_include_its_halo_and_never_exceed_the_frame() {
+    fn pixels_include_the_halo_and_never_exceed_the_frame() {
         let selection = Selection::new(18);
-        assert_eq!(selection.pixels(&map(&[SMALL])), 52 * 52);
-        assert_eq!(selection.pixels(&none()), 0);
-        let all = ChangedMap::all(SIZE.0, SIZE.1);
-        assert_eq!(selection.pixels(&all), 640 * 360);
+        let block = Rect::new(400, 200, 8, 8);
+        assert_eq!(selection.pixels(&map(&[block])), 56 * 56);
+        assert_eq!(selection.pixels(&map(&[])), 0);
+        assert_eq!(selection.pixels(&all()), 640 * 320);
     }
 
     #[test]
-    fn moving_objects_are_chosen_whole_the_smallest_first() {
+    fn of_a_frame_that_moves_everywhere_the_centre_is_computed() {
         let mut selection = Selection::new(8);
-        let both = map(&[SMALL, LARGE]);
-        let (small, large) = (32 * 32, 96 * 96);
-        let mut choose = |budget| selection.choose(&both, &none(), budget);
-        assert_eq!(choose(budget(small - 1, 0)), none());
-        assert_eq!(choose(budget(small, 0)), map(&[SMALL]));
-        assert_eq!(choose(budget(small + large - 1, u64::MAX)), map(&[SMALL]));
-        assert_eq!(choose(budget(small + large, 0)), both);
+        let chosen = moving(&all(), &mut selection, 640 * 320 / 4);
+        let pixels = selection.pixels(&chosen);
+        assert!((640 * 320 / 5..=640 * 320 / 4).contains(&pixels), "{pixels}");
+        let [window] = chosen.rects()[..] else { panic!("not a rectangle") };
+        assert!((window.x + window.right()).abs_diff(640) <= 8, "{window:?}");
+        assert!((window.y + window.bottom()).abs_diff(320) <= 8, "{window:?}");
     }
 
     #[test]
-    fn a_moving_object_that_was_chosen_is_chosen_again_before_a_smaller_one() {
+    fn whatever_moves_is_computed_if_there_is_time() {
         let mut selection = Selection::new(8);
-        let large = budget(96 * 96, 0);
-        assert_eq!(selection.choose(&map(&[LARGE]), &none(), large), map(&[LARGE]));
-        let moved = Rect { x: LARGE.x + 8, ..LARGE };
-        assert_eq!(selection.choose(&map(&[SMALL, moved]), &none(), large), map(&[moved]));
-        selection.reset();
-        assert_eq!(selection.choose(&map(&[SMALL, moved]), &none(), large), map(&[SMALL]));
+        let corner = map(&[Rect::new(0, 0, 64, 64)]);
+        assert_eq!(moving(&corner, &mut selection, 80 * 80), corner);
+        assert_eq!(moving(&all(), &mut selection, 640 * 320), all());
     }
 
     #[test]
-    fn still_blocks_are_computed_in_the_background_some_rows_at_a_time() {
+    fn the_window_shrinks_at_once_and_grows_slowly() {
         let mut selection = Selection::new(8);
-        let still = ChangedMap::all(SIZE.0, SIZE.1);
-        let mut changed = map(&[LARGE]);
+        assert_eq!(moving(&all(), &mut selection, 640 * 320), all());
+        let small = moving(&all(), &mut selection, 640 * 320 / 4);
+        let mut before = small.count();
+        assert!(before < all().count() / 4);
+        let mut frames = 0;
+        while before < all().count() {
+            let now = moving(&all(), &mut selection, 640 * 320).count();
+            assert!(now > before && now < before + all().count() / 8);
+            (before, frames) = (now, frames + 1);
+        }
+        assert!(frames > 10);
+    }
+
+    #[test]
+    fn a_window_that_would_be_too_small_leaves_the_time_to_what_rests() {
+        let mut selection = Selection::new(8);
+        let rest = map(&[Rect::new(0, 0, 640, 64)]);
+        let moving = all().without(&rest);
+        let outdated = Outdated { moving: &moving, hidden: &rest, aged: &map(&[]) };
+        let chosen = selection.choose(outdated, budget(3000, 640 * 320));
+        assert_eq!(chosen, rest);
+    }
+
+    #[test]
+    fn resting_blocks_are_computed_tile_by_tile_in_turn() {
+        let mut selection = Selection::new(8);
+        let resting = map(&[Rect::new(0, 0, 640, 200)]);
+        let mut left = resting.clone();
         let mut times = 0;
-        while !changed.is_empty() {
-            let chosen = selection.choose(&changed, &still, budget(10, 96 * 64));
-            assert!(!chosen.is_empty() && selection.pixels(&chosen) <= 96 * 64);
-            changed = changed.without(&chosen);
+        while !left.is_empty() {
+            let outdated = Outdated { moving: &map(&[]), hidden: &left, aged: &resting };
+            let chosen = selection.choose(outdated, budget(10, 20_000));
+            assert!(!chosen.is_empty() && selection.pixels(&chosen) <= 20_000);
+            left = left.without(&chosen);
             times += 1;
         }
-        assert_eq!(times, 2);
-        // A single row is chosen although it takes longer.
-        let chosen = selection.choose(&map(&[LARGE]), &still, budget(10, 10));
-        assert_eq!(chosen, map(&[Rect { height: 8, ..LARGE }]));
-        assert_eq!(selection.choose(&map(&[LARGE]), &still, budget(10, 0)), none());
+        assert!((8..20).contains(&times), "{times}");
+        // Not the first tiles again.
+        let mut second = Selection::new(8);
+        let first = second.in_turn(&resting, 20_000);
+        let next = second.in_turn(&resting, 20_000);
+        assert!(!next.is_empty() && first.intersection(&next).is_empty());
     }
 
     #[test]
-    fn still_blocks_do_not_delay_what_moves_and_get_a_part_of_the_time() {
+    fn at_least_one_tile_is_computed_unless_there_is_no_time() {
         let mut selection = Selection::new(8);
-        let still = map(&[LARGE]);
-        let changed = map(&[SMALL, LARGE]);
-        // SMALL needs 1024 pixels, and a row of LARGE 96 · 24.
-        let chosen = selection.choose(&changed, &still, budget(5000, u64::MAX));
-        assert_eq!(chosen.clone().intersection(&map(&[SMALL])), map(&[SMALL]));
-        let rest = chosen.without(&map(&[SMALL]));
-        assert_eq!(rest, map(&[Rect { height: 24, ..LARGE }]));
-        // 70 % of the time is not enough for SMALL.
-        let chosen = selection.choose(&changed, &still, budget(1200, 96 * 96));
-        assert_eq!(chosen, still);
+        let tile = map(&[Rect::new(0, 0, TILE, TILE)]);
+        assert_eq!(selection.in_turn(&all(), 1), tile);
+        assert!(selection.in_turn(&all(), 0).is_empty());
+    }
+
+    #[test]
+    fn resting_blocks_get_a_part_of_the_time_of_moving_ones() {
+        let mut selection = Selection::new(8);
+        let rest = map(&[Rect::new(0, 0, 640, 64)]);
+        let moving = all().without(&rest);
+        let outdated = Outdated { moving: &moving, hidden: &map(&[]), aged: &rest };
+        let time = budget(640 * 320 / 2, u64::MAX);
+        let chosen = selection.choose(outdated, time);
+        let (of_moving, of_rest) =
+            (chosen.clone().intersection(&moving), chosen.intersection(&rest));
+        assert!(selection.pixels(&of_moving) <= time.in_time * 7 / 10);
+        assert!(!of_moving.is_empty() && !of_rest.is_empty());
     }
 }

@@ -10,6 +10,9 @@ const LAST: f64 = 0.2;
 const SKIPPED: f64 = 0.98;
 /// The share of the estimated time that is planned with: the rest is for frames that take longer.
 const PLANNED: f64 = 0.8;
+/// What is left of that share after the model was too late, the least share, and what a frame in time
+/// adds to it.
+const AFTER_LATE: (f64, f64, f64) = (0.7, 0.1, 0.005);
 /// How long a task may take in the background. Objects that begin to move wait for it.
 const BACKGROUND: Duration = Duration::from_millis(250);
 
@@ -20,6 +23,8 @@ pub(super) struct Pace {
     model: Option<f64>,
     /// Seconds for making the output from the canvas and the frame.
     finish: Option<f64>,
+    /// What is missing from [`PLANNED`].
+    caution: f64,
 }
 
 impl Pace {
@@ -29,6 +34,14 @@ impl Pace {
             let seconds = time.as_secs_f64() / pixels as f64;
             self.model = Some(self.model.map_or(seconds, |mean| mean + LAST * (seconds - mean)));
         }
+    }
+
+    /// Whether the model was ready before its frame was due, as planned.
+    pub(crate) fn was_in_time(&mut self, in_time: bool) {
+        let (factor, least, gain) = AFTER_LATE;
+        let planned = PLANNED - self.caution;
+        let planned = if in_time { planned + gain } else { planned * factor };
+        self.caution = PLANNED - planned.clamp(least, PLANNED);
     }
 
     /// An output was made in this time. A longer time counts at once.
@@ -52,7 +65,8 @@ impl Pace {
     /// `None` before the first measurement.
     pub(crate) fn budget(&self, left: Duration) -> Option<Budget> {
         let model = self.model.filter(|seconds| *seconds > 0.0)?;
-        let pixels = |time: Duration| (time.as_secs_f64() * PLANNED / model) as u64;
+        let pixels =
+            |time: Duration| (time.as_secs_f64() * (PLANNED - self.caution) / model) as u64;
         let wait = self.wait(left);
         // A frame that is late already must not be delayed by the background either.
         let background = if wait.is_zero() { Duration::ZERO } else { BACKGROUND };
@@ -93,6 +107,23 @@ mod tests {
             assert_eq!(budget(left), Budget { in_time: 0, background: 0 });
         }
         assert_eq!(pace.time(200_000), Some(ms(200)));
+    }
+
+    #[test]
+    fn less_is_planned_after_the_model_was_late_until_it_has_been_in_time_for_long() {
+        let mut pace = Pace::default();
+        pace.ran(100_000, ms(100));
+        let planned = |pace: &Pace| pace.budget(ms(30)).unwrap().in_time;
+        let full = planned(&pace);
+        pace.was_in_time(false);
+        assert_eq!(planned(&pace), full * 7 / 10);
+        (0..20).for_each(|_| pace.was_in_time(false));
+        let least = planned(&pace);
+        assert!((1..full / 5).contains(&least), "{least}");
+        pace.was_in_time(true);
+        assert!(planned(&pace) > least && planned(&pace) < full / 5);
+        (0..1000).for_each(|_| pace.was_in_time(true));
+        assert_eq!(planned(&pace), full);
     }
 
     #[test]

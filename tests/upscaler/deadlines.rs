@@ -239,6 +239,32 @@ fn a_small_difference_without_time_keeps_the_models_picture() {
 }
 
 #[test]
+fn a_slightly_brighter_frame_without_time_keeps_the_models_detail_and_shows_the_brightness() {
+    let pattern = |light: u32| {
+        let frame = Frame::new(info("I420"), 8);
+        frame.filled(move |component, x, y| match component {
+            0 => 60 + light + (x as u32 * 37 + y as u32 * 11) % 100,
+            _ => 128,
+        })
+    };
+    let (input, brighter) = (pattern(0), pattern(10));
+    let mut stream = Stream::new(input.info, Channels::Rgb);
+    stream.settle(&input);
+    stream.gate.set(false);
+    let (output, report) = stream.push_by(&brighter, passed(), Late::Adapt);
+    stream.gate.set(true);
+    assert_eq!(report.unwrap().resampled_pixels, 0);
+    let (model, _) = both(&brighter, Channels::Rgb);
+    // The model's zero padding darkens the border.
+    for y in 8..184 {
+        for x in 8..312 {
+            let (shown, expected) = (output.get(0, x, y), model.get(0, x, y));
+            assert!(shown.abs_diff(expected) <= 1, "{x}, {y}: {shown} instead of {expected}");
+        }
+    }
+}
+
+#[test]
 fn still_changes_are_computed_in_the_background_part_by_part() {
     let mut input = Frame::new(info("I420"), 8).noisy(6);
     let mut stream = Stream::new(input.info, Channels::Rgb);

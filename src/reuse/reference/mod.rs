@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use plane::{Contents, Differences, ReferencePlane};
 
-use super::changed_map::ChangedMap;
+use super::{changed_map::ChangedMap, distances::Distances};
 use crate::frame::{Error, FrameInfo, FrameRef, PlaneRef, Rect};
 
 /// What counts as unchanged.
@@ -98,6 +98,12 @@ impl Snapshot {
         let planes = self.planes.iter().map(|(data, stride)| PlaneRef { data, stride: *stride });
         FrameRef { info: self.info, planes: planes.collect() }
     }
+
+    /// The picture, or without one a frame like `info` without planes, for stages that do not read
+    /// it.
+    pub(crate) fn frame_or_nothing(snapshot: Option<&Self>, info: FrameInfo) -> FrameRef<'_> {
+        snapshot.map_or_else(|| FrameRef { info, planes: Vec::new() }, Self::frame)
+    }
 }
 
 impl Reference {
@@ -168,6 +174,43 @@ impl Reference {
             self.compare_row(frame, row, &Limits { tolerance, due, shared_planes }, &mut changes);
         }
         Ok(changes)
+    }
+
+    /// How much each block of `frame` differs in the samples that the model reads. `None` without a
+    /// picture.
+    ///
+    /// # Errors
+    /// [`Error::FrameMismatch`] or [`Error::ShortPlane`].
+    pub(crate) fn distances(&mut self, frame: &FrameRef<'_>) -> Result<Option<Distances>, Error> {
+        self.check(frame)?;
+        if !self.filled {
+            return Ok(None);
+        }
+        let mut distances = Distances::zero(self.info.width, self.info.height);
+        let layout = self.info.format.layout();
+        let differences = &mut self.differences;
+        for (index, plane) in self.planes.iter().enumerate() {
+            if !plane.contents().model {
+                continue;
+            }
+            for row in 0..distances.rows() {
+                let other = |y| frame.row(index, y);
+                if !plane.measure(row, layout.bytes(), layout.low_bits, differences, other) {
+                    continue;
+                }
+                for column in 0..distances.columns() {
+                    let steps = match layout.bytes() {
+                        1 => plane.largest(&differences.bytes, column),
+                        _ => {
+                            let difference = plane.largest(&differences.words, column);
+                            difference.div_ceil(1 << (layout.bits - 8)).min(255) as u8
+                        }
+                    };
+                    distances.raise(column, row, steps);
+                }
+            }
+        }
+        Ok(Some(distances))
     }
 
     /// Compares a row of blocks.

@@ -150,6 +150,15 @@ impl ReferencePlane {
         }
     }
 
+    /// The largest difference of a sample that the model reads in the block in `column`, given the
+    /// differences of its row of blocks.
+    pub(crate) fn largest<T: Copy + Ord + Default>(&self, differences: &[T], column: u32) -> T {
+        let samples = self.model_samples.len();
+        let block = differences.iter().skip(column as usize * samples);
+        let used = block.zip(&self.model_samples).filter(|(_, used)| **used);
+        used.map(|(difference, _)| *difference).max().unwrap_or_default()
+    }
+
     /// Copies the samples of `rect`, in luma pixels and extended to whole blocks, from the rows of
     /// the `other` plane.
     pub(crate) fn copy<'a>(&mut self, rect: Rect, other: impl Fn(usize) -> &'a [u8]) {

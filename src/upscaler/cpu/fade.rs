@@ -1,9 +1,10 @@
 //! How much of the model's picture each place of the output shows, the rest being resampled.
 //!
-//! A block whose picture from the model is out of date is resampled at once. When its picture is
-//! ready, it comes into view over several frames. The share at a corner of blocks is the smallest of
+//! A block whose frame no longer resembles what the model's picture was computed from is resampled at
+//! once, and one whose frame hardly resembles it, over a few frames. When the model has computed it
+//! again, it comes into view over several frames. The share at a corner of blocks is the smallest of
 //! the blocks that meet there, and is interpolated between corners: nothing is visible of a block that
-//! is out of date, and its neighbours come into view towards their far side, without an edge.
+//! is hidden, and its neighbours come into view towards their far side, without an edge.
 
 use std::ops::Range;
 
@@ -14,8 +15,45 @@ use crate::{
 
 /// The share of a block that shows only the model's picture, and the frames that a change takes.
 const FULL: u8 = 8;
+/// What a block that hardly resembles the model's picture loses with each frame.
+const LOSS: u8 = 2;
 /// Output columns whose share is looked at together.
 const CHUNK: u32 = 64;
+
+/// What a part of the output shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Only the frame.
+    Frame,
+    /// Both, with this share of the model's picture in parts of [`FULL`], if that is the same
+    /// everywhere.
+    Both(Option<u8>),
+    /// Only the model's picture.
+    Model,
+}
+
+impl Show {
+    /// The share of the model's picture. `None`: nothing. `Some(None)`: it differs from place to
+    /// place.
+    pub(crate) fn share(self) -> Option<Option<f32>> {
+        match self {
+            Self::Frame => None,
+            Self::Both(share) => Some(share.map(|share| f32::from(share) / f32::from(FULL))),
+            Self::Model => Some(Some(1.0)),
+        }
+    }
+}
+
+/// The blocks of a frame that differ from what the model's picture was computed from.
+#[derive(Clone, Debug)]
+pub(super) struct Difference {
+    /// All of them.
+    pub differing: ChangedMap,
+    /// Those that hardly resemble it.
+    pub fading: ChangedMap,
+    /// Those that do not resemble it.
+    pub hidden: ChangedMap,
+}
 
 /// The share of the model's picture, block by block.
 #[derive(Clone, Debug)]
@@ -28,6 +66,8 @@ pub(super) struct Fade {
     shares: Vec<u8>,
     /// Of the corners of blocks, of which there is one more in each row and in each column.
     corners: Vec<u8>,
+    /// Blocks whose frame differs from what the model's picture was computed from.
+    differing: ChangedMap,
     /// Whether an output was made with these shares.
     is_shown: bool,
 }
@@ -44,6 +84,7 @@ impl Fade {
             scale: (scale(input.0, output.0), scale(input.1, output.1)),
             shares: vec![0; columns * rows],
             corners: vec![0; (columns + 1) * (rows + 1)],
+            differing: empty,
             is_shown: false,
         }
     }
@@ -53,18 +94,20 @@ impl Fade {
         self.is_shown = false;
     }
 
-    /// Moves on to the next frame, in which the model's picture of the blocks `outdated` is out of
-    /// date. Returns the blocks in which the share of any pixel changes.
-    pub(crate) fn advance(&mut self, outdated: &ChangedMap) -> ChangedMap {
-        let (width, height) = outdated.size();
+    /// Moves on to the next frame. Returns the blocks in which the share of any pixel changes.
+    pub(crate) fn advance(&mut self, frame: Difference) -> ChangedMap {
+        let Difference { differing, fading, hidden } = frame;
+        let (width, height) = hidden.size();
         let mut changed = ChangedMap::none(width, height);
         let mut shares = self.shares.iter_mut();
-        for row in 0..outdated.rows() {
-            for (column, share) in (0..outdated.columns()).zip(&mut shares) {
-                let next = if outdated.get(column, row) {
+        for row in 0..hidden.rows() {
+            for (column, share) in (0..hidden.columns()).zip(&mut shares) {
+                let next = if hidden.get(column, row) {
                     0
                 } else if !self.is_shown {
                     FULL
+                } else if fading.get(column, row) {
+                    share.saturating_sub(LOSS)
                 } else {
                     (*share + 1).min(FULL)
                 };
@@ -74,6 +117,7 @@ impl Fade {
                 *share = next;
             }
         }
+        self.differing = differing;
         self.is_shown = true;
         self.set_corners();
         changed.grown(1)
@@ -111,26 +155,35 @@ impl Fade {
         pixels / (4 * u64::from(FULL))
     }
 
-    /// Cuts output pixels into parts that show one of the two pictures, or both, in all their
-    /// columns.
-    pub(crate) fn parts(&self, rect: Rect) -> Vec<Rect> {
-        let mut parts: Vec<(Rect, (u8, u8))> = Vec::new();
+    /// Cuts output pixels into parts that show the same in all their columns.
+    pub(crate) fn parts(&self, rect: Rect) -> Vec<(Rect, Show)> {
+        let mut parts: Vec<(Rect, Show)> = Vec::new();
         let mut x = rect.x;
         while x < rect.right() {
             let width = (CHUNK - x % CHUNK).min(rect.right() - x);
             let part = Rect { x, width, ..rect };
-            let kind = match self.shares_of(part) {
-                (FULL, _) => (FULL, FULL),
-                (_, 0) => (0, 0),
-                _ => (0, FULL),
+            let show = match self.shares_of(part) {
+                (FULL, _) if !self.differs_in(part) => Show::Model,
+                (_, 0) => Show::Frame,
+                (low, high) => Show::Both((low == high).then_some(low)),
             };
             match parts.last_mut() {
-                Some((last, other)) if *other == kind => last.width += width,
-                _ => parts.push((part, kind)),
+                Some((last, other)) if *other == show => last.width += width,
+                _ => parts.push((part, show)),
             }
             x += width;
         }
-        parts.into_iter().map(|(part, _)| part).collect()
+        parts
+    }
+
+    /// Whether any of the output pixels `rect` depends on a block that differs.
+    fn differs_in(&self, rect: Rect) -> bool {
+        let columns = corners(rect.x, rect.right(), self.scale.0);
+        let rows = corners(rect.y, rect.bottom(), self.scale.1);
+        let around = |corners: Range<usize>| corners.start.saturating_sub(1)..corners.end;
+        around(rows).any(|row| {
+            around(columns.clone()).any(|column| self.differing.get(column as u32, row as u32))
+        })
     }
 
     /// The smallest and the largest share of the output pixels `rect`, in parts of [`FULL`].
@@ -149,34 +202,20 @@ impl Fade {
         (low, high)
     }
 
-    /// The share of all output pixels `rect`, if it is the same for all.
-    pub(crate) fn uniform(&self, rect: Rect) -> Option<f32> {
-        let (low, high) = self.shares_of(rect);
-        (low == high).then(|| f32::from(low) / f32::from(FULL))
-    }
-
-    /// Blends the model's picture with the resampled one, in place. Both are pictures of the output
-    /// pixels `rect`. `blend` is the share of the model's picture where [`Fade`] shows it fully.
-    pub(crate) fn blend(&self, rect: Rect, resampled: &Image, model: &mut Image, blend: f32) {
-        let across: Vec<(usize, f32)> =
-            (rect.x..rect.right()).map(|x| place(x, self.scale.0)).collect();
+    /// Writes the shares of the samples `rect` of a plane, times `blend`, to `out`, which gets one
+    /// channel. `scale`: the input pixels for each of its samples.
+    pub(crate) fn shares(&self, rect: Rect, scale: (f32, f32), blend: f32, out: &mut Image) {
+        out.resize(1, rect.width as usize, rect.height as usize);
+        let across: Vec<(usize, f32)> = (rect.x..rect.right()).map(|x| place(x, scale.0)).collect();
         let mut corners = vec![0.0; self.columns + 1];
-        let mut weights = vec![0.0; rect.width as usize];
         for y in 0..rect.height {
-            let (row, fraction) = place(rect.y + y, self.scale.1);
+            let (row, fraction) = place(rect.y + y, scale.1);
             self.row(row, fraction, blend, &mut corners);
-            for (weight, (corner, fraction)) in weights.iter_mut().zip(&across) {
-                *weight = match corners.get(*corner..*corner + 2) {
+            for (share, (corner, fraction)) in out.row_mut(0, y as usize).iter_mut().zip(&across) {
+                *share = match corners.get(*corner..*corner + 2) {
                     Some([left, right]) => left + fraction * (right - left),
                     _ => 0.0,
                 };
-            }
-            for channel in 0..model.channels() {
-                let from = resampled.row(channel, y as usize);
-                let to = model.row_mut(channel, y as usize);
-                for ((model, resampled), weight) in to.iter_mut().zip(from).zip(&weights) {
-                    *model = (1.0 - weight) * resampled + weight * *model;
-                }
             }
         }
     }
@@ -219,6 +258,10 @@ mod tests {
         ChangedMap::of_rects(rects, SIZE.0, SIZE.1)
     }
 
+    fn hidden(rects: &[Rect]) -> Difference {
+        Difference { differing: map(rects), fading: map(rects), hidden: map(rects) }
+    }
+
     fn fade() -> Fade {
         Fade::new(SIZE, (160, 120))
     }
@@ -228,83 +271,97 @@ mod tests {
     #[test]
     fn the_first_output_shows_the_model_wherever_it_is_up_to_date() {
         let mut fade = fade();
-        let changed = fade.advance(&map(&[LEFT]));
+        let changed = fade.advance(hidden(&[LEFT]));
         assert_eq!(changed, ChangedMap::all(SIZE.0, SIZE.1));
         assert_eq!(fade.resampled(SIZE), (8 + 4) * 60);
         // What is interpolated between a block that changes and its neighbour changes too.
-        assert_eq!(fade.advance(&map(&[])), map(&[Rect::new(0, 0, 16, 60)]));
+        assert_eq!(fade.advance(hidden(&[])), map(&[Rect::new(0, 0, 16, 60)]));
     }
 
     #[test]
     fn a_picture_disappears_at_once_and_comes_into_view_over_several_frames() {
         let mut fade = fade();
-        fade.advance(&map(&[]));
+        fade.advance(hidden(&[]));
         assert_eq!(fade.resampled(SIZE), 0);
-        fade.advance(&map(&[LEFT]));
+        fade.advance(hidden(&[LEFT]));
         assert_eq!(fade.resampled(SIZE), (8 + 4) * 60);
         let mut before = fade.resampled(SIZE);
         for _ in 0..FULL {
-            assert!(!fade.advance(&map(&[])).is_empty());
+            assert!(!fade.advance(hidden(&[])).is_empty());
             assert!(fade.resampled(SIZE) < before);
             before = fade.resampled(SIZE);
         }
         assert_eq!(before, 0);
-        assert!(fade.advance(&map(&[])).is_empty());
+        assert!(fade.advance(hidden(&[])).is_empty());
     }
 
     #[test]
     fn nothing_of_an_outdated_block_is_visible() {
         let mut fade = fade();
-        fade.advance(&map(&[]));
+        fade.advance(hidden(&[]));
         let block = Rect::new(24, 24, 8, 8);
-        fade.advance(&map(&[block]));
-        let all = Rect::of_size(160, 120);
-        let (mut model, mut resampled) = (Image::new(1, 160, 120), Image::new(1, 160, 120));
-        model.data_mut().fill(1.0);
-        resampled.data_mut().fill(0.0);
-        fade.blend(all, &resampled, &mut model, 1.0);
+        fade.advance(hidden(&[block]));
+        let mut shares = Image::default();
+        fade.shares(Rect::of_size(160, 120), (0.5, 0.5), 1.0, &mut shares);
         let inside = block.scaled(2);
         for y in 0..120 {
-            for (x, value) in (0..).zip(model.row(0, y as usize)) {
+            for (x, share) in (0..).zip(shares.row(0, y as usize)) {
                 let is_inside = inside.contains(&Rect::new(x, y, 1, 1));
-                assert!(!is_inside || *value == 0.0, "{x}, {y}: {value}");
-                assert!((0.0..=1.0).contains(value));
+                assert!(!is_inside || *share == 0.0, "{x}, {y}: {share}");
+                assert!((0.0..=1.0).contains(share));
             }
         }
-        assert_eq!(model.row(0, 119)[159], 1.0);
+        assert_eq!(shares.row(0, 119)[159], 1.0);
     }
 
     #[test]
     fn neighbouring_pixels_have_similar_shares() {
         let mut fade = fade();
-        fade.advance(&map(&[]));
-        fade.advance(&map(&[LEFT]));
+        fade.advance(hidden(&[]));
+        fade.advance(hidden(&[LEFT]));
         let rect = Rect::new(3, 5, 100, 9);
-        let (mut model, mut resampled) = (Image::new(1, 100, 9), Image::new(1, 100, 9));
-        model.data_mut().fill(1.0);
-        resampled.data_mut().fill(0.0);
-        fade.blend(rect, &resampled, &mut model, 0.5);
+        let mut shares = Image::default();
+        fade.shares(rect, (0.5, 0.5), 0.5, &mut shares);
         for row in 0..9 {
-            let row = model.row(0, row);
+            let row = shares.row(0, row);
             assert!(row.windows(2).all(|pair| (pair[1] - pair[0]).abs() <= 0.5 / 16.0 + 1e-6));
             assert_eq!((row[0], row[99]), (0.0, 0.5));
         }
     }
 
     #[test]
+    fn a_block_that_hardly_resembles_the_models_picture_disappears_over_a_few_frames() {
+        let mut fade = fade();
+        fade.advance(hidden(&[]));
+        let mut resampled = vec![0];
+        for _ in 0..FULL / LOSS {
+            fade.advance(Difference { fading: map(&[LEFT]), ..hidden(&[]) });
+            resampled.push(fade.resampled(SIZE));
+        }
+        assert!(resampled.is_sorted_by(|a, b| a < b), "{resampled:?}");
+        assert_eq!(resampled.last(), Some(&((8 + 4) * 60)));
+    }
+
+    #[test]
     fn parts_show_one_picture_or_both() {
-        let mut fade = Fade::new((640, 64), (1280, 128));
-        assert_eq!(fade.parts(Rect::new(10, 0, 500, 32)), [Rect::new(10, 0, 500, 32)]);
-        let left = ChangedMap::of_rects(&[Rect::new(0, 0, 160, 64)], 640, 64);
-        fade.advance(&left);
-        let parts = fade.parts(Rect::new(10, 0, 1000, 32));
+        let size = (640, 64);
+        let map = |x, width| ChangedMap::of_rects(&[Rect::new(x, 0, width, 64)], size.0, size.1);
+        let mut fade = Fade::new(size, (1280, 128));
+        fade.advance(Difference {
+            hidden: map(0, 160),
+            fading: map(0, 160),
+            differing: map(448, 8),
+        });
+        let parts = fade.parts(Rect::new(10, 0, 1200, 32));
         // 320 output pixels are hidden, and the next block comes into view in the 16 after them.
-        assert_eq!(
-            parts,
-            [(10, 310), (320, 64), (384, 626)].map(|(x, width)| Rect::new(x, 0, width, 32))
-        );
-        assert_eq!(fade.uniform(parts[0]), Some(0.0));
-        assert_eq!(fade.uniform(parts[1]), None);
-        assert_eq!(fade.uniform(parts[2]), Some(1.0));
+        let expected = [
+            (10, 310, Show::Frame),
+            (320, 64, Show::Both(None)),
+            (384, 512 - 64, Show::Model),
+            (832, 128, Show::Both(Some(FULL))),
+            (960, 250, Show::Model),
+        ];
+        let expected = expected.map(|(x, width, show)| (Rect::new(x, 0, width, 32), show));
+        assert_eq!(parts, expected);
     }
 }

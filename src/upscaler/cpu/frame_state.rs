@@ -6,10 +6,7 @@ use super::super::{
     enlarger::{Compute, Cost, Patch, Work},
     settings::{FrameParams, FrameReport},
 };
-use crate::{
-    frame::{FrameInfo, FrameRef, Rect},
-    reuse::Snapshot,
-};
+use crate::{frame::Rect, reuse::Snapshot};
 
 /// A frame that has been compared and unpacked.
 pub(super) struct Prepared {
@@ -73,12 +70,6 @@ impl Painting {
         report.infer += cost.time;
         report.without_features |= cost.without_features;
         report.less_at_once |= cost.max_edge.is_some();
-    }
-
-    /// The frame itself; without planes if the output does not depend on it.
-    pub(crate) fn frame(&self, info: FrameInfo) -> FrameRef<'_> {
-        let nothing = || FrameRef { info, planes: vec![] };
-        self.source.as_ref().map_or_else(nothing, Snapshot::frame)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The pipeline on the CPU: the queue of frames in flight, prepared and finished here while the worker
 //! runs the model.
 //!
-//! Frames with a deadline are different: see [`timed`]. Any other frame passes these states:
+//! Frames with a deadline are different: see [`timed`] and [`compose`]. Any other frame passes these
+//! states:
 //!
 //! 1. [`Prepared`]: [`Prepare`] has compared it, decided what it changes and
 //!    unpacked that, on the caller's thread.
@@ -9,10 +10,12 @@
 //! 3. Finished: the [`Surface`] of the canvas has been updated, and [`Finish`] has written the
 //!    output, on the caller's thread with the help of a thread pool.
 
+mod compose;
 mod fade;
 mod finish;
 mod frame_state;
 mod prepare;
+mod split;
 mod surface;
 mod timed;
 mod worker;
@@ -20,9 +23,11 @@ mod worker;
 use std::{collections::VecDeque, io, time::Instant};
 
 use self::{
+    compose::{Compose, Layers},
     finish::{Finish, Sources},
     frame_state::{Inferred, Painting, Prepared},
     prepare::Prepare,
+    split::Split,
     surface::Surface,
     timed::Timed,
     worker::{Answer, Worker},
@@ -30,6 +35,7 @@ use self::{
 use super::{
     buffer_pool::BufferPool,
     conversion::Conversion,
+    damage::Damage,
     enlarger::{Cost, Enlarger, Patch, Planning},
     error::Error,
     featurewise::Featurewise,
@@ -45,7 +51,7 @@ use crate::{
     engine::{AnyEngine, EngineTraits, Infer, InferChanges, Interrupt},
     frame::{FrameInfo, FrameMut, FrameRef, Rect},
     model::ModelInfo,
-    reuse::{ChangedMap, CostModel},
+    reuse::{CostModel, Snapshot},
 };
 
 /// A frame between [`Pipeline::submit`] and [`Pipeline::next`].
@@ -66,7 +72,9 @@ pub struct CpuPipeline {
     next: Option<Inferred>,
     canvas: Surface,
     finish: Finish,
+    split: Split,
     timed: Timed,
+    compose: Compose,
     threads: rayon::ThreadPool,
     input: FrameInfo,
 }
@@ -198,8 +206,10 @@ impl CpuPipeline {
             in_flight: VecDeque::new(),
             next: None,
             canvas: Surface::new(bounds, model.factor, pool),
-            finish: Finish::new(conversion, input, output)?,
+            finish: Finish::new(conversion),
+            split: Split::default(),
             timed,
+            compose: Compose::new(input, output)?,
             threads,
             input,
         })
@@ -227,7 +237,7 @@ impl CpuPipeline {
         self.release_canvas();
         self.receive_timed()?;
         let frame = match self.in_flight.pop_front() {
-            None => match self.timed.end() {
+            None => match self.timed.end()? {
                 None => return Ok(None),
                 Some(frame) => frame,
             },
@@ -269,15 +279,13 @@ impl CpuPipeline {
             // The reference is ahead of the canvas.
             self.prepare.reset();
         }
-        let mut outdated = ChangedMap::none(self.input.width, self.input.height);
-        if self.timed.is_running() || self.timed.pauses() {
-            outdated = self.prepare.outdated(input, deadline.tolerance)?;
-        } else if let Some(mut changes) = self.prepare.compare(input, reuse)? {
+        if !self.timed.is_running()
+            && !self.timed.pauses()
+            && let Some(mut changes) = self.prepare.compare(input, reuse)?
+        {
             let changed = &changes.model_planes;
             if self.prepare.has_canvas() && !self.timed.fits(changed, deadline) {
-                outdated = self.prepare.outdated(input, deadline.tolerance)?;
-                changes.model_planes = self.timed.choose(&outdated, &look, deadline);
-                outdated = outdated.without(&changes.model_planes);
+                changes.model_planes = self.timed.choose(&look, deadline)?;
             }
             report.compare = start.elapsed();
             let start = Instant::now();
@@ -286,25 +294,39 @@ impl CpuPipeline {
                 .prepare
                 .prepare_blocks(input, &params, &changes, |region| worker.measure(region))?;
             if let Some(task) = task {
-                let whole = task.is_whole();
+                let blocks = (&changes.model_planes, task.is_whole());
                 let answer = self.worker.run(task)?;
-                self.timed.run((changes.model_planes, whole), deadline, answer);
+                let base = self.prepare.reference().clone();
+                self.timed.run(blocks, base, deadline, answer);
             }
             report.unpack = start.elapsed();
         }
-        self.timed.begin(look, outdated, (params, deadline), report);
+        self.timed.begin(look, (params, deadline), report);
         Ok(())
     }
 
-    /// Adds what the model has finished of frames with deadlines to the canvas.
+    /// Adds what the model has finished of frames with deadlines to the canvas and the model's
+    /// output.
     fn receive_timed(&mut self) -> Result<(), Error> {
-        if let Some((patches, cost)) = self.timed.receive()? {
-            if let Some(max_edge) = cost.max_edge {
-                self.prepare.limit_edges(max_edge)?;
-            }
-            self.timed.add(&patches, cost);
-            self.canvas.update(patches);
+        let Some((patches, cost)) = self.timed.receive()? else { return Ok(()) };
+        let start = Instant::now();
+        if let Some(max_edge) = cost.max_edge {
+            self.prepare.limit_edges(max_edge)?;
         }
+        let parts: Vec<Rect> = patches.iter().flat_map(Patch::parts).copied().collect();
+        self.canvas.update(patches);
+        let finish = &self.finish;
+        let rects = Damage::of(parts.iter().map(|part| finish.dependents(*part)));
+        let base = self.timed.base();
+        let frame = Snapshot::frame_or_nothing(base.as_ref(), self.input);
+        let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Exact };
+        let canvas = self.canvas.picture();
+        let sources = Sources { canvas, frame: &frame, params: &params, split: Split::default() };
+        let (rects, interrupt) = (rects.rects(finish.whole()), Interrupt::current());
+        let mut model = self.compose.model()?;
+        self.threads.install(|| finish.run(sources, None, &mut model, &rects, &interrupt))?;
+        self.timed.add(&parts, cost, start.elapsed());
+        interrupt.check()?;
         Ok(())
     }
 
@@ -327,20 +349,29 @@ impl CpuPipeline {
         let start = Instant::now();
         let Inferred { painting, canvas } = self.next.take().ok_or(Error::NoFrame)?;
         self.canvas.update(canvas);
-        let (canvas, finish) = (&self.canvas, &self.finish);
+        let (finish, compose) = (&self.finish, &self.compose);
         let rects = match previous {
             Some(_) => {
-                let dependents = |rect| finish.dependents(rect, painting.is_timed);
+                let dependents = |rect| match painting.is_timed {
+                    true => finish.dependents(rect).union(&compose.dependents(rect)),
+                    false => finish.dependents(rect),
+                };
                 painting.repaint.map(dependents).rects(finish.whole())
             }
             None => vec![finish.whole()],
         };
-        let frame = painting.frame(self.input);
-        let canvas = canvas.picture();
-        let fade = painting.is_timed.then_some(&self.timed.fade);
-        let sources = Sources { canvas, frame: &frame, params: &painting.params, fade };
-        let interrupt = Interrupt::current();
-        self.threads.install(|| finish.run(sources, previous, output, &rects, &interrupt))?;
+        let frame = Snapshot::frame_or_nothing(painting.source.as_ref(), self.input);
+        let (params, split, interrupt) = (&painting.params, self.split, Interrupt::current());
+        if painting.is_timed {
+            let base = self.timed.base();
+            let base = base.as_ref().map(Snapshot::frame);
+            let (frame, base, fade) = (&frame, base.as_ref(), &self.timed.fade);
+            let layers = Layers { frame, base, fade, params, split };
+            self.threads.install(|| compose.run(layers, previous, output, &rects, &interrupt))?;
+        } else {
+            let sources = Sources { canvas: self.canvas.picture(), frame: &frame, params, split };
+            self.threads.install(|| finish.run(sources, previous, output, &rects, &interrupt))?;
+        }
         interrupt.check()?;
         self.release_canvas();
         let time = start.elapsed();
@@ -398,7 +429,7 @@ impl Pipeline for CpuPipeline {
     }
 
     fn set_split(&mut self, share: f64) {
-        self.finish.set_split(share);
+        self.split = Split::new(share, self.finish.whole().width);
         self.prepare.set_split(share > 0.0);
         self.prepare.forget_output();
     }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     frame::{FrameInfo, FrameRef, Rect, Unpacker},
     model::ModelInfo,
-    reuse::{ChangedMap, Changes, CostModel, Mode, Reference, Region, Snapshot},
+    reuse::{Changes, CostModel, Reference, Region, Snapshot},
 };
 
 /// Knows the picture that the canvas is computed from, once all frames in flight are finished.
@@ -141,18 +141,9 @@ impl Prepare {
         Ok(mode.map(|mode| self.reference.changes(input, mode)).transpose()?)
     }
 
-    /// The blocks of `input` for which the canvas is out of date, once the model has computed what
-    /// it was given: those that differ from the reference by more than `tolerance`.
-    ///
-    /// # Errors
-    /// As [`compare`](Self::compare).
-    pub(crate) fn outdated(
-        &mut self,
-        input: &FrameRef<'_>,
-        tolerance: u8,
-    ) -> Result<ChangedMap, Error> {
-        let mode = Mode::Tolerant { tolerance, refresh: 0 };
-        Ok(self.reference.changes(input, mode)?.model_planes)
+    /// The picture that the canvas is computed from, once the model has done what it was given.
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.reference
     }
 
     /// What the model does to bring the canvas up to date in the blocks of `changes`. The rest of

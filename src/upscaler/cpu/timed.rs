@@ -1,8 +1,17 @@
 //! Frames with a deadline: what the model computes of each, and what its output shows.
 //!
-//! The output of such a frame is made when it is due. It shows the canvas where that is up to date,
-//! and a Lanczos enlargement elsewhere. What the model has begun goes on in the background, and
-//! comes into view when it is ready.
+//! The output of such a frame is made when it is due, by [`Compose`](super::compose::Compose). What
+//! the model has begun goes on in the background, and comes into view when it is ready.
+//!
+//! Each block of a frame is compared with the base, the frame that the model's picture was computed
+//! from:
+//!
+//! | largest difference | shown | computed again |
+//! |---|---|---|
+//! | up to the tolerance | the model's picture | no |
+//! | up to [`FADING`] (noise, slow changes) | the model's picture and the difference | in turn |
+//! | up to [`HIDDEN`] | the same, and over a few frames less of it | in turn, or in time if it moves |
+//! | more | a Lanczos enlargement | in turn, or in time if it moves |
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +23,25 @@ use super::{
         pace::Pace,
         settings::{Deadline, FrameParams, FrameReport, Late},
     },
-    fade::Fade,
+    fade::{Difference, Fade},
     frame_state::{Inferred, Painting},
     worker::Answer,
 };
 use crate::{
     frame::{self, FrameInfo, FrameRef, Rect},
-    reuse::{ChangedMap, Changes, Mode, Reference, Selection, Stillness},
+    reuse::{
+        ChangedMap, Changes, Distances, Mode, Outdated, Reference, Selection, Snapshot, Stillness,
+    },
 };
 
+/// The largest difference of a sample, in 8-bit steps, up to which the detail of the model's picture
+/// fits the frame. Camera noise stays below it.
+const FADING: u8 = 16;
+/// Beyond this difference it does not fit at all.
+const HIDDEN: u8 = 32;
+
+/// Blocks around moving ones that are computed with them.
+const AROUND: u32 = 2;
 /// Frames without work for the model after which a part of what is out of date is computed, to
 /// learn how fast the model is now.
 const PROBE: u32 = 30;
@@ -37,7 +56,9 @@ pub(super) struct Timed {
     size: (u32, u32),
     /// The input that the output shows where it is resampled.
     shown: Reference,
-    /// Whether something of the last output was resampled.
+    /// The input that the model's picture was computed from. `None`: there is no such picture.
+    base: Option<Reference>,
+    /// Whether something of the last output was resampled or is older than its frame.
     is_late: bool,
     stillness: Stillness,
     selection: Selection,
@@ -51,6 +72,8 @@ pub(super) struct Timed {
     frame: Option<Frame>,
     /// What is new of the canvas since the last output, and what it cost.
     fresh: (Vec<Rect>, Vec<Cost>),
+    /// The time for making the model's output of that.
+    fresh_time: Duration,
     /// Frames since the model last had work.
     idle: u32,
     /// Frames in a row that arrived too late.
@@ -64,7 +87,8 @@ pub(super) struct Timed {
 /// What the model computes for this frame or an earlier one.
 struct Running {
     answer: Answer<(Vec<Patch>, Cost)>,
-    blocks: ChangedMap,
+    /// The input that the canvas is computed from when the task has ended.
+    base: Reference,
     /// An estimate of the pixels that the model runs on.
     pixels: u64,
     /// Whether it is a whole frame.
@@ -76,15 +100,14 @@ struct Running {
 struct Frame {
     deadline: Deadline,
     painting: Painting,
-    /// Blocks for which the canvas is out of date, besides those of the task.
-    outdated: ChangedMap,
 }
 
 /// What is known of a frame before the model computes anything of it.
 pub(super) struct Look {
     /// Blocks whose resampled picture is painted again.
     moved: ChangedMap,
-    still: ChangedMap,
+    /// Blocks that do not rest.
+    moving: ChangedMap,
 }
 
 impl Timed {
@@ -104,6 +127,7 @@ impl Timed {
         Ok(Self {
             size,
             shown: Reference::for_model(input, reads)?,
+            base: None,
             is_late: false,
             stillness: Stillness::default(),
             selection: Selection::new(halo.unwrap_or(size.0.max(size.1))),
@@ -113,6 +137,7 @@ impl Timed {
             task: None,
             frame: None,
             fresh: Default::default(),
+            fresh_time: Duration::ZERO,
             idle: 0,
             late: 0,
             pause: (0, PAUSE.0),
@@ -136,7 +161,7 @@ impl Timed {
         self.stillness.reset();
         self.selection.reset();
         self.fade.reset();
-        (self.task, self.frame, self.fresh) = Default::default();
+        (self.task, self.frame, self.fresh, self.base) = Default::default();
         (self.is_late, self.is_active, self.idle) = (false, false, 0);
     }
 
@@ -175,8 +200,17 @@ impl Timed {
         let Changes { model_planes, bypass_planes } = self.shown.changes(input, mode)?;
         let moved = model_planes.union(&bypass_planes);
         self.shown.update(input, &moved)?;
-        let still = self.stillness.advance(&moved);
-        Ok(Look { moved, still })
+        let moving = self.stillness.advance(&self.shown, FADING)?;
+        Ok(Look { moved, moving })
+    }
+
+    /// How much the frame differs from the base.
+    fn distances(&mut self) -> Result<Distances, frame::Error> {
+        let distances = match &mut self.base {
+            Some(base) => base.distances(&self.shown.frame())?,
+            None => None,
+        };
+        Ok(distances.unwrap_or_else(|| Distances::largest(self.size.0, self.size.1)))
     }
 
     /// Whether there is time to compute everything of `changed`, or nothing is known yet.
@@ -184,19 +218,30 @@ impl Timed {
         self.pace.budget(left(deadline)).is_none_or(|budget| self.pixels(changed) <= budget.in_time)
     }
 
-    /// The blocks of `outdated` to compute, if there is no time for all of them.
+    /// The blocks to compute if there is no time for all that changed.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
     pub(crate) fn choose(
         &mut self,
-        outdated: &ChangedMap,
         look: &Look,
         deadline: Deadline,
-    ) -> ChangedMap {
-        let Some(budget) = self.pace.budget(left(deadline)) else { return outdated.clone() };
-        let mut chosen = self.selection.choose(outdated, &look.still, budget);
+    ) -> Result<ChangedMap, frame::Error> {
+        let distances = self.distances()?;
+        let outdated = distances.above(deadline.tolerance);
+        let Some(budget) = self.pace.budget(left(deadline)) else { return Ok(outdated) };
+        let visible = distances.above(deadline.tolerance.max(FADING));
+        // Computing what lies between moving blocks costs little more.
+        let moving = visible.clone().intersection(&look.moving);
+        let moving = moving.grown(AROUND).intersection(&outdated);
+        let hidden = visible.without(&moving);
+        let aged = outdated.clone().without(&moving);
+        let choice = Outdated { moving: &moving, hidden: &hidden, aged: &aged };
+        let mut chosen = self.selection.choose(choice, budget);
         if chosen.is_empty() && self.idle >= PROBE {
-            chosen = self.selection.first(outdated, budget.in_time.max(1));
+            chosen = self.selection.in_turn(&outdated, budget.in_time.max(1));
         }
-        if chosen.is_empty() || self.computes_parts { chosen } else { outdated.clone() }
+        Ok(if chosen.is_empty() || self.computes_parts { chosen } else { outdated })
     }
 
     fn pixels(&self, blocks: &ChangedMap) -> u64 {
@@ -207,24 +252,24 @@ impl Timed {
         }
     }
 
-    /// The model computes `blocks` now, with all others if `whole`.
+    /// The model computes `blocks` now, with all others if `whole`, from `base`.
     pub(crate) fn run(
         &mut self,
-        (blocks, whole): (ChangedMap, bool),
+        (blocks, whole): (&ChangedMap, bool),
+        base: Reference,
         deadline: Deadline,
         answer: Answer<(Vec<Patch>, Cost)>,
     ) {
-        let pixels = self.pixels(&blocks);
-        let in_time = self.fits(&blocks, deadline);
-        self.task = Some(Running { answer, blocks, pixels, whole, in_time });
+        let pixels = self.pixels(blocks);
+        let in_time = self.fits(blocks, deadline);
+        self.task = Some(Running { answer, base, pixels, whole, in_time });
         self.idle = 0;
     }
 
-    /// Begins a frame, of which the canvas is out of date in `outdated`, besides what is running.
+    /// Begins a frame.
     pub(crate) fn begin(
         &mut self,
         look: Look,
-        outdated: ChangedMap,
         (params, deadline): (FrameParams, Deadline),
         report: FrameReport,
     ) {
@@ -235,7 +280,7 @@ impl Timed {
             self.idle += 1;
         }
         self.pause.0 = self.pause.0.saturating_sub(1);
-        self.frame = Some(Frame { deadline, painting, outdated });
+        self.frame = Some(Frame { deadline, painting });
     }
 
     /// Waits for the task that is running, for as long as the frame that it was begun for has time.
@@ -251,33 +296,53 @@ impl Timed {
         let time = frame.map(|frame| self.pace.wait(left(frame.deadline)));
         let until = Instant::now() + time.unwrap_or_default();
         let Some((patches, cost)) = answer.wait_until(until)? else {
-            *in_time &= self.frame.is_none();
+            if *in_time && self.frame.is_some() {
+                *in_time = false;
+                self.pace.was_in_time(false);
+            }
             return Ok(None);
         };
+        if *in_time {
+            self.pace.was_in_time(true);
+        }
         self.pause.1 = PAUSE.0;
         self.pace.ran((*pixels).max(cost.pixels), cost.time);
-        self.task = None;
+        self.base = self.task.take().map(|task| task.base);
         Ok(Some((patches, cost)))
     }
 
-    /// Adds `patches`, which the canvas gets.
-    pub(crate) fn add(&mut self, patches: &[Patch], cost: Cost) {
-        self.fresh.0.extend(patches.iter().flat_map(Patch::parts));
-        self.fresh.1.push(cost);
+    /// The input that the model's picture was computed from.
+    pub(crate) fn base(&self) -> Option<Snapshot> {
+        self.base.as_ref().map(Reference::snapshot)
     }
 
-    /// Ends the frame: its output shows what is up to date of the canvas. `None` if no frame was
+    /// Adds `parts` of the canvas that are new, of which the model's output was made in `time`.
+    pub(crate) fn add(&mut self, parts: &[Rect], cost: Cost, time: Duration) {
+        self.fresh.0.extend(parts);
+        self.fresh.1.push(cost);
+        self.fresh_time += time;
+    }
+
+    /// Ends the frame: its output shows as much of the canvas as fits it. `None` if no frame was
     /// begun.
-    pub(crate) fn end(&mut self) -> Option<Inferred> {
-        let Frame { deadline, mut painting, mut outdated } = self.frame.take()?;
-        if let Some(task) = &self.task {
-            outdated = outdated.union(&task.blocks);
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub(crate) fn end(&mut self) -> Result<Option<Inferred>, frame::Error> {
+        let Some(Frame { deadline, mut painting }) = self.frame.take() else { return Ok(None) };
+        let above =
+            |distances: &Distances, steps: u8| distances.above(steps.max(deadline.tolerance));
+        let mut distances = self.distances()?;
+        let is_current = above(&distances, 0).is_empty();
+        if deadline.late == Late::Resample && !is_current {
+            distances = Distances::largest(self.size.0, self.size.1);
         }
-        if deadline.late == Late::Resample && !outdated.is_empty() {
-            outdated = ChangedMap::all(self.size.0, self.size.1);
-        }
+        let faded = self.fade.advance(Difference {
+            differing: above(&distances, 0),
+            fading: above(&distances, FADING),
+            hidden: above(&distances, HIDDEN),
+        });
         let (patches, costs) = std::mem::take(&mut self.fresh);
-        let faded = self.fade.advance(&outdated);
         painting.repaint.add(&Damage::of(faded.rects()));
         painting.repaint.add(&Damage::of(patches.iter().copied()));
         costs.iter().for_each(|cost| painting.add_cost(cost));
@@ -288,14 +353,13 @@ impl Timed {
         if painting.repaint.is_none() {
             self.pace.skipped();
         }
-        let report = &mut painting.report;
-        self.is_late = report.resampled_pixels > 0;
-        Some(Inferred { painting, canvas: Vec::new() })
+        self.is_late = painting.report.resampled_pixels > 0 || !is_current;
+        Ok(Some(Inferred { painting, canvas: Vec::new() }))
     }
 
     /// An output was made in this time.
     pub(crate) fn finished(&mut self, time: Duration) {
-        self.pace.finished(time);
+        self.pace.finished(time + std::mem::take(&mut self.fresh_time));
     }
 }
 
