@@ -113,6 +113,11 @@ impl Harness {
         self.source.push_event(gst::event::Eos::new());
     }
 
+    /// The caps of the frames that were received; `None` before the first one.
+    pub fn caps(&self) -> Option<gst::Caps> {
+        self.sink.current_caps()
+    }
+
     /// The element's property `stats`.
     pub fn stats(&self) -> gst::Structure {
         self.element.property("stats")

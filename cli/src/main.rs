@@ -31,6 +31,7 @@ mod machine;
 mod media;
 mod models;
 mod part_file;
+mod preview;
 mod range;
 mod remaster;
 mod selftest;
@@ -60,6 +61,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Upscale(upscale::Arguments),
+    Preview(preview::Arguments),
     #[command(subcommand)]
     Remaster(remaster::Command),
     #[command(subcommand)]
@@ -73,6 +75,7 @@ enum Command {
 #[error(transparent)]
 enum Error {
     Upscale(#[from] upscale::Error),
+    Preview(#[from] preview::Error),
     Remaster(#[from] remaster::Error),
     Models(#[from] models::Error),
     Machine(#[from] error::Error),
@@ -88,6 +91,7 @@ impl Error {
             | Self::Remaster(
                 remaster::Error::Print(error) | remaster::Error::Media(media::Error::Print(error)),
             )
+            | Self::Preview(preview::Error::Print(error))
             | Self::Models(models::Error::Print(error))
             | Self::Machine(error::Error::Print(error)) => error.is_broken_pipe(),
             _ => false,
@@ -112,6 +116,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode, Error> {
     Ok(match command {
         Command::Upscale(arguments) => upscale::run(arguments)?,
+        Command::Preview(arguments) => preview::run(arguments)?,
         Command::Remaster(command) => remaster::run(command)?,
         Command::Models(command) => models::run(command)?,
         Command::Selftest(arguments) => selftest::run(arguments)?,

@@ -51,6 +51,14 @@ fn duration(nanoseconds: i64) -> Duration {
 }
 
 /// Parses seconds or `[HH:]MM:SS`, with a fraction.
+///
+/// # Errors
+/// [`Expected`].
+pub fn time(text: &str) -> Result<Duration, Expected> {
+    nanoseconds(text).map(duration)
+}
+
+/// As [`time`], in nanoseconds.
 fn nanoseconds(text: &str) -> Result<i64, Expected> {
     let expected = || Expected("seconds or [HH:]MM:SS".into());
     let mut parts = text.split(':').rev();

@@ -23,7 +23,7 @@ mod mp4;
 pub mod muxer;
 pub mod options;
 mod output;
-mod picture;
+pub mod picture;
 mod picture_pads;
 pub mod pipeline;
 pub mod plan;

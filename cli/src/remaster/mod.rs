@@ -33,11 +33,14 @@ use std::{
     process::ExitCode,
 };
 
+pub use encode::{Encoder, Encoding};
 pub use error::Error;
 pub use folder::Folder;
 pub use frame_table::SegmentLength;
+pub use picture::Thumbnail;
 pub use plan::Plan;
-pub use planning::Request;
+pub use planning::{Request, mean_size};
+pub use watched::{Pulled, Watched};
 pub use worker::Worker;
 
 use self::{

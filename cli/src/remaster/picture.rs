@@ -73,11 +73,27 @@ impl Thumbnail {
         Self(cells.map(|(x, y)| sample(at(x, width), at(y, height))).collect())
     }
 
+    /// Mean absolute difference of neighbours, in 8-bit steps: how much there is to see.
+    pub fn contrast(&self) -> f64 {
+        let rows = self.0.chunks_exact(GRID);
+        let along: u32 = rows.flat_map(|row| row.windows(2)).map(difference).sum();
+        let down = self.0.iter().zip(self.0.iter().skip(GRID));
+        let down: u32 = down.map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        f64::from(along + down) / (2 * GRID * (GRID - 1)) as f64
+    }
+
     /// Mean absolute difference from another picture, in 1/16 of an 8-bit step. 0 if there is no
     /// other.
     pub fn change(&self, before: &Self) -> u16 {
         let sum: u32 = self.0.iter().zip(&before.0).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
         u16::try_from(sum * 16 / (GRID * GRID) as u32).unwrap_or(u16::MAX)
+    }
+}
+
+fn difference(pair: &[u8]) -> u32 {
+    match pair {
+        [a, b] => u32::from(a.abs_diff(*b)),
+        _ => 0,
     }
 }
 

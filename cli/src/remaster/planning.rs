@@ -226,7 +226,7 @@ impl Trial {
 const KEY_INTERVAL: f64 = 100.0;
 
 /// The mean size of packets, the first of which holds a key frame, in a longer film.
-fn mean_size(packets: &[Packet]) -> f64 {
+pub fn mean_size(packets: &[Packet]) -> f64 {
     let Some((key, rest)) = packets.split_first() else { return 0.0 };
     let others: u64 = rest.iter().map(|packet| packet.size).sum();
     key.size as f64 / KEY_INTERVAL + others as f64 / rest.len().max(1) as f64

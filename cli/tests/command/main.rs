@@ -18,6 +18,7 @@ mod media;
 mod models;
 mod output_files;
 mod pictures;
+mod preview;
 mod program;
 mod queue;
 mod remaster;
