@@ -79,6 +79,7 @@ mod properties;
 mod sizes;
 mod stats;
 mod stream;
+mod upscalebin;
 mod video_info;
 
 // For the tests, the benchmarks and the command; not a stable interface.
@@ -87,6 +88,7 @@ pub use self::{
     colour::complete as complete_colorimetry,
     loader::EngineLoader,
     properties::{Overload, Startup},
+    upscalebin::UpscaleBin,
 };
 
 glib::wrapper! {
@@ -110,7 +112,7 @@ impl Upscale {
     }
 }
 
-/// Registers the element.
+/// Registers the elements.
 ///
 /// # Errors
 /// Returns the error of GStreamer.
@@ -125,7 +127,9 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     ] {
         kind.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
-    gst::Element::register(Some(plugin), "upscale", gst::Rank::NONE, Upscale::static_type())
+    let none = gst::Rank::NONE;
+    gst::Element::register(Some(plugin), "upscale", none, Upscale::static_type())?;
+    gst::Element::register(Some(plugin), "upscalebin", none, UpscaleBin::static_type())
 }
 
 /// Locks a mutex, even after a thread panicked while it held the lock: the data in the mutexes

@@ -254,7 +254,9 @@ fn text_property(spec: glib::ParamSpec, field: fn(&mut Properties) -> &mut Strin
 }
 
 /// Every writable property.
-static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
+static TABLE: LazyLock<Vec<Property>> = LazyLock::new(table);
+
+fn table() -> Vec<Property> {
     let default = Properties::default();
     vec![
         text_property(
@@ -549,22 +551,30 @@ static TABLE: LazyLock<Vec<Property>> = LazyLock::new(|| {
             |properties| &mut properties.cache_dir,
         ),
     ]
-});
+}
 
 /// The specifications of all properties.
 pub(super) fn specs() -> &'static [glib::ParamSpec] {
     static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-        let stats = glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
-            .nick("Statistics")
-            .blurb(
-                "Number of frames, regions and pixels, time per stage, model, backend, \
-                 precision, and why other backends are not in use",
-            )
-            .read_only()
-            .build();
-        TABLE.iter().map(|property| property.spec.clone()).chain([stats]).collect()
+        TABLE.iter().map(|property| property.spec.clone()).chain([stats()]).collect()
     });
     &SPECS
+}
+
+/// New [specifications](specs) for another class, as each belongs to one class.
+pub(super) fn new_specs() -> Vec<glib::ParamSpec> {
+    table().into_iter().map(|property| property.spec).chain([stats()]).collect()
+}
+
+fn stats() -> glib::ParamSpec {
+    glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+        .nick("Statistics")
+        .blurb(
+            "Number of frames, regions and pixels, time per stage, model, backend, \
+             precision, and why other backends are not in use",
+        )
+        .read_only()
+        .build()
 }
 
 #[cfg(test)]

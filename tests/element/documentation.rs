@@ -67,10 +67,13 @@ fn plugin() -> Value {
     let plugin = factory.plugin().unwrap();
     json!({
         "description": plugin.description().as_str(),
-        "elements": { "upscale": element(&factory) },
+        "elements": {
+            "upscale": element(&factory),
+            "upscalebin": element(&gst::ElementFactory::find("upscalebin").unwrap()),
+        },
         "filename": "gstupscale",
         "license": plugin.license().as_str(),
-        "other-types": other_types(&specs()),
+        "other-types": other_types(&specs(&factory)),
         "package": plugin.package().as_str(),
         "source": plugin.source().as_str(),
         "tracers": {},
@@ -79,8 +82,8 @@ fn plugin() -> Value {
 }
 
 /// The element's own properties.
-fn specs() -> Vec<glib::ParamSpec> {
-    let element = gst::ElementFactory::make("upscale").build().unwrap();
+fn specs(factory: &gst::ElementFactory) -> Vec<glib::ParamSpec> {
+    let element = factory.create().build().unwrap();
     let mut specs = element.list_properties().to_vec();
     specs.retain(|spec| spec.owner_type() == element.type_());
     specs
@@ -98,7 +101,8 @@ fn element(factory: &gst::ElementFactory) -> Value {
         let value = json!({ "caps": caps, "direction": direction, "presence": "always" });
         (template.name_template().to_string(), value)
     });
-    let properties = specs().into_iter().map(|spec| (spec.name().to_owned(), property(&spec)));
+    let properties =
+        specs(factory).into_iter().map(|spec| (spec.name().to_owned(), property(&spec)));
     json!({
         "author": factory.metadata("author"),
         "description": factory.metadata("description"),

@@ -28,3 +28,4 @@ mod properties;
 mod reuse;
 mod startup;
 mod stopping;
+mod upscalebin;

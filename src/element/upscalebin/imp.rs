@@ -1,0 +1,238 @@
+//! The GObject subclass: the elements inside, and what the overlay shows.
+
+use std::sync::{LazyLock, Mutex};
+
+use gst::{prelude::*, subclass::prelude::*};
+
+use super::{memory, overlay};
+use crate::element::{Upscale, lock, properties};
+
+/// How often the overlay changes, in milliseconds.
+const INTERVAL: u32 = 1000;
+
+pub struct UpscaleBin {
+    upscale: Upscale,
+    /// Draws the overlay; `None` if it is not installed.
+    text: Option<gst::Element>,
+    /// From `deinterlace` to `textoverlay`.
+    chain: Vec<gst::Element>,
+    sink: gst::GhostPad,
+    src: gst::GhostPad,
+    /// The elements for other memory than system memory.
+    transfers: Mutex<Vec<gst::Element>>,
+    overlay: Mutex<Overlay>,
+}
+
+#[derive(Default)]
+struct Overlay {
+    is_shown: bool,
+    /// The last statistics.
+    stats: Option<gst::Structure>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for UpscaleBin {
+    const NAME: &'static str = "GstUpscaleBin";
+    type Type = super::UpscaleBin;
+    type ParentType = gst::Bin;
+
+    fn with_class(class: &Self::Class) -> Self {
+        let make = |name: &str| gst::ElementFactory::make(name).build().ok();
+        let upscale = glib::Object::builder::<Upscale>().property("name", "upscale").build();
+        let text = make("textoverlay");
+        if let Some(text) = &text {
+            text.set_property("silent", true);
+            text.set_property_from_str("halignment", "left");
+            text.set_property_from_str("valignment", "top");
+            text.set_property_from_str("line-alignment", "left");
+            text.set_property_from_str("font-desc", "Sans 9");
+        }
+        let before = ["deinterlace", "videoconvert"].into_iter().filter_map(make);
+        let chain = before.chain([upscale.clone().upcast()]).chain(text.clone()).collect();
+        let pad = |name: &str| {
+            let template = class.pad_template(name);
+            let builder = template.map(|template| gst::GhostPad::builder_from_template(&template));
+            let builder = builder.unwrap_or_else(|| gst::GhostPad::builder(direction(name)));
+            builder.name(name).build()
+        };
+        Self {
+            upscale,
+            text,
+            chain,
+            sink: pad("sink"),
+            src: pad("src"),
+            transfers: Mutex::default(),
+            overlay: Mutex::default(),
+        }
+    }
+}
+
+fn direction(pad: &str) -> gst::PadDirection {
+    if pad == "sink" { gst::PadDirection::Sink } else { gst::PadDirection::Src }
+}
+
+impl ObjectImpl for UpscaleBin {
+    fn constructed(&self) {
+        self.parent_constructed();
+        let bin = self.obj();
+        let made = bin.add_many(&self.chain).and_then(|()| gst::Element::link_many(&self.chain));
+        let made =
+            made.and_then(|()| bin.add_pad(&self.sink)).and_then(|()| bin.add_pad(&self.src));
+        if let Err(error) = made {
+            gst::error!(gst::CAT_RUST, imp = self, "{error}");
+        }
+    }
+
+    fn properties() -> &'static [glib::ParamSpec] {
+        static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let overlay = glib::ParamSpecBoolean::builder("overlay")
+                .nick("Overlay")
+                .blurb(
+                    "Show the model, its backend, the time per frame and the shares of the \
+                     picture on the output, with the element textoverlay",
+                )
+                .mutable_playing()
+                .build();
+            properties::new_specs().into_iter().chain([overlay]).collect()
+        });
+        &SPECS
+    }
+
+    fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
+        match spec.name() {
+            "overlay" => lock(&self.overlay).is_shown.to_value(),
+            name => self.upscale.property_value(name),
+        }
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+        match spec.name() {
+            "overlay" => self.show_overlay(value.get().unwrap_or_default()),
+            name => self.upscale.set_property_from_value(name, value),
+        }
+    }
+}
+
+impl GstObjectImpl for UpscaleBin {}
+
+impl ElementImpl for UpscaleBin {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Video upscaler for players",
+                "Filter/Effect/Video/Scaler",
+                "Enlarges video in any memory with a super-resolution neural network",
+                "The gst-upscale developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let always = gst::PadPresence::Always;
+            let template =
+                |name| gst::PadTemplate::new(name, direction(name), always, &memory::any());
+            ["sink", "src"].into_iter().filter_map(|name| template(name).ok()).collect()
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            self.connect().map_err(|error| {
+                gst::error!(gst::CAT_RUST, imp = self, "{error}");
+                gst::StateChangeError
+            })?;
+        }
+        let changed = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToReady {
+            self.disconnect();
+        }
+        changed
+    }
+}
+
+impl BinImpl for UpscaleBin {
+    fn handle_message(&self, message: gst::Message) {
+        if let Some(stats) = message.structure().filter(|it| it.name() == "upscale-stats") {
+            self.update_text(stats);
+        }
+        self.parent_handle_message(message);
+    }
+}
+
+impl UpscaleBin {
+    /// Connects the pads with the elements inside, through an element for the memory of the
+    /// neighbour if that is not system memory.
+    fn connect(&self) -> Result<(), glib::BoolError> {
+        self.disconnect();
+        let bin = self.obj();
+        let neighbour = |pad: &gst::GhostPad| pad.peer_query_caps(None);
+        let transfer =
+            |candidates, pad, direction| memory::element(candidates, &neighbour(pad), direction);
+        let download = transfer(memory::DOWNLOADS, &self.sink, gst::PadDirection::Sink);
+        let upload = transfer(memory::UPLOADS, &self.src, gst::PadDirection::Src);
+        for transfer in download.iter().chain(&upload) {
+            bin.add(transfer)?;
+            lock(&self.transfers).push(transfer.clone());
+        }
+        let (first, last) = (self.chain.first(), self.chain.last());
+        if let Some((download, first)) = download.as_ref().zip(first) {
+            download.link(first)?;
+        }
+        if let Some((last, upload)) = last.zip(upload.as_ref()) {
+            last.link(upload)?;
+        }
+        let pad = |element: Option<&gst::Element>, name| element.and_then(|it| it.static_pad(name));
+        self.sink.set_target(pad(download.as_ref().or(first), "sink").as_ref())?;
+        self.src.set_target(pad(upload.as_ref().or(last), "src").as_ref())?;
+        for transfer in download.iter().chain(&upload) {
+            transfer.sync_state_with_parent()?;
+        }
+        Ok(())
+    }
+
+    /// Undoes [`connect`](Self::connect), so that the pads accept frames in any memory again.
+    fn disconnect(&self) {
+        let _ = self.sink.set_target(None::<&gst::Pad>);
+        let _ = self.src.set_target(None::<&gst::Pad>);
+        for transfer in std::mem::take(&mut *lock(&self.transfers)) {
+            // It also unlinks the element.
+            let _ = self.obj().remove(&transfer);
+            let _ = transfer.set_state(gst::State::Null);
+        }
+    }
+
+    fn show_overlay(&self, is_shown: bool) {
+        lock(&self.overlay).is_shown = is_shown;
+        let Some(text) = &self.text else {
+            if is_shown {
+                gst::element_imp_warning!(
+                    self,
+                    gst::CoreError::MissingPlugin,
+                    ("overlay needs the element textoverlay, which is not installed")
+                );
+            }
+            return;
+        };
+        text.set_property("silent", !is_shown);
+        if is_shown && self.upscale.property::<u32>("stats-interval") == 0 {
+            self.upscale.set_property("stats-interval", INTERVAL);
+        }
+    }
+
+    fn update_text(&self, stats: &gst::StructureRef) {
+        let shown = {
+            let mut overlay = lock(&self.overlay);
+            let before = overlay.stats.replace(stats.to_owned());
+            overlay.is_shown.then(|| overlay::text(stats, before.as_deref()))
+        };
+        if let Some((text, shown)) = self.text.as_ref().zip(shown) {
+            text.set_property("text", shown);
+        }
+    }
+}
