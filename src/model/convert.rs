@@ -40,6 +40,7 @@ impl Model {
             digest: sha256_hex([&onnx]),
             onnx,
             external: None,
+            description: Box::default(),
             note: None,
             graph: Some(Arc::new(graph)),
         })

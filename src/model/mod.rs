@@ -17,6 +17,7 @@ pub mod catalogue;
 mod checkpoint;
 mod convert;
 mod denoise;
+mod description;
 mod digest;
 mod fault;
 mod graph;
@@ -36,6 +37,7 @@ mod tensorflow;
 
 pub(crate) use digest::sha256_hex;
 
+pub use description::Description;
 pub use graph::{Attribute, Element, Graph, Node, Tensor};
 pub use info::ModelInfo;
 pub use open::OpenOptions;
@@ -67,6 +69,8 @@ pub struct Model {
     /// The graph from which other precisions are written; `None` if it has parts that [`Graph`]
     /// cannot represent.
     pub graph: Option<Arc<Graph>>,
+    /// What the file says about itself.
+    pub description: Box<Description>,
     /// What the user should know, such as an assumption that a test run confirmed.
     pub note: Option<String>,
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Error, Graph, Model, Opened,
+    Description, Error, Graph, Model, Opened,
     architecture::{self, Hints},
     bounded_file, catalogue,
     checkpoint::{self, StateDict},
@@ -205,8 +205,12 @@ fn open_file(
 /// The model with these weights. The name of the file at `path`, and its sidecar, supply what the
 /// weights do not determine.
 fn open_weights(name: &str, path: &Path, weights: &StateDict) -> Result<Model, Error> {
-    let graph = Hints::of(path).and_then(|hints| architecture::graph(weights, &hints));
-    Model::from_graph(name, path, graph.map_err(|fault| fault.at(path))?)
+    let network = Hints::of(path).and_then(|hints| architecture::recognize(weights, &hints));
+    let (architecture, graph) = network.map_err(|fault| fault.at(path))?;
+    let mut model = Model::from_graph(name, path, graph)?;
+    let described = Description::of(weights.metadata());
+    *model.description = Description { architecture: Some(architecture), ..described };
+    Ok(model)
 }
 
 fn not_found(path: &Path) -> Error {

@@ -330,6 +330,7 @@ pub(super) mod tests {
             onnx: proto.encode_to_vec().into(),
             graph: None,
             external: None,
+            description: Box::default(),
             note: None,
         }
     }

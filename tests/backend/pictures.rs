@@ -50,6 +50,7 @@ fn animevideo(data: &Path) -> Model {
         onnx: onnx.into(),
         digest: "animevideov3".into(),
         external: None,
+        description: Box::default(),
         note: None,
         graph: None,
     }

@@ -4,7 +4,7 @@
 
 `SIZES=22x19` sets the sizes of the inputs. The folder `architectures/` was made in this manner.
 
-Needs torch, numpy, spandrel and spandrel_extra_arches. `UPSCALE_REFERENCES=FOLDER cargo nextest run
+Needs torch, numpy, spandrel, spandrel_extra_arches and, for what spandrel lacks, resselt. `UPSCALE_REFERENCES=FOLDER cargo nextest run
 --test model references` compares them with the graphs that this project builds, and prints a table.
 """
 
@@ -17,6 +17,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from resselt.archs.mosrv2.arch import MoSRv2
+from resselt.archs.rtmosr.arch import RTMoSR
+from resselt.archs.spanplus.arch import SpanPlus
 from spandrel import ModelLoader, SizeRequirements
 from spandrel.architectures import (
     ATD, DAT, DITN, DRCT, DRUNet, DnCNN, FBCNN, FDAT, HAT, MoSR, NAFNet, OmniSR, PLKSR, RCAN, RGT,
@@ -36,8 +39,8 @@ def picture(channels, width, height):
 
 def randomize(network):
     """Weights that matter everywhere, also where training starts from zeros or ones."""
-    # FDAT's weights are small at first: its output would be next to nothing.
-    spread = 0.12 if isinstance(network, FDAT.FDAT) else 0.03
+    # The weights of these are small at first: what they compute would be next to nothing.
+    spread = 0.12 if isinstance(network, (FDAT.FDAT, MoSRv2)) else 0.03
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if value.is_floating_point() and "rpe_biases" not in name and "init_pos" not in name \
@@ -118,7 +121,13 @@ def narrow_scunet():
 
 
 def loaded(name, network, path):
-    """The network as spandrel loads it; narrow ones, which it cannot load, as they are."""
+    """The network as spandrel loads it; those that it cannot load, as they are."""
+    if isinstance(network, (MoSRv2, RTMoSR, SpanPlus)):
+        scale = int(name.split("_x")[1][0])
+        return SimpleNamespace(model=network, scale=scale, input_channels=3, output_channels=3,
+                               _call_fn=lambda model, x: model(x),
+                               size_requirements=SizeRequirements(),
+                               architecture=SimpleNamespace(id=type(network).__name__))
     if "narrow" not in name:
         model = ModelLoader().load_from_file(path)
         if "aux" in name or "atd" in name:
@@ -178,6 +187,24 @@ NETWORKS = {
     "realplksr_x1": lambda: PLKSR.RealPLKSR(dim=16, n_blocks=2, upscaling_factor=1,
                                             use_ea=False),
     "plksr_x2": lambda: PLKSR.PLKSR(dim=16, n_blocks=2, upscaling_factor=2, kernel_size=13),
+    "mosrv2_x4": lambda: MoSRv2(scale=4, n_block=2, dim=16),
+    "mosrv2_x2_unshuffle": lambda: MoSRv2(scale=2, n_block=1, dim=16, rms_norm=True),
+    "mosrv2_x1_unshuffle": lambda: MoSRv2(scale=1, n_block=1, dim=16),
+    "mosrv2_x3_shuffle": lambda: MoSRv2(scale=3, n_block=1, dim=16, mid_dim=8,
+                                        upsampler="pixelshuffle"),
+    "mosrv2_x4_nearest": lambda: MoSRv2(scale=4, n_block=1, dim=8, upsampler="nearest+conv"),
+    "mosrv2_x2_dysample": lambda: MoSRv2(scale=2, n_block=1, dim=16, mid_dim=8,
+                                         unshuffle_mod=False, upsampler="dysample"),
+    "mosrv2_x2_small": lambda: MoSRv2(scale=2, n_block=1, dim=8),
+    "rtmosr_x2_small": lambda: RTMoSR(scale=2, dim=4, ffn_expansion=1, n_blocks=1),
+    "rtmosr_x2": lambda: RTMoSR(scale=2, dim=8),
+    "rtmosr_x4_plain": lambda: RTMoSR(scale=4, dim=8, se=False, dccm=False, n_blocks=1),
+    "rtmosr_x2_unshuffle": lambda: RTMoSR(scale=2, dim=8, unshuffle_mod=True, n_blocks=1),
+    "spanplus_x2": lambda: SpanPlus(blocks=[1], feature_channels=8, upscale=2, upsampler="ps"),
+    "spanplus_x2_small": lambda: SpanPlus(blocks=[1], feature_channels=4, upscale=2,
+                                          upsampler="ps"),
+    "spanplus_x4_dysample": lambda: SpanPlus(blocks=[2, 1], feature_channels=8, upscale=4),
+    "spanplus_x1": lambda: SpanPlus(blocks=[1], feature_channels=8, upscale=1, upsampler="conv"),
     "mosr_x2": lambda: MoSR.MoSR(dim=16, n_block=2, upscale=2),
     "mosr_x4_dys": lambda: MoSR.MoSR(dim=16, n_block=2, upscale=4, upsampler="dys"),
     "mosr_x2_gps": lambda: MoSR.MoSR(dim=16, n_block=1, upscale=2, upsampler="gps",

@@ -173,6 +173,7 @@ fn model_named(name: &str) -> Model {
         onnx: Default::default(),
         digest: name.to_owned(),
         external: None,
+        description: Box::default(),
         note: None,
         graph: None,
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gstupscale::{engine, model};
 
-use super::download;
+use super::{download, open_model_db};
 use crate::{part_file, print};
 
 /// Why a subcommand of `models` failed.
@@ -35,10 +35,14 @@ pub enum Error {
     TimeLimit(u32),
     #[error("could not start a thread: {0}")]
     Thread(std::io::Error),
+    #[error("none of the {0} models matches")]
+    NoMatch(usize),
     #[error("{failed} of {total} models failed")]
     Failed { failed: usize, total: usize },
     #[error(transparent)]
     Print(#[from] print::Error),
+    #[error(transparent)]
+    Index(#[from] open_model_db::Error),
     #[error(transparent)]
     Download(#[from] download::Error),
     #[error(transparent)]

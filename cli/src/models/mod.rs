@@ -6,16 +6,20 @@ mod download;
 mod error;
 mod fetch;
 mod list;
+mod open_model_db;
+mod search;
 mod show;
 
 use std::process::ExitCode;
 
 pub use error::Error;
 
-/// List, download, convert and check models.
+/// List, search, download, convert and check models.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     List(list::Arguments),
+    Search(search::Arguments),
+    #[command(visible_alias = "info")]
     Show(show::Arguments),
     Fetch(fetch::Arguments),
     Convert(convert::Arguments),
@@ -27,6 +31,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode, Error> {
     match command {
         Command::List(list::Arguments {}) => list::run()?,
+        Command::Search(arguments) => search::run(arguments)?,
         Command::Show(arguments) => show::run(arguments)?,
         Command::Fetch(arguments) => fetch::run(arguments)?,
         Command::Convert(arguments) => convert::run(arguments)?,

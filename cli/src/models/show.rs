@@ -1,9 +1,9 @@
-//! `models show`: what the catalogue and the file itself say about one model.
+//! `models show`, or `models info`: what the catalogue and the file itself say about one model.
 
 use gstupscale::{
     backend,
     frame::Channels,
-    model::{ModelInfo, OpenOptions, catalogue},
+    model::{Description, Model, ModelInfo, OpenOptions, catalogue},
 };
 
 use super::{Error, list};
@@ -14,7 +14,7 @@ Examples:
   gst-upscale models show builtin
   gst-upscale models show RealESRGAN_x4plus.pth";
 
-/// Show the licence, size rules and cost of a model.
+/// Show the architecture, licence, size rules and cost of a model.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -40,7 +40,29 @@ pub fn run(Arguments { model: name }: &Arguments) -> Result<(), Error> {
             return Ok(());
         }
     }
-    Ok(print_info(&backend::open(name, &OpenOptions::default())?.info)?)
+    let model = backend::open(name, &OpenOptions::default())?;
+    if catalogue::find(name).is_none() {
+        print_description(&model)?;
+    }
+    Ok(print_info(&model.info)?)
+}
+
+/// Prints what the model's file says about itself.
+fn print_description(model: &Model) -> Result<(), print::Error> {
+    let Description { architecture, statements } = &*model.description;
+    if let Some(name) = architecture {
+        say!("architecture        {name}")?;
+    }
+    for (label, text) in statements {
+        say!("{label:<19} {text}")?;
+    }
+    if model.info.factor == 1 {
+        say!("purpose             restoration: the size stays the same")?;
+    }
+    if !statements.iter().any(|(label, _)| *label == "licence") {
+        say!("licence             not stated in the file")?;
+    }
+    Ok(())
 }
 
 /// Prints what the model's graph says about its input, its output and its cost.

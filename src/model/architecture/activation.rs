@@ -5,6 +5,7 @@
 pub(super) enum Activation {
     Relu,
     LeakyRelu(f32),
+    Mish,
     Silu,
     Tanh,
 }

@@ -49,7 +49,7 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
     }
     let x = net.conv(&x, "conv_after")?;
     let x = net.add(&x, &start, "conv_after")?;
-    let mut x = net.uni_upsample(&x, "upsampler")?;
+    let (mut x, _) = net.uni_upsample(&x, "upsampler")?;
     if unshuffles {
         x = net.crop_like(&x, &image, UNSHUFFLED_FACTOR / unshuffle.clamp(1, UNSHUFFLED_FACTOR));
     }

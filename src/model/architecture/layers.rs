@@ -177,6 +177,39 @@ impl Network<'_> {
         Ok(Features { value: graph.add(&scaled, &bias), ..*x })
     }
 
+    /// x divided by the root of the mean of its squares over the channels of N×C×H×W, with a scale
+    /// and an offset per channel.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the weights are missing or have a wrong shape.
+    pub(crate) fn rms_norm_2d(
+        &mut self,
+        x: &Features,
+        name: &str,
+        epsilon: f32,
+    ) -> Result<Features, BuildError> {
+        let mut parts = Vec::new();
+        for part in ["scale", "offset"] {
+            let key = format!("{name}.{part}");
+            let tensor = self.any_tensor(&key)?.clone();
+            if tensor.count() != Some(x.channels) {
+                return Err(wrong_shape(&key, &tensor.dims));
+            }
+            let tensor = Tensor { dims: vec![x.channels, 1, 1], ..tensor };
+            parts.push(self.graph.constant(&key, tensor));
+        }
+        let [scale, offset] = parts.as_slice() else {
+            return Err(BuildError::Missing(name.to_owned()));
+        };
+        let over = [("axes", Attribute::Ints(vec![1])), ("keepdims", Attribute::Int(1))];
+        let norm = self.graph.push("ReduceL2", &[&x.value], over);
+        let norm = self.graph.scale(&norm, (x.channels as f32).powf(-0.5));
+        let norm = self.graph.offset(&norm, &[epsilon]);
+        let normal = self.graph.push("Div", &[&x.value, &norm], []);
+        let scaled = self.graph.mul(&normal, scale);
+        Ok(Features { value: self.graph.add(&scaled, offset), ..*x })
+    }
+
     /// Normalization over the channels of tokens.
     ///
     /// # Errors

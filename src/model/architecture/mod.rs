@@ -4,6 +4,7 @@ mod activation;
 mod atd;
 mod attention;
 mod compact;
+mod conv3xc;
 mod cugan;
 mod dat;
 mod ditn;
@@ -22,6 +23,7 @@ mod hints;
 mod kair_unet;
 mod layers;
 mod mosr;
+mod mosrv2;
 mod nafnet;
 mod network;
 mod omnisr;
@@ -31,9 +33,11 @@ mod rcan;
 mod reconstruction;
 mod rgt;
 mod rrdb;
+mod rtmosr;
 mod safmn;
 mod scunet;
 mod span;
+mod spanplus;
 mod srcnn;
 mod srformer;
 mod swiftsrgan;
@@ -72,6 +76,9 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "RGT", matches: rgt::matches, build: rgt::build },
     Architecture { name: "OmniSR", matches: omnisr::matches, build: omnisr::build },
     Architecture { name: "PLKSR", matches: plksr::matches, build: plksr::build },
+    Architecture { name: "SPANPlus", matches: spanplus::matches, build: spanplus::build },
+    Architecture { name: "MoSRv2", matches: mosrv2::matches, build: mosrv2::build },
+    Architecture { name: "RTMoSR", matches: rtmosr::matches, build: rtmosr::build },
     Architecture { name: "MoSR", matches: mosr::matches, build: mosr::build },
     Architecture { name: "RCAN", matches: rcan::matches, build: rcan::build },
     Architecture { name: "SAFMN", matches: safmn::matches, build: safmn::build },
@@ -107,7 +114,18 @@ pub fn name(weights: &StateDict) -> Option<&'static str> {
 /// # Errors
 /// [`Fault::Unsuitable`] if the architecture is not known, or if a setting is missing.
 pub fn graph(weights: &StateDict, hints: &Hints) -> Result<Graph, Fault> {
-    Ok(find(weights, hints)?.1)
+    Ok(recognize(weights, hints)?.1)
+}
+
+/// The name of the architecture of these weights, and [`graph`].
+///
+/// # Errors
+/// See [`graph`].
+pub(super) fn recognize(
+    weights: &StateDict,
+    hints: &Hints,
+) -> Result<(&'static str, Graph), Fault> {
+    Ok(find(weights, hints)?)
 }
 
 /// The architecture whose network uses all weights, and its graph.

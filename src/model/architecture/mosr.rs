@@ -3,7 +3,7 @@
 use super::{
     Hints, dysample,
     error::BuildError,
-    network::{Features, Network, dim, shuffle_factor},
+    network::{Features, Network, dim, missing, shuffle_factor},
 };
 use crate::model::{Graph, checkpoint::StateDict};
 
@@ -59,28 +59,15 @@ fn minus_half(net: &mut Network<'_>, x: &Features) -> Features {
 fn gated(net: &mut Network<'_>, x: &Features, name: &str) -> Result<Features, BuildError> {
     let normal = net.layer_norm_2d(x, &format!("{name}.norm"), 1e-6)?;
     let all = net.conv(&normal, &format!("{name}.fc1"))?;
-    let hidden = all.channels / 2;
     let kernel = format!("{name}.conv");
     let filtered = net.tensor(&format!("{kernel}.weight"), 4)?.dims.first().copied().unwrap_or(0);
-    let Some(kept) = hidden.checked_sub(filtered) else {
-        return Err(BuildError::Outputs { layer: kernel, outputs: filtered, expected: hidden });
-    };
-    let sizes = [hidden, kept, filtered];
-    let sizes: Vec<u64> = sizes.into_iter().filter(|&size| size > 0).collect();
-    let parts = net.split_at(&all.value, 1, &sizes);
-    let (Some(gate), Some(last)) = (parts.first(), parts.last()) else {
-        return Err(BuildError::Missing(kernel));
-    };
-    let last = Features { value: last.clone(), channels: filtered };
+    let (gate, kept, last) = net.gate_and_parts(&all, filtered, &kernel)?;
     let filtered = net.depthwise(&last, &kernel)?;
-    let values = match parts.get(1).filter(|_| kept > 0) {
-        Some(kept_values) => {
-            let kept = Features { value: kept_values.clone(), channels: kept };
-            net.concat(&[&kept, &filtered])
-        }
+    let values = match kept {
+        Some(kept) => net.concat(&[&kept, &filtered]),
         None => filtered,
     };
-    let gate = net.mish(&Features { value: gate.clone(), channels: hidden });
+    let gate = net.mish(&gate);
     let mixed = net.mul(&gate, &values);
     let mixed = net.conv(&mixed, &format!("{name}.fc2"))?;
     let mixed = net.mish(&mixed);
@@ -103,4 +90,35 @@ fn mean_of_ensemble(
     let mean = Features { value, channels: x.channels / ENSEMBLE };
     let factor = shuffle_factor(mean.channels, channels, "upsampler.in_to_k")?;
     net.shuffle(&mean, factor)
+}
+
+impl Network<'_> {
+    /// The first half of the channels, the channels of the second half before the last `last`
+    /// (`None` if there are none), and those.
+    ///
+    /// # Errors
+    /// [`BuildError`] if half of the channels are fewer.
+    pub(crate) fn gate_and_parts(
+        &mut self,
+        x: &Features,
+        last: u64,
+        name: &str,
+    ) -> Result<(Features, Option<Features>, Features), BuildError> {
+        let half = x.channels / 2;
+        let Some(kept) = half.checked_sub(last) else {
+            return Err(BuildError::Outputs {
+                layer: name.to_owned(),
+                outputs: last,
+                expected: half,
+            });
+        };
+        let sizes: Vec<u64> = [half, kept, last].into_iter().filter(|&size| size > 0).collect();
+        let parts = self.split_at(&x.value, 1, &sizes);
+        let part = |value: Option<&String>, channels: u64| {
+            let value = value.cloned().ok_or_else(|| missing(name))?;
+            Ok::<_, BuildError>(Features { value, channels })
+        };
+        let middle = if kept > 0 { Some(part(parts.get(1), kept)?) } else { None };
+        Ok((part(parts.first(), half)?, middle, part(parts.last(), last)?))
+    }
 }

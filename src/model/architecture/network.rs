@@ -16,6 +16,9 @@ const BUDGET: u64 = 1 << 28;
 /// value of KAIR's examples.
 const NOISE: f32 = 15.0;
 
+/// The maximum number of multiply-adds for merging all branches; SPAN with 96 channels needs 1e9.
+const MAX_WORK: u64 = 4_000_000_000;
+
 /// The maximum number of blocks of one kind.
 const MAX_BLOCKS: usize = 256;
 
@@ -41,6 +44,8 @@ pub(super) struct Network<'a> {
     used: BTreeSet<String>,
     /// How many more numbers may be computed from the weights.
     budget: u64,
+    /// How many more multiply-adds may be spent on merging branches.
+    work: u64,
 }
 
 impl<'a> Network<'a> {
@@ -93,6 +98,7 @@ impl<'a> Network<'a> {
             outputs: output,
             used: BTreeSet::new(),
             budget: BUDGET,
+            work: MAX_WORK,
         })
     }
 
@@ -103,6 +109,15 @@ impl<'a> Network<'a> {
     /// [`BuildError::TooLarge`] if fewer are left.
     pub(crate) fn spend(&mut self, count: u64) -> Result<(), BuildError> {
         self.budget = self.budget.checked_sub(count).ok_or(BuildError::TooLarge)?;
+        Ok(())
+    }
+
+    /// Takes `count` from the multiply-adds that may be spent on merging branches.
+    ///
+    /// # Errors
+    /// [`BuildError::BranchesTooLarge`] if fewer are left.
+    pub(crate) fn spend_work(&mut self, count: u64) -> Result<(), BuildError> {
+        self.work = self.work.checked_sub(count).ok_or(BuildError::BranchesTooLarge)?;
         Ok(())
     }
 
@@ -259,6 +274,7 @@ impl<'a> Network<'a> {
         let value = match activation {
             Activation::Relu => self.graph.relu(&x.value),
             Activation::LeakyRelu(slope) => self.graph.leaky_relu(&x.value, slope),
+            Activation::Mish => self.mish(x).value,
             Activation::Silu => self.graph.silu(&x.value),
             Activation::Tanh => self.graph.tanh(&x.value),
         };

@@ -15,7 +15,7 @@ const LEAKY: Activation = Activation::LeakyRelu(0.2);
 const MAX_STEPS: usize = 6;
 
 impl Network<'_> {
-    /// The image from features, by the upsampler `name`.
+    /// The image from features, by the upsampler `name`, and the upsampler's factor.
     ///
     /// # Errors
     /// [`BuildError`] if the upsampler is not supported, or weights are missing or have a wrong
@@ -24,7 +24,7 @@ impl Network<'_> {
         &mut self,
         x: &Features,
         name: &str,
-    ) -> Result<Features, BuildError> {
+    ) -> Result<(Features, u64), BuildError> {
         let layer = |index: usize| format!("{name}.{index}");
         let has = |net: &Self, index: usize| net.has(&format!("{name}.{index}.weight"));
         let is_any = |net: &Self, part: &str| {
@@ -45,13 +45,15 @@ impl Network<'_> {
                 let x = self.conv(x, &layer(0))?;
                 let mut x = self.leaky_default(&x);
                 let steps = (1..=MAX_STEPS).take_while(|step| has(self, 2 * step + 2)).count();
+                let mut total = 1;
                 for step in 1..=steps {
                     let before = x.channels;
                     x = self.conv(&x, &layer(2 * step))?;
                     let factor = shuffle_factor(x.channels, before, &layer(2 * step))?;
                     x = self.shuffle(&x, factor)?;
+                    total *= factor;
                 }
-                self.conv(&x, &layer(2 * steps + 2))
+                Ok((self.conv(&x, &layer(2 * steps + 2))?, total))
             }
             [_, _, true] => {
                 let steps = (1..=MAX_STEPS).take_while(|step| has(self, 3 * step)).count();
@@ -64,12 +66,12 @@ impl Network<'_> {
                 }
                 x = self.conv(&x, &layer(3 * steps))?;
                 x = self.activate(&x, LEAKY);
-                self.conv(&x, &layer(3 * steps + 2))
+                Ok((self.conv(&x, &layer(3 * steps + 2))?, factor.pow(steps as u32)))
             }
             [_, _, false] => {
                 let x = self.conv(x, &layer(0))?;
                 let factor = shuffle_factor(x.channels, self.output_channels(), &layer(0))?;
-                self.shuffle(&x, factor)
+                Ok((self.shuffle(&x, factor)?, factor))
             }
         }
     }
@@ -84,7 +86,7 @@ impl Network<'_> {
     }
 
     /// DySample, after a convolution unless the channels stay the same.
-    fn dysampled(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
+    fn dysampled(&mut self, x: &Features, name: &str) -> Result<(Features, u64), BuildError> {
         let (x, layer) = if self.has(&format!("{name}.2.init_pos")) {
             let x = self.conv(x, &format!("{name}.0"))?;
             (self.leaky_default(&x), format!("{name}.2"))
@@ -92,11 +94,12 @@ impl Network<'_> {
             (x.clone(), format!("{name}.0"))
         };
         let form = dysample::factor(self.weights(), &layer)?;
-        self.dysample(&x, &layer, form)
+        let (factor, _) = form;
+        Ok((self.dysample(&x, &layer, form)?, factor))
     }
 
     /// One or two transposed convolutions, then a convolution.
-    fn transposed_up(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
+    fn transposed_up(&mut self, x: &Features, name: &str) -> Result<(Features, u64), BuildError> {
         let layer = |index: usize| format!("{name}.{index}");
         let window = |stride: u32, pad: u32| Window {
             stride: [stride; 2],
@@ -108,16 +111,20 @@ impl Network<'_> {
             let x = self.conv_transpose(x, &layer(0), double)?;
             let x = self.gelu(&x);
             let x = self.conv_transpose(&x, &layer(2), double)?;
-            return self.conv(&x, &layer(3));
+            return Ok((self.conv(&x, &layer(3))?, 4));
         }
         let kernel = dim(self.weights(), &format!("{name}.0.weight"), 2)?;
-        let window = if kernel == 3 { window(3, 0) } else { double };
+        let (window, factor) = if kernel == 3 { (window(3, 0), 3) } else { (double, 2) };
         let x = self.conv_transpose(x, &layer(0), window)?;
-        self.conv(&x, &layer(1))
+        Ok((self.conv(&x, &layer(1))?, factor))
     }
 
     /// Steps of nearest-neighbour upsampling, each with a gate per sample (PA).
-    fn pixel_attention_up(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
+    fn pixel_attention_up(
+        &mut self,
+        x: &Features,
+        name: &str,
+    ) -> Result<(Features, u64), BuildError> {
         let gates = (0..MAX_STEPS)
             .take_while(|step| self.has(&format!("{name}.{}.conv.0.weight", 6 * step + 2)));
         let steps = gates.count();
@@ -134,6 +141,6 @@ impl Network<'_> {
             x = self.conv(&x, &layer(4))?;
             x = self.activate(&x, LEAKY);
         }
-        self.conv(&x, &format!("{name}.{}", 6 * steps))
+        Ok((self.conv(&x, &format!("{name}.{}", 6 * steps))?, factor.pow(steps as u32)))
     }
 }

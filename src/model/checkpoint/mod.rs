@@ -113,6 +113,7 @@ pub fn read(path: &Path) -> Result<StateDict, Error> {
 /// See [`read`].
 pub fn parse(bytes: &Bytes) -> Result<StateDict, Fault> {
     let mut budget = Budget::for_file(bytes.len());
+    let mut metadata = BTreeMap::new();
     let tensors = if is_archive(bytes) {
         let mut archive = Archive::open(bytes)?;
         let pickle = archive.pickle(&mut budget)?;
@@ -121,6 +122,7 @@ pub fn parse(bytes: &Bytes) -> Result<StateDict, Fault> {
         let stream = Stream::open(bytes)?;
         tensors(&stream.pickle, &mut budget, |storage, _| stream.storage(storage))?
     } else if safetensors::matches(bytes) {
+        metadata = safetensors::metadata(bytes);
         safetensors::read(bytes, &mut budget)?
     } else {
         return Err(Fault::unsuitable(
@@ -130,7 +132,7 @@ pub fn parse(bytes: &Bytes) -> Result<StateDict, Fault> {
     if tensors.is_empty() {
         return Err(Fault::unsuitable("it contains no weights"));
     }
-    Ok(StateDict::new(tensors))
+    Ok(StateDict::new(tensors).with_metadata(metadata))
 }
 
 /// The float tensors of the network, whose storages `load` reads.

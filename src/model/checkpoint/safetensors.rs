@@ -14,6 +14,13 @@ pub(super) fn matches(head: &[u8]) -> bool {
     (2..=100_000_000).contains(&u64::from_le_bytes(*length)) && json.starts_with(b"{\"")
 }
 
+/// What a file says about itself; nothing if its header is damaged.
+pub(super) fn metadata(bytes: &Bytes) -> BTreeMap<String, String> {
+    let header = SafeTensors::read_metadata(bytes).ok();
+    let metadata = header.and_then(|(_, header)| header.metadata().clone());
+    metadata.unwrap_or_default().into_iter().collect()
+}
+
 /// The float tensors of a file, in float32.
 ///
 /// # Errors
@@ -48,4 +55,20 @@ pub(super) fn read(bytes: &Bytes, budget: &mut Budget) -> Result<BTreeMap<String
         tensors.insert(name.to_owned(), Tensor { element: Element::F32, dims, data });
     }
     Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_read_and_a_damaged_header_has_none() {
+        let header = br#"{"__metadata__":{"license":"MIT"}}"#;
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend_from_slice(header);
+        let expected = BTreeMap::from([("license".to_owned(), "MIT".to_owned())]);
+        assert_eq!(metadata(&file.clone().into()), expected);
+        file.pop();
+        assert_eq!(metadata(&file.into()), BTreeMap::new());
+    }
 }

@@ -8,6 +8,8 @@ use crate::model::Tensor;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateDict {
     tensors: BTreeMap<String, Tensor>,
+    /// What the file says about itself, such as its licence.
+    metadata: BTreeMap<String, String>,
 }
 
 /// Prefixes that parallel training, PyTorch's compiler and training frameworks put before all
@@ -46,7 +48,17 @@ impl StateDict {
                 None => break,
             }
         }
-        Self { tensors }
+        Self { tensors, metadata: BTreeMap::new() }
+    }
+
+    /// These weights with the metadata of their file.
+    pub(super) fn with_metadata(self, metadata: BTreeMap<String, String>) -> Self {
+        Self { metadata, ..self }
+    }
+
+    /// The metadata of the file: keys and values.
+    pub(crate) fn metadata(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The tensor `name`.
@@ -89,7 +101,7 @@ impl StateDict {
             };
             tensors.insert(name.clone(), tensor);
         }
-        Ok(Self { tensors })
+        Ok(Self { tensors, metadata: self.metadata.clone() })
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     frame::Channels,
     model::{
-        Attribute, Element, Error, Graph, Model, ModelInfo, Node, Opened, Untried,
+        Attribute, Description, Element, Error, Graph, Model, ModelInfo, Node, Opened, Untried,
         analysis::{Analysis, AnalysisError, Problem, analyze, check_stated_shapes, check_window},
         digest::sha256_hex,
         fault::Fault,
@@ -74,6 +74,9 @@ fn try_open(name: &str, path: &Path, bytes: Bytes, range: Option<f32>) -> Result
         widen(&mut import.graph);
         import.ends = import.ends.map(|end| if end == Element::F16 { Element::F32 } else { end });
     }
+    let metadata = import.proto.metadata_props.iter();
+    let metadata = metadata.map(|entry| (entry.key.as_str(), entry.value.as_str()));
+    let description = Box::new(Description::of(metadata));
     let adapters = adapters(&import, &settings)?;
     if let Some(adapters) = &adapters {
         let graph = join(&adapters.before, &import.graph)?;
@@ -101,7 +104,8 @@ fn try_open(name: &str, path: &Path, bytes: Bytes, range: Option<f32>) -> Result
                     "its output is smaller than a whole multiple of its input; pad inside the model",
                 ));
             }
-            let model = Model::try_from_graph(name, join::complete(&import.graph, &found)?)?;
+            let graph = join::complete(&import.graph, &found)?;
+            let model = Model { description, ..Model::try_from_graph(name, graph)? };
             return Ok(Opened::Claimed { model, states_range });
         }
         Err(error) => {
@@ -127,6 +131,7 @@ fn try_open(name: &str, path: &Path, bytes: Bytes, range: Option<f32>) -> Result
         onnx,
         graph: import.complete.then(|| Arc::new(import.graph)),
         external: external.as_ref().map(|(folder, _)| folder.clone()),
+        description,
         note: None,
     };
     Ok(match why {
