@@ -30,7 +30,7 @@ pub enum Scheduler {
 pub struct Arguments {
     #[arg(value_enum)]
     scheduler: Scheduler,
-    /// The directory that `plan` wrote. Every machine must see it under this path.
+    /// The folder that `plan` wrote. Every machine must see it under this path.
     folder: PathBuf,
     /// Number of tasks; each loads the model once [default: one per segment, 1000 at most].
     #[arg(long)]
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// k8s: container image that has the command gst-upscale.
     #[arg(long, default_value = "gst-upscale")]
     image: String,
-    /// k8s: persistent volume claim that holds the directory and the input.
+    /// k8s: persistent volume claim that holds the folder and the input.
     #[arg(long, default_value = "films")]
     claim: String,
     /// k8s: where the claim is mounted.
@@ -179,7 +179,7 @@ fn k8s(arguments: &Arguments, folder: &Path, tasks: usize) -> String {
                     "parallelism": tasks,
                     "backoffLimitPerIndex": ATTEMPTS - 1,
                     "podFailurePolicy": { "rules": [
-                        { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget" }] },
+                        { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
                         // 65: it fails everywhere.
                         {
                             "action": "FailIndex",
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_valid_whatever_the_directory_is_called() {
+    fn scripts_are_valid_whatever_the_folder_is_called() {
         let folder = Path::new("/films/Schindler's $HOME; rm -rf .remaster");
         for script in [slurm(folder, 40), parallel(folder, 1)] {
             assert!(syntax_is_valid(&script), "{script}");
@@ -229,9 +229,8 @@ mod tests {
         assert!(parallel(Path::new("/films"), 40).contains("seq 0 39 |"));
     }
 
-    #[test]
-    fn a_job_of_kubernetes_does_not_repeat_what_fails_everywhere() {
-        let arguments = Arguments {
+    fn k8s_arguments() -> Arguments {
+        Arguments {
             scheduler: Scheduler::K8s,
             folder: "/films/a.mkv.remaster".into(),
             tasks: None,
@@ -239,7 +238,26 @@ mod tests {
             image: "registry/gst-upscale:1".into(),
             claim: "films".into(),
             mount: "/films".into(),
-        };
+        }
+    }
+
+    /// The types were generated from the published schema. An entry that it does not have is missing
+    /// from what they write, and one that it requires is added.
+    #[test]
+    fn a_manifest_follows_the_published_schema_of_kubernetes() {
+        let arguments = k8s_arguments();
+        let manifest: serde_json::Value =
+            serde_json::from_str(&k8s(&arguments, &arguments.folder, 7)).unwrap();
+        for job in manifest["items"].as_array().unwrap() {
+            let read: k8s_openapi::api::batch::v1::Job =
+                serde_json::from_value(job.clone()).unwrap();
+            assert_eq!(&serde_json::to_value(read).unwrap(), job);
+        }
+    }
+
+    #[test]
+    fn a_job_of_kubernetes_does_not_repeat_what_fails_everywhere() {
+        let arguments = k8s_arguments();
         let manifest: serde_json::Value =
             serde_json::from_str(&k8s(&arguments, &arguments.folder, 7)).unwrap();
         let spec = &manifest["items"][0]["spec"];
