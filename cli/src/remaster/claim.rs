@@ -2,16 +2,17 @@
 //!
 //! A claim is a file that exactly one worker can create. Its owner touches it while it works; a
 //! claim that was not touched for a while is taken over. On the machine of its owner, a claim is
-//! taken over as soon as the owner has ended, which releases the file's lock. Two workers on one segment waste time, but
-//! do no harm: both write the same bytes.
+//! taken over as soon as the owner has ended, which releases the file's lock. Two workers on one
+//! segment waste time, but do no harm: both write the same bytes.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::folder::Error;
@@ -30,21 +31,23 @@ const HEARTBEATS: u32 = 4;
 
 impl Claim {
     /// Claims what `path` stands for. `None` if another worker has it, unless that one has not
-    /// touched its claim for `stale`.
+    /// touched its claim for `stale`. `watch` remembers the claims of other workers.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn take(path: &Path, stale: Duration) -> Result<Option<Self>, Error> {
+    pub fn take(path: &Path, stale: Duration, watch: &mut Watch) -> Result<Option<Self>, Error> {
         let failed = |source| Error::Write { path: path.into(), source };
         let mut created = create(path);
         if already_exists(&created)
-            && (is_orphaned(path) || is_stale(path, stale).map_err(failed)?)
+            && let Some(touched) = touched(path).map_err(failed)?
+            && (is_orphaned(path) || watch.is_stale(path, touched, stale).map_err(failed)?)
         {
             let aside = path.with_extension(format!("stale-{}", fastrand::u64(..)));
             // Only one worker succeeds in renaming it.
             if fs::rename(path, &aside).is_ok() {
                 // Another worker may have replaced it by a claim of its own since it was stale.
-                if !is_orphaned(&aside) && !is_stale(&aside, stale).map_err(failed)? {
+                let is_other = self::touched(&aside).map_err(failed)? != Some(touched);
+                if is_other && !is_orphaned(&aside) {
                     let _ = fs::hard_link(&aside, path);
                 }
                 fs::remove_file(&aside).map_err(failed)?;
@@ -109,17 +112,33 @@ fn host() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
 }
 
-/// Compares with the time of a new file, since the local clock can differ from the file system's.
-fn is_stale(path: &Path, stale: Duration) -> io::Result<bool> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let now = tempfile::NamedTempFile::new_in(folder)?.as_file().metadata()?.modified()?;
-    let touched = match fs::metadata(path) {
-        Ok(metadata) => metadata.modified()?,
-        // Its owner has just released it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => SystemTime::UNIX_EPOCH,
-        Err(error) => return Err(error),
-    };
-    Ok(now.duration_since(touched).is_ok_and(|age| age > stale))
+/// When a claim was last touched. `None` if its owner has just released it.
+fn touched(path: &Path) -> io::Result<Option<SystemTime>> {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.modified().map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// When this worker first saw other workers' claims as they are. Unlike the clocks of machines and file
+/// systems, this time cannot be set.
+#[derive(Debug, Default)]
+pub struct Watch(HashMap<PathBuf, (SystemTime, Instant)>);
+
+impl Watch {
+    /// Whether a claim was not touched for `stale`, by the clock of the file system, which can differ
+    /// from the local one, or while this worker has watched it.
+    fn is_stale(&mut self, path: &Path, touched: SystemTime, stale: Duration) -> io::Result<bool> {
+        let seen = self.0.entry(path.into()).or_insert((touched, Instant::now()));
+        if seen.0 != touched {
+            *seen = (touched, Instant::now());
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let now = tempfile::NamedTempFile::new_in(folder)?.as_file().metadata()?.modified()?;
+        let is_old = now.duration_since(touched).is_ok_and(|age| age > stale);
+        Ok(is_old || seen.1.elapsed() > stale)
+    }
 }
 
 #[cfg(test)]
@@ -128,14 +147,19 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
+    /// By a worker that sees the claim for the first time.
+    fn take(path: &Path, stale: Duration) -> Result<Option<Claim>, Error> {
+        Claim::take(path, stale, &mut Watch::default())
+    }
+
     #[test]
     fn a_segment_has_one_owner_until_the_claim_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("00000");
-        let claim = Claim::take(&path, LONG).unwrap().unwrap();
-        assert!(Claim::take(&path, LONG).unwrap().is_none());
+        let claim = take(&path, LONG).unwrap().unwrap();
+        assert!(take(&path, LONG).unwrap().is_none());
         drop(claim);
-        assert!(Claim::take(&path, LONG).unwrap().is_some());
+        assert!(take(&path, LONG).unwrap().is_some());
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 
@@ -145,9 +169,9 @@ mod tests {
         let path = folder.path().join("00000");
         let old = File::create(&path).unwrap();
         old.set_modified(SystemTime::now() - 2 * LONG).unwrap();
-        let claim = Claim::take(&path, LONG).unwrap();
+        let claim = take(&path, LONG).unwrap();
         assert!(claim.is_some());
-        assert!(Claim::take(&path, LONG).unwrap().is_none());
+        assert!(take(&path, LONG).unwrap().is_none());
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
@@ -157,9 +181,20 @@ mod tests {
         let path = folder.path().join("00000");
         // Not locked, as after SIGKILL.
         fs::write(&path, format!("{} 1\n", host().trim())).unwrap();
-        assert!(Claim::take(&path, LONG).unwrap().is_some());
+        assert!(take(&path, LONG).unwrap().is_some());
         fs::write(&path, "another-machine 1\n").unwrap();
-        assert!(Claim::take(&path, LONG).unwrap().is_none());
+        assert!(take(&path, LONG).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_claim_from_the_future_is_taken_over_if_nobody_touches_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("00000");
+        let old = File::create(&path).unwrap();
+        old.set_modified(SystemTime::now() + 2 * LONG).unwrap();
+        let mut watch = Watch::default();
+        assert!(Claim::take(&path, LONG, &mut watch).unwrap().is_none());
+        assert!(Claim::take(&path, Duration::ZERO, &mut watch).unwrap().is_some());
     }
 
     #[test]
@@ -170,7 +205,7 @@ mod tests {
         old.set_modified(SystemTime::now() - 2 * LONG).unwrap();
         let claims: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| Claim::take(&path, LONG).unwrap())).collect();
+                (0..8).map(|_| scope.spawn(|| take(&path, LONG).unwrap())).collect();
             threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
         });
         assert!(!claims.is_empty());
@@ -179,6 +214,6 @@ mod tests {
     #[test]
     fn a_claim_in_a_folder_that_does_not_exist_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Claim::take(&folder.path().join("no/00000"), LONG).is_err());
+        assert!(take(&folder.path().join("no/00000"), LONG).is_err());
     }
 }

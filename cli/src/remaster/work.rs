@@ -5,7 +5,7 @@ use std::{env, thread, time::Duration};
 
 use super::{
     Error,
-    claim::Claim,
+    claim::{Claim, Watch},
     folder::Folder,
     plan::Plan,
     record::{self, Check, State},
@@ -55,10 +55,11 @@ impl Work<'_> {
                 missing.push(segment);
             }
         }
+        let mut watch = Watch::default();
         while !missing.is_empty() {
             let mut computed = false;
             for segment in missing.clone() {
-                let claim = Claim::take(&worker.folder.claim(segment), self.stale)?;
+                let claim = Claim::take(&worker.folder.claim(segment), self.stale, &mut watch)?;
                 let Some(_claim) = claim else { continue };
                 // Another worker can have finished it meanwhile.
                 if !is_done(&worker.folder, segment, Check::Size)? {
