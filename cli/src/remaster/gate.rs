@@ -30,6 +30,8 @@ pub struct Gate {
     /// Frames that still have to pass.
     wanted: Range<usize>,
     open: bool,
+    /// The hash of the last frame that passed.
+    last: Option<u64>,
 }
 
 impl Gate {
@@ -37,7 +39,7 @@ impl Gate {
     pub fn new(frames: Arc<[Frame]>, segment: &Range<usize>) -> Self {
         let start = segment.start.saturating_sub(CONTEXT);
         let end = (segment.end + CONTEXT).min(frames.len());
-        Self { frames, locator: Locator::default(), wanted: start..end, open: false }
+        Self { frames, locator: Locator::default(), wanted: start..end, open: false, last: None }
     }
 
     /// Judges the next decoded frame.
@@ -55,8 +57,11 @@ impl Gate {
         match self.frames.get(self.wanted.start) {
             Some(frame) if frame.hash == hash => {
                 self.wanted.start += 1;
+                self.last = Some(hash);
                 Verdict::Pass(self.wanted.start - 1)
             }
+            // Of equal pictures, an earlier one was taken for the first: one of them is left over.
+            _ if self.last == Some(hash) => Verdict::Drop,
             _ => Verdict::Lost,
         }
     }
@@ -97,6 +102,23 @@ mod tests {
         let mut gate = Gate::new(frames.clone(), &(0..3));
         assert_eq!(judge(&mut gate, &[0, 1, 2]), [0, 1, 2].map(Verdict::Pass));
         assert!(gate.is_complete());
+    }
+
+    #[test]
+    fn equal_pictures_before_the_film_do_not_count() {
+        let frames: Arc<[Frame]> = [frames(5..6), frames(5..6), frames(6..8)].concat().into();
+        let mut gate = Gate::new(frames, &(0..4));
+        let verdicts = judge(&mut gate, &[4, 5, 5, 5, 5, 6, 7]);
+        let expected = [
+            Verdict::Drop,
+            Verdict::Pass(0),
+            Verdict::Pass(1),
+            Verdict::Drop,
+            Verdict::Drop,
+            Verdict::Pass(2),
+            Verdict::Pass(3),
+        ];
+        assert_eq!(verdicts, expected);
     }
 
     #[test]
