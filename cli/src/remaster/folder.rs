@@ -12,12 +12,20 @@ use tempfile::NamedTempFile;
 /// A file of the work folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path} could not be written: {source}")]
+    #[error("{path} could not be written: {}", reason(.source))]
     Write { path: PathBuf, source: io::Error },
-    #[error("{path} could not be read: {source}")]
+    #[error("{path} could not be read: {}", reason(.source))]
     Read { path: PathBuf, source: io::Error },
     #[error("{0} is damaged; delete the folder that contains it and start again")]
     Damaged(PathBuf),
+}
+
+/// The reason without the path of a temporary file, which an error has that is not the system's own.
+fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(_) => error.to_string(),
+        None => error.kind().to_string(),
+    }
 }
 
 impl Error {
@@ -209,6 +217,12 @@ mod tests {
         fs::create_dir(&path).unwrap();
         assert!(matches!(write(&path, b"new"), Err(Error::Write { .. })));
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_not_the_temporary_one() {
+        let error = write(Path::new("/no/such/folder/file"), b"data").unwrap_err().to_string();
+        assert_eq!(error, "/no/such/folder/file could not be written: entity not found");
     }
 
     #[test]
