@@ -6,6 +6,10 @@
 mod encode {
     pub type Encoding = serde_json::Value;
 }
+/// In place of the command's module, which needs clap.
+mod range {
+    pub type TimeRange = serde_json::Value;
+}
 #[allow(dead_code)]
 #[path = "../../cli/src/remaster/folder.rs"]
 mod folder;

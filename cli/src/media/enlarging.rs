@@ -5,13 +5,14 @@ use std::sync::Arc;
 use gst::prelude::*;
 
 use super::{
-    Error, captions,
-    container::{Codec, Container, H265_ENCODER, VP9_ENCODER},
+    Error,
+    codec::Codec,
+    container::Container,
     durations,
     elements::{by_name, parse, source_pad},
+    encoder, kept_engine,
     options::Options,
     run_state::RunState,
-    vp9,
 };
 
 /// The name of the element that enlarges.
@@ -72,7 +73,7 @@ fn video_bin(
         Some(format) => {
             format!("capsfilter caps=\"video/x-raw,format=(string){{{}}}\"", format.formats())
         }
-        None => codec.description(&options.encoder_settings(None))?,
+        None => encoder::description(codec, &options.encoder_settings(None))?,
     };
     let description = format!(
         "deinterlace ! videoconvert {turn} ! {queue} \
@@ -82,16 +83,13 @@ fn video_bin(
          ! capsfilter name=first-size ! {encoder}"
     );
     let bin = parse(&description)?;
-    options.properties.apply(&by_name(&bin, UPSCALE)?)?;
+    let upscale = by_name(&bin, UPSCALE)?;
+    kept_engine::keep(&upscale);
+    options.properties.apply(&upscale)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
     let first_size = source_pad(&by_name(&bin, "first-size")?)?;
     durations::keep(&first_size, &source_pad(bin.upcast_ref())?);
-    if let Some(encoder) = bin.by_name(H265_ENCODER) {
-        captions::keep(&encoder)?;
-    }
-    if let Some(encoder) = bin.by_name(VP9_ENCODER) {
-        vp9::keep_colour(&encoder)?;
-    }
+    encoder::complete(&bin)?;
     keep_first_caps(&by_name(&bin, "first-size")?, &by_name(&bin, "first-rate")?)?;
     Ok(bin)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use gst::glib;
 
-use super::container::{self, Codec};
+use super::{codec::Codec, container, encoder};
 use crate::{gstreamer, part_file, print};
 
 /// Why a video was not enlarged.
@@ -15,6 +15,8 @@ use crate::{gstreamer, part_file, print};
 pub enum Error {
     #[error("{0} does not exist")]
     NoInput(PathBuf),
+    #[error("{0} is empty")]
+    EmptyInput(PathBuf),
     #[error("{0} is a directory; name a file in it")]
     InputDirectory(PathBuf),
     #[error("{path} could not be read: {why}")]
@@ -67,6 +69,8 @@ pub enum Error {
     Element { input: PathBuf, message: String, origin: String },
     #[error(transparent)]
     Container(#[from] container::Error),
+    #[error(transparent)]
+    Encoder(#[from] encoder::Error),
     #[error(transparent)]
     GStreamer(#[from] gstreamer::Error),
     #[error(transparent)]

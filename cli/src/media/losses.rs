@@ -2,7 +2,7 @@
 
 use gst_video::VideoInfo;
 
-use super::{container::Codec, lane::Decoded, y4m};
+use super::{codec::Codec, lane::Decoded, y4m};
 
 /// Sentences about what is lost between the decoder and the encoder's caps.
 pub fn all(decoded: &Decoded, encoded: Option<&gst::Caps>, codec: Codec) -> Vec<String> {

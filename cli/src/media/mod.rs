@@ -1,13 +1,17 @@
 //! What enlarging needs apart from segments: reading containers and pictures, the pipeline from the
 //! input to the output file, and what is shown meanwhile.
 
-pub mod captions;
+mod av1;
+mod captions;
 mod channels;
+pub mod codec;
+mod colour;
 pub mod container;
 mod damage;
 pub mod demux;
 pub mod durations;
 pub mod elements;
+pub mod encoder;
 pub mod enlarging;
 mod error;
 pub mod files;
@@ -15,6 +19,8 @@ pub mod frame_files;
 mod frame_pad;
 mod guard;
 pub mod input;
+pub mod jump;
+pub mod kept_engine;
 pub mod lane;
 pub mod ledger;
 pub mod losses;
@@ -30,6 +36,7 @@ pub mod plan;
 mod planes;
 pub mod progress;
 pub mod properties;
+mod prores;
 pub mod run_state;
 pub mod segments;
 pub mod sequence;
@@ -38,7 +45,7 @@ pub mod signals;
 mod streams;
 pub mod survey;
 mod times;
-pub mod vp9;
+mod vp9;
 mod y4m;
 mod y4m_pads;
 

@@ -2,7 +2,9 @@
 
 use super::{
     Error,
-    container::{Codec, Container, EncoderSettings},
+    codec::Codec,
+    container::Container,
+    encoder::{self, EncoderSettings, Preset},
     properties::Properties,
 };
 use crate::{arguments::Expected, range::TimeRange};
@@ -11,17 +13,25 @@ use crate::{arguments::Expected, range::TimeRange};
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Width of the output in pixels. The height follows from the aspect ratio.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(i32).range(16..=32766))]
     pub width: Option<i32>,
     /// Height of the output in pixels. The width follows from the aspect ratio.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=32766))]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(i32).range(16..=32766))]
     pub height: Option<i32>,
     /// Video codec of the output [default: the usual one for OUTPUT's extension; h265 for more than 8
     /// bits per sample].
     #[arg(long, value_enum)]
     codec: Option<Codec>,
-    /// Constant quality on the codec's own scale; 0 is the best (x264 and x265: CRF, VP9: cq-level).
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=63))]
+    /// The GStreamer element that encodes, for example nvh265enc, vah264enc or qsvav1enc for hardware
+    /// [default: a software encoder of the codec].
+    #[arg(long, value_name = "ELEMENT")]
+    pub encoder: Option<String>,
+    /// How much time the encoder takes to make the file smaller.
+    #[arg(long, value_enum, default_value_t)]
+    pub preset: Preset,
+    /// Constant quality on the codec's own scale; 0 is the best (x264 and x265: CRF, VP9: cq-level,
+    /// AV1: quantizer) [default: 17 for H.264, 19 for H.265, 24 for AV1 and VP9].
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=63))]
     pub quality: Option<u32>,
     /// Option of the encoder, for example speed-preset=slow; can be repeated. x264 and x265 also take
     /// their own names, for example aq-mode=3.
@@ -48,18 +58,30 @@ fn name_and_value(text: &str) -> Result<(String, String), Expected> {
 impl Options {
     /// How the video is encoded, with this number of threads.
     pub fn encoder_settings(&self, threads: Option<usize>) -> EncoderSettings<'_> {
-        EncoderSettings { quality: self.quality, threads, options: &self.encoder_options }
+        EncoderSettings {
+            encoder: self.encoder.as_deref(),
+            quality: self.quality,
+            preset: self.preset,
+            threads,
+            options: &self.encoder_options,
+        }
     }
 
     /// The codec of the video in this container format. `is_deep` says whether the input has more than
     /// 8 bits per sample, which H.264 would not keep.
     ///
     /// # Errors
-    /// [`Error::Container`] if the format does not support the codec, [`Error::OddSize`] if the
-    /// codec does not support the size.
+    /// [`Error::Container`] if the format does not support the codec, [`Error::Encoder`] if the
+    /// encoder does not support it, [`Error::OddSize`] if the codec does not support the size.
     pub fn codec(&self, container: &Container, is_deep: bool) -> Result<Codec, Error> {
+        let encoded = self.encoder.as_deref().map(encoder::codec_of).transpose()?;
+        if let (Some(encoder), Some(_), Some(codec)) = (&self.encoder, encoded, self.codec)
+            && encoded != Some(codec)
+        {
+            return Err(encoder::Error::OtherCodec { encoder: encoder.clone(), codec }.into());
+        }
         let deep = Some(Codec::H265).filter(|codec| is_deep && container.has(*codec));
-        let codec = container.codec(self.codec.or(deep))?;
+        let codec = container.codec(encoded.or(self.codec).or(deep))?;
         let odd = |pixels: &i32| pixels % codec.alignment() != 0;
         match [self.width, self.height].into_iter().flatten().find(odd) {
             Some(pixels) => Err(Error::OddSize { codec, pixels }),

@@ -99,6 +99,7 @@ mod tests {
             is_turned: false,
             is_broadcast: true,
             track: None,
+            index: None,
         }
     }
 

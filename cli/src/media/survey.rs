@@ -3,6 +3,7 @@
 //! input can add streams at any time.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -17,6 +18,7 @@ use super::{
     demux::{Reader, comes_from, parser, track_number},
     elements::{link, make, sink_pad, source_pad},
     input::Input,
+    jump::PacketIndex,
     ledger::{Extent, Kind},
     muxer::needs_no_parser,
     progress::Progress,
@@ -74,13 +76,16 @@ pub struct Stream {
     pub is_broadcast: bool,
     /// The number of the track in a Matroska or MP4 file.
     pub track: Option<u64>,
+    /// Its packets, of a video whose beginning is not enlarged.
+    pub index: Option<Arc<PacketIndex>>,
 }
 
 /// What the input contains: `Some(None)` if it can be read only once, `None` if it was stopped by a
 /// signal.
 ///
 /// # Errors
-/// [`Error::NoVideo`], [`Error::NoFrames`], [`Error::MissingElement`] or [`Error::Build`].
+/// [`Error::EmptyInput`], [`Error::NoVideo`], [`Error::NoFrames`], [`Error::MissingElement`] or
+/// [`Error::Build`].
 pub fn of(
     input: &Input,
     range: TimeRange,
@@ -94,8 +99,14 @@ pub fn of(
         return Ok(Some(None));
     }
     let path = input.name();
+    if input.file().and_then(|file| file.metadata().ok()).is_some_and(|file| file.len() == 0) {
+        return Err(Error::EmptyInput(path));
+    }
     progress.show_step("reading the input");
-    let Some(survey) = run(input, signals, || progress.tick())? else { return Ok(None) };
+    let is_indexed = range.start() > 0;
+    let Some(survey) = run(input, is_indexed, signals, || progress.tick())? else {
+        return Ok(None);
+    };
     let mut videos = survey.streams.iter().filter(|stream| stream.kind == Kind::Video).peekable();
     if videos.peek().is_none() {
         return Err(match survey.error {
@@ -111,18 +122,19 @@ pub fn of(
     Ok(Some(Some(Survey { range, duration, ..survey })))
 }
 
-/// Reads the input to its end; `None` if it was stopped by a signal. `on_progress` is called several
-/// times per second.
+/// Reads the input to its end; `None` if it was stopped by a signal. `is_indexed` says whether the
+/// packets of videos are remembered. `on_progress` is called several times per second.
 ///
 /// # Errors
 /// [`Error::MissingElement`] or [`Error::Build`].
 fn run(
     input: &Input,
+    is_indexed: bool,
     signals: &Signals,
     mut on_progress: impl FnMut(),
 ) -> Result<Option<Survey>, Error> {
     let pipeline = gst::Pipeline::new();
-    let streams = Arc::new(Streams::default());
+    let streams = Arc::new(Streams { is_indexed, ..Streams::default() });
     let into = (streams.clone(), pipeline.downgrade());
     let reader = Reader::new(&pipeline, input, move |pad, caps| {
         let (streams, pipeline) = &into;
@@ -132,7 +144,13 @@ fn run(
     shut_down(&pipeline);
     let Some((duration, error)) = result? else { return Ok(None) };
     let duration = input.mp4().and_then(|header| header.duration()).or(duration);
-    let streams = std::mem::take(&mut *lock(&streams.found));
+    let indexes = std::mem::take(&mut *lock(&streams.indexes));
+    let mut streams = std::mem::take(&mut *lock(&streams.found));
+    for (number, index) in indexes {
+        if let Some(stream) = streams.get_mut(number) {
+            stream.index = Some(Arc::new(std::mem::take(&mut *lock(&index))));
+        }
+    }
     Ok(Some(Survey { streams, duration, range: TimeRange::default(), error }))
 }
 
@@ -172,6 +190,8 @@ struct Streams {
     group: AtomicUsize,
     /// The number of packets read since the last stream was added.
     packets: AtomicUsize,
+    is_indexed: bool,
+    indexes: Mutex<HashMap<usize, Arc<Mutex<PacketIndex>>>>,
 }
 
 impl Streams {
@@ -194,9 +214,13 @@ impl Streams {
                 is_turned: false,
                 is_broadcast: comes_from(pad, &["tsdemux", "mpegpsdemux"]),
                 track: track_number(pad),
+                index: None,
             });
             found.len() - 1
         };
+        if self.is_indexed && Kind::of(caps) == Kind::Video {
+            lock(&self.indexes).insert(number, PacketIndex::watch(pad));
+        }
         lock(&self.pads).push(pad.clone());
         let sink = make("fakesink")?;
         sink.set_property("sync", false);
@@ -228,7 +252,14 @@ impl Streams {
                 streams.packets.fetch_add(1, Ordering::Relaxed);
                 let segment = pad.sticky_event::<gst::event::Segment>(0);
                 let segment = segment.as_ref().map(|event| event.segment());
-                stream.extent.add(segment.and_then(|segment| running_range(segment, buffer)));
+                let range = segment.and_then(|segment| running_range(segment, buffer));
+                stream.extent.add(range);
+                if let Some((start, _)) = range
+                    && !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
+                    && let Some(index) = lock(&streams.indexes).get(&number)
+                {
+                    lock(index).add_key(start);
+                }
             }
             match info.event().map(|event| event.view()) {
                 Some(gst::EventView::Caps(caps)) => stream.see_caps(caps.caps()),

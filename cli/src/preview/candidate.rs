@@ -9,7 +9,8 @@ use crate::{
     harness::Harness,
     machine,
     media::{
-        container::{Codec, EncoderSettings},
+        codec::Codec,
+        encoder::{self, EncoderSettings},
         signals::Signals,
     },
     remaster::{Encoder, Encoding, mean_size},
@@ -211,21 +212,20 @@ fn busiest(picture: &GrayImage) -> Part {
 /// Encoded bytes per frame in a longer film, and the time that encoding took.
 fn encode(frames: &[gst::Sample], signals: &Signals) -> Result<(f64, Duration), Error> {
     let settings =
-        EncoderSettings { quality: None, threads: Some(machine::threads(0)), options: &[] };
+        EncoderSettings { threads: Some(machine::threads(0)), ..EncoderSettings::default() };
     let codec = Codec::H264;
     let even = format!("[{0},32766,{0}]", codec.alignment());
     let encoding = Encoding {
         caps: format!("video/x-raw,width={even},height={even}"),
         rate: String::new(),
-        encoder: codec.description(&settings).map_err(crate::media::Error::from)?,
+        encoder: encoder::description(codec, &settings).map_err(crate::media::Error::from)?,
     };
-    let start = Instant::now();
     let encoder = Encoder::new(&encoding)?;
     for frame in frames {
         encoder.push(frame, signals)?;
     }
     let encoded = encoder.finish(signals)?;
-    Ok((mean_size(&encoded.packets), start.elapsed()))
+    Ok((mean_size(&encoded.packets), encoded.time))
 }
 
 #[cfg(test)]

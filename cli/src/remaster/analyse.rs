@@ -19,6 +19,7 @@ use super::{
 use crate::media::{
     demux::comes_from,
     elements::{link, sink_pad},
+    jump::Jump,
     lane::{Content, Decoded, Lane},
     segments::running_range,
     signals::Signals,
@@ -43,6 +44,21 @@ pub fn analyse(
     signals: &Signals,
     mut report: impl FnMut(usize),
 ) -> Result<Analysis, Error> {
+    if let Some(jump) = video.jump() {
+        let analysis = analyse_after(Some(&jump), video, signals, &mut report);
+        if !jump.is_lost() {
+            return analysis;
+        }
+    }
+    analyse_after(None, video, signals, &mut report)
+}
+
+fn analyse_after(
+    jump: Option<&Arc<Jump>>,
+    video: &Arc<Video>,
+    signals: &Signals,
+    report: &mut impl FnMut(usize),
+) -> Result<Analysis, Error> {
     let pipeline = gst::Pipeline::new();
     let sink = AppSink::builder().sync(false).max_buffers(4).build();
     pipeline.add(&sink)?;
@@ -50,14 +66,18 @@ pub fn analyse(
     link(lane.source(), &sink_pad(sink.upcast_ref())?)?;
     let keys = Arc::new(Mutex::new(HashSet::new()));
     let (packets, seen, source) = (lane.clone(), keys.clone(), video.clone());
+    let jump = jump.cloned();
     let reader = video.decode(&pipeline, &lane.part(0)?, move |demuxed, parsed| {
+        if let Some(jump) = &jump {
+            jump.install(demuxed);
+        }
         count_packets(demuxed, &packets);
         note_keys(parsed, &seen, &source);
     })?;
     let watched = Watched::new(pipeline)?;
     watched.set_state(gst::State::Playing)?;
     reader.start()?;
-    let ended = read(&watched, &sink, &keys, signals, &mut report);
+    let ended = read(&watched, &sink, &keys, signals, report);
     // A thread can wait in the lane.
     lane.release();
     let frames = ended?;
@@ -108,7 +128,8 @@ fn count_packets(demuxed: &gst::Pad, lane: &Arc<Lane>) {
     let in_decode_order = comes_from(demuxed, &["avidemux"]);
     let lane = lane.clone();
     demuxed.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        // After a jump, the demuxer's own segment does not fit the packets.
+        let segment = pad.peer().and_then(|sink| sink.sticky_event::<gst::event::Segment>(0));
         if let (Some(segment), Some(buffer)) = (segment, info.buffer())
             && let Some((time, _)) = running_range(segment.segment(), buffer)
         {

@@ -1,8 +1,9 @@
 //! Encoding one segment, with an encoder of its own.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use gst::{glib, prelude::*};
@@ -15,12 +16,10 @@ use super::{
     watched::{PATIENCE, Watched},
 };
 use crate::media::{
-    captions,
-    container::{H265_ENCODER, VP9_ENCODER},
     durations,
     elements::{self, sink_pad, source_pad},
+    encoder,
     signals::Signals,
-    vp9,
 };
 
 /// Frames that wait for the encoder.
@@ -36,6 +35,8 @@ pub struct Encoded {
     pub payload: Vec<u8>,
     /// Caps of the frames as the encoder got them. `None` if there were none.
     pub input: Option<gst::Caps>,
+    /// From the first frame to the last packet, without starting the encoder.
+    pub time: Duration,
 }
 
 /// What the encoder gets and how it encodes.
@@ -50,6 +51,13 @@ pub struct Encoding {
     pub encoder: String,
 }
 
+impl Encoding {
+    /// The factory of the encoder.
+    pub fn factory(&self) -> Option<&str> {
+        self.encoder.split('!').nth(1)?.split_whitespace().next()
+    }
+}
+
 /// Encodes the frames of one segment.
 pub struct Encoder {
     watched: Watched,
@@ -57,6 +65,8 @@ pub struct Encoder {
     sink: AppSink,
     /// Its caps are those of the frames that are encoded.
     input: gst::Pad,
+    /// When the encoder got the first frame.
+    first: Arc<OnceLock<Instant>>,
     encoded: Arc<Mutex<Result<Encoded, glib::BoolError>>>,
 }
 
@@ -86,13 +96,9 @@ impl Encoder {
             }
         }
         let input = source_pad(&part("input")?)?;
+        let first = note_first_buffer(&input);
         durations::keep(&input, &sink_pad(sink.upcast_ref())?);
-        if let Some(encoder) = pipeline.by_name(H265_ENCODER) {
-            captions::keep(&encoder)?;
-        }
-        if let Some(encoder) = pipeline.by_name(VP9_ENCODER) {
-            vp9::keep_colour(&encoder)?;
-        }
+        encoder::complete(pipeline.upcast_ref())?;
         let encoded = Arc::new(Mutex::new(Ok(Encoded::default())));
         let collected = encoded.clone();
         let collect = move |sink: &AppSink| {
@@ -108,7 +114,7 @@ impl Encoder {
         sink.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(collect).build());
         let watched = Watched::new(pipeline)?;
         watched.set_state(gst::State::Playing)?;
-        Ok(Self { watched, source, sink, input, encoded })
+        Ok(Self { watched, source, sink, input, first, encoded })
     }
 
     /// Encodes a frame.
@@ -136,6 +142,7 @@ impl Encoder {
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut encoded = std::mem::replace(&mut *encoded, Ok(Encoded::default()))?;
         encoded.input = self.input.current_caps();
+        encoded.time = self.first.get().map_or(Duration::ZERO, Instant::elapsed);
         Ok(encoded)
     }
 
@@ -147,6 +154,17 @@ impl Encoder {
         thread::sleep(PATIENCE / 20);
         Ok(())
     }
+}
+
+/// Notes when the first buffer passes `pad`.
+fn note_first_buffer(pad: &gst::Pad) -> Arc<OnceLock<Instant>> {
+    let first = Arc::<OnceLock<Instant>>::default();
+    let noted = first.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        noted.get_or_init(Instant::now);
+        gst::PadProbeReturn::Remove
+    });
+    first
 }
 
 fn add(encoded: &mut Encoded, sample: &gst::Sample) -> Result<(), glib::BoolError> {

@@ -4,6 +4,7 @@ use std::{
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use gst::prelude::*;
@@ -22,6 +23,7 @@ use super::{
 use crate::media::{
     demux::Reader,
     elements::{by_name, parse, sink_pad, source_pad},
+    kept_engine,
     properties::Properties,
     segments::running_range,
     signals::Signals,
@@ -108,6 +110,15 @@ impl Enlarger {
         Some((stats.get("backend").ok()?, stats.get("precision").ok()?))
     }
 
+    /// The time that the frames have taken so far, without loading the model.
+    pub fn time(&self) -> Duration {
+        let stages = ["compare-time", "unpack-time", "infer-time", "finish-time"];
+        let time = |stats: gst::Structure| -> u64 {
+            stages.iter().filter_map(|stage| stats.get::<u64>(*stage).ok()).sum()
+        };
+        Duration::from_nanos(self.stats().map_or(0, time))
+    }
+
     fn stats(&self) -> Option<gst::Structure> {
         Some(self.current.as_ref()?.upscale.property("stats"))
     }
@@ -125,8 +136,8 @@ impl Enlarger {
             gate: Gate::new(frames.clone(), segment),
             times: time(segment.start)..time(segment.end),
         };
-        // Without a seek a pipeline starts at the first frame, which the first segment wants.
-        let is_later = segment.start > 0 || self.job.video.lead < 0;
+        // Without a seek a new pipeline starts at the first frame, which the first segment wants.
+        let is_later = segment.start > 0 || self.job.video.lead < 0 || self.current.is_some();
         let Some(lead) = lead.filter(|_| is_later) else {
             let enlarging = Enlarging::new(&self.job)?;
             enlarging.shared().state = State::Open(passage);
@@ -237,6 +248,7 @@ impl Enlarging {
         pipeline.add_many([bin.upcast_ref(), sink.upcast_ref::<gst::Element>()])?;
         bin.link(&sink)?;
         let upscale = by_name(&bin, UPSCALE)?;
+        kept_engine::keep(&upscale);
         job.properties.apply(&upscale)?;
         let shared =
             Arc::new(Mutex::new(Shared { frames: job.frames.clone(), ..Shared::default() }));

@@ -61,8 +61,20 @@ use crate::{
     range::TimeRange,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  gst-upscale remaster plan old.mkv new.mkv --model realesr-animevideov3
+  gst-upscale remaster work new.mkv.remaster      (any number of times, on any machine)
+  gst-upscale remaster finish new.mkv.remaster
+  gst-upscale remaster submit slurm new.mkv.remaster --run
+
+On one machine, `gst-upscale upscale old.mkv new.mkv` does all of it.
+
+Exit status: 0 on success, 75 if it can succeed elsewhere or later, 65 if it fails everywhere.";
+
 /// Enlarge a film in segments, on one machine or many, through any interruption.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     Plan(PlanArguments),
     Segment(SegmentArguments),
@@ -96,8 +108,9 @@ pub struct Segmentation {
     /// Discard the plan and the segments of an earlier run.
     #[arg(long)]
     pub restart: bool,
-    /// Length of a segment in seconds. Scene cuts near this length are preferred.
-    #[arg(long, default_value_t = 12.0, value_parser = segment_seconds)]
+    /// Length of a segment in seconds. It ends at the strongest scene cut from 2/3 to 5/3 of this
+    /// length, or at the last key frame there.
+    #[arg(long, value_name = "SECONDS", default_value_t = 12.0, value_parser = segment_seconds)]
     segment: f64,
 }
 
@@ -129,7 +142,8 @@ pub struct WorkArguments {
     /// The folder that `plan` wrote.
     folder: PathBuf,
     /// Seconds without a sign of life after which another worker's segment is taken over.
-    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     stale: u64,
 }
 
@@ -205,7 +219,7 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
     let mut progress = Progress::new(arguments.progress);
     let survey = survey(&Input::open(input)?, video.range, &signals, &progress)?;
     let request = Request { input, output, survey: &survey, video, length: segments.length() };
-    let plan = planning::make(&request, &folder, &signals, &mut progress)?;
+    let (plan, _) = planning::make(&request, &folder, &signals, &mut progress)?;
     progress.finish();
     say!(
         "{}: {} frames in {} segments",

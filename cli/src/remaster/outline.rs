@@ -1,41 +1,47 @@
 //! What a plan will do, in words for the user, before it is done.
 
+use std::time::Duration;
+
 use indicatif::{HumanBytes, HumanDuration};
 
 use super::{folder::Folder, plan::Plan};
-use std::time::Duration;
 
-/// From here on the user is asked whether to wait, in seconds.
+/// From here on there is a warning, in seconds.
 const LONG: f64 = 86_400.0;
 
 impl Plan {
     /// Sentences about what will be done, when `done` frames are already done.
     pub fn outline(&self, folder: &Folder, done: usize) -> Vec<String> {
-        let model = self.properties.get("model").map_or("builtin", String::as_str);
         let value = |name: &str| self.properties.get(name).map_or("none", String::as_str);
         let mut lines = vec![
             format!(
-                "{} → {}, {} frames in {} segments",
+                "{}: {} frames, enlarged to {} in {} segments",
                 self.input.path.display(),
-                size(&self.caps).unwrap_or_default(),
                 self.frames(),
+                size(&self.caps).unwrap_or_default(),
                 self.segments.len()
             ),
             format!(
-                "model {model} on backend {} in {}; segments are kept in {}",
+                "model {}, backend {}, precision {}, encoder {}",
+                self.properties.get("model").map_or("builtin", String::as_str),
                 value("backend"),
                 value("precision"),
+                self.encoding.factory().unwrap_or_default()
+            ),
+            format!(
+                "segments are kept in {} until the output is complete",
                 folder.path().display()
             ),
         ];
         if let Some(time) = self.remaining(done) {
+            let time = HumanDuration(time);
             // The finished file needs as much as the segments.
             let bytes = self.estimate.bytes * self.frames() as f64 * 2.0;
-            lines.push(format!(
-                "about {:#} and {} of disk space",
-                HumanDuration(time),
-                HumanBytes(bytes as u64)
-            ));
+            lines.push(match bytes as u64 {
+                // One frame was tried, and the first one takes longest.
+                0 => format!("estimate: less than {time:#}"),
+                bytes => format!("estimate: {time:#}, {} of disk space", HumanBytes(bytes)),
+            });
         }
         lines
     }

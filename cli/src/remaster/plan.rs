@@ -59,7 +59,10 @@ pub struct Requested {
     pub width: Option<i32>,
     pub height: Option<i32>,
     pub codec: String,
+    /// The GStreamer element that encodes. `None`: the usual one of the codec.
+    pub encoder: Option<String>,
     pub quality: Option<u32>,
+    pub preset: String,
     /// Names and values.
     pub encoder_options: Vec<(String, String)>,
     pub range: TimeRange,
@@ -79,7 +82,7 @@ pub struct Estimate {
 pub type Properties = BTreeMap<String, String>;
 
 /// The version that this program writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The largest plan that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 26;
@@ -273,7 +276,9 @@ mod tests {
             width: None,
             height: None,
             codec: "h264".into(),
+            encoder: None,
             quality: None,
+            preset: "fast".into(),
             encoder_options: Vec::new(),
             range: TimeRange::default(),
             segment: SegmentLength::about(12.0),

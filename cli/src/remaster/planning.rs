@@ -1,12 +1,6 @@
 //! Making a plan: one pass over the input, and a few enlarged frames.
 
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc, time::Instant};
 
 use super::{
     Error,
@@ -23,13 +17,8 @@ use super::{
 use crate::{
     machine,
     media::{
-        container::{Codec, Container},
-        losses,
-        options::Options,
-        progress::Progress,
-        properties::Properties,
-        signals::Signals,
-        survey::Survey,
+        codec::Codec, container::Container, encoder, losses, options::Options, progress::Progress,
+        properties::Properties, signals::Signals, survey::Survey,
     },
 };
 
@@ -52,13 +41,15 @@ impl Request<'_> {
     }
 
     fn requested(&self) -> Result<Requested, Error> {
-        let Options { width, height, quality, properties, .. } = self.video;
+        let Options { width, height, quality, preset, properties, .. } = self.video;
         Ok(Requested {
             properties: properties.values().clone(),
             width: *width,
             height: *height,
             codec: self.codec()?.to_string(),
+            encoder: self.video.encoder.clone(),
             quality: *quality,
+            preset: preset.to_string(),
             encoder_options: self.video.encoder_options.clone(),
             range: self.video.range,
             segment: self.length,
@@ -67,7 +58,8 @@ impl Request<'_> {
 }
 
 /// Makes a plan and writes it to the folder, together with the frame table. If the folder has a
-/// plan for the same request, that one is returned, with the paths of this request.
+/// plan for the same request, that one is returned, with the paths of this request. Otherwise, what
+/// enlarged the frames that were tried is returned too, and can go on with the segments.
 ///
 /// # Errors
 /// [`Error::Upscale`] if an option is invalid; [`Error::Element`], [`Error::NoFrames`],
@@ -77,7 +69,7 @@ pub fn make(
     folder: &Folder,
     signals: &Signals,
     progress: &mut Progress,
-) -> Result<Plan, Error> {
+) -> Result<(Plan, Option<Enlarger>), Error> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     match Plan::read(folder) {
         Ok(mut plan) => {
@@ -89,7 +81,7 @@ pub fn make(
             plan.input.path = absolute(request.input);
             plan.output = absolute(request.output);
             plan.input.check()?;
-            return Ok(plan);
+            return Ok((plan, None));
         }
         // Also if an earlier call was interrupted before the folder was complete.
         Err(plan::Error::NoPlan(_)) => {}
@@ -137,11 +129,12 @@ pub fn make(
     frame_table::write(&folder.frames(), &frames)?;
     // Last, since it makes the folder complete.
     plan.write(folder)?;
-    Ok(plan)
+    Ok((plan, Some(trial.enlarger)))
 }
 
 /// What a few frames from the middle of the film show.
 struct Trial {
+    enlarger: Enlarger,
     /// Names of the backend and the precision. `None` if no model runs: the frames are not
     /// enlarged.
     engine: Option<(String, String)>,
@@ -153,8 +146,10 @@ struct Trial {
     estimate: Estimate,
 }
 
-/// Frames that are tried.
+/// Frames that are tried at most, and the share of a film that they are at most, so that plans of short
+/// films take no longer than their segments.
 const TRIED: usize = 4;
+const TRIED_SHARE: usize = 250;
 
 impl Trial {
     fn run(
@@ -179,13 +174,18 @@ impl Trial {
         let mut enlarger = Enlarger::new(job);
         let mut samples: Vec<gst::Sample> = Vec::new();
         let mut times: Vec<Instant> = Vec::new();
-        enlarger.enlarge(&middle(frames.len()), signals, |sample, _| {
+        let tried = middle(frames.len());
+        enlarger.enlarge(&tried, signals, |sample, _| {
             times.push(Instant::now());
             samples.push(sample);
             Ok(())
         })?;
         let engine = enlarger.engine();
-        drop(enlarger);
+        let enlarging = match times.as_slice() {
+            // The first frame takes longer: it waits for memory.
+            [first, .., last] => (*last - *first).as_secs_f64() / (times.len() - 1) as f64,
+            _ => enlarger.time().as_secs_f64(),
+        };
         let none = || Error::NoFrames(request.input.into());
         let first = samples.first().and_then(|sample| sample.caps()).ok_or_else(none)?;
         let caps = kept(first, &["width", "height", "pixel-aspect-ratio"]);
@@ -194,23 +194,17 @@ impl Trial {
             caps: caps.clone(),
             rate: kept(first, &["framerate"]),
             // The picture of some encoders depends on their number of threads.
-            encoder: codec.description(&settings).map_err(crate::media::Error::from)?,
+            encoder: encoder::description(codec, &settings).map_err(crate::media::Error::from)?,
         };
-        let start = Instant::now();
         let encoder = Encoder::new(&encoding)?;
         for sample in &samples {
             encoder.push(sample, signals)?;
         }
         let encoded = encoder.finish(signals)?;
-        let per_frame = |time: Duration, frames: usize| time.as_secs_f64() / frames.max(1) as f64;
-        let enlarging = match times.as_slice() {
-            // The first frame waits for the model.
-            [first, .., last] => per_frame(*last - *first, times.len() - 1),
-            _ => 0.0,
-        };
-        let per_input = samples.len() as f64 / middle(frames.len()).len().max(1) as f64;
+        let per_input = samples.len() as f64 / tried.len().max(1) as f64;
+        let encoding_one = encoded.time.as_secs_f64() / samples.len().max(1) as f64;
         let estimate = Estimate {
-            seconds: (enlarging + per_frame(start.elapsed(), samples.len())) * per_input,
+            seconds: (enlarging + encoding_one) * per_input,
             bytes: mean_size(&encoded.packets) * per_input,
         };
         if let Some(input) = &encoded.input {
@@ -218,24 +212,28 @@ impl Trial {
             let size = ["width", "height", "pixel-aspect-ratio"];
             encoding.caps = kept(input, &[&size[..], &fields].concat());
         }
-        Ok(Self { engine, caps, encoding, encoded: encoded.input, estimate })
+        Ok(Self { enlarger, engine, caps, encoding, encoded: encoded.input, estimate })
     }
 }
 
 /// Frames from one key frame to the next one in a usual film.
 const KEY_INTERVAL: f64 = 100.0;
 
-/// The mean size of packets, the first of which holds a key frame, in a longer film.
+/// The mean size of packets, the first of which holds a key frame, in a longer film. 0 if there are too
+/// few to know.
 pub fn mean_size(packets: &[Packet]) -> f64 {
-    let Some((key, rest)) = packets.split_first() else { return 0.0 };
+    let Some((key, rest)) = packets.split_first().filter(|(_, rest)| !rest.is_empty()) else {
+        return 0.0;
+    };
     let others: u64 = rest.iter().map(|packet| packet.size).sum();
     key.size as f64 / KEY_INTERVAL + others as f64 / rest.len().max(1) as f64
 }
 
-/// The frames in the middle of a film of `frames`.
+/// The frames to try, in the middle of a film of `frames`.
 fn middle(frames: usize) -> Range<usize> {
-    let start = frames.saturating_sub(TRIED) / 2;
-    start..(start + TRIED).min(frames)
+    let tried = (frames / TRIED_SHARE).clamp(1, TRIED);
+    let start = frames.saturating_sub(tried) / 2;
+    start..(start + tried).min(frames)
 }
 
 /// Caps of raw video with those of the fields that `caps` has, in GStreamer's notation. Empty if it

@@ -3,7 +3,10 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use gst::prelude::*;
@@ -13,6 +16,7 @@ use crate::media::{
     demux::{Reader, parser},
     elements::{decoder, link, make, sink_pad, source_pad},
     input::Input,
+    jump::{Jump, PacketIndex},
     ledger::Kind,
     plan::Plan,
     segments::running_range,
@@ -29,7 +33,13 @@ pub struct Video {
     pub lead: i64,
     /// Where the film ends, in nanoseconds. `None`: with the input.
     pub end: Option<i64>,
+    /// Its packets, if the film does not begin with the input.
+    index: Option<Arc<PacketIndex>>,
 }
+
+/// How far before the film decoding starts, in nanoseconds: the first frames that a decoder puts out
+/// after a seek can be damaged.
+const LEAD: i64 = 2_000_000_000;
 
 impl Video {
     /// The video of the input at `path`, which `survey` describes.
@@ -41,7 +51,10 @@ impl Video {
         let plan = Plan::new(survey);
         let video = plan.lanes.iter().find(|lane| lane.kind == Kind::Video);
         match video.map(|lane| lane.parts.as_slice()) {
-            Some(&[stream]) => Self::open(path, stream, (plan.lead, plan.end)),
+            Some(&[stream]) => {
+                let index = survey.streams.get(stream).and_then(|it| it.index.clone());
+                Ok(Self { index, ..Self::open(path, stream, (plan.lead, plan.end))? })
+            }
             _ => Err(Error::Joined(path.into())),
         }
     }
@@ -55,7 +68,13 @@ impl Video {
         stream: usize,
         (lead, end): (i64, Option<i64>),
     ) -> Result<Self, Error> {
-        Ok(Self { input: Input::open(path)?, stream, lead, end })
+        Ok(Self { input: Input::open(path)?, stream, lead, end, index: None })
+    }
+
+    /// A jump to the beginning of the film. `None` if it begins with the input.
+    pub fn jump(&self) -> Option<Arc<Jump>> {
+        let index = self.index.clone()?;
+        Some(Arc::new(Jump::new(index, -self.lead - LEAD)))
     }
 
     /// Adds elements to `pipeline` that read the film and decode its video for `end`, a sink pad.

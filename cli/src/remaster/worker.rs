@@ -31,15 +31,23 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// A worker for the plan of this folder that was just made, and what enlarged frames for it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn go_on(folder: Folder, plan: Plan, enlarger: Option<Enlarger>) -> Result<Self, Error> {
+        match enlarger {
+            Some(enlarger) => Ok(Self { frames: frames(&folder, &plan)?, folder, plan, enlarger }),
+            None => Self::open(folder, plan),
+        }
+    }
+
     /// A worker for a plan of this folder. Checks that input and model are still those of the plan.
     ///
     /// # Errors
     /// [`Error::Plan`], [`Error::Model`], [`Error::ModelChanged`] or [`Error::Folder`].
     pub fn open(folder: Folder, plan: Plan) -> Result<Self, Error> {
-        let frames: Arc<[Frame]> = frame_table::read(&folder.frames())?.into();
-        if frames.len() != plan.frames() {
-            return Err(super::folder::Error::Damaged(folder.frames()).into());
-        }
+        let frames = frames(&folder, &plan)?;
         plan.input.check()?;
         if model_digest(&plan.properties)? != plan.model {
             return Err(Error::ModelChanged);
@@ -92,6 +100,15 @@ impl Worker {
         };
         write(&self.folder, segment, &record, &encoded.payload, signals)
     }
+}
+
+/// The frame table of a plan.
+fn frames(folder: &Folder, plan: &Plan) -> Result<Arc<[Frame]>, Error> {
+    let frames = frame_table::read(&folder.frames())?;
+    if frames.len() != plan.frames() {
+        return Err(super::folder::Error::Damaged(folder.frames()).into());
+    }
+    Ok(frames.into())
 }
 
 /// How often a full disk is tried again.

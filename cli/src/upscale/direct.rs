@@ -7,7 +7,8 @@ use crate::{
     header,
     media::{
         Error,
-        container::{Codec, Container},
+        codec::Codec,
+        container::Container,
         enlarging::Enlarging,
         files::Files,
         input::Input,

@@ -68,8 +68,11 @@ impl Method {
         if survey.error.is_some() {
             return Self::Direct(Why::Damaged);
         }
+        // Segments are found by a seek; one pipeline reads all that is before its first frame.
+        let is_late = u64::try_from(survey.range.start()).is_ok_and(|start| start > length.max);
         if Duration::from_secs_f64(stream.extent.within(survey.range).seconds())
             <= Duration::from_nanos(length.max)
+            && !is_late
         {
             return Self::Direct(Why::Short);
         }
@@ -125,6 +128,7 @@ mod tests {
             is_turned: false,
             is_broadcast: false,
             track: None,
+            index: None,
         }
     }
 

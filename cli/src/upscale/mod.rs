@@ -182,8 +182,8 @@ fn enlarge(
 ) -> Result<Done, remaster::Error> {
     let Arguments { force, segments, video, .. } = arguments;
     let container = Container::of(output).map_err(crate::media::Error::from)?;
-    video.codec(container, false)?;
     gstreamer::start()?;
+    video.codec(container, false)?;
     video.properties.check()?;
     let mut input = Input::open(path)?;
     if let Some(rate) = arguments.frame_rate {

@@ -83,7 +83,7 @@ fn enlarge(
         video: &arguments.video,
         length: arguments.segments.length(),
     };
-    let plan = planning::make(&request, folder, signals, progress)?;
+    let (plan, enlarger) = planning::make(&request, folder, signals, progress)?;
     let done = work::frames_done(folder, &plan);
     if done > 0 {
         let share = done * 100 / plan.frames().max(1);
@@ -95,7 +95,7 @@ fn enlarge(
     if let Some(warning) = plan.warning(done) {
         progress.warn(&warning);
     }
-    let mut worker = Worker::open(folder.clone(), plan)?;
+    let mut worker = Worker::go_on(folder.clone(), plan, enlarger)?;
     loop {
         let frames = worker.plan.frames() as u64;
         let done = work::frames_done(folder, &worker.plan) as u64;

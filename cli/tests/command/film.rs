@@ -158,6 +158,36 @@ fn the_progress_of_a_film_is_written_as_json() {
 }
 
 #[test]
+fn a_part_that_begins_late_is_that_part_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let lossless = ["--codec", "ffv1", "--scale", "1"];
+    let x264 = "-c:v libx264 -pix_fmt yuv420p -x264-params";
+    for (name, encoder) in [
+        ("closed.mkv", format!("{x264} keyint=50")),
+        ("open.mkv", format!("{x264} keyint=60:open-gop=1:bframes=3")),
+        ("edits.mp4", format!("{x264} keyint=50:bframes=3")),
+        ("broadcast.ts", "-c:v mpeg2video -q:v 4 -g 12 -bf 2".into()),
+    ] {
+        let film = format!("-f lavfi -i testsrc2=s=64x48:r=25:d=16 {encoder}");
+        let Some(input) = make(folder.path(), name, &film) else { return };
+        let whole = folder.path().join("whole.mkv");
+        let done = upscale(&input, &whole, &lossless).arg("--force").output().unwrap();
+        assert!(done.status.success(), "{}", text(&done));
+        let second = |time: &Option<gst::ClockTime>| time.unwrap().nseconds() as f64 / 1e9;
+        let mut expected = pictures(&whole);
+        expected.retain(|(time, _)| (9.999..11.999).contains(&second(time)));
+        let part = folder.path().join("part.mkv");
+        let range = ["--start", "10", "--end", "12", "--segment", "1", "--force"];
+        let done = upscale(&input, &part, &lossless).args(range).output().unwrap();
+        assert!(done.status.success(), "{name}: {}", text(&done));
+        let hashes = |film: &[(_, u64)]| film.iter().map(|it| it.1).collect::<Vec<_>>();
+        let found = pictures(&part);
+        assert_eq!(hashes(&found), hashes(&expected), "{name}");
+        assert_eq!(found.first().map(|it| it.0), Some(Some(gst::ClockTime::ZERO)), "{name}");
+    }
+}
+
+#[test]
 fn a_part_of_a_film_is_that_part_of_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let film = format!("{PICTURE} {TONE} -t 8 -c:v libx264 -g 50 -pix_fmt yuv420p -c:a flac");

@@ -11,6 +11,7 @@ mod pipeline;
 mod bench;
 mod colour;
 mod container;
+mod encoders;
 mod ffmpeg;
 mod field;
 mod film;

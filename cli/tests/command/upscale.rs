@@ -151,6 +151,16 @@ fn a_truncated_input_is_reported_and_its_readable_part_is_written() {
 }
 
 #[test]
+fn an_empty_file_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("empty.mkv");
+    std::fs::write(&input, "").unwrap();
+    let done = upscale(&input, &folder.path().join("large.mkv"), &[]).output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done).contains("empty.mkv is empty"), "{}", text(&done));
+}
+
+#[test]
 fn a_file_without_video_is_an_error() {
     gst::init().unwrap();
     let folder = tempfile::tempdir().unwrap();
