@@ -33,6 +33,7 @@ const DISPLAY_WIDTH: Id = 0x54b0;
 const DISPLAY_HEIGHT: Id = 0x54ba;
 const DISPLAY_UNIT: Id = 0x54b2;
 const COLOUR: Id = 0x55b0;
+const MATRIX: Id = 0x55b1;
 const MASTERING: Id = 0x55d0;
 const MAX_CLL: Id = 0x55bc;
 const MAX_FALL: Id = 0x55bd;
@@ -167,11 +168,13 @@ fn track(entry: &Element) -> Option<Track> {
     }
     let mut elements = entry.children();
     let flag = |id: Id| entry.child(id).and_then(|flag| flag.to_unsigned()).map(|flag| flag == 1);
+    let colour = entry.child(VIDEO).and_then(|video| video.child(COLOUR));
     let track = Track {
         number: entry.child(TRACK_NUMBER)?.to_unsigned()?,
         name: entry.child(NAME).map(|name| name.to_text()),
         is_default: flag(FLAG_DEFAULT).unwrap_or(true),
         is_forced: flag(FLAG_FORCED).unwrap_or(false),
+        matrix: colour.and_then(|colour| colour.child(MATRIX)?.to_unsigned()),
         elements: Vec::new(),
     };
     elements.retain(|element| DESCRIPTION.contains(&element.id));

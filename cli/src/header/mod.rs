@@ -60,6 +60,8 @@ pub struct Track {
     pub name: Option<String>,
     pub is_default: bool,
     pub is_forced: bool,
+    /// How R′G′B′ becomes Y′CbCr: the matrix coefficients of ITU-T H.273, if the container names them.
+    pub matrix: Option<u64>,
     /// Elements of a Matroska track that describe it to the user, and its identifier.
     elements: Vec<Element>,
 }

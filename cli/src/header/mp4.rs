@@ -109,6 +109,7 @@ fn own_bytes(kind: &Kind) -> usize {
     match kind {
         b"meta" => 4,
         b"stsd" => 8,
+        b"Opus" => 28,
         b"avc1" | b"avc3" | b"hvc1" | b"hev1" | b"vp09" | b"av01" => 78,
         _ => 0,
     }
@@ -216,8 +217,50 @@ fn track(trak: &Mp4Box) -> Option<Track> {
         number: number.into(),
         name: name.map(|name| String::from_utf8_lossy(&name).into_owned()),
         is_default: flags & 1 == 1,
+        matrix: matrix(trak),
         ..Track::default()
     })
+}
+
+/// Corrects the header of Opus: `mp4mux` of GStreamer 1.22 writes little-endian numbers into it (Encapsulation
+/// of Opus in ISO Base Media File Format, 4.3.2), so that players skip 0.3 s.
+fn with_opus_header(trak: &Mp4Box) -> Mp4Box {
+    let path: [&Kind; 6] = [b"mdia", b"minf", b"stbl", b"stsd", b"Opus", b"dOps"];
+    let Some(header) = trak.find(&path) else { return trak.clone() };
+    // Version, channels, then the samples to skip, the sample rate and the gain.
+    let [_, _, skip_1, skip_2, rate_1, rate_2, rate_3, rate_4, gain_1, gain_2, ..] = *header.data
+    else {
+        return trak.clone();
+    };
+    if u32::from_be_bytes([rate_1, rate_2, rate_3, rate_4]) <= MAX_SAMPLE_RATE {
+        return trak.clone();
+    }
+    let numbers = [skip_2, skip_1, rate_4, rate_3, rate_2, rate_1, gain_2, gain_1];
+    trak.changed_at(&path, &|header| {
+        let mut data = header.data.clone();
+        if let Some(place) = data.get_mut(2..10) {
+            place.copy_from_slice(&numbers);
+        }
+        Mp4Box::new(b"dOps", data)
+    })
+}
+
+/// A larger sample rate is a number in the wrong byte order.
+const MAX_SAMPLE_RATE: u32 = 768_000;
+
+/// The matrix coefficients in the `colr` box of a video track.
+fn matrix(trak: &Mp4Box) -> Option<u64> {
+    let descriptions = trak.find(&[b"mdia", b"minf", b"stbl", b"stsd"])?;
+    let entry = descriptions.children(own_bytes(b"stsd")).into_iter().next()?;
+    let boxes = entry.children(own_bytes(b"avc1"));
+    let colour = boxes.iter().filter(|it| it.kind == *b"colr").map(|it| it.data.as_slice());
+    let named = |data: &[u8]| match data {
+        [b'n', b'c', b'l', b'c' | b'x', _, _, _, _, high, low, ..] => {
+            Some(u16::from_be_bytes([*high, *low]).into())
+        }
+        _ => None,
+    };
+    { colour }.find_map(named)
 }
 
 fn chapters(list: &Mp4Box) -> Vec<Chapter> {
@@ -296,6 +339,7 @@ pub fn complete(
             if number == 0 {
                 *trak = with_facts(trak, facts);
             }
+            *trak = with_opus_header(trak);
             number += 1;
         }
     });

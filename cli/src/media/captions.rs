@@ -9,8 +9,11 @@ use std::{
 use gst::{glib, prelude::*};
 use gst_video::{VideoCaptionMeta, VideoCaptionType};
 
-/// Captions of frames that the encoder has not put out, by time.
-type Waiting = Mutex<BTreeMap<gst::ClockTime, Vec<u8>>>;
+use super::segments::running_start;
+
+/// Captions of frames that the encoder has not put out, by running time: encoders add hours to other
+/// times.
+type Waiting = Mutex<BTreeMap<i64, Vec<u8>>>;
 
 /// More frames than an encoder keeps.
 const MOST: usize = 1000;
@@ -26,9 +29,9 @@ pub fn keep(encoder: &gst::Element) -> Result<(), glib::BoolError> {
     };
     let waiting = Arc::<Waiting>::default();
     let found = waiting.clone();
-    pad("sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    pad("sink")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if let Some(buffer) = info.buffer()
-            && let Some(time) = buffer.pts()
+            && let Some(time) = running_start(pad, buffer)
             && let Some(captions) = captions(buffer)
         {
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,9 +42,9 @@ pub fn keep(encoder: &gst::Element) -> Result<(), glib::BoolError> {
         }
         gst::PadProbeReturn::Ok
     });
-    pad("src")?.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    pad("src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data
-            && let Some(time) = buffer.pts()
+            && let Some(time) = running_start(pad, buffer)
             && let Some(captions) =
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&time)
             && let Some(with) = with_captions(buffer, &captions)

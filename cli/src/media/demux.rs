@@ -17,6 +17,7 @@ use super::{
     input::Input,
     matroska,
     mp4::Mp4Header,
+    mp4_track,
     picture::is_picture,
     picture_pads::{Content, picture_pads},
     y4m_pads::y4m_pads,
@@ -142,8 +143,9 @@ impl Demuxers {
         let connected = match demuxer(caps) {
             Some(factory) => self.add(pad, &factory),
             None => {
-                if let Some(header) = &self.mp4 {
-                    header.correct_samples(pad);
+                let number = track_number(pad).and_then(|number| u32::try_from(number).ok());
+                if let (Some(header), Some(number)) = (&self.mp4, number) {
+                    mp4_track::correct(pad, header, number);
                 }
                 if comes_from(pad, &["matroskademux"]) {
                     matroska::begin_at_zero(pad);
@@ -209,9 +211,11 @@ fn demuxer(caps: &gst::Caps) -> Option<gst::ElementFactory> {
     best(kinds, caps).filter(|factory| factory.has_type(gst::ElementFactoryType::DEMUXER))
 }
 
-/// The parser for a stream of these caps.
+/// The parser for a stream of these caps. `vp9parse` of GStreamer 1.22 never returns where the stream
+/// has an alpha channel.
 pub fn parser(caps: &gst::Caps) -> Option<gst::ElementFactory> {
-    best(gst::ElementFactoryType::PARSER, caps)
+    let has_alpha = caps.iter().any(|media| media.get("codec-alpha") == Ok(true));
+    best(gst::ElementFactoryType::PARSER, caps).filter(|_| !has_alpha)
 }
 
 /// Whether there is a decoder for streams of these caps.
@@ -229,7 +233,10 @@ pub fn has_decoder(caps: &gst::Caps) -> bool {
 /// The factory of this type with the highest rank that takes `caps`.
 fn best(kind: gst::ElementFactoryType, caps: &gst::Caps) -> Option<gst::ElementFactory> {
     let factories = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
-    let takes = |factory: &gst::ElementFactory| factory.can_sink_any_caps(caps);
+    // Those of adaptive streams that are called …demux2 work only in elements of `playbin3`.
+    let takes = |factory: &gst::ElementFactory| {
+        factory.can_sink_any_caps(caps) && !factory.name().ends_with("demux2")
+    };
     factories.into_iter().filter(takes).max_by_key(|factory| factory.rank())
 }
 
@@ -246,6 +253,8 @@ mod tests {
         assert_eq!(name(demuxer(&caps("video/x-matroska"))).as_deref(), Some("matroskademux"));
         assert_eq!(demuxer(&caps("video/x-h264")), None);
         assert_eq!(name(parser(&caps("video/x-h264"))).as_deref(), Some("h264parse"));
+        assert_eq!(name(parser(&caps("video/x-vp9"))).as_deref(), Some("vp9parse"));
+        assert_eq!(parser(&caps("video/x-vp9,codec-alpha=true")), None);
         assert!(has_decoder(&caps("audio/x-ac3")) && !has_decoder(&caps("audio/x-nobody")));
     }
 }

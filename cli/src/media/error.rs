@@ -59,6 +59,11 @@ pub enum Error {
          file is damaged; convert it to another format first, for example with FFmpeg"
     )]
     Undecodable(PathBuf),
+    #[error(
+        "the colours of {input} are stored with a matrix that GStreamer does not support ({matrix}); \
+         convert them first, for example with `ffmpeg -i {input} -vf zscale=matrix=709 …`"
+    )]
+    Matrix { input: PathBuf, matrix: &'static str },
     #[error("no frame of {input} could be decoded; {why}")]
     NoFrames { input: PathBuf, why: String },
     /// The message of the element `upscale`, which is complete.

@@ -59,6 +59,11 @@ struct State {
     has_stream: bool,
     has_segment: bool,
     caps: Option<gst::Caps>,
+    /// Packets before the first one with a time.
+    untimed: Vec<gst::Buffer>,
+    /// Where the last packet begins, and how much later than the one before it.
+    last_start: Option<u64>,
+    interval: Option<u64>,
     /// Events that come after the segment.
     pending: Vec<gst::Event>,
     times: Times,
@@ -84,6 +89,12 @@ impl Decoded {
         !is_opaque && info.is_ok_and(|info| info.has_alpha())
     }
 }
+
+/// The number of packets without a time that wait for one with a time.
+const MOST_UNTIMED: usize = 1000;
+
+/// The duration of a frame where nothing says it, in nanoseconds.
+const UNKNOWN_FRAME: u64 = 40_000_000;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -161,7 +172,11 @@ impl Lane {
     /// Begins the stream with caps that are known before its first packet, and fills the time until
     /// `start` nanoseconds, where it begins: the muxer would wait for it.
     pub fn begin_late(&self, caps: &gst::Caps, start: i64) {
-        let events = self.starting_events(&mut lock(&self.state), caps);
+        let events = {
+            let mut state = lock(&self.state);
+            let caps = self.adapt(&mut state, caps);
+            self.starting_events(&mut state, &caps)
+        };
         events.into_iter().for_each(|event| _ = self.source.push_event(event));
         match self.content {
             // Encoders keep gaps back until the first packet.
@@ -278,7 +293,7 @@ impl Lane {
         &self,
         number: usize,
         pad: &gst::Pad,
-        mut buffer: gst::Buffer,
+        buffer: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let Some(mut state) = self.wait_for_turn(number) else {
             return if self.failure().is_some() {
@@ -290,6 +305,33 @@ impl Lane {
         let segment = pad.sticky_event::<gst::event::Segment>(0);
         let range = segment.as_ref().and_then(|segment| running_range(segment.segment(), &buffer));
         let range = range.map(|(start, end)| (start + self.lead, end + self.lead));
+        let may_wait = !self.is_video() && state.extent.start().is_none();
+        let Some((first, _)) = range.filter(|_| may_wait) else {
+            if range.is_none() && may_wait && state.untimed.len() < MOST_UNTIMED {
+                state.untimed.push(buffer);
+                return Ok(gst::FlowSuccess::Ok);
+            }
+            return self.push(state, buffer, range);
+        };
+        let untimed = std::mem::take(&mut state.untimed);
+        drop(state);
+        let lengths = untimed.iter().map(|it| it.duration().map_or(0, |it| it.nseconds() as i64));
+        let mut start = first - lengths.sum::<i64>();
+        for packet in untimed {
+            let end = start + packet.duration().map_or(0, |it| it.nseconds() as i64);
+            self.push(lock(&self.state), packet, Some((start, end)))?;
+            start = end;
+        }
+        self.push(lock(&self.state), buffer, range)
+    }
+
+    /// Pushes a packet or frame; `range` is from when to when it is shown.
+    fn push(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        mut buffer: gst::Buffer,
+        range: Option<(i64, i64)>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
         if let Some((start, end)) = range
             && (end < 0 || (end == 0 && start < 0))
         {
@@ -302,11 +344,16 @@ impl Lane {
             self.stop();
             return Err(gst::FlowError::Eos);
         }
-        let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let start = range.and_then(|(start, _)| u64::try_from(start.max(0)).ok());
+        if let (Some(start), Some(last)) = (start, state.last_start) {
+            state.interval = start.checked_sub(last).filter(|it| *it > 0).or(state.interval);
+        }
+        state.last_start = start.or(state.last_start);
+        let given = buffer.duration().map(gst::ClockTime::nseconds).filter(|length| *length > 0);
+        let length = given.or_else(|| self.usual_length(&mut state, start));
         let time = match self.content {
             Content::Video => {
-                let length = if length == 0 { frame_duration(state.caps.as_ref()) } else { length };
+                let length = length.unwrap_or_default();
                 if let Some(start) = start {
                     state.expected.decoded(start, length);
                 }
@@ -318,13 +365,14 @@ impl Lane {
         };
         state.extent.add(time.and_then(|time| {
             let time = i64::try_from(time).ok()?;
-            Some((time, time + i64::try_from(length).ok()?))
+            Some((time, time + i64::try_from(length.unwrap_or_default()).ok()?))
         }));
         drop(state);
         let writable = buffer.make_mut();
         let time = time.map(gst::ClockTime::from_nseconds);
         writable.set_pts(time);
-        writable.set_dts(if matches!(self.content, Content::Video) { None } else { time });
+        writable.set_dts(if self.is_video() { None } else { time });
+        writable.set_duration(length.map(gst::ClockTime::from_nseconds));
         match self.source.push(buffer) {
             // The film goes on without this stream.
             Err(gst::FlowError::Error | gst::FlowError::NotNegotiated) if !self.is_video() => {
@@ -332,6 +380,27 @@ impl Lane {
                 Ok(gst::FlowSuccess::Ok)
             }
             pushed => pushed,
+        }
+    }
+
+    /// The duration in nanoseconds of a frame or a packet of sound that does not say it; `None` if it
+    /// is not known, or is that of subtitles. Without it, MP4 players do not show the last one.
+    fn usual_length(&self, state: &mut State, start: Option<u64>) -> Option<u64> {
+        let media = state.caps.as_ref().and_then(|caps| caps.structure(0));
+        match self.content {
+            Content::Video => {
+                let by_rate = Some(frame_duration(state.caps.as_ref())).filter(|it| *it > 0);
+                let known = by_rate.or(state.interval);
+                let note = "it has no times; 25 frames per second are assumed";
+                if start.is_none() && known.is_none() && state.extent.packets == 0 {
+                    state.notes.push(note.into());
+                }
+                known.or(Some(UNKNOWN_FRAME))
+            }
+            Content::Packets if media.is_some_and(|it| it.name().starts_with("audio/")) => {
+                state.interval
+            }
+            _ => None,
         }
     }
 
@@ -356,6 +425,10 @@ impl Lane {
             }
             gst::EventView::Segment(_) => true,
             gst::EventView::Eos(_) => {
+                let untimed = std::mem::take(&mut state.untimed);
+                drop(state);
+                untimed.into_iter().for_each(|it| _ = self.push(lock(&self.state), it, None));
+                let mut state = lock(&self.state);
                 state.part = number + 1;
                 let is_last = state.part >= self.parts;
                 drop(state);
@@ -430,7 +503,12 @@ impl Lane {
                 {
                     media.set("channel-mask", gst::Bitmask(named.mask));
                 }
-                if state.caps.is_none() {
+                if state.caps.is_some() {
+                    // Muxers take only one caps for a stream.
+                    if let Some(fixed) = encoded_layout(filter) {
+                        filter.set_property("caps", fixed);
+                    }
+                } else {
                     if target.channels != found.channels {
                         state.notes.push(format!(
                             "mixed {} channels down to {}: the encoder takes no more",
@@ -452,6 +530,19 @@ impl Lane {
             }
         }
     }
+}
+
+/// The rate and the channels that have left `filter`.
+fn encoded_layout(filter: &gst::Element) -> Option<gst::Caps> {
+    let caps = filter.static_pad("src")?.current_caps()?;
+    let found = caps.structure(0)?;
+    let mut media = gst::Structure::new_empty("audio/x-raw");
+    for field in ["rate", "channels", "channel-mask"] {
+        if let Ok(value) = found.value(field) {
+            media.set_value(field, value.clone());
+        }
+    }
+    Some(gst::Caps::builder_full().structure(media).build())
 }
 
 /// A matrix for `audioconvert` that keeps channels apart; of size 0, it mixes them by their

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::segments::running_range;
 use crate::range::TimeRange;
 
 /// The content of a stream.
@@ -42,6 +43,8 @@ impl fmt::Display for Kind {
 pub struct Extent {
     pub packets: u64,
     range: Option<(i64, i64)>,
+    /// The duration of the packets before the first one with a time.
+    untimed: i64,
 }
 
 impl Extent {
@@ -50,8 +53,29 @@ impl Extent {
         self.packets += 1;
         self.range = match (self.range, time) {
             (Some((start, end)), Some((from, to))) => Some((start.min(from), end.max(to))),
-            (range, time) => range.or(time),
+            (None, Some((from, to))) => Some((from - self.untimed, to)),
+            (range, None) => range,
         };
+    }
+
+    /// Adds a packet without a time that takes `length` nanoseconds: it follows the one before it, or
+    /// ends where the first one with a time begins.
+    pub fn add_untimed(&mut self, length: i64) {
+        match self.range {
+            Some((_, end)) => self.add(Some((end, end + length))),
+            None => {
+                self.untimed += length;
+                self.packets += 1;
+            }
+        }
+    }
+
+    /// Adds a packet that passes a pad with this segment.
+    pub fn add_packet(&mut self, segment: Option<&gst::Segment>, packet: &gst::BufferRef) {
+        match segment.and_then(|segment| running_range(segment, packet)) {
+            Some(range) => self.add(Some(range)),
+            None => self.add_untimed(packet.duration().map_or(0, |it| it.nseconds() as i64)),
+        }
     }
 
     pub fn start(&self) -> Option<i64> {
@@ -147,6 +171,16 @@ mod tests {
         }
         assert_eq!((extent.packets, extent.seconds()), (3, 1.0));
         assert_eq!(Extent::default().seconds(), 0.0);
+    }
+
+    #[test]
+    fn packets_without_a_time_at_the_start_end_where_the_first_one_with_a_time_begins() {
+        let mut extent = Extent::default();
+        extent.add_untimed(30);
+        extent.add_untimed(30);
+        extent.add(Some((50, 80)));
+        extent.add_untimed(30);
+        assert_eq!((extent.packets, extent.start(), extent.end()), (4, Some(-10), Some(110)));
     }
 
     #[test]

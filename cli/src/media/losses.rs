@@ -11,7 +11,8 @@ pub fn all(decoded: &Decoded, encoded: Option<&gst::Caps>, codec: Codec) -> Vec<
     if let (Some(from), Some(to)) = (info(decoded.caps.as_ref()), info(encoded)) {
         let [alpha, depth_hint] = match codec {
             Codec::Raw => ["write a .png file", "write a .png file"],
-            _ => ["use --codec ffv1 and a .mkv file", "use --codec h265 or ffv1"],
+            Codec::H264 => ["use --codec ffv1 and a .mkv file", "use --codec h265 or ffv1"],
+            _ => ["use --codec ffv1 and a .mkv file", "use --codec ffv1 and a .mkv file"],
         };
         if decoded.has_alpha() && !to.has_alpha() {
             losses.push(format!(

@@ -1,10 +1,9 @@
-//! What `qtdemux` of GStreamer 1.22 reads wrongly in the header of MP4 and QuickTime files (ISO/IEC
-//! 14496-12, QuickTime File Format), and its correction:
+//! The header of MP4 and QuickTime files (ISO/IEC 14496-12, QuickTime File Format), as far as `qtdemux`
+//! of GStreamer 1.22 reads it wrongly.
 //!
-//! - It ends a trimmed sound track where its media time reaches the duration of the film, although
-//!   the film begins later in the media: most of the sound is lost. It is therefore given a longer
-//!   duration of the film. The edit list itself still ends the track.
-//! - It takes little-endian samples of 32 and 64 bits for big-endian ones.
+//! It ends a trimmed sound track where its media time reaches the duration of the film, although the
+//! film begins later in the media: most of the sound is lost. It is therefore given a longer duration of
+//! the film. The edit list itself still ends the track.
 
 use std::{
     fs::File,
@@ -24,6 +23,8 @@ pub struct Mp4Header {
     latest_start: f64,
     /// Numbers of the tracks with little-endian samples.
     little_endian: Vec<u32>,
+    /// Numbers of the tracks without an edit list.
+    unedited: Vec<u32>,
     has_time_code: bool,
 }
 
@@ -75,7 +76,7 @@ impl Mp4Header {
     }
 
     fn read_track(&mut self, reader: &mut (impl Read + Seek), track: &Mp4Box) -> io::Result<()> {
-        let mut starts = Vec::new();
+        let (mut starts, mut is_edited) = (Vec::new(), false);
         let (mut handler, mut timescale, mut id, mut is_little) = (None, None, None, false);
         for part in boxes(reader, track.content.clone())? {
             if part.name == *b"tkhd" {
@@ -87,7 +88,10 @@ impl Mp4Header {
             for part in boxes(reader, part.content.clone())? {
                 match &part.name {
                     b"minf" => is_little = has_little_endian_samples(reader, &part)?,
-                    b"elst" => starts = media_times(&content(reader, &part)?),
+                    b"elst" => {
+                        is_edited = true;
+                        starts = media_times(&content(reader, &part)?);
+                    }
                     b"hdlr" => handler = content(reader, &part)?.get(8..12).map(Vec::from),
                     b"mdhd" => {
                         timescale =
@@ -104,6 +108,7 @@ impl Mp4Header {
             self.latest_start = self.latest_start.max(start as f64 / timescale as f64);
         }
         self.little_endian.extend(id.filter(|_| is_little));
+        self.unedited.extend(id.filter(|_| !is_edited));
         Ok(())
     }
 
@@ -133,29 +138,14 @@ impl Mp4Header {
         });
     }
 
-    /// Corrects the caps of samples that leave `pad` of `qtdemux`.
-    pub fn correct_samples(self: &Arc<Self>, pad: &gst::Pad) {
-        if self.little_endian.is_empty() {
-            return;
-        }
-        let header = self.clone();
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            if let Some(gst::PadProbeData::Event(event)) = &mut info.data
-                && let gst::EventView::Caps(caps) = event.view()
-                && header.is_little_endian(pad)
-                && let Some(caps) = little_endian(caps.caps())
-            {
-                *event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
-            }
-            gst::PadProbeReturn::Ok
-        });
+    /// Whether the samples of this track are little-endian.
+    pub fn is_little_endian(&self, track: u32) -> bool {
+        self.little_endian.contains(&track)
     }
 
-    fn is_little_endian(&self, pad: &gst::Pad) -> bool {
-        // qtdemux ends the name of a stream with the number of the track.
-        let stream = pad.stream_id();
-        let id = stream.as_ref().and_then(|id| id.rsplit_once('/')?.1.parse().ok());
-        id.is_some_and(|id: u32| self.little_endian.contains(&id))
+    /// Whether this track has no edit list.
+    pub fn is_unedited(&self, track: u32) -> bool {
+        self.unedited.contains(&track)
     }
 
     fn correct_in(&self, offset: u64, buffer: &mut gst::Buffer) {
@@ -251,15 +241,6 @@ fn has_little_endian_samples(
     Ok(false)
 }
 
-/// The caps of little-endian samples that were taken for big-endian ones.
-fn little_endian(caps: &gst::CapsRef) -> Option<gst::Caps> {
-    let format = caps.structure(0)?.get::<&str>("format").ok()?;
-    let format = ["F32", "F64", "S32"].iter().find(|bits| format == format!("{bits}BE"))?;
-    let mut caps = caps.to_owned();
-    caps.make_mut().structure_mut(0)?.set("format", format!("{format}LE"));
-    Some(caps)
-}
-
 /// Where the edits of an `elst` box begin in the media, in ticks, except for pauses.
 fn media_times(list: &[u8]) -> Vec<i64> {
     let wide = list.first() == Some(&1);
@@ -318,18 +299,6 @@ mod tests {
         let map = buffer.map_readable().unwrap();
         let at = map.windows(4).position(|name| name == b"mvhd").unwrap();
         assert_eq!(map[at + 20..at + 24], 17_500u32.to_be_bytes());
-    }
-
-    #[test]
-    fn only_wide_big_endian_samples_are_renamed() {
-        gst::init().unwrap();
-        let renamed = |format: &str| {
-            let caps = gst::Caps::builder("audio/x-raw").field("format", format).build();
-            Some(little_endian(&caps)?.structure(0)?.get::<String>("format").unwrap())
-        };
-        assert_eq!(renamed("F32BE").as_deref(), Some("F32LE"));
-        assert_eq!(renamed("S24LE"), None);
-        assert_eq!(renamed("S16BE"), None);
     }
 
     #[test]

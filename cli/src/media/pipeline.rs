@@ -14,6 +14,7 @@ use super::{
     container::Container,
     damage,
     demux::{READER, Reader},
+    durations,
     elements::{link, make, source_pad},
     enlarging::{Enlarging, UPSCALE},
     frame_files::Target,
@@ -121,6 +122,9 @@ impl Pipeline {
         pipeline.add_many([&queue, video.bin().upcast_ref()])?;
         let output = Output::new(&pipeline, container)?;
         video.link(&output.muxer)?;
+        if ["mp4mux", "qtmux"].contains(&container.muxer) {
+            durations::reach_the_end(&source_pad(video.bin().upcast_ref())?);
+        }
 
         let streams = Arc::new(Streams {
             pipeline: pipeline.downgrade(),
@@ -315,6 +319,12 @@ impl Pipeline {
                 end.as_secs_f64(),
                 duration.as_secs_f64(),
             ));
+        }
+        let survey = self.streams.survey.as_ref().map(|(survey, _)| survey);
+        if let Some(why) = survey.and_then(|survey| survey.error.as_ref())
+            && problems.is_empty()
+        {
+            problems.push(format!("{} could not be read to its end: {why}", self.input.display()));
         }
         let video = self.streams.video_lane();
         let lost = video.as_ref().map_or(0, |lane| lane.lost_frames());

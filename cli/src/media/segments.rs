@@ -12,12 +12,31 @@ pub fn running_range(segment: &gst::Segment, buffer: &gst::BufferRef) -> Option<
     Some((running(segment, start)?, running(segment, end)?))
 }
 
+/// The running time at which a buffer that passes `pad` begins, in nanoseconds.
+pub fn running_start(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<i64> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    Some(running_range(segment.segment(), buffer)?.0)
+}
+
 /// The running time of a position, in nanoseconds.
 pub fn running(segment: &gst::FormattedSegment<gst::ClockTime>, at: gst::ClockTime) -> Option<i64> {
     match segment.to_running_time_full(at)? {
         Signed::Positive(time) => i64::try_from(time.nseconds()).ok(),
         Signed::Negative(time) => i64::try_from(time.nseconds()).ok().map(|time| -time),
     }
+}
+
+/// Lets a segment precede gaps that leave `pad` of `aacparse`, which keeps its own back until the first
+/// packet. Before it knows how to describe the packets, muxers take neither.
+pub fn precede_gaps(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |pad, info| {
+        let is_gap = info.event().is_some_and(|event| event.type_() == gst::EventType::Gap);
+        if is_gap && pad.sticky_event::<gst::event::Segment>(0).is_none() {
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            pad.push_event(gst::event::Segment::new(&segment));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Drops what is entirely before its segment, where an edit begins: it is only for the decoder.

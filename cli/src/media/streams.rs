@@ -15,21 +15,25 @@ use super::{
     Error,
     channels::Layout,
     container::Container,
+    decoder::decoder,
     demux::{comes_from, has_decoder, parser},
-    elements::{by_name, decoder, link, make, parse, sink_pad, source_pad, static_pad},
+    elements::{by_name, link, make, parse, sink_pad, source_pad, static_pad},
     guard::Guard,
     lane::{Content, Lane},
     ledger::{Extent, Kind, Row},
     muxer::{encoder_caps, is_aac, is_self_describing, needs_no_parser, pad_template},
     plan::Plan,
     run_state::RunState,
-    segments::{drop_preroll, running_range},
+    segments::{drop_preroll, precede_gaps, running_range},
     survey::Survey,
 };
 use crate::header::Written;
 
 /// The prefix of the names of elements that only a sound stream needs.
 pub const SOUND: &str = "sound-";
+
+/// The media type of subtitles that the demuxer does not recognise.
+const UNKNOWN_SUBTITLES: &str = "application/x-subtitle-unknown";
 
 /// The elements between the reader and the output.
 pub struct Streams {
@@ -254,6 +258,25 @@ impl Streams {
             // Otherwise the muxer waits for it.
             muxer.send_event(gst::event::Eos::new());
         }
+        drop(outputs);
+        self.remove_decoders(name);
+    }
+
+    /// Removes the decoders of a sound that could not be set up: they keep the pipeline from playing.
+    fn remove_decoders(&self, name: &str) {
+        let Some(pipeline) = self.pipeline.upgrade() else { return };
+        if pipeline.current_state() == gst::State::Playing {
+            return;
+        }
+        let sound = name.split("-part").next().unwrap_or(name);
+        let prefix = format!("{sound}-part");
+        for decoder in pipeline.children().into_iter().filter(|it| it.name().starts_with(&prefix)) {
+            decoder.set_locked_state(true);
+            let _ = decoder.set_state(gst::State::Null);
+            let _ = pipeline.remove(&decoder);
+        }
+        // Its failure was that of the pipeline.
+        let _ = pipeline.set_state(gst::State::Playing);
     }
 
     fn has_video(&self) -> bool {
@@ -340,8 +363,7 @@ impl Streams {
         template: Option<gst::PadTemplate>,
     ) -> Result<Option<Route>, Error> {
         let media = caps.structure(0).map_or("", |media| media.name().as_str());
-        // The caps of subtitles that the demuxer does not recognise.
-        if media == "application/x-subtitle-unknown" {
+        if media == UNKNOWN_SUBTITLES {
             return Ok(None);
         }
         if let Some(template) = template {
@@ -366,6 +388,8 @@ impl Streams {
             self.state.add_problem(format!(
                 "sound {number} ({media}) is not in the output: no decoder for it is installed"
             ));
+        } else if media == UNKNOWN_SUBTITLES {
+            self.warn(&format!("skipped subtitles {number}: GStreamer does not know their format"));
         } else {
             self.warn(&format!(
                 "skipped a stream of type {media}: the output format cannot hold it"
@@ -406,7 +430,9 @@ impl Streams {
         self.state.end_with_video(lane.source());
         if let Some(element) = element {
             self.add(&element)?;
-            link(&source_pad(&element)?, &muxer)?;
+            let encoded = source_pad(&element)?;
+            precede_gaps(&encoded);
+            link(&encoded, &muxer)?;
             link(lane.source(), &sink_pad(&element)?)?;
             element.sync_state_with_parent()?;
         } else {
@@ -506,17 +532,31 @@ fn count(pad: &gst::Pad, written: &Arc<Mutex<Extent>>) {
         if let Some(buffer) = info.buffer() {
             // Codec headers have no size in time and are no packets.
             if !buffer.flags().contains(gst::BufferFlags::HEADER) || buffer.pts().is_some() {
-                lock(&written).add(segment.and_then(|segment| running_range(segment, buffer)));
+                lock(&written).add_packet(segment, buffer);
             }
         }
         gst::PadProbeReturn::Ok
     });
 }
 
+/// The number of channels in the AudioSpecificConfig of AAC (ISO/IEC 14496-3, 1.6.2.1). QuickTime files
+/// say 2 for all sound.
+fn aac_channels(caps: &gst::Caps) -> Option<i32> {
+    let config =
+        caps.structure(0)?.get::<gst::Buffer>("codec_data").ok().filter(|_| is_aac(caps))?;
+    let config = config.map_readable().ok()?;
+    match config.get(1)? >> 3 & 0xf {
+        channels @ 1..=6 => Some(channels.into()),
+        7 => Some(8),
+        _ => None,
+    }
+}
+
 /// Caps of raw silence for encoded sound of these caps.
 fn silence_caps(caps: &gst::Caps) -> gst::Caps {
     let field = |name: &str| caps.structure(0).and_then(|media| media.get::<i32>(name).ok());
-    let layout = Layout { channels: field("channels").unwrap_or(2), mask: 0 }.positioned();
+    let channels = aac_channels(caps).or(field("channels")).unwrap_or(2);
+    let layout = Layout { channels, mask: 0 }.positioned();
     let caps = gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")
         .field("layout", "interleaved")

@@ -20,8 +20,10 @@ use super::{
     input::Input,
     jump::PacketIndex,
     ledger::{Extent, Kind},
+    matrix,
     muxer::needs_no_parser,
     progress::Progress,
+    riff,
     segments::running_range,
     shutdown::shut_down,
     signals::Signals,
@@ -114,10 +116,11 @@ pub fn of(
             Some(why) => Error::NoFrames { input: path, why },
         });
     }
-    if videos.all(|stream| stream.extent.packets == 0) {
+    let Some(video) = videos.find(|stream| stream.extent.packets > 0) else {
         let why = survey.error.unwrap_or_else(|| "it ends after its header".into());
         return Err(Error::NoFrames { input: path, why });
-    }
+    };
+    matrix::check(input, video.track)?;
     let duration = survey.duration.map(|it| range.duration(it));
     Ok(Some(Some(Survey { range, duration, ..survey })))
 }
@@ -143,6 +146,7 @@ fn run(
     let result = read(&pipeline, &reader, &streams, signals, &mut on_progress);
     shut_down(&pipeline);
     let Some((duration, error)) = result? else { return Ok(None) };
+    let error = error.or_else(|| input.file().and_then(riff::truncation));
     let duration = input.mp4().and_then(|header| header.duration()).or(duration);
     let indexes = std::mem::take(&mut *lock(&streams.indexes));
     let mut streams = std::mem::take(&mut *lock(&streams.found));
@@ -178,9 +182,21 @@ fn read(
             _ => continue,
         };
         let pads = lock(&streams.pads);
-        let durations = pads.iter().filter_map(|pad| pad.query_duration::<gst::ClockTime>());
+        let durations = pads.iter().filter_map(duration);
         return Ok(Some((durations.max().map(Duration::from), error)));
     }
+}
+
+/// The duration of the film that the demuxer with this pad gives. `matroskademux` counts from time 0,
+/// also where the film begins later.
+fn duration(pad: &gst::Pad) -> Option<gst::ClockTime> {
+    let duration = pad.query_duration::<gst::ClockTime>()?;
+    let segment = pad.sticky_event::<gst::event::Segment>(0);
+    let start = segment.as_ref().and_then(|segment| {
+        segment.segment().downcast_ref::<gst::ClockTime>().and_then(|segment| segment.start())
+    });
+    let start = start.filter(|_| comes_from(pad, &["matroskademux"])).unwrap_or_default();
+    Some(duration.saturating_sub(start))
 }
 
 #[derive(Default)]
@@ -252,9 +268,8 @@ impl Streams {
                 streams.packets.fetch_add(1, Ordering::Relaxed);
                 let segment = pad.sticky_event::<gst::event::Segment>(0);
                 let segment = segment.as_ref().map(|event| event.segment());
-                let range = segment.and_then(|segment| running_range(segment, buffer));
-                stream.extent.add(range);
-                if let Some((start, _)) = range
+                stream.extent.add_packet(segment, buffer);
+                if let Some((start, _)) = segment.and_then(|segment| running_range(segment, buffer))
                     && !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
                     && let Some(index) = lock(&streams.indexes).get(&number)
                 {

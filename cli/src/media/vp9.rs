@@ -55,6 +55,7 @@ fn known(colorimetry: &str) -> Option<String> {
     let standard = match given.matrix() {
         VideoColorMatrix::Bt709 => "bt709",
         VideoColorMatrix::Bt2020 => "bt2020",
+        VideoColorMatrix::Smpte240m => "smpte240m",
         _ => return None,
     };
     let standard = VideoColorimetry::from_str(standard).ok()?;

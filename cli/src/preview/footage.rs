@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     media::{
-        elements::{by_name, decoder, link, make, parse, sink_pad, source_pad},
+        decoder::decoder,
+        elements::{by_name, link, make, parse, sink_pad, source_pad},
         picture,
         signals::Signals,
     },

@@ -13,8 +13,9 @@ use gst::prelude::*;
 
 use super::Error;
 use crate::media::{
+    decoder::decoder,
     demux::{Reader, parser},
-    elements::{decoder, link, make, sink_pad, source_pad},
+    elements::{link, make, sink_pad, source_pad},
     input::Input,
     jump::{Jump, PacketIndex},
     ledger::Kind,

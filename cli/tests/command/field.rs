@@ -289,8 +289,10 @@ fn sound_that_is_edited_in_several_parts_keeps_its_pauses_and_cuts() {
     {
         fs::write(&input, with_edits(&file, &edits)).unwrap();
         let start = if edits[0].1 < 0 { 0.5 } else { 0.0 };
-        for output in ["out.mkv", "out.mp4"] {
+        for output in ["out.mkv", "out.mp4", "out.webm"] {
             let (_, sound) = whole(&input, output, &["--scale", "1"]);
+            // Encoded sound begins with silence.
+            let start = if output == "out.webm" { 0.0 } else { start };
             assert!((sound.times[0] - start).abs() < 0.03, "{output}: {}", sound.times[0]);
             assert!((sound.end - 3.0).abs() < 0.05, "{output}: {}", sound.end);
             // Packets of AAC have 1024 samples.

@@ -9,6 +9,7 @@ mod data;
 mod pipeline;
 
 mod bench;
+mod captions;
 mod colour;
 mod container;
 mod encoders;
@@ -17,6 +18,7 @@ mod field;
 mod film;
 mod media;
 mod models;
+mod oddities;
 mod output_files;
 mod pictures;
 mod preview;

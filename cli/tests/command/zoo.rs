@@ -24,7 +24,7 @@ const CONTAINERS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "mov",
-        &["prores_ks", "libx264", "mjpeg", "qtrle", "png", "dvvideo -s 720x576 -pix_fmt yuv420p"],
+        &["prores_ks", "libx264", "mjpeg", "qtrle", "png"],
         &["pcm_s16le", "pcm_s24le", "pcm_f32le", "aac"],
     ),
     (
@@ -97,6 +97,7 @@ const ODDITIES: &[(&str, &str)] = &[
 
 /// What differs between the input and the output; empty if nothing does.
 fn differences(input: &Path, output: &Path) -> Vec<String> {
+    let input_is_avi = input.extension().is_some_and(|extension| extension == "avi");
     let (input, output) = (probe(input), probe(output));
     let all = |streams: &[Stream], kind: &str| -> Vec<Stream> {
         streams.iter().filter(|stream| stream.kind == kind).cloned().collect()
@@ -116,7 +117,8 @@ fn differences(input: &Path, output: &Path) -> Vec<String> {
         found.push(format!("times are wrong by {:.1} ms", worst * 1000.0));
     }
     for (tag, (a, b)) in before.colour.iter().zip(&after.colour).enumerate() {
-        if !a.is_empty() && a != "unknown" && a != b && !(a == "gbr" || a == "pc" && b == "tv") {
+        let is_same = is_same_matrix(a, b) || a == "gbr" || a == "pc" && b == "tv";
+        if !a.is_empty() && a != "unknown" && !is_same {
             found.push(format!("tag {tag} of the colour was {a}, is {b}"));
         }
     }
@@ -128,7 +130,8 @@ fn differences(input: &Path, output: &Path) -> Vec<String> {
         if a.channels != b.channels {
             found.push(format!("{} channels became {}", a.channels, b.channels));
         }
-        // Relative to the picture.
+        // Relative to the picture, which FFmpeg delays in AVI by the frames that are reordered.
+        let start = if input_is_avi { 0.0 } else { start };
         let ends = (a.end - start, b.end - new_start);
         if (ends.0 - ends.1).abs() > 0.025 {
             found.push(format!("sound ends at {:.3} s instead of {:.3} s", ends.1, ends.0));
@@ -141,8 +144,16 @@ fn differences(input: &Path, output: &Path) -> Vec<String> {
     found
 }
 
+/// Whether two names of FFmpeg mean the same matrix.
+fn is_same_matrix(a: &str, b: &str) -> bool {
+    let is_601 = |name| ["bt470bg", "smpte170m"].contains(&name);
+    a == b || is_601(a) && is_601(b)
+}
+
+/// One in so many files is tried without `UPSCALE_ZOO`.
+const SHARE: usize = 5;
+
 #[test]
-#[ignore = "takes minutes; needs FFmpeg"]
 fn files_of_many_kinds_keep_frames_times_and_sound() {
     let mut files = Vec::new();
     for (extension, videos, sounds) in CONTAINERS {
@@ -154,8 +165,11 @@ fn files_of_many_kinds_keep_frames_times_and_sound() {
         }
     }
     files.extend(ODDITIES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
-    let wanted = std::env::var("UPSCALE_ZOO").unwrap_or_default();
-    files.retain(|(name, _)| name.contains(&wanted));
+    match std::env::var("UPSCALE_ZOO").as_deref() {
+        Ok("all") => {}
+        Ok(wanted) => files.retain(|(name, _)| name.contains(wanted)),
+        Err(_) => files = files.into_iter().step_by(SHARE).collect(),
+    }
     let (mut made, mut failed) = (0, Vec::new());
     for (name, arguments) in &files {
         let words = arguments.split(' ').map(|word| match word {
