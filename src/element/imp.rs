@@ -21,7 +21,8 @@ use super::{
     latency::Latency,
     loader::{EngineLoader, Loader, Request},
     lock, metas, navigation,
-    properties::{self, Properties},
+    properties::Properties,
+    property_table,
     stats::{Interval, Stats},
     stream::{Negotiated, Stream, is_empty_gap},
 };
@@ -104,7 +105,7 @@ impl ObjectImpl for Upscale {
     }
 
     fn properties() -> &'static [glib::ParamSpec] {
-        properties::specs()
+        property_table::specs()
     }
 
     fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
@@ -422,11 +423,6 @@ impl BaseTransformImpl for Upscale {
 }
 
 impl Upscale {
-    /// Video sinks show frames that are less late than this.
-    const LATE: gst::ClockTime = gst::ClockTime::from_mseconds(20);
-    /// Frames that are later than this at the sink are dropped even if they have a deadline.
-    const TOO_LATE: gst::ClockTime = gst::ClockTime::from_mseconds(200);
-
     /// Makes the streaming thread return, whatever it waits for.
     fn interrupt(&self) {
         let interrupt = lock(&self.interrupt).clone();
@@ -459,51 +455,6 @@ impl Upscale {
             gst::info!(CATEGORY, imp = self, "loading model {}, {open_options:?}", after.model);
             self.load(Request::Named(after.model.clone(), open_options), after);
         }
-    }
-
-    /// Asks upstream whether it is live: a live source must not wait for later frames.
-    fn query_live(&self) {
-        let mut query = gst::query::Latency::new();
-        if self.obj().sink_pad().peer_query(&mut query) {
-            let (live, min, _) = query.result();
-            self.set_live(live, min);
-        }
-    }
-
-    fn set_live(&self, live: bool, upstream_latency: gst::ClockTime) {
-        let mut state = lock(&self.state);
-        (state.live, state.upstream_latency) = (live, upstream_latency);
-    }
-
-    /// A sink reports by how many nanoseconds a frame was late. Returns whether BaseTransform may
-    /// drop frames for it: of those with a deadline, only if even resampling them takes too long.
-    fn late_frame(&self, jitter: i64) -> bool {
-        let by = |time: gst::ClockTime| jitter > time.nseconds() as i64;
-        if by(Self::LATE) {
-            lock(&self.state).throttled = true;
-        }
-        self.late().is_none() || by(Self::TOO_LATE)
-    }
-
-    /// How long a frame stays here in a live pipeline: until its deadline, or for the time of its own
-    /// processing and the duration of the frames after it that it waits for.
-    fn latency(&self) -> gst::ClockTime {
-        if let Some(longest) = self.longest() {
-            return longest;
-        }
-        let depth = self.depth() as u64;
-        let max_latency = lock(&self.properties).max_latency();
-        let state = lock(&self.state);
-        let frame = state.latency.get();
-        let duration = state.negotiated.as_ref().and_then(Negotiated::frame_duration);
-        let latency = frame + duration.unwrap_or(frame) * depth;
-        max_latency.map_or(latency, |limit| limit.min(latency))
-    }
-
-    pub(super) fn post_latency(&self) {
-        let message = gst::message::Latency::builder().src(&*self.obj()).build();
-        // It fails if the element has no bus.
-        let _ = self.obj().post_message(message);
     }
 
     fn refuse_caps(&self, failure: &Failure) {

@@ -72,13 +72,16 @@ mod ladder;
 mod latency;
 mod loader;
 mod metas;
+mod models;
 mod navigation;
 mod overload;
 mod placeholder;
 mod properties;
+mod property_table;
 mod sizes;
 mod stats;
 mod stream;
+mod timing;
 mod upscalebin;
 mod video_info;
 

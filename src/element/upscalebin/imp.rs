@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex};
 use gst::{prelude::*, subclass::prelude::*};
 
 use super::{memory, overlay};
-use crate::element::{Upscale, lock, properties};
+use crate::element::{Upscale, lock, property_table};
 
 /// How often the overlay changes, in milliseconds.
 const INTERVAL: u32 = 1000;
@@ -93,7 +93,7 @@ impl ObjectImpl for UpscaleBin {
                 )
                 .mutable_playing()
                 .build();
-            properties::new_specs().into_iter().chain([overlay]).collect()
+            property_table::new_specs().into_iter().chain([overlay]).collect()
         });
         &SPECS
     }

@@ -1,5 +1,5 @@
 //! Limits how much the model processes at once, and lowers the limit when GPU memory runs out. If
-//! that is not enough, the element continues on the CPU (`element/enlarge.rs`).
+//! that is not enough, the element continues on the CPU (`element/models.rs`).
 
 use super::{
     super::{
