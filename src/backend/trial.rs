@@ -44,7 +44,7 @@ const GREYISH: std::ops::RangeInclusive<f32> = 0.3..=0.7;
 enum TrialError {
     #[error("a test run failed at every size that was tried ({0})")]
     NoSize(String),
-    #[error("its output has the shape {0:?}, which is no enlarged picture")]
+    #[error("its output has the shape {0:?}, which is not that of an enlarged picture")]
     Output(Vec<i64>),
     #[error("it cannot be run to find out ({0})")]
     Session(Error),

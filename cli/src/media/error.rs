@@ -32,7 +32,7 @@ pub enum Error {
         example = example(.output).display()
     )]
     ManyFrames { input: PathBuf, output: PathBuf },
-    #[error("--frame-rate is for sequences of pictures; {0} is none")]
+    #[error("--frame-rate is for sequences of pictures; {0} is not one")]
     FrameRate(PathBuf),
     #[error("{uri} could not be opened: {error}")]
     Uri { uri: String, error: glib::Error },

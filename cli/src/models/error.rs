@@ -31,7 +31,7 @@ pub enum Error {
     OutputSize { input: (usize, usize), expected: (usize, usize), actual: (usize, usize) },
     #[error("the output contains NaN or infinity")]
     NotFinite,
-    #[error("it was not done after {0} seconds; raise --time-limit if the model is trusted")]
+    #[error("it did not finish within {0} seconds; raise --time-limit if the model is trusted")]
     TimeLimit(u32),
     #[error("could not start a thread: {0}")]
     Thread(std::io::Error),

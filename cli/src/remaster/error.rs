@@ -36,7 +36,7 @@ pub enum Error {
     OtherEncoder,
     #[error("give the number of a segment; this is not a task of an array job")]
     NoIndex,
-    #[error("{program} did not take the job: {why}")]
+    #[error("{program} rejected the job: {why}")]
     Submit { program: &'static str, why: String },
     #[error("stopped; the finished segments are kept")]
     Stopped,

@@ -2,7 +2,7 @@
 
 /// The file needs more memory than any real checkpoint of its size.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the content takes far more than its size")]
+#[error("its content needs far more memory than the size of the file allows")]
 pub(super) struct OverBudget;
 
 /// The bytes that may still be allocated for the content of a file.
