@@ -1,22 +1,26 @@
-//! Starts GStreamer with this program's own `upscale` element.
+//! Starts GStreamer with this program's own elements.
 
 use gst::glib;
+
+use crate::cadence::element;
 
 /// Why GStreamer did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("GStreamer could not be initialised: {0}")]
     Init(#[from] glib::Error),
-    #[error("the GStreamer element upscale could not be registered: {0}")]
+    #[error("an element could not be registered with GStreamer: {0}")]
     Register(#[from] glib::BoolError),
 }
 
-/// Starts GStreamer and registers this program's own `upscale` in place of an installed plugin.
+/// Starts GStreamer and registers the elements of this program. Its own `upscale` takes the place of
+/// an installed plugin.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn start() -> Result<(), Error> {
     gst::init()?;
+    element::register()?;
     let registry = gst::Registry::get();
     if let Some(plugin) = registry.find_plugin("upscale") {
         // Loaded by an earlier call, or by GStreamer while it scanned the installed plugins

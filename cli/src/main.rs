@@ -22,6 +22,7 @@ mod print;
 
 mod arguments;
 mod bench;
+mod cadence;
 mod error;
 mod frame;
 mod gstreamer;

@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use gst::prelude::*;
 
+use crate::cadence::{
+    Schedule,
+    element::{Cadence, FACTORY as CADENCE},
+};
+
 use super::{
     Error,
     codec::Codec,
@@ -31,7 +36,8 @@ pub struct Enlarging {
 }
 
 impl Enlarging {
-    /// Creates the bin. `may_turn` says whether the input can ask for a rotation.
+    /// Creates the bin. `may_turn` says whether the input can ask for a rotation. `schedule` lists the
+    /// pictures to enlarge; without it the flags of the frames count.
     ///
     /// # Errors
     /// An element is not installed, or a property's value is invalid.
@@ -40,9 +46,13 @@ impl Enlarging {
         codec: Codec,
         options: &Options,
         may_turn: bool,
+        schedule: Option<Arc<Schedule>>,
         state: &Arc<RunState>,
     ) -> Result<Self, Error> {
         let bin = video_bin(container, codec, options, may_turn, state)?;
+        if let Ok(cadence) = by_name(&bin, CADENCE)?.downcast::<Cadence>() {
+            cadence.set_up(schedule, options.cadence.field_order);
+        }
         let first_size = by_name(&bin, "first-size")?;
         let enlarged = source_pad(&by_name(&bin, "enlarged")?)?;
         Ok(Self { bin, codec, quality: options.quality, enlarged, first_size })
@@ -76,7 +86,7 @@ fn video_bin(
         None => encoder::description(codec, &options.encoder_settings(None))?,
     };
     let description = format!(
-        "deinterlace ! videoconvert {turn} ! {queue} \
+        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert {turn} ! {queue} \
          ! upscale name={UPSCALE} ! video/x-raw,{size} \
          ! {queue} name=enlarged ! capssetter name=first-rate \
          ! videoscale method=lanczos add-borders=true ! videoconvert \

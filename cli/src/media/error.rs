@@ -38,6 +38,11 @@ pub enum Error {
     Uri { uri: String, error: glib::Error },
     #[error("{codec} video must have an even width and height; {pixels} is odd")]
     OddSize { codec: Codec, pixels: i32 },
+    #[error(
+        "the input is HDR video, which H.264 would store with 8 bits and without its metadata; use \
+         --codec h265, or --allow-8-bit-hdr"
+    )]
+    HdrInH264,
     #[error("invalid value '{value}' for --{name}: expected {expected}")]
     PropertyValue { name: String, value: String, expected: String },
     #[error("the element upscale has no property {0}")]

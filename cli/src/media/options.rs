@@ -6,8 +6,9 @@ use super::{
     container::Container,
     encoder::{self, EncoderSettings, Preset},
     properties::Properties,
+    survey::Survey,
 };
-use crate::{arguments::Expected, range::TimeRange};
+use crate::{arguments::Expected, cadence, range::TimeRange};
 
 /// What the enlarged video is like.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub struct Options {
     /// bits per sample].
     #[arg(long, value_enum)]
     codec: Option<Codec>,
+    /// Write HDR video as H.264 with 8 bits, which shows banding and has no HDR10 metadata.
+    #[arg(long)]
+    allow_8_bit_hdr: bool,
     /// The GStreamer element that encodes, for example nvh265enc, vah264enc or qsvav1enc for hardware
     /// [default: a software encoder of the codec].
     #[arg(long, value_name = "ELEMENT")]
@@ -37,6 +41,8 @@ pub struct Options {
     /// their own names, for example aq-mode=3.
     #[arg(long = "encoder-options", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub encoder_options: Vec<(String, String)>,
+    #[command(flatten)]
+    pub cadence: cadence::Options,
     #[command(flatten)]
     pub range: TimeRange,
     #[command(flatten)]
@@ -67,21 +73,26 @@ impl Options {
         }
     }
 
-    /// The codec of the video in this container format. `is_deep` says whether the input has more than
-    /// 8 bits per sample, which H.264 would not keep.
+    /// The codec of the video in this container format. Inputs with more than 8 bits per sample are
+    /// not encoded as H.264 unless the user asks for it.
     ///
     /// # Errors
     /// [`Error::Container`] if the format does not support the codec, [`Error::Encoder`] if the
-    /// encoder does not support it, [`Error::OddSize`] if the codec does not support the size.
-    pub fn codec(&self, container: &Container, is_deep: bool) -> Result<Codec, Error> {
+    /// encoder does not support it, [`Error::OddSize`] if the codec does not support the size,
+    /// [`Error::HdrInH264`].
+    pub fn codec(&self, container: &Container, survey: Option<&Survey>) -> Result<Codec, Error> {
         let encoded = self.encoder.as_deref().map(encoder::codec_of).transpose()?;
         if let (Some(encoder), Some(_), Some(codec)) = (&self.encoder, encoded, self.codec)
             && encoded != Some(codec)
         {
             return Err(encoder::Error::OtherCodec { encoder: encoder.clone(), codec }.into());
         }
+        let is_deep = survey.is_some_and(Survey::is_deep);
         let deep = Some(Codec::H265).filter(|codec| is_deep && container.has(*codec));
         let codec = container.codec(encoded.or(self.codec).or(deep))?;
+        if codec == Codec::H264 && survey.is_some_and(Survey::is_hdr) && !self.allow_8_bit_hdr {
+            return Err(Error::HdrInH264);
+        }
         let odd = |pixels: &i32| pixels % codec.alignment() != 0;
         match [self.width, self.height].into_iter().flatten().find(odd) {
             Some(pixels) => Err(Error::OddSize { codec, pixels }),

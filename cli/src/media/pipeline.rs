@@ -77,7 +77,7 @@ impl Video {
 }
 
 /// ```text
-/// source ! demuxer ! multiqueue ! decodebin ! (lane) ! deinterlace ! upscale ! encoder ! muxer ! fdsink
+/// source ! demuxer ! multiqueue ! decodebin ! (lane) ! cadence ! upscale ! encoder ! muxer ! fdsink
 ///                               ! (sound and subtitles) ! (lane) ! (encoder)           !
 /// ```
 /// Pictures and Y4M are written by an `appsink` instead of encoder, muxer and `fdsink`.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use gst::{MessageView, prelude::*};
+use gst_video::{VideoColorimetry, VideoTransferFunction};
 
 use super::{
     Error,
@@ -45,14 +46,27 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Whether a video is known to be HDR, with the transfer function PQ or HLG.
+    pub fn is_hdr(&self) -> bool {
+        let hdr = |media: &gst::StructureRef| {
+            let colorimetry = media.get::<&str>("colorimetry").ok();
+            let colorimetry = colorimetry.and_then(|it| it.parse::<VideoColorimetry>().ok());
+            colorimetry.is_some_and(|it| {
+                [VideoTransferFunction::Smpte2084, VideoTransferFunction::AribStdB67]
+                    .contains(&it.transfer())
+            })
+        };
+        let mut videos = self.streams.iter().filter(|stream| stream.kind == Kind::Video);
+        videos.any(|video| video.caps.iter().any(|caps| caps.iter().any(hdr)))
+    }
+
     /// Whether a video is known to have more than 8 bits per sample.
     pub fn is_deep(&self) -> bool {
         let deep = |media: &gst::StructureRef| {
             media.get::<u32>("bit-depth-luma").is_ok_and(|depth| depth > 8)
-                || media.get::<&str>("colorimetry").is_ok_and(|it| it.starts_with("bt2100"))
         };
         let mut videos = self.streams.iter().filter(|stream| stream.kind == Kind::Video);
-        videos.any(|video| video.caps.iter().any(|caps| caps.iter().any(deep)))
+        self.is_hdr() || videos.any(|video| video.caps.iter().any(|caps| caps.iter().any(deep)))
     }
 
     /// The number of packets of the first video.

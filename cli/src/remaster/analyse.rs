@@ -7,28 +7,36 @@ use std::{
 
 use gst::prelude::*;
 use gst_app::AppSink;
-use gst_video::VideoFrameRef;
+use gst_video::{VideoFrameRef, VideoInterlaceMode};
 
 use super::{
     Error,
-    frame_table::Frame,
+    frame_table::{Frame, SCENE_CUT},
     picture::{self, Thumbnail},
     source::Video,
     watched::{Pulled, Watched},
 };
-use crate::media::{
-    demux::comes_from,
-    elements::{link, sink_pad},
-    jump::Jump,
-    lane::{Content, Decoded, Lane},
-    segments::running_range,
-    signals::Signals,
+use crate::{
+    cadence::{
+        detect::{LEAST_ROWS, Observation},
+        evidence::{self, Luma},
+    },
+    media::{
+        demux::comes_from,
+        elements::{link, sink_pad},
+        jump::Jump,
+        lane::{Content, Decoded, Lane},
+        segments::running_range,
+        signals::Signals,
+    },
 };
 
 /// What the pass found.
 #[derive(Debug)]
 pub struct Analysis {
     pub frames: Vec<Frame>,
+    /// What the same frames say about their fields.
+    pub observations: Vec<Observation>,
     /// What the decoder gave first.
     pub decoded: Decoded,
     /// Frames that could not be decoded.
@@ -80,11 +88,11 @@ fn analyse_after(
     let ended = read(&watched, &sink, &keys, signals, report);
     // A thread can wait in the lane.
     lane.release();
-    let frames = ended?;
+    let (frames, observations) = ended?;
     if frames.is_empty() {
         return Err(Error::NoFrames(video.input.name()));
     }
-    Ok(Analysis { frames, decoded: lane.decoded(), lost: lane.lost_frames() })
+    Ok(Analysis { frames, observations, decoded: lane.decoded(), lost: lane.lost_frames() })
 }
 
 fn read(
@@ -93,9 +101,10 @@ fn read(
     keys: &Mutex<HashSet<u64>>,
     signals: &Signals,
     report: &mut impl FnMut(usize),
-) -> Result<Vec<Frame>, Error> {
+) -> Result<(Vec<Frame>, Vec<Observation>), Error> {
     let mut frames: Vec<Frame> = Vec::new();
-    let mut before = Thumbnail::default();
+    let mut observations: Vec<Observation> = Vec::new();
+    let mut before = (Thumbnail::default(), Luma::default());
     loop {
         if signals.take().is_some() {
             return Err(Error::Stopped);
@@ -103,21 +112,33 @@ fn read(
         let sample = match watched.pull(sink)? {
             Pulled::Sample(sample) => sample,
             Pulled::Nothing => continue,
-            Pulled::End => return Ok(frames),
+            Pulled::End => return Ok((frames, observations)),
         };
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { continue };
         let info = gst_video::VideoInfo::from_caps(caps)?;
         let picture = VideoFrameRef::from_buffer_ref_readable(buffer, &info)?;
-        let now = Thumbnail::of(&picture);
+        let now = (Thumbnail::of(&picture), Luma::of(&picture));
         // The lane gives every frame a time, and times increase.
         let pts = buffer.pts().map_or(0, gst::ClockTime::nseconds);
         if let Some(last) = frames.last_mut() {
             last.duration = pts.saturating_sub(last.pts);
         }
+        if let (Some(last), Some(frame)) = (observations.last_mut(), frames.last()) {
+            last.duration = frame.duration;
+        }
         let duration = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let hash = picture::hash(&picture);
         let key = keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&pts);
-        frames.push(Frame { pts, duration, hash, change: now.change(&before), key });
+        let change = now.0.change(&before.0);
+        frames.push(Frame { pts, duration, hash, change, key });
+        let evidence = evidence::measure(&before.1, &now.1);
+        let is_flagged = info.interlace_mode() != VideoInterlaceMode::Progressive;
+        observations.push(Observation {
+            duration,
+            evidence,
+            is_cut: change >= SCENE_CUT,
+            can_be_interlaced: is_flagged || info.height() >= LEAST_ROWS,
+        });
         before = now;
         report(frames.len());
     }

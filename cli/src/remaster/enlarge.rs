@@ -20,13 +20,19 @@ use super::{
     source::Video,
     watched::{PATIENCE, Pulled, Watched},
 };
-use crate::media::{
-    demux::Reader,
-    elements::{by_name, parse, sink_pad, source_pad},
-    kept_engine,
-    properties::Properties,
-    segments::running_range,
-    signals::Signals,
+use crate::{
+    cadence::{
+        FieldOrder, Schedule,
+        element::{Cadence, FACTORY as CADENCE},
+    },
+    media::{
+        demux::Reader,
+        elements::{by_name, parse, sink_pad, source_pad},
+        kept_engine,
+        properties::Properties,
+        segments::running_range,
+        signals::Signals,
+    },
 };
 
 /// The name of the element that enlarges.
@@ -46,6 +52,8 @@ const LEADS: [Option<u64>; 3] = [Some(2_000_000_000), Some(15_000_000_000), None
 pub struct Job {
     pub video: Arc<Video>,
     pub frames: Arc<[Frame]>,
+    /// The pictures that are made of the frames.
+    pub schedule: Arc<Schedule>,
     /// The element's properties.
     pub properties: Properties,
     /// Caps of the enlarged frames.
@@ -132,23 +140,29 @@ impl Enlarger {
     ) -> Result<Option<&Enlarging>, Error> {
         let frames = &self.job.frames;
         let time = |number: usize| frames.get(number).map_or(u64::MAX, |frame| frame.pts);
+        let pictures =
+            self.job.schedule.before(segment.start)..self.job.schedule.before(segment.end);
+        let shown = |number: usize| {
+            let picture = self.job.schedule.pictures().get(number);
+            picture.map_or(u64::MAX, |picture| picture.pts)
+        };
         let passage = Passage {
             gate: Gate::new(frames.clone(), segment),
-            times: time(segment.start)..time(segment.end),
+            times: shown(pictures.start)..shown(pictures.end),
         };
         // Without a seek a new pipeline starts at the first frame, which the first segment wants.
         let is_later = segment.start > 0 || self.job.video.lead < 0 || self.current.is_some();
         let Some(lead) = lead.filter(|_| is_later) else {
             let enlarging = Enlarging::new(&self.job)?;
             enlarging.shared().state = State::Open(passage);
-            enlarging.play(segment.start)?;
+            enlarging.play(pictures.start)?;
             return Ok(Some(self.current.insert(enlarging)));
         };
         let enlarging = match self.current.take() {
             Some(enlarging) => enlarging,
             None => {
                 let enlarging = Enlarging::new(&self.job)?;
-                enlarging.play(segment.start)?;
+                enlarging.play(pictures.start)?;
                 enlarging
             }
         };
@@ -157,7 +171,7 @@ impl Enlarger {
         let offset = self.job.video.lead;
         let from = time(segment.start).saturating_add_signed(-offset).saturating_sub(lead);
         let from = gst::ClockTime::from_nseconds(from);
-        let sought = enlarging.seek(from, segment.start, passage, signals)?;
+        let sought = enlarging.seek(from, pictures.start, passage, signals)?;
         Ok(sought.then_some(enlarging))
     }
 }
@@ -191,7 +205,7 @@ struct Shared {
 #[derive(Debug)]
 struct Passage {
     gate: Gate,
-    /// Times of the frames that leave the deinterlacer, without the context.
+    /// Times of the pictures, without those of the context.
     times: Range<u64>,
 }
 
@@ -238,7 +252,7 @@ impl Enlarging {
         let pipeline = gst::Pipeline::new();
         let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
         let description = format!(
-            "{queue} name={DECODED} ! deinterlace ! identity name=fields ! videoconvert \
+            "{queue} name={DECODED} ! videoconvert ! {CADENCE} name={CADENCE} ! videoconvert \
              ! videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
              ! capsfilter caps=\"{}\"",
             job.caps
@@ -253,7 +267,11 @@ impl Enlarging {
         let shared =
             Arc::new(Mutex::new(Shared { frames: job.frames.clone(), ..Shared::default() }));
         admit_frames(&source_pad(&by_name(&bin, DECODED)?)?, &shared, job.video.lead);
-        drop_context(&source_pad(&by_name(&bin, "fields")?)?, &shared);
+        let cadence = by_name(&bin, CADENCE)?;
+        if let Some(cadence) = cadence.downcast_ref::<Cadence>() {
+            cadence.set_up(Some(job.schedule.clone()), FieldOrder::Auto);
+        }
+        drop_context(&source_pad(&cadence)?, &shared);
         let reader = job.video.decode(&pipeline, &sink_pad(bin.upcast_ref())?, |_, _| {})?;
         Ok(Self { watched: Watched::new(pipeline)?, reader, sink, upscale, shared })
     }
@@ -262,14 +280,14 @@ impl Enlarging {
         lock(&self.shared)
     }
 
-    /// Starts at the beginning of the film. The first frame that passes has the number `first`.
+    /// Starts at the beginning of the film. The first picture that passes has the number `first`.
     fn play(&self, first: usize) -> Result<(), Error> {
         self.upscale.set_property("first-frame", first as u64);
         self.watched.set_state(gst::State::Playing)?;
         Ok(self.reader.start()?)
     }
 
-    /// Continues at `from`. The first frame that passes has the number `first`. Returns whether
+    /// Continues at `from`. The first picture that passes has the number `first`. Returns whether
     /// the input can be read from there.
     fn seek(
         &self,
@@ -347,10 +365,10 @@ fn admit_frames(decoded: &gst::Pad, shared: &Arc<Mutex<Shared>>, lead: i64) {
     });
 }
 
-/// Drops the frames of the context, which only the deinterlacer needs.
-fn drop_context(fields: &gst::Pad, shared: &Arc<Mutex<Shared>>) {
+/// Drops the pictures of the context, which only those next to it need.
+fn drop_context(pictures: &gst::Pad, shared: &Arc<Mutex<Shared>>) {
     let state = shared.clone();
-    fields.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    pictures.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let pts = info.buffer().and_then(|buffer| buffer.pts());
         match (&lock(&state).state, pts) {
             (State::Open(passage), Some(pts)) if passage.times.contains(&pts.nseconds()) => {

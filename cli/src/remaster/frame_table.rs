@@ -21,6 +21,11 @@ pub struct Frame {
     pub key: bool,
 }
 
+/// The times and durations of frames, in nanoseconds.
+pub fn times(frames: &[Frame]) -> Vec<(u64, u64)> {
+    frames.iter().map(|frame| (frame.pts, frame.duration)).collect()
+}
+
 /// First bytes of the file; the last one is the version of the format.
 const MAGIC: &[u8; 8] = b"GSUFRAM\x01";
 /// Bytes of a frame in the file: pts, duration, hash, change, key, all little-endian.
@@ -115,7 +120,7 @@ impl SegmentLength {
 }
 
 /// A change of the luma from which a frame counts as a scene cut, in 1/16 of an 8-bit step.
-const SCENE_CUT: u16 = 20 * 16;
+pub const SCENE_CUT: u16 = 20 * 16;
 
 /// Divides the film into segments. A segment starts at a scene cut if there is one, since an
 /// encoder starts anew there anyway; otherwise at a key frame, which a decoder reaches without

@@ -5,8 +5,8 @@ use std::{ops::Range, sync::Arc};
 
 use super::frame_table::{Frame, Locator};
 
-/// Frames before and after a segment that the deinterlacer sees, so that it treats the segment's
-/// first and last frame as in a run over the whole film.
+/// Frames before and after a segment that are decoded too, since pictures are made of the fields of
+/// successive frames.
 pub const CONTEXT: usize = 2;
 
 /// What to do with a decoded frame.

@@ -6,6 +6,7 @@
 //! segment, when, or how often it was interrupted.
 
 mod analyse;
+pub mod cadence;
 mod claim;
 mod digest;
 mod encode;
@@ -49,6 +50,7 @@ use self::{
     work::{Event, Work},
 };
 use crate::{
+    cadence::report,
     gstreamer,
     media::{
         input::Input,
@@ -227,6 +229,9 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
         plan.frames(),
         plan.segments.len()
     )?;
+    for line in report::summary(&plan.parts(&folder)) {
+        say!("{line}")?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration};
 
-use super::{folder::Folder, plan::Plan};
+use super::{folder::Folder, frame_table, plan::Plan};
+use crate::cadence::report::{self, Part};
 
 /// From here on there is a warning, in seconds.
 const LONG: f64 = 86_400.0;
@@ -33,6 +34,7 @@ impl Plan {
                 folder.path().display()
             ),
         ];
+        lines.extend(report::summary(&self.parts(folder)));
         if let Some(time) = self.remaining(done) {
             let time = HumanDuration(time);
             // The finished file needs as much as the segments.
@@ -44,6 +46,15 @@ impl Plan {
             });
         }
         lines
+    }
+
+    /// What was found in the fields of the film. Empty if all frames are progressive.
+    pub fn parts(&self, folder: &Folder) -> Vec<Part> {
+        if report::is_plain(&self.scenes) {
+            return Vec::new();
+        }
+        let frames = frame_table::read(&folder.frames()).unwrap_or_default();
+        report::report(&frame_table::times(&frames), &self.scenes)
     }
 
     /// A warning if the rest takes days.

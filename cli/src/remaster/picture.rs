@@ -1,7 +1,9 @@
 //! Hash and change of decoded pictures.
 
-use gst_video::{VideoFormatInfo, VideoFrameExt as _, VideoFrameRef};
+use gst_video::{VideoFrameExt as _, VideoFrameRef};
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::cadence::row_bytes;
 
 type Frame<'a> = VideoFrameRef<&'a gst::BufferRef>;
 
@@ -28,14 +30,6 @@ fn rows<'a>(frame: &'a Frame<'_>, plane: u32) -> impl Iterator<Item = &'a [u8]> 
     let data = frame.plane_data(plane).unwrap_or_default();
     let rows = frame.plane_height(plane) as usize;
     data.chunks(stride.max(1)).take(rows).map(move |row| row.get(..bytes).unwrap_or(row))
-}
-
-/// Visible bytes of a row. `None` for formats that pack several pixels into a word.
-fn row_bytes(info: &VideoFormatInfo, plane: u32, width: u32) -> Option<usize> {
-    let component = info.plane().iter().position(|&it| it == plane)?;
-    let pixel = usize::try_from(*info.pixel_stride().get(component)?).ok().filter(|&it| it > 0)?;
-    let shift = *info.w_sub().get(component)?;
-    Some((width as usize).div_ceil(1 << shift) * pixel)
 }
 
 /// A small picture of the first component, to measure how much the picture changes.

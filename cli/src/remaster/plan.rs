@@ -17,9 +17,12 @@ use super::{
     digest::hex,
     encode::Encoding,
     folder::{self, Folder},
-    frame_table::SegmentLength,
+    frame_table::{self, Frame, SegmentLength},
 };
-use crate::range::TimeRange;
+use crate::{
+    cadence::{self, Scene, Schedule},
+    range::TimeRange,
+};
 
 /// Everything that decides what the output is. Two runs with equal plans give equal video, on any
 /// machine.
@@ -48,6 +51,8 @@ pub struct Plan {
     pub estimate: Estimate,
     /// Numbers of each segment's frames.
     pub segments: Vec<Range<usize>>,
+    /// How the pictures of each part of the film are stored in its frames.
+    pub scenes: Vec<Scene>,
 }
 
 /// What the user asked for. A folder is continued only if that is the same.
@@ -67,6 +72,8 @@ pub struct Requested {
     pub encoder_options: Vec<(String, String)>,
     pub range: TimeRange,
     pub segment: SegmentLength,
+    /// How interlaced and telecined parts are treated.
+    pub cadence: cadence::Options,
 }
 
 /// What a few frames of the film took.
@@ -226,6 +233,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The pictures that are made of these frames, the film.
+    pub fn schedule(&self, frames: &[Frame]) -> Schedule {
+        Schedule::new(&frame_table::times(frames), &self.scenes, self.request.cadence.rate)
+    }
+
     /// The number of frames of the film.
     pub fn frames(&self) -> usize {
         self.segments.last().map_or(0, |segment| segment.end)
@@ -282,6 +294,7 @@ mod tests {
             encoder_options: Vec::new(),
             range: TimeRange::default(),
             segment: SegmentLength::about(12.0),
+            cadence: cadence::Options::default(),
         }
     }
 
@@ -310,6 +323,7 @@ mod tests {
             },
             versions: BTreeMap::new(),
             segments: vec![0..240, 240..500],
+            scenes: Vec::new(),
         }
     }
 

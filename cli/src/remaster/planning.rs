@@ -15,6 +15,7 @@ use super::{
     worker::model_digest,
 };
 use crate::{
+    cadence::{Schedule, detect},
     machine,
     media::{
         codec::Codec, container::Container, encoder, losses, options::Options, progress::Progress,
@@ -37,7 +38,7 @@ impl Request<'_> {
         let container = Container::of(self.output)
             .and_then(Container::of_segments)
             .map_err(crate::media::Error::from)?;
-        Ok(self.video.codec(container, self.survey.is_deep())?)
+        Ok(self.video.codec(container, Some(self.survey))?)
     }
 
     fn requested(&self) -> Result<Requested, Error> {
@@ -53,7 +54,19 @@ impl Request<'_> {
             encoder_options: self.video.encoder_options.clone(),
             range: self.video.range,
             segment: self.length,
+            cadence: self.video.cadence,
         })
+    }
+
+    /// Caps that the enlarged frames must have.
+    fn caps(&self, codec: Codec) -> String {
+        let alignment = codec.alignment();
+        let side = |pixels: Option<i32>| match pixels {
+            Some(pixels) => pixels.to_string(),
+            None => format!("[{alignment},32766,{alignment}]"),
+        };
+        let Options { width, height, .. } = self.video;
+        format!("video/x-raw,width={},height={}", side(*width), side(*height))
     }
 }
 
@@ -96,10 +109,20 @@ pub fn make(
     progress.start_count("planning", 0, packets);
     let analysis = analyse(&video, signals, |frames| progress.set_count(frames as u64, None))?;
     progress.end_count("trying the model and the encoder");
-    let Analysis { frames, decoded, lost } = analysis;
+    let Analysis { frames, observations, decoded, lost } = analysis;
+    let scenes = detect::scenes(&observations, &request.video.cadence);
     let frames: Arc<[Frame]> = frames.into();
     let segments = frame_table::segments(&frames, request.length);
-    let trial = Trial::run(request, codec, &video, &frames, signals)?;
+    let times = frame_table::times(&frames);
+    let schedule = Arc::new(Schedule::new(&times, &scenes, request.video.cadence.rate));
+    let job = Job {
+        video: video.clone(),
+        frames: frames.clone(),
+        schedule,
+        properties: Properties::new(request.video.properties.values().clone()),
+        caps: request.caps(codec),
+    };
+    let trial = Trial::run(request, codec, job, signals)?;
     for loss in losses::all(&decoded, trial.encoded.as_ref(), codec) {
         progress.warn(&loss);
     }
@@ -124,6 +147,7 @@ pub fn make(
         lost,
         estimate: trial.estimate,
         segments,
+        scenes,
     };
     folder.create()?;
     frame_table::write(&folder.frames(), &frames)?;
@@ -155,26 +179,18 @@ impl Trial {
     fn run(
         request: &Request<'_>,
         codec: Codec,
-        video: &Arc<Video>,
-        frames: &Arc<[Frame]>,
+        job: Job,
         signals: &Signals,
     ) -> Result<Self, Error> {
-        let Options { width, height, properties, .. } = request.video;
-        let alignment = codec.alignment();
-        let side = |pixels: &Option<i32>| match pixels {
-            Some(pixels) => pixels.to_string(),
-            None => format!("[{alignment},32766,{alignment}]"),
-        };
-        let job = Job {
-            video: video.clone(),
-            frames: frames.clone(),
-            properties: Properties::new(properties.values().clone()),
-            caps: format!("video/x-raw,width={},height={}", side(width), side(height)),
-        };
+        let mut tried = middle(job.frames.len());
+        // In telecined film, one frame in five gives no picture of its own.
+        if job.schedule.of(&tried).is_empty() {
+            tried.start = tried.start.saturating_sub(1);
+            tried.end = (tried.end + 1).min(job.frames.len());
+        }
         let mut enlarger = Enlarger::new(job);
         let mut samples: Vec<gst::Sample> = Vec::new();
         let mut times: Vec<Instant> = Vec::new();
-        let tried = middle(frames.len());
         enlarger.enlarge(&tried, signals, |sample, _| {
             times.push(Instant::now());
             samples.push(sample);

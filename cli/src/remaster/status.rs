@@ -10,6 +10,7 @@ use super::{
     plan::Plan,
     record::{self, Check, State},
 };
+use crate::cadence::report::{self, Part};
 
 /// The progress of a plan.
 #[derive(Debug, PartialEq, Serialize)]
@@ -22,6 +23,8 @@ struct Status {
     damaged: Vec<usize>,
     frames: usize,
     frames_done: usize,
+    /// What was found in the fields of the film. Empty if all frames are progressive.
+    parts: Vec<Part>,
 }
 
 /// Prints the progress of the plan in `folder`.
@@ -35,10 +38,13 @@ pub fn print(folder: &Path, json: bool) -> Result<(), Error> {
         say!("{}", serde_json::to_string(&status).map_err(std::io::Error::other)?)?;
         return Ok(());
     }
-    let Status { segments, done, damaged, frames, frames_done, .. } = &status;
+    let Status { segments, done, damaged, frames, frames_done, parts, .. } = &status;
     say!("{done} of {segments} segments are done ({frames_done} of {frames} frames)")?;
     if !damaged.is_empty() {
         say!("damaged, will be computed again: {damaged:?}")?;
+    }
+    for line in report::table(parts) {
+        say!("{line}")?;
     }
     Ok(())
 }
@@ -52,6 +58,7 @@ impl Status {
             damaged: Vec::new(),
             frames: plan.frames(),
             frames_done: 0,
+            parts: plan.parts(folder),
         };
         for (segment, frames) in plan.segments.iter().enumerate() {
             match record::check(folder, segment, Check::Digest) {

@@ -59,6 +59,7 @@ impl Worker {
                 (plan.lead, plan.request.range.length()),
             )?),
             frames: frames.clone(),
+            schedule: Arc::new(plan.schedule(&frames)),
             properties: Properties::new(plan.properties.clone()),
             caps: plan.caps.clone(),
         };

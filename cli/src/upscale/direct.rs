@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Arguments, Done};
 use crate::{
+    cadence::Schedule,
     header,
     media::{
         Error,
@@ -20,7 +21,16 @@ use crate::{
     },
 };
 
-/// Enlarges `input`. After Ctrl-C, the finished part is kept under a name with `.part` in it.
+/// What is enlarged.
+pub struct Film<'a> {
+    pub input: &'a Input,
+    /// What it contains, if that is known.
+    pub survey: Option<Survey>,
+    /// The pictures to enlarge, if they are known.
+    pub schedule: Option<Schedule>,
+}
+
+/// Enlarges a film. After Ctrl-C, the finished part is kept under a name with `.part` in it.
 ///
 /// # Errors
 /// See [`Error`]. No file is then left.
@@ -28,17 +38,24 @@ pub fn run(
     arguments: &Arguments,
     files: &Files,
     (container, codec): (&'static Container, Codec),
-    input: &Input,
-    survey: Option<Survey>,
+    film: Film<'_>,
     signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Done, Error> {
+    let Film { input, survey, schedule } = film;
     // Formats that a rotation does not have are converted only if there may be one.
     let may_turn =
         survey.as_ref().is_none_or(|survey| survey.streams.iter().any(|stream| stream.is_turned));
     let state = Arc::new(RunState::default());
-    let video =
-        Video::Enlarged(Enlarging::new(container, codec, &arguments.video, may_turn, &state)?);
+    let video = Enlarging::new(
+        container,
+        codec,
+        &arguments.video,
+        may_turn,
+        schedule.map(Arc::new),
+        &state,
+    )?;
+    let video = Video::Enlarged(video);
     let range = arguments.video.range;
     let pipeline = Pipeline::new(input, survey, container, video, state)?;
     let part = files.create()?;

@@ -83,6 +83,14 @@ impl Method {
     }
 }
 
+/// Whether the video of the input is encoded, rather than pictures or Y4M.
+pub fn is_encoded(survey: &Survey) -> bool {
+    let mut videos = survey.streams.iter().filter(|stream| stream.kind == Kind::Video);
+    let is_raw =
+        |stream: &Stream| stream.caps.iter().any(|caps| caps.structure(0).is_some_and(is_raw));
+    videos.all(|stream| !is_raw(stream))
+}
+
 fn is_raw(media: &gst::StructureRef) -> bool {
     media.name() == "video/x-raw"
 }

@@ -17,6 +17,7 @@ use method::Method;
 use queue::{Entry, Search};
 
 use crate::{
+    cadence::report,
     gstreamer,
     media::{
         container::Container,
@@ -27,7 +28,7 @@ use crate::{
         progress::{self, Frames, Progress},
         sequence::FrameRate,
         signals::Signals,
-        survey::{self, Survey},
+        survey,
     },
     part_file::{Force, IfExists},
     remaster::{self, Folder, Segmentation},
@@ -183,7 +184,7 @@ fn enlarge(
     let Arguments { force, segments, video, .. } = arguments;
     let container = Container::of(output).map_err(crate::media::Error::from)?;
     gstreamer::start()?;
-    video.codec(container, false)?;
+    video.codec(container, None)?;
     video.properties.check()?;
     let mut input = Input::open(path)?;
     if let Some(rate) = arguments.frame_rate {
@@ -215,7 +216,23 @@ fn enlarge(
             done => return done,
         }
     }
-    let is_deep = survey.as_ref().is_some_and(Survey::is_deep);
-    let to = (container, video.codec(container, is_deep)?);
-    Ok(direct::run(arguments, &files, to, &input, survey, &signals, progress)?)
+    let to = (container, video.codec(container, survey.as_ref())?);
+    let schedule = match survey.as_ref().filter(|survey| method::is_encoded(survey)) {
+        Some(survey) => {
+            let options = &video.cadence;
+            match remaster::cadence::of(path, survey, options, &signals, progress) {
+                Err(remaster::Error::Stopped) => {
+                    return Ok(Done::Stopped("nothing was written".into()));
+                }
+                found => found?,
+            }
+        }
+        None => None,
+    };
+    let schedule = schedule.map(|(schedule, parts)| {
+        report::summary(&parts).iter().for_each(|line| progress.say(line));
+        schedule
+    });
+    let film = direct::Film { input: &input, survey, schedule };
+    Ok(direct::run(arguments, &files, to, film, &signals, progress)?)
 }

@@ -9,6 +9,7 @@ mod data;
 mod pipeline;
 
 mod bench;
+mod cadence;
 mod captions;
 mod colour;
 mod container;
