@@ -174,7 +174,7 @@ impl<S: Sample> Window<'_, S> {
             let least = from_above.min(from_below).min(above.max(below));
             let beyond = least.max(-most);
             // Where nothing moves, a weak comb is detail.
-            if *range > 0 || beyond > self.max >> 3 {
+            if *range > 0 || beyond > self.max >> 4 {
                 *range = (*range).max(beyond);
             }
         }

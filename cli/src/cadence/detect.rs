@@ -196,7 +196,28 @@ pub fn scenes(frames: &[Observation], options: &Options) -> Vec<Scene> {
             }),
         }
     }
+    absorb_start(&mut scenes);
     scenes.into_iter().flat_map(|scene| divide_by_times(frames, scene)).collect()
+}
+
+/// A film begins with the pattern of its second scene if the first one is shorter than this, and the
+/// second one is much longer.
+const SHORT_START: usize = 12;
+
+/// Lets the second scene begin with the film, where the first frames only lack evidence.
+fn absorb_start(scenes: &mut Vec<Scene>) {
+    let [first, second, ..] = scenes.as_mut_slice() else { return };
+    let frames = first.frames.len();
+    if first.pattern != Pattern::Whole
+        || frames >= SHORT_START
+        || second.frames.len() < 5 * SHORT_START
+    {
+        return;
+    }
+    second.frames.start = 0;
+    // Five is the length of a cycle.
+    second.pattern = second.pattern.after(4 * frames);
+    scenes.remove(0);
 }
 
 /// The duration of a frame of NTSC video, in nanoseconds: 1001/30000 s.
@@ -368,6 +389,18 @@ mod tests {
         let last = *telecined(30).last().unwrap();
         let film = [telecined(30), vec![last; 40]].concat();
         assert_eq!(found(&film).len(), 1);
+    }
+
+    #[test]
+    fn a_film_begins_with_its_first_pattern_although_its_first_frames_are_still() {
+        let order = Order::TopFirst;
+        let film = telecined(80);
+        let still: Vec<_> = vec![film[0]; 7];
+        let found = found(&[&still[..], &film[1..]].concat());
+        // Frame 7 has the place 1.
+        assert_eq!(found, [(0..86, Pattern::Telecine(order, 4))]);
+        let film = [vec![(0.0, 1.5); 6], interlaced_frames(80)].concat();
+        assert_eq!(self::found(&film), [(0..86, Pattern::Fields(order))]);
     }
 
     #[test]
