@@ -39,7 +39,7 @@ mod selftest;
 mod test_pictures;
 mod upscale;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -103,15 +103,24 @@ impl Error {
 /// The status of a process that SIGPIPE ended, as shells report it.
 const BROKEN_PIPE: u8 = 141;
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse().command) {
+fn main() {
+    let code = match run(&Arguments::parse().command) {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             warn!("{error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    end(code);
+}
+
+/// Ends the process without the exit handlers of libraries: threads of runtimes and decoders may still
+/// run, and crash when the libraries' data is gone.
+fn end(code: ExitCode) -> ! {
+    let _ = std::io::stdout().flush();
+    let status = (0..=u8::MAX).find(|&status| ExitCode::from(status) == code).unwrap_or(1);
+    signal_hook::low_level::exit(status.into())
 }
 
 fn run(command: &Command) -> Result<ExitCode, Error> {
