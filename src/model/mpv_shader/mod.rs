@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Graph, Error> {
 /// The network of a shader. The graph follows the contract of [`crate::model`].
 ///
 /// # Errors
-/// [`ShaderError`] if a pass is neither a convolution nor a depth-to-space step.
+/// An error if a pass is neither a convolution nor a depth-to-space step.
 pub fn parse(text: &str) -> Result<Graph, ShaderError> {
     network::build(&pass::split(text)?)
 }
