@@ -9,7 +9,7 @@ use crate::arguments::Expected;
 /// The options `--start` and `--end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct TimeRange {
-    /// Where to start, in seconds or as [HH:]MM:SS. The output begins there.
+    /// Where to start, in seconds, MM:SS or HH:MM:SS. The output begins there.
     #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
     start: Option<i64>,
     /// Where to end.

@@ -1,7 +1,7 @@
 //! The cadence of a film: which fields of the decoded frames belong to the same picture, and which
 //! pictures are shown when.
 //!
-//! [`evidence`] measures frames, [`detect`] divides the film into scenes of one [`Pattern`],
+//! [`evidence`] measures frames, [`detect`] divides the film into scenes of one pattern,
 //! [`schedule`] lists the pictures to show, and [`element`] makes them from the decoded frames.
 
 mod deinterlace;

@@ -38,7 +38,7 @@ pub fn detail(picture: &GrayImage) -> f64 {
 }
 
 /// Flicker: the mean absolute change, in 8-bit steps, of enlarged pixels between two frames where the
-/// input changes by at most [`STILL`]. `None` if no such place exists.
+/// input changes by at most 3. `None` if no such place exists.
 pub fn flicker(input: [&GrayImage; 2], output: [&GrayImage; 2]) -> Option<f64> {
     /// The noise of a camera, in 8-bit steps.
     const STILL: u8 = 3;

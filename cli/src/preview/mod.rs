@@ -66,7 +66,7 @@ pub struct Arguments {
     /// Output size divided by input size.
     #[arg(long, default_value_t = 2.0, value_parser = scale)]
     scale: f64,
-    /// Time of a scene, in seconds or as [HH:]MM:SS; can be repeated.
+    /// Time of a scene, in seconds, MM:SS or HH:MM:SS; can be repeated.
     #[arg(long, value_name = "TIME", value_parser = range::time)]
     at: Vec<Duration>,
     /// Number of scenes, which are chosen so that they differ.

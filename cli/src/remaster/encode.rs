@@ -74,7 +74,7 @@ impl Encoder {
     /// Starts an encoder.
     ///
     /// # Errors
-    /// [`Error::Upscale`] if an element is not available.
+    /// [`Error::Media`] if an element is not available.
     pub fn new(encoding: &Encoding) -> Result<Self, Error> {
         let Encoding { caps, rate, encoder } = encoding;
         let setter = if rate.is_empty() { "" } else { "! capssetter name=rate" };

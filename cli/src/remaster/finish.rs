@@ -60,7 +60,7 @@ impl Film<'_> {
     ///
     /// # Errors
     /// [`Error::Missing`] if segments are missing or damaged, [`Error::OtherEncoder`],
-    /// [`Error::Upscale`], [`Error::Stopped`] or [`Error::Output`]. No output is then left.
+    /// [`Error::Media`], [`Error::Stopped`] or [`Error::Output`]. No output is then left.
     pub fn finish(
         &self,
         if_exists: IfExists,

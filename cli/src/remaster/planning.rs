@@ -75,7 +75,7 @@ impl Request<'_> {
 /// enlarged the frames that were tried is returned too, and can go on with the segments.
 ///
 /// # Errors
-/// [`Error::Upscale`] if an option is invalid; [`Error::Element`], [`Error::NoFrames`],
+/// [`Error::Media`] if an option is invalid; [`Error::Element`], [`Error::NoFrames`],
 /// [`Error::Joined`], [`Error::Model`], [`Error::Plan`], [`Error::Folder`] or [`Error::Stopped`].
 pub fn make(
     request: &Request<'_>,

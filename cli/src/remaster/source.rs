@@ -46,7 +46,7 @@ impl Video {
     /// The video of the input at `path`, which `survey` describes.
     ///
     /// # Errors
-    /// [`Error::Joined`] if it consists of several streams, or [`Error::Upscale`] if the input cannot
+    /// [`Error::Joined`] if it consists of several streams, or [`Error::Media`] if the input cannot
     /// be opened.
     pub fn of(path: &Path, survey: &Survey) -> Result<Self, Error> {
         let plan = Plan::new(survey);
@@ -63,7 +63,7 @@ impl Video {
     /// The stream of this number of the input at `path`.
     ///
     /// # Errors
-    /// [`Error::Upscale`] if the input cannot be opened.
+    /// [`Error::Media`] if the input cannot be opened.
     pub fn open(
         path: &Path,
         stream: usize,
@@ -83,7 +83,7 @@ impl Video {
     /// from.
     ///
     /// # Errors
-    /// [`Error::Upscale`] if an element is not available or cannot be linked.
+    /// [`Error::Media`] if an element is not available or cannot be linked.
     pub fn decode(
         &self,
         pipeline: &gst::Pipeline,
