@@ -75,6 +75,8 @@ pub(super) struct State {
     /// When `upscale-overload` messages are posted.
     pub overload: Interval,
     pub ladder: Ladder,
+    /// Whether the lighter model is loaded or being loaded.
+    pub lighter_requested: bool,
     /// The report of the last output that was painted.
     pub report: FrameReport,
     /// The model whose factor decides the output size.

@@ -2,7 +2,7 @@
 //!
 //! Down: the model has been too slow for a second. Up: for three seconds, what changes in the frames
 //! would have taken the model at most half of the time that it has. Each return that does not last
-//! doubles the time before the next one.
+//! doubles the time before the next one. A lighter model that is not faster is not used again.
 
 use std::time::Duration;
 
@@ -58,13 +58,15 @@ pub(super) struct Ladder {
     /// first measured afterwards: both vary with the load of the machine.
     heavy: Duration,
     light: Option<Duration>,
+    /// Whether the lighter model is not faster.
+    is_useless: bool,
 }
 
 impl Default for Ladder {
     fn default() -> Self {
         let (changed, since, light) = (None, None, None);
         let (up_after, heavy) = (UP_AFTER.0, Duration::ZERO);
-        Self { is_down: false, changed, since, up_after, heavy, light }
+        Self { is_down: false, changed, since, up_after, heavy, light, is_useless: false }
     }
 }
 
@@ -77,12 +79,19 @@ impl Ladder {
     /// Adds a frame. If it returns a change, the caller makes it.
     pub(super) fn add(&mut self, frame: Frame) -> Option<Step> {
         let Frame { now, resampled, changing, whole, available } = frame;
+        if self.is_useless {
+            return None;
+        }
         let since_change = self.changed.map(|changed| now.saturating_sub(changed));
         if since_change.is_some_and(|time| time < UNSETTLED) {
             return None;
         }
         let (wanted, after) = if self.is_down {
             let light = *self.light.get_or_insert(whole);
+            if light >= self.heavy {
+                (self.is_down, self.is_useless) = (false, true);
+                return Some(Step::Up);
+            }
             let slower = whole.as_secs_f64() / light.as_secs_f64().max(1e-6);
             let needed = self.heavy.as_secs_f64() * slower * changing;
             (needed <= LIGHT * available.as_secs_f64(), self.up_after)
@@ -119,22 +128,23 @@ mod tests {
     const RATE: u64 = 30;
 
     /// A stream on a simulated machine: the heavier model needs `heavy` milliseconds for a whole
-    /// frame and the lighter one a tenth of that.
+    /// frame, and the lighter one is `speed` times as fast.
     struct Simulation {
         ladder: Ladder,
         frames: u64,
+        speed: f64,
     }
 
     impl Simulation {
         fn new() -> Self {
-            Self { ladder: Ladder::default(), frames: 0 }
+            Self { ladder: Ladder::default(), frames: 0, speed: 10.0 }
         }
 
         /// Plays for this time, and returns the changes with the seconds since its begin.
         fn play(&mut self, seconds: u64, heavy: f64, changing: f64) -> Vec<(f64, Step)> {
             let mut steps = Vec::new();
             for frame in 0..seconds * RATE {
-                let whole = if self.ladder.is_down() { heavy / 10.0 } else { heavy };
+                let whole = if self.ladder.is_down() { heavy / self.speed } else { heavy };
                 let fits = (30.0 / (whole * changing).max(1e-6)).min(1.0);
                 let step = self.ladder.add(Frame {
                     now: ClockTime::from_nseconds(self.frames * 1_000_000_000 / RATE),
@@ -158,6 +168,13 @@ mod tests {
         assert!(matches!(down[..], [(time, Step::Down)] if (1.0..1.1).contains(&time)), "{down:?}");
         let up = simulation.play(10, 10.0, 1.0);
         assert!(matches!(up[..], [(time, Step::Up)] if time < 5.0), "{up:?}");
+    }
+
+    #[test]
+    fn a_lighter_model_that_is_not_faster_is_given_up() {
+        let mut simulation = Simulation { speed: 1.0, ..Simulation::new() };
+        let steps = simulation.play(30, 240.0, 1.0);
+        assert!(matches!(steps[..], [(_, Step::Down), (_, Step::Up)]), "{steps:?}");
     }
 
     #[test]

@@ -31,15 +31,18 @@ impl Upscale {
             gst::element_imp_warning!(self, code, ("{note}."), ["{:?}", engine.fallbacks]);
         }
         let factor = model.info.factor;
+        if lock(&self.properties).lighter_model == model.name {
+            stream.drop_spare();
+        }
+        self.step_up(stream);
         let previous = {
             let mut state = lock(&self.state);
+            state.lighter_requested = stream.has_spare();
             state.stats.set_model(model.name, &engine);
             state.latency.restart();
             state.model.replace(model.info)
         };
-        self.step_up(stream);
         stream.set_engine(engine.infer, engine.traits);
-        self.load_lighter(stream);
         // The factor decides the output size if nothing else does.
         if previous.is_none_or(|previous| previous.factor != factor) {
             self.obj().reconfigure_src();
@@ -56,31 +59,45 @@ impl Upscale {
         state.ladder = Ladder::default();
     }
 
-    /// Loads the lighter model, after the first model is loaded: both need all threads.
-    fn load_lighter(&self, stream: &Stream) {
+    /// Loads the lighter model, once and unless it is in use.
+    fn load_lighter(&self) {
         let properties = lock(&self.properties).clone();
-        if !properties.lighter_model.is_empty() && !stream.has_spare() {
-            let request = Request::Named(properties.lighter_model.clone(), Default::default());
-            let options = properties.engine_options();
-            self.lighter.set_engine_loader(self.loader.engine_loader());
-            self.lighter.begin(self.obj().upcast_ref(), request, options);
+        let lighter = &properties.lighter_model;
+        {
+            let mut state = lock(&self.state);
+            let is_loaded = state.stats.model_name() == Some(lighter);
+            if lighter.is_empty() || is_loaded || state.lighter_requested {
+                return;
+            }
+            state.lighter_requested = true;
         }
+        let request = Request::Named(lighter.clone(), Default::default());
+        self.lighter.set_engine_loader(self.loader.engine_loader());
+        self.lighter.begin(self.obj().upcast_ref(), request, properties.engine_options());
     }
 
     /// Keeps the lighter model ready.
     pub(super) fn set_lighter(&self, stream: &mut Stream, loaded: LoadedModel) {
         let LoadedModel { model, engine } = loaded;
+        if lock(&self.state).stats.model_name() == Some(&model.name) {
+            return;
+        }
         gst::info!(CATEGORY, imp = self, "ready to change to {}", model.name);
         lock(&self.state).stats.set_spare(model.name, &engine);
         stream.set_spare(engine.infer, engine.traits);
     }
 
-    /// Changes to the lighter model, or back, if the last outputs ask for it.
+    /// Changes to the lighter model, or back, if the last outputs ask for it. Loads the lighter
+    /// model when a whole frame takes longer than it has.
     pub(super) fn step(&self, stream: &mut Stream, inbuf: &gst::Buffer) {
-        if !stream.has_spare() || self.late().is_none() {
+        let Some(available) = self.longest() else { return };
+        if !stream.has_spare() {
+            let whole = lock(&self.state).report.whole_frame;
+            if whole.is_some_and(|whole| whole > available.into()) {
+                self.load_lighter();
+            }
             return;
         }
-        let Some(available) = self.longest() else { return };
         let Some(now) = self.running_time(inbuf) else { return };
         let message = {
             let mut state = lock(&self.state);

@@ -105,7 +105,7 @@ impl Default for Properties {
             startup: Startup::Auto,
             overload: Overload::Adapt,
             max_latency: 0,
-            lighter_model: String::new(),
+            lighter_model: "builtin".into(),
             bypass: false,
             split: 0.0,
             tile_size: 0,

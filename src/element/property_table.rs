@@ -177,7 +177,7 @@ fn table() -> Vec<Property> {
                 .nick("Lighter model")
                 .blurb(
                     "Faster model to change to while the model is too slow for frames with a \
-                     deadline; empty: none",
+                     deadline; loaded when a frame takes too long; empty: none",
                 )
                 .default_value(Some(&*default.lighter_model))
                 .mutable_ready()

@@ -186,6 +186,11 @@ impl Stream {
         self.spare = Some(Spare { engine: StreamEngine::Idle(engine), traits });
     }
 
+    /// Drops the spare engine, if there is one.
+    pub(crate) fn drop_spare(&mut self) {
+        self.spare = None;
+    }
+
     /// Whether there is a spare engine.
     pub(crate) fn has_spare(&self) -> bool {
         self.spare.is_some()
