@@ -1,6 +1,6 @@
 //! The programs in `examples/` do what they promise.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{error::Error, path::Path};
 
 use gst::prelude::*;
 use gstupscale::engine;
@@ -64,7 +64,7 @@ fn the_live_camera_example_shows_frames() {
 }
 
 #[test]
-fn the_player_example_plays_a_file_and_switches() {
+fn the_player_example_plays_a_file() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("player.mkv");
     let written = common::run(&format!(
         "videotestsrc num-buffers=10 ! video/x-raw,format=I420,width=32,height=16,framerate=25/1 \
@@ -75,14 +75,21 @@ fn the_player_example_plays_a_file_and_switches() {
     let playbin = gst::ElementFactory::make("playbin").build().unwrap();
     playbin.set_property("uri", glib::filename_to_uri(file, None).unwrap());
     playbin.set_property("video-sink", gst::ElementFactory::make("fakesink").build().unwrap());
-    unless_skipped(player::play(&playbin, player::Switch::Every(Duration::from_millis(20))));
+    unless_skipped(player::play(&playbin, vec!["builtin".into()]));
 }
 
 #[test]
-fn the_player_example_toggles_between_the_model_and_resampling() {
+fn the_keys_of_the_player_example_change_the_picture_and_the_model() {
     crate::bench::init();
-    let upscale = gst::ElementFactory::make("upscale").build().unwrap();
-    let shown = [player::toggle(&upscale), player::toggle(&upscale)];
-    assert_eq!(shown, ["B: Lanczos resampling", "A: the model"]);
-    assert_eq!(upscale.property::<f64>("blend"), 1.0);
+    let make = |name: &str| gst::ElementFactory::make(name).build().unwrap();
+    let (playbin, upscale) = (make("playbin"), make("upscalebin"));
+    playbin.set_property("video-filter", &upscale);
+    let models = ["builtin".to_owned(), "other".to_owned()];
+    let press = |key| player::press(&playbin, &models, key).unwrap_or_default();
+    assert_eq!(["b", "b", "o"].map(press), ["bypass: on", "bypass: off", "overlay: on"]);
+    assert!(!upscale.property::<bool>("bypass") && upscale.property::<bool>("overlay"));
+    assert_eq!(["s", "s"].map(press), ["split: 0.5", "split: 0"]);
+    assert_eq!(["m", "m"].map(press), ["model: other", "model: builtin"]);
+    assert_eq!(upscale.property::<String>("model"), "builtin");
+    assert_eq!(press("x"), "", "no key of the player");
 }
