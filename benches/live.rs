@@ -6,14 +6,18 @@
 //! ```
 //!
 //! The argument is a clip of `../shared/data/video`; without one the source is a test picture.
-//! `UPSCALE_BUSY=2` runs as many threads that compute without end beside it. `UPSCALE_PICTURES` is a
-//! directory for pictures of some outputs.
+//! `UPSCALE_BUSY=2` runs as many threads that compute without end at the same time, and
+//! `UPSCALE_BUSY_SECONDS=10,20` limits them to the time between these seconds. `UPSCALE_SIZE=640x360`
+//! and `UPSCALE_RATE=30` describe the input. `UPSCALE_CURVE` is a CSV file to append one line for
+//! each second to, for `scripts/live_curve.py`. `UPSCALE_PICTURES` is a directory for pictures of some
+//! outputs.
 
 use std::{
     env, fs,
+    io::Write,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -23,8 +27,14 @@ use std::{
 use gst::{ClockTime, prelude::*};
 use gst_app::{AppSink, AppSrc};
 
-const SIZE: (usize, usize) = (640, 360);
-const RATE: u64 = 30;
+/// Width and height of the input.
+static SIZE: LazyLock<(usize, usize)> = LazyLock::new(|| {
+    let text = env::var("UPSCALE_SIZE").unwrap_or_else(|_| "640x360".into());
+    let (width, height) = text.split_once('x').expect("UPSCALE_SIZE=WIDTHxHEIGHT");
+    (width.parse().unwrap(), height.parse().unwrap())
+});
+/// Frames per second.
+static RATE: LazyLock<u64> = LazyLock::new(|| number("UPSCALE_RATE", 30));
 /// Frames of a clip, which is repeated forwards and backwards.
 const FRAMES: usize = 120;
 /// The largest difference of two frames in a still block of 8×8 pixels.
@@ -41,11 +51,23 @@ struct Seen {
     shares: Vec<[f64; 3]>,
     messages: Vec<String>,
     latency: Duration,
+    /// Frames of the current second, and the highest age of one.
+    second: (usize, Duration),
+    curve: Vec<Second>,
+}
+
+/// A second of the output.
+struct Second {
+    model: String,
+    /// Frames and the highest age of one.
+    frames: usize,
+    age: Duration,
+    shares: [f64; 3],
 }
 
 fn caps() -> String {
-    let (width, height) = SIZE;
-    format!("video/x-raw,format=I420,width={width},height={height},framerate={RATE}/1")
+    let (width, height) = *SIZE;
+    format!("video/x-raw,format=I420,width={width},height={height},framerate={}/1", *RATE)
 }
 
 /// The frames of a clip, or of a test picture.
@@ -76,7 +98,7 @@ fn frames(clip: Option<&str>) -> Vec<gst::Buffer> {
 
 /// For each frame, its blocks that hardly differ from the frame before it.
 fn still(frames: &[gst::Buffer]) -> Vec<Vec<bool>> {
-    let (width, height) = SIZE;
+    let (width, height) = *SIZE;
     let luma = |frame: &gst::Buffer| frame.map_readable().unwrap()[..width * height].to_vec();
     let mut before = luma(frames.last().unwrap());
     let mut all = Vec::new();
@@ -141,6 +163,7 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
         let mut seen = of_probe.lock().unwrap();
         let age = now.zip(pts).map_or(ClockTime::ZERO, |(now, pts)| now.saturating_sub(pts));
         seen.ages.push(age.into());
+        seen.second = (seen.second.0 + 1, seen.second.1.max(age.into()));
         seen.first.get_or_insert_with(|| started.elapsed());
         if !still.is_empty() {
             let caps = pad.current_caps().unwrap();
@@ -148,7 +171,7 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
             let (width, height) = (video.width() as usize, video.height() as usize);
             let stride = video.stride()[0] as usize;
             let map = buffer.map_readable().unwrap();
-            let number = (pts.unwrap().nseconds() * RATE + 500_000_000) / 1_000_000_000;
+            let number = (pts.unwrap().nseconds() * *RATE + 500_000_000) / 1_000_000_000;
             let mask = &still[number as usize % still.len()];
             seen.add_flicker(&map[..stride * height], stride, width / SIZE.0, mask);
             if let Some(directory) = &pictures
@@ -177,7 +200,11 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
                     seen.messages.push(structure.get("text").unwrap());
                 } else if structure.name() == "upscale-stats" {
                     let share = |name| structure.get::<f64>(name).unwrap();
-                    seen.shares.push(["model-share", "reused-share", "resampled-share"].map(share));
+                    let shares = ["model-share", "reused-share", "resampled-share"].map(share);
+                    seen.shares.push(shares);
+                    let (frames, age) = std::mem::take(&mut seen.second);
+                    let model = structure.get("model").unwrap_or_default();
+                    seen.curve.push(Second { model, frames, age, shares });
                 }
             }
             _ => {}
@@ -185,16 +212,16 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
         gst::BusSyncReply::Drop
     });
     pipeline.set_state(gst::State::Playing).unwrap();
-    let duration = ClockTime::SECOND / RATE;
+    let duration = ClockTime::SECOND / *RATE;
     let begun = Instant::now();
-    let count = seconds * RATE;
+    let count = seconds * *RATE;
     for number in 0..count {
-        let at = Duration::from_nanos(number * 1_000_000_000 / RATE);
+        let at = Duration::from_nanos(number * 1_000_000_000 / *RATE);
         thread::sleep(at.saturating_sub(begun.elapsed()));
         let mut buffer = frames[number as usize % frames.len()].copy();
         let writable = buffer.get_mut().unwrap();
         writable.unset_flags(gst::BufferFlags::DISCONT);
-        let pts = ClockTime::SECOND.mul_div_floor(number, RATE).unwrap();
+        let pts = ClockTime::SECOND.mul_div_floor(number, *RATE).unwrap();
         // The pipeline may have started a little before or after the first frame.
         writable.set_pts(pts + ClockTime::from_mseconds(5));
         writable.set_duration(duration);
@@ -234,10 +261,42 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
         seen.messages.len(),
         flicker.map_or("".into(), |flicker| format!("{flicker:.3}")),
     );
+    if let Ok(path) = env::var("UPSCALE_CURVE") {
+        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
+        for (second, Second { model, frames, age, shares: [fresh, reused, resampled] }) in
+            (0..).zip(&seen.curve)
+        {
+            let age = age.as_millis();
+            writeln!(file, "{second},{model},{frames},{age},{fresh},{reused},{resampled}").unwrap();
+        }
+    }
     if let Some(message) = seen.messages.last() {
         println!("  {message}");
     }
     flicker
+}
+
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// Whether busy threads compute at this time after the start.
+fn is_busy_time(elapsed: Duration) -> bool {
+    let Ok(text) = env::var("UPSCALE_BUSY_SECONDS") else { return true };
+    let (from, to) = text.split_once(',').expect("UPSCALE_BUSY_SECONDS=FROM,TO");
+    let seconds = |text: &str| Duration::from_secs(text.parse().unwrap());
+    (seconds(from)..seconds(to)).contains(&elapsed)
+}
+
+/// Computes until `stop`, in its time.
+fn be_busy(stop: &AtomicBool) {
+    let begun = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        if !is_busy_time(begun.elapsed()) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 fn main() {
@@ -245,14 +304,13 @@ fn main() {
     gstupscale::plugin_register_static().unwrap();
     let clip = env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let models = env::var("UPSCALE_LIVE").unwrap_or_else(|_| "builtin".into());
-    let number = |name, default| env::var(name).map_or(default, |text| text.parse().unwrap());
     let seconds = number("UPSCALE_SECONDS", 60);
     let frames = frames(clip.as_deref());
     let stop = Arc::new(AtomicBool::new(false));
     let busy: Vec<_> = (0..number("UPSCALE_BUSY", 0))
         .map(|_| {
             let stop = stop.clone();
-            thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+            thread::spawn(move || be_busy(&stop))
         })
         .collect();
     println!(
