@@ -70,7 +70,7 @@ pub(super) struct State {
     pub live: bool,
     /// The latency of the elements upstream, as of the last latency query.
     pub upstream_latency: gst::ClockTime,
-    /// Whether a sink reported a late frame since the start or the last flush.
+    /// Whether a sink reported a late frame since the start or the last flush in PAUSED.
     pub throttled: bool,
     /// When `upscale-overload` messages are posted.
     pub overload: Interval,
@@ -288,7 +288,10 @@ impl BaseTransformImpl for Upscale {
             EventView::FlushStop(_) => {
                 self.end_interrupt();
                 lock(&self.stream).restart();
-                lock(&self.state).throttled = false;
+                // While it plays, frames after a seek must be on time at once.
+                if self.obj().current_state() != gst::State::Playing {
+                    lock(&self.state).throttled = false;
+                }
             }
             EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).reset_reuse(),
             EventView::Caps(event) if caps::is_interlaced(event.caps()) => {

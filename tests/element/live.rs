@@ -126,6 +126,25 @@ fn after_a_sink_reported_a_late_frame_a_player_resamples_and_drops_nothing() {
 }
 
 #[test]
+fn a_seek_in_a_player_whose_model_is_too_slow_does_not_wait_for_the_model() {
+    let mut bench = Bench::new("model=stepped-x2 overload=adapt pipeline-depth=0");
+    bench.harness.set_live(false);
+    bench.harness.set_src_caps(caps(&rgb(32, 16)));
+    bench.fake.steps.allow(1);
+    push(&mut bench, 0);
+    let time = gst::ClockTime::from_mseconds(500);
+    let late = gst::event::Qos::new(gst::QOSType::Underflow, 1.5, 30_000_000, time);
+    bench.harness.push_upstream_event(late);
+    bench.harness.push_event(gst::event::FlushStart::new());
+    bench.harness.push_event(gst::event::FlushStop::new(true));
+    bench
+        .harness
+        .push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new()));
+    assert!(bytes(&push(&mut bench, 1)) == expected("blend=0"));
+    bench.fake.steps.allow(1000);
+}
+
+#[test]
 fn a_live_stream_starts_before_its_model_is_loaded() {
     let mut bench = live("model=slow-x2 startup=auto overload=adapt");
     assert!(bytes(&push(&mut bench, 0)) == expected("blend=0"));
