@@ -39,7 +39,8 @@ def main() -> None:
     bottom.set_xlabel("time (s)")
     for axes in (top, bottom):
         axes.axvspan(*map(float, busy.split(",")), color="grey", alpha=0.25, label="CPU busy")
-        axes.legend(loc="lower right")
+    top.legend(loc="lower right")
+    bottom.legend(loc="upper right")
     figure.savefig(output, dpi=100)
 
 
