@@ -72,6 +72,8 @@ pub(super) struct State {
     pub upstream_latency: gst::ClockTime,
     /// Whether a sink reported a late frame since the start or the last flush in PAUSED.
     pub throttled: bool,
+    /// Whether the pointer drags the line of a split picture.
+    pub is_dragging: bool,
     /// When `upscale-overload` messages are posted.
     pub overload: Interval,
     pub ladder: Ladder,
@@ -313,9 +315,10 @@ impl BaseTransformImpl for Upscale {
         if event.type_() == gst::EventType::Navigation {
             let negotiated = lock(&self.state).negotiated.clone();
             if let Some(Negotiated { input, output, .. }) = negotiated {
-                if let Some(split) =
-                    event.structure().and_then(|it| navigation::split(it, output.width()))
-                    && lock(&self.properties).split > 0.0
+                if let Some(split) = event.structure().and_then(|it| {
+                    let mut state = lock(&self.state);
+                    navigation::split(it, output.width(), &mut state.is_dragging)
+                }) && lock(&self.properties).split > 0.0
                 {
                     self.obj().set_property("split", split);
                 }

@@ -16,19 +16,25 @@ pub(super) fn scale(structure: &mut gst::StructureRef, horizontal: f64, vertical
 
 /// Where a navigation event moves the line of a split picture of this width: the first button is
 /// pressed, or the pointer moves while it is down. Never 0, which would remove the line.
-pub(super) fn split(structure: &gst::StructureRef, width: u32) -> Option<f64> {
-    let event = structure.get::<&str>("event").ok()?;
-    let moves = match event {
-        "mouse-button-press" => structure.get::<i32>("button") == Ok(1),
-        "mouse-move" => {
-            const BUTTON_1: u32 = 1 << 8;
-            let state = structure
-                .get_optional::<gst_video::NavigationModifierType>("state")
-                .ok()
-                .flatten()
-                .map_or(0, |state| state.bits());
-            structure.get::<i32>("button") == Ok(1) || state & BUTTON_1 != 0
+///
+/// `is_dragging`: whether the button is down, for the next event. Not every sink reports it with
+/// the movements.
+pub(super) fn split(
+    structure: &gst::StructureRef,
+    width: u32,
+    is_dragging: &mut bool,
+) -> Option<f64> {
+    let is_first_button = structure.get::<i32>("button") == Ok(1);
+    let moves = match structure.get::<&str>("event").ok()? {
+        "mouse-button-press" if is_first_button => {
+            *is_dragging = true;
+            true
         }
+        "mouse-button-release" if is_first_button => {
+            *is_dragging = false;
+            false
+        }
+        "mouse-move" => *is_dragging,
         _ => false,
     };
     let x = structure.get::<f64>("pointer_x").ok().filter(|_| moves)?;

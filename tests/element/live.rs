@@ -179,8 +179,10 @@ fn dragging_the_pointer_moves_the_line_of_a_split_picture() {
         bench.element.property::<f64>("split")
     };
     assert_eq!(press("mouse-button-press", 1, 16.0), 0.25);
-    assert_eq!(press("mouse-move", 0, 32.0), 0.25, "the button is up");
-    assert_eq!(press("mouse-button-press", 3, 32.0), 0.25, "another button");
+    assert_eq!(press("mouse-move", 0, 32.0), 0.5);
+    assert_eq!(press("mouse-button-release", 1, 32.0), 0.5);
+    assert_eq!(press("mouse-move", 0, 16.0), 0.5, "the button is up");
+    assert_eq!(press("mouse-button-press", 3, 16.0), 0.5, "another button");
     assert_eq!(press("mouse-button-press", 1, -5.0), 0.01, "the line stays visible");
     bench.element.set_property("split", 0.0);
     let structure = gst::Structure::builder("application/x-gst-navigation")
