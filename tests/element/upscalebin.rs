@@ -32,6 +32,18 @@ fn the_properties_are_those_of_the_element_inside() {
     }
 }
 
+#[test]
+fn a_parser_finds_no_pad_without_a_peer_inside_that_it_would_add_to_the_bin() {
+    let bin = bin().downcast::<gst::Bin>().unwrap();
+    for direction in [gst::PadDirection::Sink, gst::PadDirection::Src] {
+        assert_eq!(bin.find_unlinked_pad(direction).map(|pad| pad.name()), None);
+    }
+    for pad in bin.pads() {
+        let any = gst::Caps::builder("video/x-raw").features(["memory:Other"]).build();
+        assert!(pad.query_caps(None).can_intersect(&any), "{}", pad.name());
+    }
+}
+
 /// The frames of a test picture, enlarged to 320×180.
 fn frames(properties: &str) -> Vec<Vec<u8>> {
     bench::init();

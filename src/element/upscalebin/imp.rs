@@ -1,6 +1,9 @@
 //! The GObject subclass: the elements inside, and what the overlay shows.
 
-use std::sync::{LazyLock, Mutex};
+use std::sync::{
+    LazyLock, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use gst::{prelude::*, subclass::prelude::*};
 
@@ -14,12 +17,15 @@ pub struct UpscaleBin {
     upscale: Upscale,
     /// Draws the overlay; `None` if it is not installed.
     text: Option<gst::Element>,
-    /// From `deinterlace` to `textoverlay`.
+    /// From `deinterlace` to `upscale`.
     chain: Vec<gst::Element>,
     sink: gst::GhostPad,
     src: gst::GhostPad,
-    /// The elements for other memory than system memory.
-    transfers: Mutex<Vec<gst::Element>>,
+    /// Whether the elements between the pads suit the memory of the neighbours.
+    is_connected: AtomicBool,
+    /// The elements around the chain while the pads are connected: `textoverlay`, whose pad for text
+    /// has no peer, and those for other memory than system memory.
+    around: Mutex<Vec<gst::Element>>,
     overlay: Mutex<Overlay>,
 }
 
@@ -48,12 +54,17 @@ impl ObjectSubclass for UpscaleBin {
             text.set_property_from_str("font-desc", "Sans 9");
         }
         let before = ["deinterlace", "videoconvert"].into_iter().filter_map(make);
-        let chain = before.chain([upscale.clone().upcast()]).chain(text.clone()).collect();
+        let chain = before.chain([upscale.clone().upcast()]).collect();
         let pad = |name: &str| {
             let template = class.pad_template(name);
             let builder = template.map(|template| gst::GhostPad::builder_from_template(&template));
             let builder = builder.unwrap_or_else(|| gst::GhostPad::builder(direction(name)));
-            builder.name(name).build()
+            builder
+                .name(name)
+                .query_function(|pad, parent, query| {
+                    Self::catch_panic_pad_function(parent, || false, |this| this.answer(pad, query))
+                })
+                .build()
         };
         Self {
             upscale,
@@ -61,7 +72,8 @@ impl ObjectSubclass for UpscaleBin {
             chain,
             sink: pad("sink"),
             src: pad("src"),
-            transfers: Mutex::default(),
+            is_connected: AtomicBool::new(false),
+            around: Mutex::default(),
             overlay: Mutex::default(),
         }
     }
@@ -78,6 +90,8 @@ impl ObjectImpl for UpscaleBin {
         let made = bin.add_many(&self.chain).and_then(|()| gst::Element::link_many(&self.chain));
         let made =
             made.and_then(|()| bin.add_pad(&self.sink)).and_then(|()| bin.add_pad(&self.src));
+        // A parser would add ghost pads for pads inside that have no peer.
+        let made = made.and_then(|()| self.set_targets(None, None));
         if let Err(error) = made {
             gst::error!(gst::CAT_RUST, imp = self, "{error}");
         }
@@ -176,34 +190,70 @@ impl UpscaleBin {
             |candidates, pad, direction| memory::element(candidates, &neighbour(pad), direction);
         let download = transfer(memory::DOWNLOADS, &self.sink, gst::PadDirection::Sink);
         let upload = transfer(memory::UPLOADS, &self.src, gst::PadDirection::Src);
-        for transfer in download.iter().chain(&upload) {
-            bin.add(transfer)?;
-            lock(&self.transfers).push(transfer.clone());
+        let after = || self.text.iter().chain(&upload);
+        let around: Vec<_> = download.iter().chain(after()).cloned().collect();
+        lock(&self.around).clone_from(&around);
+        bin.add_many(&around)?;
+        // The ends of the chain are still linked to the pads.
+        self.sink.set_target(None::<&gst::Pad>)?;
+        self.src.set_target(None::<&gst::Pad>)?;
+        gst::Element::link_many(download.iter().chain(self.chain.first()))?;
+        gst::Element::link_many(self.chain.last().into_iter().chain(after()))?;
+        self.set_targets(download.as_ref(), after().last())?;
+        for element in &around {
+            element.sync_state_with_parent()?;
         }
-        let (first, last) = (self.chain.first(), self.chain.last());
-        if let Some((download, first)) = download.as_ref().zip(first) {
-            download.link(first)?;
-        }
-        if let Some((last, upload)) = last.zip(upload.as_ref()) {
-            last.link(upload)?;
-        }
-        let pad = |element: Option<&gst::Element>, name| element.and_then(|it| it.static_pad(name));
-        self.sink.set_target(pad(download.as_ref().or(first), "sink").as_ref())?;
-        self.src.set_target(pad(upload.as_ref().or(last), "src").as_ref())?;
-        for transfer in download.iter().chain(&upload) {
-            transfer.sync_state_with_parent()?;
-        }
+        self.is_connected.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Lets the pads end at these elements, or at the ends of the chain.
+    fn set_targets(
+        &self,
+        first: Option<&gst::Element>,
+        last: Option<&gst::Element>,
+    ) -> Result<(), glib::BoolError> {
+        let pad = |element: Option<&gst::Element>, name| element.and_then(|it| it.static_pad(name));
+        self.sink.set_target(pad(first.or(self.chain.first()), "sink").as_ref())?;
+        self.src.set_target(pad(last.or(self.chain.last()), "src").as_ref())
+    }
+
+    /// Answers a query for one of the pads. Before the memory of the neighbours is known, the pads
+    /// accept frames in any memory, other than the elements inside.
+    fn answer(&self, pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
+        if !self.is_connected.load(Ordering::Acquire) {
+            let template = || pad.pad_template_caps();
+            match query.view_mut() {
+                gst::QueryViewMut::Caps(caps) => {
+                    let filter = caps.filter_owned();
+                    let accepted = match filter {
+                        Some(filter) => {
+                            filter.intersect_with_mode(&template(), gst::CapsIntersectMode::First)
+                        }
+                        None => template(),
+                    };
+                    caps.set_result(&accepted);
+                    return true;
+                }
+                gst::QueryViewMut::AcceptCaps(caps) => {
+                    let is_accepted = caps.caps().is_subset(&template());
+                    caps.set_result(is_accepted);
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        gst::Pad::query_default(pad, Some(&*self.obj()), query)
     }
 
     /// Undoes [`connect`](Self::connect), so that the pads accept frames in any memory again.
     fn disconnect(&self) {
-        let _ = self.sink.set_target(None::<&gst::Pad>);
-        let _ = self.src.set_target(None::<&gst::Pad>);
-        for transfer in std::mem::take(&mut *lock(&self.transfers)) {
+        self.is_connected.store(false, Ordering::Release);
+        let _ = self.set_targets(None, None);
+        for element in std::mem::take(&mut *lock(&self.around)) {
             // It also unlinks the element.
-            let _ = self.obj().remove(&transfer);
-            let _ = transfer.set_state(gst::State::Null);
+            let _ = self.obj().remove(&element);
+            let _ = element.set_state(gst::State::Null);
         }
     }
 
