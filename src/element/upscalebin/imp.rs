@@ -219,7 +219,7 @@ impl UpscaleBin {
     }
 
     /// Answers a query for one of the pads. Before the memory of the neighbours is known, the pads
-    /// accept frames in any memory, other than the elements inside.
+    /// accept frames in any memory, although the elements inside accept only system memory.
     fn answer(&self, pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
         if !self.is_connected.load(Ordering::Acquire) {
             let template = || pad.pad_template_caps();
