@@ -3,29 +3,38 @@
 use std::{
     fs,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use gst::prelude::*;
 use gst_app::AppSink;
-use gst_video::VideoFrameRef;
+use gst_video::{VideoFrameRef, VideoInfo, VideoInterlaceMode};
 
 use super::{
     Error,
     scenes::{self, Look},
 };
 use crate::{
+    cadence::{
+        FieldOrder, Options, Schedule,
+        detect::{self, Observation},
+        element::{Cadence, FACTORY as CADENCE},
+    },
     media::{
         decoder::decoder,
         elements::{by_name, link, make, parse, sink_pad, source_pad},
         picture,
         signals::Signals,
     },
-    remaster::{self, Pulled, Thumbnail, Watched},
+    remaster::{self, Observer, Pulled, Thumbnail, Watched},
 };
 
 /// Consecutive frames of a scene.
 pub const FRAMES: usize = 6;
+
+/// Decoded frames from which the cadence of a scene is found: about ten cycles of 2:3 pulldown.
+const OBSERVED: usize = 48;
 
 /// Places of a film that scenes are chosen from.
 const PLACES: u32 = 12;
@@ -78,7 +87,7 @@ impl Footage {
         count: usize,
         signals: &Signals,
     ) -> Result<Self, Error> {
-        let film = Film::open(path, signals)?;
+        let mut film = Film::open(path, signals)?;
         let duration = film.duration;
         let mut scenes = Vec::new();
         let mut start = Instant::now();
@@ -100,16 +109,14 @@ impl Footage {
             }
         }
         scenes.retain(|scene| !scene.frames.is_empty());
-        let frames: usize = scenes.iter().map(|scene| scene.frames.len()).sum();
-        let first = scenes.first().and_then(|scene| scene.frames.first());
-        let Some(caps) = first.and_then(|frame| frame.caps()) else {
+        if scenes.is_empty() {
             return Err(film.failed("no frame was decoded"));
-        };
-        let rate = gst_video::VideoInfo::from_caps(caps).map(|info| info.fps());
-        let rate = rate.map_or(0.0, |rate| f64::from(rate.numer()) / f64::from(rate.denom()));
-        let total = (duration.as_secs_f64() * rate).round() as u64;
-        let decoding = start.elapsed() / u32::try_from(frames.max(1)).unwrap_or(1);
-        Ok(Self { film: Some((duration, total.max(frames as u64))), scenes, decoding })
+        }
+        let shown: usize = scenes.iter().map(|scene| scene.frames.len()).sum();
+        let total = (duration.as_secs_f64() * film.observed.rate()).round() as u64;
+        let decoded = u32::try_from(film.observed.decoded.max(1)).unwrap_or(u32::MAX);
+        let decoding = start.elapsed() / decoded;
+        Ok(Self { film: Some((duration, total.max(shown as u64))), scenes, decoding })
     }
 
     fn of_picture(path: &Path) -> Result<Self, Error> {
@@ -145,24 +152,44 @@ fn is_picture(path: &Path) -> bool {
     reader.is_ok_and(|reader| reader.format().is_some_and(|format| format.reading_enabled()))
 }
 
+/// What was found while the scenes were decoded.
+#[derive(Debug, Default)]
+struct Observed {
+    /// Frames that were decoded.
+    decoded: usize,
+    /// Pictures that are shown in `seconds`.
+    pictures: usize,
+    seconds: f64,
+}
+
+impl Observed {
+    /// Pictures per second.
+    fn rate(&self) -> f64 {
+        if self.seconds > 0.0 { self.pictures as f64 / self.seconds } else { 0.0 }
+    }
+}
+
 /// A film that is being decoded.
 struct Film<'a> {
     path: &'a Path,
     signals: &'a Signals,
     watched: Watched,
+    cadence: Cadence,
     sink: AppSink,
     duration: Duration,
+    observed: Observed,
 }
 
 impl<'a> Film<'a> {
     fn open(path: &'a Path, signals: &'a Signals) -> Result<Self, Error> {
-        let frames = parse(
-            "queue max-size-buffers=2 ! deinterlace ! videoconvert ! videoflip video-direction=auto \
-             ! videoconvert ! appsink name=frames sync=false max-buffers=2",
-        )?;
-        let sink = by_name(&frames, "frames")?.downcast::<AppSink>();
-        let sink = sink.map_err(|_| gst::glib::bool_error!("the sink has the wrong type"));
-        let sink = sink.map_err(crate::media::Error::from)?;
+        let frames = parse(&format!(
+            "queue max-size-buffers=2 ! videoconvert ! {CADENCE} name={CADENCE} ! videoconvert \
+             ! videoflip video-direction=auto ! videoconvert \
+             ! appsink name=frames sync=false max-buffers=2",
+        ))?;
+        let sink: AppSink = typed(by_name(&frames, "frames")?)?;
+        let cadence: Cadence = typed(by_name(&frames, CADENCE)?)?;
+        cadence.set_up(None, FieldOrder::Progressive);
         let templates = gst::ElementFactory::find("upscale")
             .map(|factory| factory.static_pad_templates().into_iter().collect::<Vec<_>>())
             .unwrap_or_default();
@@ -177,7 +204,9 @@ impl<'a> Film<'a> {
         link(&source_pad(&source)?, &sink_pad(&decoder)?)?;
         let watched = Watched::new(pipeline)?;
         watched.set_state(gst::State::Playing)?;
-        let mut film = Self { path, signals, watched, sink, duration: Duration::ZERO };
+        let observed = Observed::default();
+        let mut film =
+            Self { path, signals, watched, cadence, sink, duration: Duration::ZERO, observed };
         film.next()?.ok_or_else(|| film.failed("it has no video"))?;
         let duration = film.watched.pipeline.query_duration::<gst::ClockTime>();
         film.duration = duration.map(Duration::from).unwrap_or_default();
@@ -229,7 +258,11 @@ impl<'a> Film<'a> {
         Ok(chosen.into_iter().filter_map(|index| times.get(index).copied()).collect())
     }
 
-    fn scene(&self, time: Duration, flags: gst::SeekFlags) -> Result<Scene, Error> {
+    fn scene(&mut self, time: Duration, flags: gst::SeekFlags) -> Result<Scene, Error> {
+        let schedule = self.schedule(time, flags)?;
+        let frames = schedule.pictures().get(FRAMES - 1).or(schedule.pictures().last());
+        self.observed.decoded += frames.map_or(0, |picture| picture.frame + 1);
+        self.cadence.set_up(Some(Arc::new(schedule)), FieldOrder::Auto);
         self.seek(time, flags)?;
         let mut frames = Vec::with_capacity(FRAMES);
         while frames.len() < FRAMES {
@@ -239,6 +272,51 @@ impl<'a> Film<'a> {
         let time = frames.first().and_then(time_of).unwrap_or(time);
         Ok(Scene { time, frames })
     }
+
+    /// The pictures of a scene.
+    fn schedule(&mut self, time: Duration, flags: gst::SeekFlags) -> Result<Schedule, Error> {
+        // All decoded frames.
+        self.cadence.set_up(None, FieldOrder::Progressive);
+        self.seek(time, flags)?;
+        let mut observer = Observer::default();
+        let (mut times, mut observations) = (Vec::<(u64, u64)>::new(), Vec::<Observation>::new());
+        while times.len() < OBSERVED {
+            let Some(frame) = self.next()? else { break };
+            let (Some(buffer), Some(info)) = (frame.buffer(), info_of(&frame)) else { continue };
+            let Ok(picture) = VideoFrameRef::from_buffer_ref_readable(buffer, &info) else {
+                continue;
+            };
+            let (_, observation) = observer.observe(&picture, self.is_flagged());
+            let duration = buffer.duration().map_or(0, gst::ClockTime::nseconds);
+            times.push((buffer.pts().map_or(0, gst::ClockTime::nseconds), duration));
+            observations.push(Observation { duration, ..observation });
+        }
+        let schedule =
+            Schedule::new(&times, &detect::scenes(&observations, &Options::default()), None);
+        let end = times.last().map_or(0, |(pts, duration)| pts + duration);
+        let length = end.saturating_sub(times.first().map_or(0, |(pts, _)| *pts));
+        self.observed.decoded += times.len();
+        self.observed.pictures += schedule.pictures().len();
+        self.observed.seconds += length as f64 / 1e9;
+        Ok(schedule)
+    }
+
+    /// Whether the decoder says that frames may be interlaced.
+    fn is_flagged(&self) -> bool {
+        let caps = self.cadence.static_pad("sink").and_then(|pad| pad.current_caps());
+        let info = caps.and_then(|caps| VideoInfo::from_caps(&caps).ok());
+        info.is_some_and(|info| info.interlace_mode() != VideoInterlaceMode::Progressive)
+    }
+}
+
+/// The element as what it is.
+fn typed<T: IsA<gst::Element>>(element: gst::Element) -> Result<T, Error> {
+    let typed = element.downcast().map_err(|_| gst::glib::bool_error!("wrong type of element"));
+    Ok(typed.map_err(crate::media::Error::from)?)
+}
+
+fn info_of(sample: &gst::Sample) -> Option<VideoInfo> {
+    VideoInfo::from_caps(sample.caps()?).ok()
 }
 
 fn time_of(sample: &gst::Sample) -> Option<Duration> {
@@ -246,7 +324,7 @@ fn time_of(sample: &gst::Sample) -> Option<Duration> {
 }
 
 fn look_at(sample: &gst::Sample) -> Option<Thumbnail> {
-    let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
+    let info = info_of(sample)?;
     let frame = VideoFrameRef::from_buffer_ref_readable(sample.buffer()?, &info).ok()?;
     Some(Thumbnail::of(&frame))
 }

@@ -11,16 +11,14 @@ use gst_video::{VideoFrameRef, VideoInterlaceMode};
 
 use super::{
     Error,
-    frame_table::{Frame, SCENE_CUT},
-    picture::{self, Thumbnail},
+    frame_table::Frame,
+    observer::Observer,
+    picture,
     source::Video,
     watched::{Pulled, Watched},
 };
 use crate::{
-    cadence::{
-        detect::{LEAST_ROWS, Observation},
-        evidence::{self, Luma},
-    },
+    cadence::detect::Observation,
     media::{
         demux::comes_from,
         elements::{link, sink_pad},
@@ -104,7 +102,7 @@ fn read(
 ) -> Result<(Vec<Frame>, Vec<Observation>), Error> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut observations: Vec<Observation> = Vec::new();
-    let mut before = (Thumbnail::default(), Luma::default());
+    let mut observer = Observer::default();
     loop {
         if signals.take().is_some() {
             return Err(Error::Stopped);
@@ -117,7 +115,6 @@ fn read(
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { continue };
         let info = gst_video::VideoInfo::from_caps(caps)?;
         let picture = VideoFrameRef::from_buffer_ref_readable(buffer, &info)?;
-        let now = (Thumbnail::of(&picture), Luma::of(&picture));
         // The lane gives every frame a time, and times increase.
         let pts = buffer.pts().map_or(0, gst::ClockTime::nseconds);
         if let Some(last) = frames.last_mut() {
@@ -129,17 +126,10 @@ fn read(
         let duration = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let hash = picture::hash(&picture);
         let key = keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&pts);
-        let change = now.0.change(&before.0);
-        frames.push(Frame { pts, duration, hash, change, key });
-        let evidence = evidence::measure(&before.1, &now.1);
         let is_flagged = info.interlace_mode() != VideoInterlaceMode::Progressive;
-        observations.push(Observation {
-            duration,
-            evidence,
-            is_cut: change >= SCENE_CUT,
-            can_be_interlaced: is_flagged || info.height() >= LEAST_ROWS,
-        });
-        before = now;
+        let (change, observation) = observer.observe(&picture, is_flagged);
+        frames.push(Frame { pts, duration, hash, change, key });
+        observations.push(Observation { duration, ..observation });
         report(frames.len());
     }
 }

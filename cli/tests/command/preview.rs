@@ -8,6 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    ffmpeg::make,
     media::create,
     program::{program, text},
 };
@@ -125,4 +126,26 @@ fn a_model_that_cannot_be_used_leaves_the_others() {
     assert!(text(&done).contains("/nowhere/model.pth"), "{}", text(&done));
     let page = data(&folder.path().join("film.preview.html"));
     assert_eq!(page["files"][0]["methods"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn films_from_interlaced_video_are_shown_at_their_cadence() {
+    let folder = tempfile::tempdir().unwrap();
+    let motion = "-f lavfi -i testsrc2=s=352x288:d=4:r=";
+    let mpeg2 = "-an -c:v mpeg2video -q:v 2 -bf 0 -g 12 -pix_fmt yuv420p -flags +ildct+ilme -top 1";
+    for (name, rate, filter, frames) in [
+        ("telecined.mkv", "24000/1001", "telecine=pattern=23,setfield=tff", "96 frames"),
+        ("interlaced.mkv", "50", "tinterlace=mode=interleave_top,setfield=tff", "200 frames"),
+        ("progressive.mkv", "25", "null", "100 frames"),
+    ] {
+        let arguments = format!("{motion}{rate} -vf {filter} {mpeg2}");
+        let Some(film) = make(folder.path(), name, &arguments) else { return };
+        let mut preview = program();
+        let done =
+            preview.arg("preview").arg(&film).args(["--models", "builtin"]).output().unwrap();
+        assert!(done.status.success(), "{}", text(&done));
+        let page = data(&film.with_extension("preview.html"));
+        let said = page["files"][0]["film"].as_str().unwrap();
+        assert!(said.ends_with(&format!(" {frames}")), "{name}: {said}");
+    }
 }
