@@ -1,4 +1,4 @@
-//! Choosing the scenes that a page shows: such that differ from each other and have something to see.
+//! Choosing the scenes that a page shows: scenes with detail that differ from each other.
 
 /// A frame that may stand for a scene, as luma samples of a small grid.
 pub trait Look {

@@ -1,4 +1,4 @@
-//! A pipeline whose errors are noticed by whoever waits for its output.
+//! A pipeline that returns its errors to the code that waits for its output.
 
 use std::time::Duration;
 
