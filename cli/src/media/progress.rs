@@ -54,7 +54,7 @@ enum Event<'a> {
     Step { text: &'a str },
     Note { text: &'a str },
     Warning { text: &'a str },
-    Progress { frames: u64, seconds: f64, duration: Option<f64> },
+    Progress(&'a Position),
     Count(&'a Count),
     Ledger { streams: &'a [Row] },
     Done { output: &'a Path, frames: u64 },
@@ -88,17 +88,69 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, frames, total, .. } = self;
         write!(f, "{step}: {frames} of {total} frames ({} %)", frames * 100 / (*total).max(1))?;
-        if let Some(rate) = self.rate {
-            write!(f, ", {rate:.2} frames/s")?;
-        }
+        write_rate(f, self.rate)?;
         if let Some(reused) = self.reused {
             write!(f, ", {:.0} % reused", reused * 100.0)?;
         }
-        if let Some(remaining) = self.remaining.and_then(|it| Duration::try_from_secs_f64(it).ok())
-        {
-            write!(f, ", remaining {:#}", HumanDuration(remaining))?;
+        write_rest(f, self.remaining)
+    }
+}
+
+/// How far a film is whose number of frames is not known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Position {
+    frames: u64,
+    /// In the film.
+    seconds: f64,
+    /// Of the film.
+    duration: Option<f64>,
+    /// Frames per second of this run; `None` before the second one.
+    rate: Option<f64>,
+    /// Estimated seconds to the end.
+    remaining: Option<f64>,
+}
+
+impl Position {
+    /// `start`: where the first frame was in the film, which does not count.
+    fn new(frames: Frames, start: Duration, now: Duration, duration: Option<Duration>) -> Self {
+        let elapsed = frames.time.as_secs_f64();
+        let per_second =
+            |amount: f64| Some(amount / elapsed).filter(|it| it.is_finite() && *it > 0.0);
+        let speed = per_second(now.saturating_sub(start).as_secs_f64());
+        let rest = duration.map(|duration| duration.saturating_sub(now).as_secs_f64());
+        Self {
+            frames: frames.count,
+            seconds: now.as_secs_f64(),
+            duration: duration.map(|it| it.as_secs_f64()),
+            rate: per_second(frames.count.saturating_sub(1) as f64),
+            remaining: rest.zip(speed).map(|(rest, speed)| rest / speed),
         }
-        Ok(())
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "enlarging: {:.1}", self.seconds)?;
+        if let Some(duration) = self.duration.filter(|it| *it > 0.0) {
+            write!(f, " of {duration:.1} s ({:.0} %)", self.seconds / duration * 100.0)?;
+        } else {
+            f.write_str(" s")?;
+        }
+        let plural = if self.frames == 1 { "" } else { "s" };
+        write!(f, ", {} frame{plural}", self.frames)?;
+        write_rate(f, self.rate)?;
+        write_rest(f, self.remaining)
+    }
+}
+
+fn write_rate(f: &mut fmt::Formatter<'_>, rate: Option<f64>) -> fmt::Result {
+    rate.map_or(Ok(()), |rate| write!(f, ", {rate:.2} frames/s"))
+}
+
+fn write_rest(f: &mut fmt::Formatter<'_>, remaining: Option<f64>) -> fmt::Result {
+    match remaining.and_then(|it| Duration::try_from_secs_f64(it).ok()) {
+        Some(remaining) => write!(f, ", remaining {:#}", HumanDuration(remaining)),
+        None => Ok(()),
     }
 }
 
@@ -110,7 +162,8 @@ pub struct Progress {
     format: Format,
     bar: ProgressBar,
     is_terminal: bool,
-    first: Option<Instant>,
+    /// When the first frame came, and where it was in the film.
+    first: Option<(Instant, Duration)>,
     written: Option<Instant>,
     frames: Frames,
     count: Option<(Count, Start)>,
@@ -257,7 +310,7 @@ impl Progress {
             self.bar.tick();
             return;
         }
-        let first = *self.first.get_or_insert_with(|| {
+        let (first, start) = *self.first.get_or_insert_with(|| {
             let first_frame = Frames { count, time: Duration::ZERO };
             self.bar.set_message(first_frame.to_string());
             if duration.is_some()
@@ -266,7 +319,7 @@ impl Progress {
                 self.bar.set_style(style.with_key("remaining", write_remaining));
             }
             self.bar.reset();
-            Instant::now()
+            (Instant::now(), position)
         });
         self.frames = Frames { count, time: first.elapsed() };
         if let Some(duration) = duration {
@@ -276,14 +329,9 @@ impl Progress {
         self.bar.set_message(self.frames.to_string());
         self.bar.tick();
         if self.is_due() {
-            self.write_text(&format_args!(
-                "{} of {}: {}",
-                HumanDuration(position),
-                duration.map_or_else(|| "?".into(), |it| HumanDuration(it).to_string()),
-                self.frames
-            ));
-            let (seconds, duration) = (position.as_secs_f64(), duration.map(|it| it.as_secs_f64()));
-            self.write(&Event::Progress { frames: count, seconds, duration });
+            let position = Position::new(self.frames, start, position, duration);
+            self.write_text(&position);
+            self.write(&Event::Progress(&position));
         }
     }
 
@@ -322,5 +370,21 @@ mod tests {
         assert_eq!(frames(11, 4).to_string(), "11 frames, 2.50 frames/s");
         assert_eq!(frames(1, 4).to_string(), "1 frame");
         assert_eq!(frames(0, 0).to_string(), "0 frames");
+    }
+
+    #[test]
+    fn the_rest_of_a_film_takes_as_long_per_second_as_what_is_done() {
+        let seconds = Duration::from_secs;
+        let frames = Frames { count: 49, time: seconds(30) };
+        let position = Position::new(frames, seconds(1), seconds(4), Some(seconds(10)));
+        assert_eq!(position.remaining, Some(60.0));
+        let text = position.to_string();
+        assert_eq!(
+            text,
+            "enlarging: 4.0 of 10.0 s (40 %), 49 frames, 1.60 frames/s, remaining 60s"
+        );
+        let first = Frames { count: 1, time: Duration::ZERO };
+        let position = Position::new(first, seconds(0), seconds(0), None);
+        assert_eq!(position.to_string(), "enlarging: 0.0 s, 1 frame");
     }
 }

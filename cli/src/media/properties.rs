@@ -98,7 +98,19 @@ impl clap::FromArgMatches for Properties {
     }
 }
 
-/// The element's own writable properties.
+/// Properties for live streams and players, and those that the segments of a film set themselves.
+const NOT_FOR_FILES: [&str; 8] = [
+    "bypass",
+    "first-frame",
+    "lighter-model",
+    "max-latency",
+    "overload",
+    "split",
+    "startup",
+    "stats-interval",
+];
+
+/// The element's own writable properties that concern files.
 fn specs() -> Vec<glib::ParamSpec> {
     // If GStreamer does not start, running the command reports why.
     let kind = gstreamer::start()
@@ -107,7 +119,9 @@ fn specs() -> Vec<glib::ParamSpec> {
     let Some(kind) = kind else { return Vec::new() };
     let Some(class) = glib::object::ObjectClass::from_type(kind) else { return Vec::new() };
     let own = |spec: &glib::ParamSpec| {
-        spec.owner_type() == kind && spec.flags().contains(glib::ParamFlags::WRITABLE)
+        spec.owner_type() == kind
+            && spec.flags().contains(glib::ParamFlags::WRITABLE)
+            && !NOT_FOR_FILES.contains(&spec.name())
     };
     class.list_properties().into_iter().filter(own).collect()
 }
@@ -175,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_writable_property_is_an_option() {
+    fn writable_properties_that_concern_files_are_options() {
         let command = <Properties as clap::Args>::augment_args(Command::new("upscale"));
         let line = ["upscale", "--model", "a,b.pth", "--halo", "-1", "--backend", "cpu"];
         let matches = command.try_get_matches_from(line).unwrap();
@@ -183,7 +197,11 @@ mod tests {
         let mut names: Vec<_> = properties.0.keys().map(String::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["backend", "halo", "model"]);
-        assert!(specs().iter().all(|spec| spec.name() != "stats"));
+        let options = specs();
+        for name in NOT_FOR_FILES.into_iter().chain(["stats"]) {
+            assert!(options.iter().all(|spec| spec.name() != name), "{name}");
+            assert!(make("upscale").unwrap().find_property(name).is_some(), "{name}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! HAT (`hat/archs/hat_arch.py` of XPixelGroup/HAT): SwinIR with channel attention beside the
+//! HAT (`hat/archs/hat_arch.py` of XPixelGroup/HAT): SwinIR with channel attention in parallel with the
 //! attention within windows, and attention from each window to a larger one around it.
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{Attribute, Graph, Tensor, checkpoint::StateDict};
 
-/// The factor of the convolutions beside the attention.
+/// The factor of the convolutions in parallel with the attention.
 const CONV_SCALE: f32 = 0.01;
 
 pub(super) fn matches(weights: &StateDict) -> bool {
@@ -64,13 +64,13 @@ fn hybrid(
     mask: Option<&str>,
 ) -> Result<Features, BuildError> {
     let normal = net.layer_norm(x, &format!("{name}.norm1"))?;
-    let beside = net.image_of(&normal);
-    let beside = channel_attention(net, &beside, &format!("{name}.conv_block.cab"))?;
-    let beside = net.scale(&beside, CONV_SCALE);
-    let beside = net.tokens_of(&beside);
+    let convolved = net.image_of(&normal);
+    let convolved = channel_attention(net, &convolved, &format!("{name}.conv_block.cab"))?;
+    let convolved = net.scale(&convolved, CONV_SCALE);
+    let convolved = net.tokens_of(&convolved);
     let attended = net.window_attention(&normal, &format!("{name}.attn"), windows, mask)?;
     let sum = net.add(x, &attended, name)?;
-    let x = net.add(&sum, &beside, name)?;
+    let x = net.add(&sum, &convolved, name)?;
     let normal = net.layer_norm(&x, &format!("{name}.norm2"))?;
     let dense = net.mlp(&normal, &format!("{name}.mlp"))?;
     net.add(&x, &dense, name)
