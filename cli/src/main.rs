@@ -36,6 +36,7 @@ mod preview;
 mod range;
 mod remaster;
 mod selftest;
+mod serve;
 mod test_pictures;
 mod upscale;
 
@@ -63,6 +64,9 @@ struct Arguments {
 enum Command {
     Upscale(upscale::Arguments),
     Preview(preview::Arguments),
+    Serve(serve::Arguments),
+    #[command(hide = true)]
+    Still(preview::still::Arguments),
     #[command(subcommand)]
     Remaster(remaster::Command),
     #[command(subcommand)]
@@ -77,6 +81,7 @@ enum Command {
 enum Error {
     Upscale(#[from] upscale::Error),
     Preview(#[from] preview::Error),
+    Serve(#[from] serve::Error),
     Remaster(#[from] remaster::Error),
     Models(#[from] models::Error),
     Machine(#[from] error::Error),
@@ -93,6 +98,7 @@ impl Error {
                 remaster::Error::Print(error) | remaster::Error::Media(media::Error::Print(error)),
             )
             | Self::Preview(preview::Error::Print(error))
+            | Self::Serve(serve::Error::Print(error))
             | Self::Models(models::Error::Print(error))
             | Self::Machine(error::Error::Print(error)) => error.is_broken_pipe(),
             _ => false,
@@ -127,6 +133,8 @@ fn run(command: &Command) -> Result<ExitCode, Error> {
     Ok(match command {
         Command::Upscale(arguments) => upscale::run(arguments)?,
         Command::Preview(arguments) => preview::run(arguments)?,
+        Command::Serve(arguments) => serve::run(arguments)?,
+        Command::Still(arguments) => preview::still::run(arguments)?,
         Command::Remaster(command) => remaster::run(command)?,
         Command::Models(command) => models::run(command)?,
         Command::Selftest(arguments) => selftest::run(arguments)?,

@@ -42,6 +42,9 @@ const PLACES: u32 = 12;
 /// How long a decoder may take for a frame.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// No frame lasts longer, as a rule.
+const LAST: Duration = Duration::from_millis(500);
+
 /// What is shown of one input.
 pub struct Footage {
     pub scenes: Vec<Scene>,
@@ -144,6 +147,35 @@ impl Footage {
         let scene = Scene { time: Duration::ZERO, frames: vec![sample(&buffer), sample(&again)] };
         Ok(Self { scenes: vec![scene], film: None, decoding })
     }
+}
+
+/// A frame and its time: that at `at` or, without it, at this share of the film. The end of a film counts
+/// as its last frame.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Decode`], [`Error::Media`] or [`Error::Stopped`].
+pub fn still(
+    path: &Path,
+    at: Option<Duration>,
+    share: f64,
+    signals: &Signals,
+) -> Result<(Duration, gst::Sample), Error> {
+    let failed = || Error::Decode { path: path.into(), why: "no frame was decoded".into() };
+    let first = |scene: Scene| Some((scene.time, scene.frames.into_iter().next()?));
+    if is_picture(path) {
+        let scenes = Footage::of_picture(path)?.scenes;
+        return scenes.into_iter().next().and_then(first).ok_or_else(failed);
+    }
+    let mut film = Film::open(path, signals)?;
+    let time = at.unwrap_or_else(|| film.duration.mul_f64(share.clamp(0.0, 1.0)));
+    // The duration of a film includes that of its last frame.
+    for time in [time, film.duration.saturating_sub(LAST), Duration::ZERO] {
+        let scene = film.scene(time, gst::SeekFlags::ACCURATE)?;
+        if let Some(found) = first(scene) {
+            return Ok(found);
+        }
+    }
+    Err(failed())
 }
 
 /// Whether it is a picture file, by its content.

@@ -34,10 +34,18 @@ pub fn luma(frame: &gst::Sample) -> Result<GrayImage, Error> {
 /// # Errors
 /// [`Error::Jpeg`].
 pub fn data_url(picture: &RgbImage) -> Result<String, Error> {
+    let text = base64::engine::general_purpose::STANDARD.encode(jpeg(picture)?);
+    Ok(format!("data:image/jpeg;base64,{text}"))
+}
+
+/// A picture as a JPEG file.
+///
+/// # Errors
+/// [`Error::Jpeg`].
+pub fn jpeg(picture: &RgbImage) -> Result<Vec<u8>, Error> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(picture)?;
-    let text = base64::engine::general_purpose::STANDARD.encode(&jpeg);
-    Ok(format!("data:image/jpeg;base64,{text}"))
+    Ok(jpeg)
 }
 
 fn converted(

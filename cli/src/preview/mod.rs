@@ -9,6 +9,7 @@ mod frame;
 mod measure;
 mod page;
 mod scenes;
+pub mod still;
 
 use std::{
     io::Write as _,

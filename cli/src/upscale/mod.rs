@@ -14,6 +14,7 @@ use std::{
 
 pub use error::Error;
 use method::Method;
+pub use queue::is_media;
 use queue::{Entry, Search};
 
 use crate::{

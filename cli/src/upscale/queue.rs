@@ -131,7 +131,8 @@ fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
 }
 
-fn is_media(path: &Path) -> bool {
+/// Whether the name is that of a film or a picture, and the file is not hidden.
+pub fn is_media(path: &Path) -> bool {
     let is_hidden = name(path).to_string_lossy().starts_with('.');
     !is_hidden && path.is_file() && EXTENSIONS.contains(&extension(path).as_str())
 }

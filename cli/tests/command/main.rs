@@ -28,6 +28,7 @@ mod queue;
 mod remaster;
 mod scarcity;
 mod selftest;
+mod serve;
 mod signals;
 mod standard_output;
 mod upscale;

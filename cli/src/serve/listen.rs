@@ -1,0 +1,113 @@
+//! Accepts connections, and checks every request before its route.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header::SET_COOKIE},
+    middleware::{self, Next},
+    response::Response,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+    time::sleep,
+};
+
+use super::{
+    guard::{Access, Guard, Refusal},
+    routes::refuse,
+};
+
+/// Connections at the same time; more wait. A process may have 1024 open files, as a rule.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long a client may take for the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// The page loads nothing from elsewhere, nothing embeds it, and answers are only what they say they are.
+const HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
+         connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
+
+/// Answers requests, without end.
+pub async fn serve(listener: TcpListener, router: Router, guard: Guard) {
+    let checked = middleware::from_fn_with_state(Arc::new(guard), check);
+    let router = router.layer(checked);
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(permit) = connections.clone().acquire_owned().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // The client is gone, or the system has no more files for a moment.
+            Err(_) => {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+            // An error concerns this connection only.
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let mut response = match guard.check(request.method(), request.uri(), request.headers()) {
+        Ok(Access::Granted) => next.run(request).await,
+        Ok(Access::WithCookie(cookie)) => {
+            let mut response = next.run(request).await;
+            if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+                response.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::NoHost => StatusCode::BAD_REQUEST,
+                Refusal::Host(_) | Refusal::Origin => StatusCode::FORBIDDEN,
+                Refusal::Token => StatusCode::UNAUTHORIZED,
+            };
+            refuse(status, &refusal.to_string())
+        }
+    };
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Ends with the first signal that asks the program to stop.
+///
+/// # Errors
+/// A handler cannot be installed.
+pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
