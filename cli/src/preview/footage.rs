@@ -61,6 +61,14 @@ pub struct Scene {
     pub frames: Vec<gst::Sample>,
 }
 
+impl Scene {
+    /// Width divided by height of a pixel. Enlarged pixels have the same shape.
+    pub fn pixel_aspect(&self) -> f64 {
+        let par = self.frames.first().and_then(info_of).map(|info| info.par());
+        par.map_or(1.0, |par| f64::from(par.numer()) / f64::from(par.denom().max(1)))
+    }
+}
+
 impl Footage {
     /// Decodes frames at the times `at` or, if there are none, of `count` scenes that differ from each
     /// other.

@@ -176,7 +176,7 @@ fn file(
     let scenes = footage.scenes.iter().enumerate().map(|(index, scene)| {
         let of = |own: &Rendered| own.scenes.get(index).cloned().unwrap_or_default();
         let (pictures, strips) = all.iter().map(|(_, own)| of(own)).unzip();
-        Scene { time: page::clock(scene.time), pictures, strips }
+        Scene { time: page::clock(scene.time), aspect: scene.pixel_aspect(), pictures, strips }
     });
     Ok(File {
         name,

@@ -52,6 +52,8 @@ pub struct Row {
 #[derive(Debug, Serialize)]
 pub struct Scene {
     pub time: String,
+    /// Width divided by height of a pixel.
+    pub aspect: f64,
     pub pictures: Vec<String>,
     pub strips: Vec<Vec<String>>,
 }

@@ -129,7 +129,7 @@ fn a_model_that_cannot_be_used_leaves_the_others() {
 }
 
 #[test]
-fn films_from_interlaced_video_are_shown_at_their_cadence() {
+fn films_are_shown_at_their_cadence_with_the_shape_of_their_pixels() {
     let folder = tempfile::tempdir().unwrap();
     let motion = "-f lavfi -i testsrc2=s=352x288:d=4:r=";
     let mpeg2 = "-an -c:v mpeg2video -q:v 2 -bf 0 -g 12 -pix_fmt yuv420p -flags +ildct+ilme -top 1";
@@ -138,7 +138,7 @@ fn films_from_interlaced_video_are_shown_at_their_cadence() {
         ("interlaced.mkv", "50", "tinterlace=mode=interleave_top,setfield=tff", "200 frames"),
         ("progressive.mkv", "25", "null", "100 frames"),
     ] {
-        let arguments = format!("{motion}{rate} -vf {filter} {mpeg2}");
+        let arguments = format!("{motion}{rate} -vf {filter},setsar=16/11 {mpeg2}");
         let Some(film) = make(folder.path(), name, &arguments) else { return };
         let mut preview = program();
         let done =
@@ -147,5 +147,7 @@ fn films_from_interlaced_video_are_shown_at_their_cadence() {
         let page = data(&film.with_extension("preview.html"));
         let said = page["files"][0]["film"].as_str().unwrap();
         assert!(said.ends_with(&format!(" {frames}")), "{name}: {said}");
+        let aspect = page["files"][0]["scenes"][0]["aspect"].as_f64().unwrap();
+        assert!((aspect - 16.0 / 11.0).abs() < 0.01, "{name}: {aspect}");
     }
 }
