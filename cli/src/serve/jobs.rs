@@ -65,7 +65,7 @@ struct Running {
 struct Work {
     handle: Handle,
     progress: Progress,
-    warnings: Vec<String>,
+    /// The last messages of the command.
     errors: Vec<String>,
     /// Bytes in the log.
     logged: usize,
@@ -237,13 +237,7 @@ impl Jobs {
         let child = process::command(self.store.lock(), arguments)?.spawn()?;
         let handle = Handle::new(&child)?;
         tokio::spawn(self.clone().follow(job.number, child));
-        Ok(Work {
-            handle,
-            progress: Progress::default(),
-            warnings: Vec::new(),
-            errors: Vec::new(),
-            logged: 0,
-        })
+        Ok(Work { handle, progress: Progress::default(), errors: Vec::new(), logged: 0 })
     }
 
     /// Reads what the process of a job writes, until it ends.
@@ -260,6 +254,7 @@ impl Jobs {
         self.on_end(number, status);
     }
 
+    /// Takes an event. Warnings are lines of standard error as well.
     fn on_event(&self, number: u32, line: &str) {
         let Some(event) = Event::parse(line) else { return };
         let mut state = self.lock();
@@ -268,10 +263,6 @@ impl Jobs {
         work.progress.add(&event, Instant::now());
         match event {
             Event::Step { text } | Event::Note { text } => self.log(job, work, &text),
-            Event::Warning { text } => {
-                self.log(job, work, &format!("warning: {text}"));
-                work.warnings.push(text);
-            }
             _ => {}
         }
         self.publish(&state);
@@ -282,16 +273,11 @@ impl Jobs {
         let mut state = self.lock();
         let Running { queue, works } = &mut *state;
         let (Ok(job), Some(work)) = (queue.job(number), works.get_mut(&number)) else { return };
-        match line.strip_prefix("gst-upscale: ") {
-            // They are events as well.
-            Some(text) if work.warnings.iter().any(|it| it == text) => return,
-            Some(text) => {
-                if work.errors.len() == MAX_ERRORS {
-                    work.errors.remove(0);
-                }
-                work.errors.push(self.for_user(job, text));
+        if let Some(text) = line.strip_prefix("gst-upscale: ") {
+            if work.errors.len() == MAX_ERRORS {
+                work.errors.remove(0);
             }
-            None => {}
+            work.errors.push(self.for_user(job, text));
         }
         self.log(job, work, line);
     }

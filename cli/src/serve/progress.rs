@@ -14,9 +14,6 @@ pub enum Event {
     Note {
         text: String,
     },
-    Warning {
-        text: String,
-    },
     Progress {
         frames: u64,
         seconds: f64,
@@ -74,7 +71,7 @@ impl Progress {
                 let share = (*total > 0).then(|| *frames as f64 / *total as f64);
                 self.set(step, *frames, share, now);
             }
-            Event::Note { .. } | Event::Warning { .. } | Event::Other => {}
+            Event::Note { .. } | Event::Other => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod data;
 mod pipeline;
 
 mod bench;
+mod browser;
 mod cadence;
 mod captions;
 mod colour;

@@ -18,15 +18,16 @@ use crate::{
 };
 
 /// A server with a state folder of its own.
-struct Server {
+pub struct Server {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     /// What it printed.
     line: String,
 }
 
 impl Server {
-    fn start(state: &Path, more: &[&str]) -> Self {
+    /// A server that listens on a free port.
+    pub fn start(state: &Path, more: &[&str]) -> Self {
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).args(more);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -75,7 +76,7 @@ impl Server {
     }
 
     /// Waits until a job is as `is_right` says.
-    fn wait(&self, number: u64, is_right: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait(&self, number: u64, is_right: impl Fn(&Value) -> bool) -> Value {
         let mut stream = self.connect();
         let head = format!("GET /api/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
         stream.write_all(head.as_bytes()).unwrap();
@@ -167,7 +168,8 @@ impl Answer {
     }
 }
 
-fn picture(folder: &Path) -> PathBuf {
+/// A small picture.
+pub fn picture(folder: &Path) -> PathBuf {
     create(
         &folder.join("small.png"),
         "videotestsrc num-buffers=1 ! video/x-raw,width=40,height=30 ! pngenc",
@@ -175,7 +177,7 @@ fn picture(folder: &Path) -> PathBuf {
 }
 
 /// A film of this many seconds.
-fn film(folder: &Path, name: &str, seconds: u32, size: &str) -> PathBuf {
+pub fn film(folder: &Path, name: &str, seconds: u32, size: &str) -> PathBuf {
     let frames = seconds * 25;
     let source = format!(
         "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,{size},framerate=25/1"

@@ -13,7 +13,7 @@ const divide = () => {
 /** Lets the result fill the frame, in the direction that limits it. */
 const fit = () => {
   const [picture, frame] = [at("after"), at("frame")];
-  const height = 0.66 * innerHeight;
+  const height = 0.6 * innerHeight;
   const isWide = picture.naturalWidth / picture.naturalHeight > frame.clientWidth / height;
   at("pictures").classList.toggle("wide", isWide);
 };
