@@ -13,7 +13,7 @@ impl Infer for Engine {
     }
 
     fn run(&mut self, input: &Image, output: &mut Image) -> Result<(), engine::Error> {
-        Ok(Self::run(self, input, output)?)
+        Ok(self.on_pool(|engine| Self::run(engine, input, output))?)
     }
 
     fn identity(&self) -> &str {
@@ -29,7 +29,7 @@ impl InferChanges for Engine {
         tolerance: Tolerance,
         output: &mut Image,
     ) -> Result<Update, engine::Error> {
-        Ok(Self::update(self, input, changed, tolerance, output)?)
+        Ok(self.on_pool(|engine| Self::update(engine, input, changed, tolerance, output))?)
     }
 
     fn run_changed(
@@ -38,7 +38,7 @@ impl InferChanges for Engine {
         changed: &[Rect],
         output: &mut Image,
     ) -> Result<Update, engine::Error> {
-        Ok(Self::run_changed(self, input, changed, output)?)
+        Ok(self.on_pool(|engine| Self::run_changed(engine, input, changed, output))?)
     }
 
     fn forget(&mut self) {
@@ -55,6 +55,14 @@ impl InferChanges for Engine {
 
     fn keep_features(&mut self, width: u32, height: u32, limit: u64) -> Option<u64> {
         Self::keep_features(self, width, height, limit)
+    }
+}
+
+impl Engine {
+    /// Does `work` on a thread of the pool.
+    fn on_pool<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
+        let pool = self.pool.clone();
+        pool.enter(|| work(self))
     }
 }
 

@@ -8,11 +8,13 @@ use std::{
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::{Error, batch::Scratch};
+use crate::engine::Interrupt;
 
 /// Threads, and the scratch memory of each.
+#[derive(Clone)]
 pub(crate) struct Pool {
     threads: Option<Arc<rayon::ThreadPool>>,
-    scratch: Mutex<Vec<Scratch>>,
+    scratch: Arc<Mutex<Vec<Scratch>>>,
 }
 
 impl fmt::Debug for Pool {
@@ -41,11 +43,22 @@ impl Pool {
 
     /// The threads of a pool that exists; `None` is the caller's own.
     pub(crate) fn with(threads: Option<Arc<rayon::ThreadPool>>) -> Self {
-        Self { threads, scratch: Mutex::default() }
+        Self { threads, scratch: Arc::default() }
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.threads.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
+    /// Does `work` on one of the threads: the jobs in it are begun without a change of threads.
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.threads {
+            Some(pool) => {
+                let interrupt = Interrupt::current();
+                pool.install(|| interrupt.enter(work))
+            }
+            None => work(),
+        }
     }
 
     /// Does all jobs.

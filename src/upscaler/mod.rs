@@ -29,6 +29,7 @@ mod pipeline;
 mod reflection;
 mod region_plan;
 mod regionwise;
+mod run_time;
 mod schedule;
 mod settings;
 mod worth;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::run_time::RunTime;
 use crate::reuse::Budget;
 
 /// The weight of the last measurement in an average.
@@ -12,15 +13,14 @@ const SKIPPED: f64 = 0.98;
 const PLANNED: f64 = 0.8;
 /// What is left of that share after the model was too late, the least share, and what a frame in time
 /// adds to it.
-const AFTER_LATE: (f64, f64, f64) = (0.7, 0.1, 0.005);
+const AFTER_LATE: (f64, f64, f64) = (0.7, 0.1, 0.01);
 /// How long a task may take in the background. Objects that begin to move wait for it.
 const BACKGROUND: Duration = Duration::from_millis(250);
 
-/// Averages of measured times. The first measurement counts alone.
+/// Averages of measured times.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// Seconds for each pixel that the model runs on.
-    model: Option<f64>,
+    model: RunTime,
     /// Seconds for making the output from the canvas and the frame.
     finish: Option<f64>,
     /// What is missing from [`PLANNED`].
@@ -30,10 +30,7 @@ pub(super) struct Pace {
 impl Pace {
     /// The model ran on `pixels` pixels in this time.
     pub(crate) fn ran(&mut self, pixels: u64, time: Duration) {
-        if pixels > 0 {
-            let seconds = time.as_secs_f64() / pixels as f64;
-            self.model = Some(self.model.map_or(seconds, |mean| mean + LAST * (seconds - mean)));
-        }
+        self.model.add(pixels, time);
     }
 
     /// Whether the model was ready before its frame was due, as planned.
@@ -64,18 +61,16 @@ impl Pace {
     /// What can be computed before an output that is due after `left`, and in the background.
     /// `None` before the first measurement.
     pub(crate) fn budget(&self, left: Duration) -> Option<Budget> {
-        let model = self.model.filter(|seconds| *seconds > 0.0)?;
-        let pixels =
-            |time: Duration| (time.as_secs_f64() * (PLANNED - self.caution) / model) as u64;
+        let pixels = |time: Duration| self.model.pixels(time.mul_f64(PLANNED - self.caution));
         let wait = self.wait(left);
         // A frame that is late already must not be delayed by the background either.
         let background = if wait.is_zero() { Duration::ZERO } else { BACKGROUND };
-        Some(Budget { in_time: pixels(wait), background: pixels(background) })
+        Some(Budget { in_time: pixels(wait)?, background: pixels(background)? })
     }
 
-    /// The time of the model for `pixels` pixels. `None` before the first measurement.
+    /// The time of a run of the model on `pixels` pixels. `None` before the first measurement.
     pub(crate) fn time(&self, pixels: u64) -> Option<Duration> {
-        self.model.map(|seconds| Duration::from_secs_f64(seconds * pixels as f64))
+        self.model.time(pixels)
     }
 }
 
