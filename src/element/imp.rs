@@ -77,7 +77,7 @@ pub(super) struct State {
     /// When `upscale-overload` messages are posted.
     pub overload: Interval,
     pub ladder: Ladder,
-    /// Whether the lighter model is loaded or being loaded.
+    /// Whether nothing is left to do to load the lighter model, of this name and for this model.
     pub lighter_requested: bool,
     /// The report of the last output that was painted.
     pub report: FrameReport,

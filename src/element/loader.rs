@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     backend::{self, Loaded},
-    engine::{self, EngineOptions, Interrupt, Monitor, background},
+    engine::{self, EngineOptions, Interrupt, Monitor, background, low_priority},
     model::{self, Model, OpenOptions},
     upscaler,
 };
@@ -342,6 +342,8 @@ impl Task {
             };
             self.post(gst::ProgressType::Start, &format!("Loading model {name}"));
             let load = || self.interrupt.enter(|| self.load(request, options));
+            // Beside a stream, which shows frames meanwhile.
+            let load = || if is_first { load() } else { low_priority::prefer(load) };
             let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(Failure::Panicked));
             let next = match loaded {
                 Ok(loaded) => {
@@ -367,7 +369,7 @@ impl Task {
                 (model, engine)
             }
             Request::Named(name, open_options) => {
-                let model = loader.open(&name, &open_options)?;
+                let model = low_priority::run(|| loader.open(&name, &open_options))?;
                 let engine = loader.load(&model, options, self)?;
                 (model, engine)
             }

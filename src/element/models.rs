@@ -61,15 +61,13 @@ impl Upscale {
 
     /// Loads the lighter model, once and unless it is in use.
     fn load_lighter(&self) {
+        if std::mem::replace(&mut lock(&self.state).lighter_requested, true) {
+            return;
+        }
         let properties = lock(&self.properties).clone();
         let lighter = &properties.lighter_model;
-        {
-            let mut state = lock(&self.state);
-            let is_loaded = state.stats.model_name() == Some(lighter);
-            if lighter.is_empty() || is_loaded || state.lighter_requested {
-                return;
-            }
-            state.lighter_requested = true;
+        if lighter.is_empty() || lock(&self.state).stats.model_name() == Some(lighter) {
+            return;
         }
         let request = Request::Named(lighter.clone(), Default::default());
         self.lighter.set_engine_loader(self.loader.engine_loader());
@@ -88,12 +86,13 @@ impl Upscale {
     }
 
     /// Changes to the lighter model, or back, if the last outputs ask for it. Loads the lighter
-    /// model when a whole frame takes longer than it has.
+    /// model when a whole frame takes more than half of the time that it has: it is then ready when
+    /// it is needed.
     pub(super) fn step(&self, stream: &mut Stream, inbuf: &gst::Buffer) {
         let Some(available) = self.longest() else { return };
         if !stream.has_spare() {
             let whole = lock(&self.state).report.whole_frame;
-            if whole.is_some_and(|whole| whole > available.into()) {
+            if whole.is_some_and(|whole| 2 * whole > available.into()) {
                 self.load_lighter();
             }
             return;

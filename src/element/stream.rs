@@ -12,7 +12,7 @@ use super::{
     video_info::{self, FrameError},
 };
 use crate::{
-    engine::AnyEngine,
+    engine::{AnyEngine, background},
     frame::FrameInfo,
     model::ModelInfo,
     upscaler::{
@@ -176,7 +176,11 @@ impl Stream {
     /// Replaces the engine. No frame may be in flight.
     pub(crate) fn set_engine(&mut self, engine: AnyEngine, traits: EngineTraits) {
         self.last = None;
-        self.engine = StreamEngine::Idle(engine);
+        let old = std::mem::replace(&mut self.engine, StreamEngine::Idle(engine));
+        if !matches!(old, StreamEngine::Missing) {
+            // It may be busy with a frame, and has much memory to free.
+            background::discard(old);
+        }
         self.traits = traits;
         self.is_placeholder = false;
     }
@@ -188,7 +192,9 @@ impl Stream {
 
     /// Drops the spare engine, if there is one.
     pub(crate) fn drop_spare(&mut self) {
-        self.spare = None;
+        if let Some(spare) = self.spare.take() {
+            background::discard(spare);
+        }
     }
 
     /// Whether there is a spare engine.

@@ -65,6 +65,11 @@ pub(crate) fn end(thread: JoinHandle<()>) {
         let _ = thread.join();
         return;
     }
+    leave(thread);
+}
+
+/// Leaves a thread running. The exit waits for it.
+fn leave(thread: JoinHandle<()>) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
         // It fails only without memory, and then the exit does not wait.
@@ -74,6 +79,15 @@ pub(crate) fn end(thread: JoinHandle<()>) {
     let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
     left.retain(|thread| !thread.is_finished());
     left.push(thread);
+}
+
+/// Drops `value` on another thread: what takes long to drop would delay the caller's next frame.
+pub(crate) fn discard<T: Send + 'static>(value: T) {
+    let discard = thread::Builder::new().name("upscale-discard".into()).spawn(move || drop(value));
+    // Without a thread it was dropped here.
+    if let Ok(thread) = discard {
+        leave(thread);
+    }
 }
 
 /// Waits until `thread` has ended, for `patience` at most, and returns whether it has.

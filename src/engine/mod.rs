@@ -11,6 +11,7 @@ mod error;
 mod infer;
 mod infer_changes;
 mod interrupt;
+pub(crate) mod low_priority;
 pub(crate) mod measured;
 mod on_host;
 mod options;

@@ -15,7 +15,7 @@ use super::{
     pool::Pool,
     segments::Segments,
 };
-use crate::model::Model;
+use crate::{engine::low_priority, model::Model};
 
 impl Engine {
     /// Opens a model.
@@ -25,6 +25,19 @@ impl Engine {
     /// the model holds operators that its reader did not know, [`Error::InstructionSet`] for
     /// kernels that the CPU cannot run.
     pub fn open(model: &Model, options: &Options) -> Result<Self, Error> {
+        let pool = match &options.pool {
+            Some(pool) => Pool::with(Some(Arc::clone(pool))),
+            None => Pool::new(options.threads)?,
+        };
+        // Work of low priority must not wait for threads of normal priority.
+        let used = if low_priority::is_preferred() { Pool::with(None) } else { pool.clone() };
+        let mut engine = low_priority::run(|| Self::prepared(model, options, used))?;
+        engine.pool = pool;
+        Ok(engine)
+    }
+
+    /// Lowers a model, packs its weights and calibrates it, with the threads of `pool`.
+    fn prepared(model: &Model, options: &Options, pool: Pool) -> Result<Self, Error> {
         let graph = model.graph.as_deref().ok_or(Error::UnknownGraph)?;
         let plan = Plan::new(graph)?;
         let kernels = select(options.instruction_set)?;
@@ -33,10 +46,6 @@ impl Engine {
             _ => None,
         });
         let packed = packed.collect();
-        let pool = match &options.pool {
-            Some(pool) => Pool::with(Some(Arc::clone(pool))),
-            None => Pool::new(options.threads)?,
-        };
         let lifetimes = Lifetimes::of(&plan);
         let mut engine = Self {
             info: model.info.clone(),

@@ -42,6 +42,13 @@ fn push(bench: &mut Bench, number: u64) -> gst::Buffer {
     bench.push_and_pull(frame)
 }
 
+/// A sink reports that a frame was 30 ms late.
+fn report_late_frame(bench: &mut Bench) {
+    let time = gst::ClockTime::from_mseconds(500);
+    let late = gst::event::Qos::new(gst::QOSType::Underflow, 1.5, 30_000_000, time);
+    bench.harness.push_upstream_event(late);
+}
+
 #[test]
 fn a_live_frame_for_which_the_model_is_late_is_resampled_and_the_model_comes_into_view() {
     let [lanczos, model] = ["blend=0", ""].map(expected);
@@ -108,13 +115,7 @@ fn after_a_sink_reported_a_late_frame_a_player_resamples_and_drops_nothing() {
     bench.harness.set_src_caps(caps(&rgb(32, 16)));
     bench.fake.steps.allow(1);
     assert!(bytes(&push(&mut bench, 0)) == expected(""), "without a report, frames wait");
-    let late = gst::event::Qos::new(
-        gst::QOSType::Underflow,
-        1.5,
-        30_000_000,
-        gst::ClockTime::from_mseconds(500),
-    );
-    bench.harness.push_upstream_event(late);
+    report_late_frame(&mut bench);
     // The canvas is that of other frames.
     bench
         .harness
@@ -132,9 +133,7 @@ fn a_seek_in_a_player_whose_model_is_too_slow_does_not_wait_for_the_model() {
     bench.harness.set_src_caps(caps(&rgb(32, 16)));
     bench.fake.steps.allow(1);
     push(&mut bench, 0);
-    let time = gst::ClockTime::from_mseconds(500);
-    let late = gst::event::Qos::new(gst::QOSType::Underflow, 1.5, 30_000_000, time);
-    bench.harness.push_upstream_event(late);
+    report_late_frame(&mut bench);
     bench.harness.push_event(gst::event::FlushStart::new());
     bench.harness.push_event(gst::event::FlushStop::new(true));
     bench
