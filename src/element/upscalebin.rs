@@ -18,6 +18,7 @@
 mod imp;
 mod memory;
 mod overlay;
+mod rates;
 
 glib::wrapper! {
     /// The element `upscalebin`.

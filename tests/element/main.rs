@@ -24,6 +24,7 @@ mod passthrough;
 mod pipelines;
 mod pipelining;
 mod pixels;
+mod players;
 mod properties;
 mod reuse;
 mod startup;

@@ -7,7 +7,7 @@ use std::sync::{
 
 use gst::{prelude::*, subclass::prelude::*};
 
-use super::{memory, overlay};
+use super::{memory, overlay, rates};
 use crate::element::{Upscale, lock, property_table};
 
 /// How often the overlay changes, in milliseconds.
@@ -243,7 +243,14 @@ impl UpscaleBin {
                 _ => {}
             }
         }
-        gst::Pad::query_default(pad, Some(&*self.obj()), query)
+        let answered = gst::Pad::query_default(pad, Some(&*self.obj()), query);
+        if let gst::QueryViewMut::Caps(caps) = query.view_mut()
+            && let Some(mut result) = caps.result_owned()
+        {
+            rates::join(&mut result);
+            caps.set_result(&result);
+        }
+        answered
     }
 
     /// Undoes [`connect`](Self::connect), so that the pads accept frames in any memory again.
