@@ -9,10 +9,12 @@
 //! `UPSCALE_BUSY=2` runs as many threads that compute without end at the same time, and
 //! `UPSCALE_BUSY_SECONDS=10,20` limits them to the time between these seconds. `UPSCALE_SIZE=640x360`
 //! and `UPSCALE_RATE=30` describe the input. `UPSCALE_CURVE` is a CSV file to append one line for
-//! each second to, for `scripts/live_curve.py`. `UPSCALE_PICTURES` is a directory for pictures of some
+//! each second to, for `scripts/live_curve.py`. `UPSCALE_SWAP` is a model to change to in the middle.
+//! `UPSCALE_FLICKER=0` leaves the two runs out in which flicker is measured. `UPSCALE_PICTURES` is a directory for pictures of some
 //! outputs.
 
 use std::{
+    collections::HashMap,
     env, fs,
     io::Write,
     path::Path,
@@ -43,15 +45,23 @@ const STILL: u8 = 8;
 /// What was seen of the output.
 #[derive(Default)]
 struct Seen {
+    /// When frames that are inside of the element entered it, by their timestamps.
+    entered: HashMap<ClockTime, Instant>,
+    /// How long frames stayed in the element.
+    stays: Vec<Duration>,
     ages: Vec<Duration>,
     first: Option<Duration>,
+    /// When the last frame left the element, and the longest time between two frames, apart from
+    /// the first second.
+    last: Option<Instant>,
+    gap: Duration,
     previous: Vec<u8>,
     /// Sum and number of the differences of samples in still blocks.
     flicker: (f64, u64),
     shares: Vec<[f64; 3]>,
     messages: Vec<String>,
     latency: Duration,
-    /// Frames of the current second, and the highest age of one.
+    /// Frames of the current second, and the longest stay of one.
     second: (usize, Duration),
     curve: Vec<Second>,
 }
@@ -59,9 +69,9 @@ struct Seen {
 /// A second of the output.
 struct Second {
     model: String,
-    /// Frames and the highest age of one.
+    /// Frames, and the longest stay of one in the element.
     frames: usize,
-    age: Duration,
+    stay: Duration,
     shares: [f64; 3],
 }
 
@@ -159,11 +169,19 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
         let (Some(buffer), Some(pipeline)) = (info.buffer(), pipe.upgrade()) else {
             return gst::PadProbeReturn::Ok;
         };
-        let (now, pts) = (pipeline.current_running_time(), buffer.pts());
+        let (now, pts, left) = (pipeline.current_running_time(), buffer.pts(), Instant::now());
         let mut seen = of_probe.lock().unwrap();
+        let entered = pts.and_then(|pts| seen.entered.remove(&pts));
+        let stay = entered.map_or(Duration::ZERO, |entered| left - entered);
+        seen.stays.push(stay);
+        if let Some(last) = seen.last.replace(left)
+            && started.elapsed() > Duration::from_secs(1)
+        {
+            seen.gap = seen.gap.max(left - last);
+        }
         let age = now.zip(pts).map_or(ClockTime::ZERO, |(now, pts)| now.saturating_sub(pts));
         seen.ages.push(age.into());
-        seen.second = (seen.second.0 + 1, seen.second.1.max(age.into()));
+        seen.second = (seen.second.0 + 1, seen.second.1.max(stay));
         seen.first.get_or_insert_with(|| started.elapsed());
         if !still.is_empty() {
             let caps = pad.current_caps().unwrap();
@@ -185,6 +203,14 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
         gst::PadProbeReturn::Ok
     };
     upscale.static_pad("src").unwrap().add_probe(gst::PadProbeType::BUFFER, probe);
+    let of_entry = seen.clone();
+    let entry = move |_: &gst::Pad, info: &mut gst::PadProbeInfo| {
+        if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
+            of_entry.lock().unwrap().entered.insert(pts, Instant::now());
+        }
+        gst::PadProbeReturn::Ok
+    };
+    upscale.static_pad("sink").unwrap().add_probe(gst::PadProbeType::BUFFER, entry);
     let (of_bus, pipe) = (seen.clone(), pipeline.downgrade());
     pipeline.bus().unwrap().set_sync_handler(move |_, message| {
         let Some(pipeline) = pipe.upgrade() else { return gst::BusSyncReply::Drop };
@@ -202,9 +228,9 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
                     let share = |name| structure.get::<f64>(name).unwrap();
                     let shares = ["model-share", "reused-share", "resampled-share"].map(share);
                     seen.shares.push(shares);
-                    let (frames, age) = std::mem::take(&mut seen.second);
+                    let (frames, stay) = std::mem::take(&mut seen.second);
                     let model = structure.get("model").unwrap_or_default();
-                    seen.curve.push(Second { model, frames, age, shares });
+                    seen.curve.push(Second { model, frames, stay, shares });
                 }
             }
             _ => {}
@@ -227,6 +253,9 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
         writable.set_duration(duration);
         source.push_buffer(buffer).unwrap();
         if number == count / 2 {
+            if let Ok(model) = env::var("UPSCALE_SWAP") {
+                upscale.set_property("model", model);
+            }
             let mut query = gst::query::Latency::new();
             upscale.static_pad("src").unwrap().query(&mut query);
             seen.lock().unwrap().latency = query.result().1.into();
@@ -236,10 +265,12 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
     pipeline.set_state(gst::State::Null).unwrap();
     let mut seen = seen.lock().unwrap();
     seen.ages.sort();
-    let age = |share: f64| {
-        let index = (seen.ages.len().saturating_sub(1)) as f64 * share;
-        seen.ages.get(index as usize).map_or(0.0, |age| age.as_secs_f64() * 1e3)
+    seen.stays.sort();
+    let part = |times: &[Duration], share: f64| {
+        let index = (times.len().saturating_sub(1)) as f64 * share;
+        times.get(index as usize).map_or(0.0, |time| time.as_secs_f64() * 1e3)
     };
+    let age = |share| part(&seen.ages, share);
     let mean = |index: usize| {
         let shares = seen.shares.iter().skip(1).map(|shares| shares[index]);
         100.0 * shares.sum::<f64>() / (seen.shares.len().max(2) - 1) as f64
@@ -247,13 +278,16 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
     let rendered: u64 = stats.get("rendered").unwrap();
     let flicker = (seen.flicker.1 > 0).then(|| seen.flicker.0 / seen.flicker.1 as f64);
     println!(
-        "| {properties} | {:.1} | {:.1} | {:.0} / {:.0} / {:.0} | {:.0} | {:.0} | {:.0} / {:.0} / {:.0} | {} | {} |",
+        "| {} | {properties} | {:.1} | {:.1} | {:.0} / {:.0} / {:.0} | {:.0} / {:.0} | {:.0} | {:.0} | {:.0} / {:.0} / {:.0} | {} | {} |",
+        number("UPSCALE_BUSY", 0),
         rendered as f64 / seconds as f64,
         seen.ages.len() as f64 / seconds as f64,
         age(0.5),
         age(0.99),
         age(1.0),
         seen.latency.as_secs_f64() * 1e3,
+        part(&seen.stays, 0.99),
+        seen.gap.as_secs_f64() * 1e3,
         seen.first.map_or(0.0, |first| first.as_secs_f64() * 1e3),
         mean(0),
         mean(1),
@@ -263,11 +297,12 @@ fn play(frames: &[gst::Buffer], properties: &str, seconds: u64, flicker: bool) -
     );
     if let Ok(path) = env::var("UPSCALE_CURVE") {
         let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
-        for (second, Second { model, frames, age, shares: [fresh, reused, resampled] }) in
+        for (second, Second { model, frames, stay, shares: [fresh, reused, resampled] }) in
             (0..).zip(&seen.curve)
         {
-            let age = age.as_millis();
-            writeln!(file, "{second},{model},{frames},{age},{fresh},{reused},{resampled}").unwrap();
+            let stay = stay.as_millis();
+            writeln!(file, "{second},{model},{frames},{stay},{fresh},{reused},{resampled}")
+                .unwrap();
         }
     }
     if let Some(message) = seen.messages.last() {
@@ -314,12 +349,13 @@ fn main() {
         })
         .collect();
     println!(
-        "| properties | frames/s rendered | out | age ms, median / 99 % / max | latency ms | first ms | % model / reused / resampled | messages | flicker |"
+        "| busy | properties | frames/s rendered | out | age ms, median / 99 % / max | latency ms, reported / measured (99 %) | longest gap ms | first ms | % model / reused / resampled | messages | flicker |"
     );
     for model in models.split(',') {
         play(&frames, &format!("model={model}"), seconds, false);
-        if clip.is_some() {
-            let seconds = seconds.min(16);
+        let flicker = number("UPSCALE_FLICKER", 16).min(seconds);
+        if clip.is_some() && flicker > 0 {
+            let seconds = flicker;
             let lanczos = play(&frames, &format!("model={model} blend=0"), seconds, true);
             let model = play(&frames, &format!("model={model}"), seconds, true);
             if let Some((model, lanczos)) = model.zip(lanczos) {

@@ -22,7 +22,7 @@ def main() -> None:
     seconds = [int(row[0]) for row in rows]
     models = [Path(row[1]).stem for row in rows]
     frames = [int(row[2]) for row in rows]
-    ages = [int(row[3]) for row in rows]
+    stays = [int(row[3]) for row in rows]
     shares = [[100 * float(row[column]) for row in rows] for column in (4, 5, 6)]
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(9, 6), layout="constrained")
     labels = ["model", "model, reused", "Lanczos"]
@@ -34,7 +34,7 @@ def main() -> None:
             top.axvline(second, color="black", linewidth=1)
             top.annotate(f" {after}", (second, 96), va="top")
     bottom.plot(seconds, frames, label="frames per second")
-    bottom.plot(seconds, ages, label="highest age of a frame (ms)")
+    bottom.plot(seconds, stays, label="longest time of a frame in the element (ms)")
     bottom.set_ylim(bottom=0)
     bottom.set_xlabel("time (s)")
     for axes in (top, bottom):
