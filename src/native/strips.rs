@@ -1,4 +1,5 @@
-//! Running a picture in strips of rows, where memory does not suffice for the whole.
+//! Running a picture in strips of rows, where memory does not suffice for the whole, or where strips
+//! save much memory and cost little time.
 //!
 //! A strip is cut from the input with the rows that its result depends on, and begins where the
 //! grid of tiles of every layer does: what is computed has the same bits as in the whole picture.
@@ -22,6 +23,12 @@ use crate::{
 /// The most rows that a strip may be computed from, for each row that it makes: less memory than that
 /// would take too long.
 const MOST_OVERLAP: usize = 4;
+
+/// A run that takes no more memory than this is not divided for less, in bytes.
+const ENOUGH: u64 = 1 << 29;
+
+/// Below the limit, each strip may be computed from so many times fewer rows more than it makes.
+const CHEAP_OVERLAP: usize = 8;
 
 /// A part of a picture that is computed on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +67,11 @@ impl Engine {
     /// The strips that a picture is computed in; none: it is computed as a whole.
     pub(super) fn strips(&self, input: &Image) -> Result<Vec<Strip>, Error> {
         let (width, height) = (input.width() as u32, input.height() as u32);
-        let Some(limit) = self.memory.filter(|&limit| self.run_bytes(width, height) > limit) else {
+        let limit = self.memory.unwrap_or(u64::MAX);
+        let mut bytes = self.run_bytes(width, height);
+        if bytes <= limit.min(ENOUGH) {
             return Ok(Vec::new());
-        };
+        }
         let sizes = self.sizes(input)?;
         let Some(grid) = self.strip_grid() else { return Ok(Vec::new()) };
         let down = sizes.last().map_or(0, |[rows, _]| rows.div_ceil(TILE));
@@ -72,18 +81,22 @@ impl Engine {
                 .map(|rows| self.strip(input, &sizes, rows, grid))
                 .collect()
         };
-        // About a quarter more each time.
-        let mut count = 2.min(down);
-        let mut strips = cut(count);
-        while strips.iter().any(|strip| self.strip_bytes(strip, width) > limit) {
+        let (mut count, mut strips) = (1_usize, Vec::new());
+        while bytes > limit.min(ENOUGH) {
+            // About a quarter more each time.
             count += count.div_ceil(4);
             let next = cut(count);
-            let most = next.iter().map(|strip| strip.input.len()).max();
+            let most = next.iter().map(|strip| strip.input.len()).max().unwrap_or_default();
+            let made = input.height() / count;
             // Lower strips would mostly compute what their neighbours do.
-            let lowest = input.height() / count;
-            if count > down || most.is_some_and(|most| most > lowest * MOST_OVERLAP) {
+            let is_cheap = match bytes > limit {
+                true => strips.is_empty() || most <= made * MOST_OVERLAP,
+                false => most <= made + made / CHEAP_OVERLAP,
+            };
+            if count > down || !is_cheap {
                 break;
             }
+            bytes = next.iter().map(|strip| self.strip_bytes(strip, width)).max().unwrap_or(0);
             strips = next;
         }
         Ok(strips)

@@ -59,3 +59,14 @@ fn strips_keep_to_the_limit() {
     let limited = engine.working_bytes(320, 1080);
     assert!(limited <= whole / 3 && limited > whole / 8, "{limited} of {whole}");
 }
+
+#[test]
+fn a_large_picture_runs_in_strips_without_a_limit_if_they_cost_little() {
+    let engine = |name| Engine::open(&Model::open(name).unwrap(), &Options::default()).unwrap();
+    let cheap = engine("builtin");
+    let [whole, strips] = [cheap.run_bytes(8000, 6000), cheap.working_bytes(8000, 6000)];
+    assert!(strips < whole / 3, "{strips} of {whole}");
+    // A low picture has no strips that do not mostly compute what their neighbours do.
+    let [whole, strips] = [cheap.run_bytes(1_000_000, 40), cheap.working_bytes(1_000_000, 40)];
+    assert!(strips >= whole, "{strips} of {whole}");
+}
