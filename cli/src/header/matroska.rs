@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Attachment, Chapter, Facts, Head, Track, Written,
+    Attachment, Chapter, Codec, Facts, Head, Track, Written,
     ebml::{self, Element, Id},
 };
 
@@ -25,6 +25,7 @@ const TRACK_NUMBER: Id = 0xd7;
 const TRACK_UID: Id = 0x73c5;
 const FLAG_DEFAULT: Id = 0x88;
 const FLAG_FORCED: Id = 0x55aa;
+const CODEC_ID: Id = 0x86;
 const NAME: Id = 0x536e;
 const LANGUAGE: Id = 0x22_b59c;
 const LANGUAGE_BCP47: Id = 0x22_b59d;
@@ -160,6 +161,52 @@ pub fn read(file: &mut File) -> io::Result<Head> {
         }
     }
     Ok(head)
+}
+
+pub fn codecs(file: &mut File) -> io::Result<Vec<Codec>> {
+    let (mut codecs, mut uids, mut durations) = (Vec::new(), Vec::new(), Vec::new());
+    let Some((_, places)) = layout(file)? else { return Ok(codecs) };
+    for place in places.into_iter().filter(|place| [TRACKS, TAGS].contains(&place.id)) {
+        for entry in load(file, place)?.children() {
+            let text = |id: Id| entry.child(id).map(|text| text.to_text());
+            let number = |id: Id| entry.child(id).and_then(|number| number.to_unsigned());
+            match entry.id {
+                TRACK_ENTRY => {
+                    let Some(track) = number(TRACK_NUMBER) else { continue };
+                    let name = text(CODEC_ID).unwrap_or_default();
+                    codecs.push(Codec { track, name, duration: None });
+                    uids.push(number(TRACK_UID));
+                }
+                TAG => durations.extend(duration(&entry)),
+                _ => {}
+            }
+        }
+    }
+    for (codec, uid) in codecs.iter_mut().zip(uids) {
+        let mut own = durations.iter().filter(|(track, _)| Some(*track) == uid);
+        codec.duration = own.next().map(|(_, duration)| *duration);
+    }
+    Ok(codecs)
+}
+
+/// The identifier of a track and its duration in nanoseconds, if the tag gives that.
+fn duration(tag: &Element) -> Option<(u64, u64)> {
+    let uid = tag.child(TARGETS)?.child(TARGET_TRACK)?.to_unsigned()?;
+    let parts = tag.children();
+    let is_duration =
+        |part: &&Element| part.child(TAG_NAME).is_some_and(|name| name.to_text() == "DURATION");
+    let text = parts.iter().find(is_duration)?.child(TAG_STRING)?.to_text();
+    Some((uid, parse_time(&text)?))
+}
+
+/// The nanoseconds of `HH:MM:SS.nnnnnnnnn`.
+fn parse_time(text: &str) -> Option<u64> {
+    let (text, fraction) = text.trim_end_matches('\0').split_once('.')?;
+    let fraction = format!("{fraction:0<9}").get(..9)?.parse::<u64>().ok()?;
+    let seconds = text
+        .split(':')
+        .try_fold(0u64, |seconds, part| seconds.checked_mul(60)?.checked_add(part.parse().ok()?))?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
 }
 
 fn track(entry: &Element) -> Option<Track> {
@@ -464,4 +511,17 @@ fn without_statistics(tags: &Element, video: Option<u64>) -> Element {
     // A tag must say something.
     all.retain(|tag| tag.id != TAG || tag.child(SIMPLE_TAG).is_some());
     Element::parent(TAGS, &all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_tags_have_hours_and_up_to_nine_decimals() {
+        assert_eq!(parse_time("00:00:02.500000000\0\0"), Some(2_500_000_000));
+        assert_eq!(parse_time("01:02:03.04"), Some(3_723_040_000_000));
+        assert_eq!(parse_time("99999999999999:00:00.0"), None);
+        assert_eq!(parse_time("2.x"), None);
+    }
 }

@@ -84,6 +84,25 @@ pub fn transfer(
     head.complete(&mut file.try_clone()?, streams)
 }
 
+/// How a track of a Matroska file is coded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Codec {
+    /// The number of the track.
+    pub track: u64,
+    /// For example `A_TTA1`.
+    pub name: String,
+    /// In nanoseconds, if the tags give it.
+    pub duration: Option<u64>,
+}
+
+/// The codecs of the tracks of a Matroska file; none of another file.
+///
+/// # Errors
+/// Those of the file system.
+pub fn codecs(path: &Path) -> io::Result<Vec<Codec>> {
+    matroska::codecs(&mut File::open(path)?)
+}
+
 /// A stream of the output.
 #[derive(Clone, Debug)]
 pub struct Written {

@@ -4,24 +4,31 @@
 //! demuxer adds before the first data, and broadcasts add streams later. Pictures and Y4M are decoded
 //! by the program itself.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use gst::{glib, prelude::*};
 
 use super::{
-    Error,
-    elements::{link, make, source_pad},
+    Error, broadcast,
+    elements::{link, make, parse, source_pad},
     input::Input,
+    ledger::Kind,
     matroska,
     mp4::Mp4Header,
     mp4_track,
+    muxer::{is_aac, needs_no_parser},
     picture::is_picture,
     picture_pads::{Content, picture_pads},
+    web_vtt,
     y4m_pads::y4m_pads,
 };
+use crate::header;
 
 /// The prefix of the names of all elements that read the input.
 pub const READER: &str = "reader-";
@@ -70,6 +77,7 @@ impl Reader {
             on_stream: Box::new(on_stream),
             number: AtomicU32::new(0),
             mp4: input.mp4().cloned(),
+            file: input.file().map(Path::to_path_buf),
             pads: pads.clone(),
         });
         if let Some(rate) = input.rate() {
@@ -105,6 +113,7 @@ struct Demuxers {
     on_stream: Box<OnStream>,
     number: AtomicU32,
     mp4: Option<Arc<Mp4Header>>,
+    file: Option<PathBuf>,
     pads: OwnPads,
 }
 
@@ -147,13 +156,34 @@ impl Demuxers {
                 if let (Some(header), Some(number)) = (&self.mp4, number) {
                     mp4_track::correct(pad, header, number);
                 }
+                let mut caps = caps.clone();
                 if comes_from(pad, &["matroskademux"]) {
                     matroska::begin_at_zero(pad);
+                    let codec = self.matroska_codec(pad, &caps);
+                    if matroska::is_tta(&caps) {
+                        matroska::describe_tta(pad, codec.as_ref().and_then(|it| it.duration));
+                    }
+                    if let Some(codec) = codec
+                        && let Some(text) = web_vtt::make_plain(pad, &codec.name)
+                    {
+                        caps = text;
+                    }
                 }
-                (self.on_stream)(pad, caps)
+                if comes_from(pad, &["tsdemux", "mpegpsdemux"]) && Kind::of(&caps) == Kind::Sound {
+                    broadcast::keep_early_packets(pad);
+                }
+                (self.on_stream)(pad, &caps)
             }
         };
         report(pad, connected);
+    }
+
+    /// What the file says of a stream that the demuxer does not describe completely.
+    fn matroska_codec(&self, pad: &gst::Pad, caps: &gst::Caps) -> Option<header::Codec> {
+        let path =
+            self.file.as_ref().filter(|_| is_unknown_subtitles(caps) || matroska::is_tta(caps))?;
+        let track = track_number(pad)?;
+        header::codecs(path).ok()?.into_iter().find(|codec| codec.track == track)
     }
 
     fn add(self: &Arc<Self>, pad: &gst::Pad, factory: &gst::ElementFactory) -> Result<(), Error> {
@@ -216,6 +246,26 @@ fn demuxer(caps: &gst::Caps) -> Option<gst::ElementFactory> {
 pub fn parser(caps: &gst::Caps) -> Option<gst::ElementFactory> {
     let has_alpha = caps.iter().any(|media| media.get("codec-alpha") == Ok(true));
     best(gst::ElementFactoryType::PARSER, caps).filter(|_| !has_alpha)
+}
+
+/// A new element that parses a stream of these caps, if it needs one. AAC leaves it in the framing that
+/// files have, whose caps describe the sound completely before its first packet.
+///
+/// # Errors
+/// [`Error::MissingElement`], [`Error::Parse`] or [`Error::Build`].
+pub fn parsing(caps: &gst::Caps) -> Result<Option<gst::Element>, Error> {
+    let Some(parser) = parser(caps).filter(|_| !needs_no_parser(caps)) else { return Ok(None) };
+    if !is_aac(caps) {
+        return Ok(Some(parser.create().build()?));
+    }
+    // `aacparse` of GStreamer 1.22 does not change the framing LOAS.
+    let framing = "capsfilter caps=\"audio/mpeg,stream-format=(string){raw,loas}\"";
+    Ok(Some(parse(&format!("{} ! {framing}", parser.name()))?.upcast()))
+}
+
+/// Whether these are the caps of subtitles that the demuxer does not recognise.
+pub fn is_unknown_subtitles(caps: &gst::CapsRef) -> bool {
+    caps.structure(0).is_some_and(|media| media.name() == "application/x-subtitle-unknown")
 }
 
 /// Whether there is a decoder for streams of these caps.

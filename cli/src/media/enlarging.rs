@@ -18,6 +18,7 @@ use super::{
     encoder, kept_engine,
     options::Options,
     run_state::RunState,
+    survey::Survey,
 };
 
 /// The name of the element that enlarges.
@@ -36,7 +37,7 @@ pub struct Enlarging {
 }
 
 impl Enlarging {
-    /// Creates the bin. `may_turn` says whether the input can ask for a rotation. `schedule` lists the
+    /// Creates the bin. `survey` is what the input contains, if that is known. `schedule` lists the
     /// pictures to enlarge; without it the flags of the frames count.
     ///
     /// # Errors
@@ -45,11 +46,11 @@ impl Enlarging {
         container: &Container,
         codec: Codec,
         options: &Options,
-        may_turn: bool,
+        survey: Option<&Survey>,
         schedule: Option<Arc<Schedule>>,
         state: &Arc<RunState>,
     ) -> Result<Self, Error> {
-        let bin = video_bin(container, codec, options, may_turn, state)?;
+        let bin = video_bin(container, codec, options, survey, state)?;
         if let Ok(cadence) = by_name(&bin, CADENCE)?.downcast::<Cadence>() {
             cadence.set_up(schedule, options.cadence.field_order);
         }
@@ -68,7 +69,7 @@ fn video_bin(
     container: &Container,
     codec: Codec,
     options: &Options,
-    may_turn: bool,
+    survey: Option<&Survey>,
     state: &Arc<RunState>,
 ) -> Result<gst::Bin, Error> {
     let side = |pixels: Option<i32>| match pixels {
@@ -76,6 +77,8 @@ fn video_bin(
         None => format!("[{0},32766,{0}]", codec.alignment()),
     };
     let size = format!("width={},height={}", side(options.width), side(options.height));
+    // Formats that a rotation does not have are converted only if there may be one.
+    let may_turn = survey.is_none_or(|survey| survey.streams.iter().any(|it| it.is_turned));
     let turn = if may_turn { "! videoflip video-direction=auto ! videoconvert" } else { "" };
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
@@ -95,6 +98,10 @@ fn video_bin(
     let bin = parse(&description)?;
     let upscale = by_name(&bin, UPSCALE)?;
     kept_engine::keep(&upscale);
+    if survey.is_some_and(|survey| survey.video_packets() == 1) {
+        // No frame follows that anything could be kept for.
+        upscale.set_property_from_str("reuse", "off");
+    }
     options.properties.apply(&upscale)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
     let first_size = source_pad(&by_name(&bin, "first-size")?)?;

@@ -1,13 +1,14 @@
 //! Writes frames without an encoder of GStreamer: as pictures or as Y4M.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, BufWriter, Write as _},
 };
 
-use gst_video::{VideoFormat, VideoInfo};
+use gst_video::{VideoFormat, VideoFrameRef, VideoInfo};
 use image::{
-    DynamicImage, ImageBuffer, ImageError,
+    ExtendedColorType, ImageEncoder, ImageError, ImageResult,
     codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
 
@@ -121,8 +122,10 @@ impl FrameWriter {
         buffer: &gst::BufferRef,
         has_alpha: bool,
     ) -> Result<(), Error> {
-        let frame = || Error::Frame(info.format());
-        let samples = planes::from_buffer(info, buffer).ok_or_else(frame)?;
+        let unreadable = || Error::Frame(info.format());
+        let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info);
+        let frame = frame.map_err(|_| unreadable())?;
+        let samples = planes::of_frame(&frame).ok_or_else(unreadable)?;
         self.count += 1;
         let Self { format, target, count, .. } = self;
         match target {
@@ -137,12 +140,12 @@ impl FrameWriter {
             }
             Target::File(_) if *count > 1 => Err(Error::SecondFrame),
             Target::File(file) => {
-                let picture = picture(info, samples, has_alpha).ok_or_else(frame)?;
+                let picture = Picture::new(info, samples, has_alpha).ok_or_else(unreadable)?;
                 encode(&picture, *format, self.quality, file)
             }
             Target::Sequence { pattern, if_exists } => {
                 let part = PartFile::create(&pattern.path(*count))?;
-                let picture = picture(info, samples, has_alpha).ok_or_else(frame)?;
+                let picture = Picture::new(info, samples, has_alpha).ok_or_else(unreadable)?;
                 encode(&picture, *format, self.quality, part.file())?;
                 Ok(part.finish(*if_exists)?)
             }
@@ -150,39 +153,53 @@ impl FrameWriter {
     }
 }
 
-/// The picture that the frame is.
-fn picture(info: &VideoInfo, samples: Vec<u8>, has_alpha: bool) -> Option<DynamicImage> {
-    let (width, height) = (info.width(), info.height());
-    let picture = match info.format() {
-        VideoFormat::Gray8 => {
-            DynamicImage::ImageLuma8(ImageBuffer::from_raw(width, height, samples)?)
-        }
-        VideoFormat::Rgb => DynamicImage::ImageRgb8(ImageBuffer::from_raw(width, height, samples)?),
-        VideoFormat::Rgba => {
-            DynamicImage::ImageRgba8(ImageBuffer::from_raw(width, height, samples)?)
-        }
-        VideoFormat::Gray16Le => {
-            DynamicImage::ImageLuma16(ImageBuffer::from_raw(width, height, words(&samples))?)
-        }
-        VideoFormat::Rgba64Le => {
-            DynamicImage::ImageRgba16(ImageBuffer::from_raw(width, height, words(&samples))?)
-        }
-        _ => return None,
-    };
-    Some(match picture {
-        DynamicImage::ImageRgba8(_) if !has_alpha => picture.into_rgb8().into(),
-        DynamicImage::ImageRgba16(_) if !has_alpha => picture.into_rgb16().into(),
-        picture => picture,
-    })
+/// A picture as encoders take it.
+struct Picture<'a> {
+    /// Rows without padding, in the byte order of this machine.
+    samples: Cow<'a, [u8]>,
+    size: (u32, u32),
+    color: ExtendedColorType,
 }
 
-fn words(bytes: &[u8]) -> Vec<u16> {
-    let words = bytes.chunks_exact(2);
-    words.filter_map(|word| Some(u16::from_le_bytes(word.try_into().ok()?))).collect()
+impl<'a> Picture<'a> {
+    /// The picture with the samples of a frame like `info`; `None` if no encoder takes its format.
+    fn new(info: &VideoInfo, samples: Cow<'a, [u8]>, has_alpha: bool) -> Option<Self> {
+        let (color, samples) = match (info.format(), has_alpha) {
+            (VideoFormat::Gray8, _) => (ExtendedColorType::L8, samples),
+            (VideoFormat::Rgb, _) => (ExtendedColorType::Rgb8, samples),
+            (VideoFormat::Rgba, true) => (ExtendedColorType::Rgba8, samples),
+            (VideoFormat::Rgba, false) => (ExtendedColorType::Rgb8, without_alpha(&samples, 1)),
+            (VideoFormat::Gray16Le, _) => (ExtendedColorType::L16, native(samples)),
+            (VideoFormat::Rgba64Le, true) => (ExtendedColorType::Rgba16, native(samples)),
+            (VideoFormat::Rgba64Le, false) => {
+                (ExtendedColorType::Rgb16, native(without_alpha(&samples, 2)))
+            }
+            _ => return None,
+        };
+        Some(Self { samples, size: (info.width(), info.height()), color })
+    }
+
+    fn write_with(&self, encoder: impl ImageEncoder) -> ImageResult<()> {
+        encoder.write_image(&self.samples, self.size.0, self.size.1, self.color)
+    }
+}
+
+/// R′G′B′ of R′G′B′A with this number of bytes per sample.
+fn without_alpha(samples: &[u8], bytes: usize) -> Cow<'static, [u8]> {
+    let pixels = samples.chunks_exact(4 * bytes);
+    pixels.flat_map(|pixel| pixel.iter().take(3 * bytes)).copied().collect()
+}
+
+/// 16-bit samples in the byte order of this machine.
+fn native(mut samples: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "big") {
+        samples.to_mut().chunks_exact_mut(2).for_each(<[u8]>::reverse);
+    }
+    samples
 }
 
 fn encode(
-    picture: &DynamicImage,
+    picture: &Picture<'_>,
     format: FrameFormat,
     quality: Option<u32>,
     file: &File,
@@ -190,13 +207,13 @@ fn encode(
     let mut file = BufWriter::new(file);
     match format {
         FrameFormat::Y4m => {}
-        FrameFormat::Png => picture.write_with_encoder(PngEncoder::new(&mut file))?,
-        FrameFormat::Tiff => picture.write_with_encoder(TiffEncoder::new(&mut file))?,
-        FrameFormat::Bmp => picture.write_with_encoder(BmpEncoder::new(&mut file))?,
+        FrameFormat::Png => picture.write_with(PngEncoder::new(&mut file))?,
+        FrameFormat::Tiff => picture.write_with(TiffEncoder::new(&mut file))?,
+        FrameFormat::Bmp => picture.write_with(BmpEncoder::new(&mut file))?,
         FrameFormat::Jpeg => {
             let quality = 100 - quality.unwrap_or(JPEG_QUALITY).min(99);
             let quality = u8::try_from(quality).unwrap_or(1);
-            picture.write_with_encoder(JpegEncoder::new_with_quality(&mut file, quality))?;
+            picture.write_with(JpegEncoder::new_with_quality(&mut file, quality))?;
         }
     }
     Ok(file.flush()?)

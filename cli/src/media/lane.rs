@@ -64,6 +64,7 @@ struct State {
     /// Where the last packet begins, and how much later than the one before it.
     last_start: Option<u64>,
     interval: Option<u64>,
+    gaps: Gaps,
     /// Events that come after the segment.
     pending: Vec<gst::Event>,
     times: Times,
@@ -71,6 +72,44 @@ struct State {
     decoded: Decoded,
     extent: Extent,
     notes: Vec<String>,
+}
+
+/// Times within a stream of sound that no packet covers.
+#[derive(Debug, Default)]
+struct Gaps {
+    count: usize,
+    /// Of all, in nanoseconds.
+    length: u64,
+    /// The end of the last packet.
+    end: Option<u64>,
+}
+
+impl Gaps {
+    /// Shorter ones are errors of rounding, in nanoseconds.
+    const SHORTEST: u64 = 100_000_000;
+
+    /// Adds a packet; gaps after one of unknown length are not known.
+    fn add(&mut self, start: Option<u64>, length: Option<u64>) {
+        let Some(start) = start else { return };
+        if let Some(length) = self.end.and_then(|end| start.checked_sub(end))
+            && length >= Self::SHORTEST
+        {
+            self.count += 1;
+            self.length += length;
+        }
+        self.end = length.map(|length| start + length);
+    }
+
+    /// What is to be said about them.
+    fn note(&self) -> Option<String> {
+        let gaps = if self.count == 1 { "gap" } else { "gaps" };
+        let seconds = self.length as f64 / 1e9;
+        let note = format!(
+            "it has {} {gaps} of {seconds:.2} s; where the input has sound there, it is damaged",
+            self.count
+        );
+        (self.count > 0).then_some(note)
+    }
 }
 
 /// What the decoder gave first.
@@ -363,6 +402,9 @@ impl Lane {
             }
             _ => start,
         };
+        if self.is_sound(&state) {
+            state.gaps.add(time, length);
+        }
         state.extent.add(time.and_then(|time| {
             let time = i64::try_from(time).ok()?;
             Some((time, time + i64::try_from(length.unwrap_or_default()).ok()?))
@@ -386,7 +428,6 @@ impl Lane {
     /// The duration in nanoseconds of a frame or a packet of sound that does not say it; `None` if it
     /// is not known, or is that of subtitles. Without it, MP4 players do not show the last one.
     fn usual_length(&self, state: &mut State, start: Option<u64>) -> Option<u64> {
-        let media = state.caps.as_ref().and_then(|caps| caps.structure(0));
         match self.content {
             Content::Video => {
                 let by_rate = Some(frame_duration(state.caps.as_ref())).filter(|it| *it > 0);
@@ -397,11 +438,14 @@ impl Lane {
                 }
                 known.or(Some(UNKNOWN_FRAME))
             }
-            Content::Packets if media.is_some_and(|it| it.name().starts_with("audio/")) => {
-                state.interval
-            }
+            Content::Packets if self.is_sound(state) => state.interval,
             _ => None,
         }
+    }
+
+    fn is_sound(&self, state: &State) -> bool {
+        let media = state.caps.as_ref().and_then(|caps| caps.structure(0));
+        media.is_some_and(|media| media.name().starts_with("audio/"))
     }
 
     fn is_video(&self) -> bool {
@@ -431,6 +475,8 @@ impl Lane {
                 let mut state = lock(&self.state);
                 state.part = number + 1;
                 let is_last = state.part >= self.parts;
+                let note = state.gaps.note().filter(|_| is_last);
+                state.notes.extend(note);
                 drop(state);
                 self.turn.notify_all();
                 !is_last || self.source.push_event(event)
@@ -570,4 +616,22 @@ fn frame_duration(caps: Option<&gst::Caps>) -> u64 {
     let rate = caps.and_then(|caps| caps.structure(0)?.get::<gst::Fraction>("framerate").ok());
     let Some(rate) = rate.filter(|rate| rate.numer() > 0) else { return 0 };
     u64::from(rate.denom().unsigned_abs()) * 1_000_000_000 / u64::from(rate.numer().unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_in_sound_are_counted_and_rounding_is_not() {
+        const MS: u64 = 1_000_000;
+        let mut gaps = Gaps::default();
+        for (start, length) in [(0, Some(21)), (299, Some(21)), (321, Some(21)), (342, None)] {
+            gaps.add(Some(start * MS), length.map(|length: u64| length * MS));
+        }
+        assert!(gaps.note().is_some_and(|note| note.contains("1 gap of 0.28 s")));
+        gaps.add(Some(5000 * MS), Some(21 * MS));
+        gaps.add(None, None);
+        assert_eq!(gaps.count, 1);
+    }
 }

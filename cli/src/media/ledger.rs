@@ -94,6 +94,12 @@ impl Extent {
         self
     }
 
+    /// The same packets, `time` nanoseconds later.
+    pub fn later_by(mut self, time: i64) -> Self {
+        self.range = self.range.map(|(start, end)| (start + time, end + time));
+        self
+    }
+
     /// Duration in seconds.
     pub fn seconds(&self) -> f64 {
         self.range.map_or(0.0, |(start, end)| (end - start.max(0)).max(0) as f64 / 1e9)
@@ -170,6 +176,7 @@ mod tests {
             extent.add(time);
         }
         assert_eq!((extent.packets, extent.seconds()), (3, 1.0));
+        assert_eq!(extent.later_by(20_000_000).seconds(), 1.02);
         assert_eq!(Extent::default().seconds(), 0.0);
     }
 

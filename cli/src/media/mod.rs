@@ -2,6 +2,7 @@
 //! input to the output file, and what is shown meanwhile.
 
 mod av1;
+mod broadcast;
 mod captions;
 mod channels;
 pub mod codec;
@@ -48,8 +49,10 @@ pub mod shutdown;
 pub mod signals;
 mod streams;
 pub mod survey;
+mod tiff_ycbcr;
 mod times;
 mod vp9;
+mod web_vtt;
 mod y4m;
 mod y4m_pads;
 

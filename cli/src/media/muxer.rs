@@ -33,6 +33,11 @@ pub fn is_aac(caps: &gst::Caps) -> bool {
     caps.can_intersect(&aac)
 }
 
+/// Whether the sound is AAC in the framing of digital television (ISO/IEC 14496-3, 1.7).
+pub fn is_loas(caps: &gst::Caps) -> bool {
+    caps.iter().any(|media| media.get("stream-format") == Ok("loas"))
+}
+
 /// Whether sound of the first caps may go on with the other ones under the first caps, because each
 /// packet says how many channels it has and at which rate.
 pub fn is_self_describing(first: &gst::Caps, other: &gst::Caps) -> bool {

@@ -10,7 +10,7 @@ use image::{
     codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
 };
 
-use super::planes;
+use super::{planes, tiff_ycbcr};
 
 /// The media types of pictures that are decoded here.
 const MEDIA: &[&str] =
@@ -47,7 +47,7 @@ pub fn decode(file: &[u8], mut on_frame: impl FnMut(Frame) -> bool) -> ImageResu
     let animation = match reader.format() {
         Some(ImageFormat::Gif) => Some(GifDecoder::new(Cursor::new(file))?.into_frames()),
         Some(ImageFormat::Png) => {
-            let decoder = PngDecoder::with_limits(Cursor::new(file), limits)?;
+            let decoder = PngDecoder::with_limits(Cursor::new(file), limits.clone())?;
             decoder.is_apng()?.then(|| decoder.apng()).transpose()?.map(|it| it.into_frames())
         }
         Some(ImageFormat::WebP) => {
@@ -56,6 +56,12 @@ pub fn decode(file: &[u8], mut on_frame: impl FnMut(Frame) -> bool) -> ImageResu
         }
         _ => None,
     };
+    if reader.format() == Some(ImageFormat::Tiff)
+        && let Some(image) = tiff_ycbcr::decode(file, &limits)?
+    {
+        on_frame(Frame { image, duration: None });
+        return Ok(());
+    }
     let Some(animation) = animation else {
         let mut decoder = reader.into_decoder()?;
         let orientation = decoder.orientation()?;

@@ -1,6 +1,8 @@
 //! Copies frames between rows without padding, as pictures and Y4M files have them, and GStreamer's
 //! rows.
 
+use std::borrow::Cow;
+
 use gst_video::{VideoFrame, VideoFrameExt as _, VideoFrameRef, VideoInfo};
 
 /// The bytes of a row and the number of rows of each plane.
@@ -36,9 +38,15 @@ pub fn to_buffer(info: &VideoInfo, samples: &[u8]) -> Option<gst::Buffer> {
     Some(frame.into_buffer())
 }
 
-/// The planes of a frame, one after the other; `None` if the buffer does not hold it.
-pub fn from_buffer(info: &VideoInfo, buffer: &gst::BufferRef) -> Option<Vec<u8>> {
-    let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info).ok()?;
+/// The planes of a frame, one after the other; a single plane without padding is not copied. `None` if
+/// the buffer does not hold the frame.
+pub fn of_frame<'a>(frame: &'a VideoFrameRef<&gst::BufferRef>) -> Option<Cow<'a, [u8]>> {
+    let info = frame.info();
+    if let [(row, rows)] = planes(info)[..]
+        && usize::try_from(*frame.plane_stride().first()?).ok()? == row
+    {
+        return Some(Cow::Borrowed(frame.plane_data(0).ok()?.get(..row * rows)?));
+    }
     let mut samples = Vec::with_capacity(size(info));
     for (plane, (row, rows)) in planes(info).into_iter().enumerate() {
         let stride = usize::try_from(*frame.plane_stride().get(plane)?).ok()?;
@@ -46,7 +54,7 @@ pub fn from_buffer(info: &VideoInfo, buffer: &gst::BufferRef) -> Option<Vec<u8>>
             samples.extend_from_slice(from.get(..row)?);
         }
     }
-    Some(samples)
+    Some(Cow::Owned(samples))
 }
 
 #[cfg(test)]
@@ -68,8 +76,23 @@ mod tests {
             assert_eq!(size(&info), bytes, "{format}");
             let samples: Vec<u8> = (0..bytes as u8).collect();
             let buffer = to_buffer(&info, &samples).unwrap();
-            assert_eq!(from_buffer(&info, &buffer).unwrap(), samples, "{format}");
+            let frame = VideoFrameRef::from_buffer_ref_readable(&buffer, &info).unwrap();
+            assert_eq!(of_frame(&frame).unwrap(), samples, "{format}");
             assert!(to_buffer(&info, &samples[1..]).is_none());
+        }
+    }
+
+    #[test]
+    fn one_plane_without_padding_is_not_copied() {
+        gst::init().unwrap();
+        for (width, is_copied) in [(8, false), (5, true)] {
+            let info = VideoInfo::builder(VideoFormat::Rgb, width, 3).build().unwrap();
+            let samples: Vec<u8> = (0..size(&info) as u8).collect();
+            let buffer = to_buffer(&info, &samples).unwrap();
+            let frame = VideoFrameRef::from_buffer_ref_readable(&buffer, &info).unwrap();
+            let found = of_frame(&frame).unwrap();
+            assert_eq!(*found, samples);
+            assert_eq!(matches!(found, Cow::Owned(_)), is_copied);
         }
     }
 }

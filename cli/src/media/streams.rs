@@ -16,24 +16,23 @@ use super::{
     channels::Layout,
     container::Container,
     decoder::decoder,
-    demux::{comes_from, has_decoder, parser},
+    demux::{comes_from, has_decoder, is_unknown_subtitles, parsing},
     elements::{by_name, link, make, parse, sink_pad, source_pad, static_pad},
     guard::Guard,
     lane::{Content, Lane},
     ledger::{Extent, Kind, Row},
-    muxer::{encoder_caps, is_aac, is_self_describing, needs_no_parser, pad_template},
+    matroska::is_tta,
+    muxer::{encoder_caps, is_aac, is_loas, is_self_describing, pad_template},
     plan::Plan,
     run_state::RunState,
     segments::{drop_preroll, precede_gaps, running_range},
     survey::Survey,
+    web_vtt,
 };
 use crate::header::Written;
 
 /// The prefix of the names of elements that only a sound stream needs.
 pub const SOUND: &str = "sound-";
-
-/// The media type of subtitles that the demuxer does not recognise.
-const UNKNOWN_SUBTITLES: &str = "application/x-subtitle-unknown";
 
 /// The elements between the reader and the output.
 pub struct Streams {
@@ -168,8 +167,10 @@ impl Streams {
             let written = *lock(&output.written);
             let planned = self.survey.as_ref().and_then(|(survey, plan)| {
                 let parts = plan.lanes.get(at)?.parts.iter();
-                let within =
-                    |part: &usize| Some(survey.streams.get(*part)?.extent.within(survey.range));
+                let within = |part: &usize| {
+                    let extent = survey.streams.get(*part)?.extent.within(survey.range);
+                    Some(extent.later_by(plan.lead + survey.range.start()))
+                };
                 Some(parts.filter_map(within).collect())
             });
             let arrived =
@@ -316,9 +317,7 @@ impl Streams {
             output.muxer = Some(self.link_to_muxer(&lane, element, &template)?);
             output.lane = Some(lane);
         } else {
-            let media = caps.first().and_then(|caps| caps.structure(0));
-            let media = media.map(|media| media.name().to_string()).unwrap_or_default();
-            self.skip(kind, number, &media);
+            self.skip(kind, number, caps.first());
         }
         if let Some(pad) = &output.muxer {
             count(pad, &output.written);
@@ -334,6 +333,9 @@ impl Streams {
             return Ok(None);
         };
         let template = pad_template(&self.muxer, first);
+        // No parser changes the framing LOAS into that of files. Decoders of TTA need the exact duration
+        // of the last packet, which muxers do not know.
+        let template = template.filter(|_| !caps.iter().any(|it| is_loas(it) || is_tta(it)));
         if kind == Kind::Subtitles {
             return self.subtitle_route(first, template);
         }
@@ -363,10 +365,15 @@ impl Streams {
         template: Option<gst::PadTemplate>,
     ) -> Result<Option<Route>, Error> {
         let media = caps.structure(0).map_or("", |media| media.name().as_str());
-        if media == UNKNOWN_SUBTITLES {
+        if is_unknown_subtitles(caps) {
             return Ok(None);
         }
         if let Some(template) = template {
+            if caps.iter().any(|media| media.has_field(web_vtt::FORMER)) {
+                self.warn(
+                    "WebVTT subtitles are in the output as plain text, without positions and colours",
+                );
+            }
             return Ok(Some(Route::Copy { template, setter: None }));
         }
         // SubRip's tags are a subset of Pango's markup, so the text may be called plain.
@@ -383,12 +390,13 @@ impl Streams {
     }
 
     /// Says that a stream is not in the output.
-    fn skip(&self, kind: Kind, number: usize, media: &str) {
+    fn skip(&self, kind: Kind, number: usize, caps: Option<&gst::Caps>) {
+        let media = caps.and_then(|caps| caps.structure(0)).map_or("", |media| media.name());
         if kind == Kind::Sound && self.container.frames.is_none() {
             self.state.add_problem(format!(
                 "sound {number} ({media}) is not in the output: no decoder for it is installed"
             ));
-        } else if media == UNKNOWN_SUBTITLES {
+        } else if caps.is_some_and(|caps| is_unknown_subtitles(caps)) {
             self.warn(&format!("skipped subtitles {number}: GStreamer does not know their format"));
         } else {
             self.warn(&format!(
@@ -495,9 +503,7 @@ impl Streams {
     }
 
     fn copy(&self, queued: &gst::Pad, caps: &gst::Caps, end: &gst::Pad) -> Result<(), Error> {
-        let parser = parser(caps).filter(|_| !needs_no_parser(caps));
-        let Some(parser) = parser else { return link(queued, end) };
-        let parser = parser.create().build()?;
+        let Some(parser) = parsing(caps)? else { return link(queued, end) };
         self.add(&parser)?;
         link(&source_pad(&parser)?, end)?;
         link(queued, &sink_pad(&parser)?)?;

@@ -16,13 +16,12 @@ use gst_video::{VideoColorimetry, VideoTransferFunction};
 
 use super::{
     Error,
-    demux::{Reader, comes_from, parser, track_number},
+    demux::{Reader, comes_from, parsing, track_number},
     elements::{link, make, sink_pad, source_pad},
     input::Input,
     jump::PacketIndex,
     ledger::{Extent, Kind},
     matrix,
-    muxer::needs_no_parser,
     progress::Progress,
     riff,
     segments::running_range,
@@ -258,10 +257,7 @@ impl Streams {
         pipeline.add(&sink)?;
         let mut first = sink_pad(&sink)?;
         self.probe(&first, number);
-        if !needs_no_parser(caps)
-            && let Some(parser) = parser(caps)
-        {
-            let parser = parser.create().build()?;
+        if let Some(parser) = parsing(caps)? {
             pipeline.add(&parser)?;
             link(&source_pad(&parser)?, &first)?;
             first = sink_pad(&parser)?;

@@ -43,15 +43,12 @@ pub fn run(
     progress: &mut Progress,
 ) -> Result<Done, Error> {
     let Film { input, survey, schedule } = film;
-    // Formats that a rotation does not have are converted only if there may be one.
-    let may_turn =
-        survey.as_ref().is_none_or(|survey| survey.streams.iter().any(|stream| stream.is_turned));
     let state = Arc::new(RunState::default());
     let video = Enlarging::new(
         container,
         codec,
         &arguments.video,
-        may_turn,
+        survey.as_ref(),
         schedule.map(Arc::new),
         &state,
     )?;

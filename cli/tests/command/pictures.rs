@@ -5,12 +5,14 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
+    time::Duration,
 };
 
 use crate::{
     ffmpeg::{PICTURE, Stream, join, make, picture, stream},
-    program::{text, upscale},
+    program::{program, text, upscale},
 };
 
 /// Enlarges to `name` in the folder of `input` and expects success. Returns what was printed.
@@ -87,8 +89,12 @@ fn photos_are_turned_as_their_exif_data_say() {
 #[test]
 fn pictures_of_every_format_become_pictures_of_every_format() {
     let folder = tempfile::tempdir().unwrap();
-    for input in ["in.png", "in.jpg", "in.bmp", "in.tiff", "in.webp"] {
-        let more = if input == "in.tiff" { "-pix_fmt rgb24" } else { "" };
+    for input in ["in.png", "in.jpg", "in.bmp", "in.tiff", "ycbcr.tiff", "in.webp"] {
+        let more = match input {
+            "in.tiff" => "-pix_fmt rgb24",
+            "ycbcr.tiff" => "-pix_fmt yuv444p",
+            _ => "",
+        };
         let Some(input) = make(folder.path(), input, &format!("{PICTURE} -frames:v 1 {more}"))
         else {
             return;
@@ -268,4 +274,36 @@ fn addresses_are_read() {
     let missing = format!("file://{}/none.mkv", folder.path().display());
     let done = upscale(Path::new(&missing), &output, &["--force"]).output().unwrap();
     assert!(text(&done).contains("does not exist"), "{}", text(&done));
+}
+
+/// The most memory that a process has taken, in bytes.
+fn peak(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[test]
+fn a_picture_keeps_nothing_in_memory_for_a_next_frame() {
+    const PIXELS: u64 = 4000 * 3000;
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "-f lavfi -i testsrc2=s=4000x3000 -frames:v 1";
+    let Some(input) = make(folder.path(), "in.jpg", arguments) else { return };
+    let output = folder.path().join("out.png");
+    let mut job = program();
+    job.arg("upscale").args([&input, &output]).args(["--model", "builtin", "--backend", "native"]);
+    let mut job = job.stdout(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    let done = loop {
+        most = peak(job.id()).unwrap_or_default().max(most);
+        match job.try_wait().unwrap() {
+            Some(done) => break done,
+            None => thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    assert!(done.success());
+    assert_eq!(video(&output).size, (8000, 6000));
+    // The picture, four times larger in single precision and in 8 bits, and a run of the model.
+    let limit = PIXELS * (3 + 3 * 4 + 4 * (3 * 4 + 3)) + (1 << 30);
+    assert!(most < limit, "{} MB, at most {} MB", most / 1_000_000, limit / 1_000_000);
 }
