@@ -164,6 +164,11 @@ at("path").onfocus = async () => {
   }
 };
 
+// A page that is left stops sending.
+addEventListener("beforeunload", event => {
+  if (sending) event.preventDefault();
+});
+
 // The whole page takes files, so that one that is dropped beside the field does not replace the page.
 addEventListener("dragover", event => {
   event.preventDefault();
