@@ -26,6 +26,7 @@ mod pipelining;
 mod pixels;
 mod players;
 mod properties;
+mod removal;
 mod reuse;
 mod startup;
 mod stopping;
