@@ -15,26 +15,59 @@ use gst_video::{
 /// `caps` with a complete colorimetry: range, matrix, transfer function and primaries. Caps that
 /// are not fixed, or have no colorimetry at all, stay as they are.
 #[must_use]
-pub fn complete(caps: &gst::CapsRef) -> gst::Caps {
-    let mut complete = caps.to_owned();
-    if let Some(colorimetry) = completed(caps)
-        && let Some(structure) = complete.make_mut().structure_mut(0)
-    {
-        structure.set("colorimetry", colorimetry.to_string());
-    }
-    complete
+pub(super) fn complete(caps: &gst::CapsRef) -> gst::Caps {
+    with(caps, named(caps).and_then(|known| completed(caps, &known)))
 }
 
-/// The complete colorimetry, if the one of `caps` is incomplete.
-fn completed(caps: &gst::CapsRef) -> Option<VideoColorimetry> {
-    let known = named(caps)?;
-    if is_complete(&known) {
+/// Like [`complete`], but Y′CbCr without any colorimetry gets the one of its height.
+///
+/// Encoders write no colour into the stream where the caps name none, and players then take the one
+/// of the enlarged height.
+#[must_use]
+pub fn explicit(caps: &gst::CapsRef) -> gst::Caps {
+    if named(caps).is_none() && VideoInfo::from_caps(caps).is_ok_and(|info| info.is_yuv()) {
+        return with(caps, completed(caps, &unknown()));
+    }
+    complete(caps)
+}
+
+/// `caps` with `colorimetry`, if there is one.
+fn with(caps: &gst::CapsRef, colorimetry: Option<VideoColorimetry>) -> gst::Caps {
+    let mut caps = caps.to_owned();
+    if let (Some(colorimetry), Some(structure)) = (colorimetry, caps.make_mut().structure_mut(0)) {
+        structure.set("colorimetry", colorimetry.to_string());
+    }
+    caps
+}
+
+/// The complete colorimetry of `caps`, whose known parts are `known`. `None` if nothing is missing.
+fn completed(caps: &gst::CapsRef, known: &VideoColorimetry) -> Option<VideoColorimetry> {
+    if is_complete(known) {
         return None;
     }
     let mut unnamed = caps.to_owned();
     unnamed.make_mut().structure_mut(0)?.remove_field("colorimetry");
     let info = VideoInfo::from_caps(&unnamed).ok().filter(VideoInfo::is_valid)?;
-    Some(fill_in(&known, &info.colorimetry()))
+    Some(fill_in(known, &default(&info)))
+}
+
+/// The colorimetry of frames without one: GStreamer's default, with the primaries of the 625-line
+/// system where the height is one of that system's.
+fn default(info: &VideoInfo) -> VideoColorimetry {
+    let default = info.colorimetry();
+    if default.matrix() == VideoColorMatrix::Bt601
+        && info.is_yuv()
+        && [288, 576].contains(&info.height())
+    {
+        let primaries = VideoColorPrimaries::Bt470bg;
+        return VideoColorimetry::new(
+            default.range(),
+            default.matrix(),
+            default.transfer(),
+            primaries,
+        );
+    }
+    default
 }
 
 /// Whether the planes of `caps` hold G, B and R although their format is Y′CbCr: the identity matrix
@@ -47,14 +80,16 @@ pub(super) fn is_identity(caps: &gst::CapsRef) -> bool {
 /// The colorimetry that `caps` name, with its unknown parts.
 fn named(caps: &gst::CapsRef) -> Option<VideoColorimetry> {
     let text = caps.structure(0)?.get::<&str>("colorimetry").ok()?;
-    Some(VideoColorimetry::from_str(text).unwrap_or_else(|_| {
-        VideoColorimetry::new(
-            VideoColorRange::Unknown,
-            VideoColorMatrix::Unknown,
-            VideoTransferFunction::Unknown,
-            VideoColorPrimaries::Unknown,
-        )
-    }))
+    Some(VideoColorimetry::from_str(text).unwrap_or_else(|_| unknown()))
+}
+
+fn unknown() -> VideoColorimetry {
+    VideoColorimetry::new(
+        VideoColorRange::Unknown,
+        VideoColorMatrix::Unknown,
+        VideoTransferFunction::Unknown,
+        VideoColorPrimaries::Unknown,
+    )
 }
 
 fn is_complete(colorimetry: &VideoColorimetry) -> bool {
@@ -140,6 +175,35 @@ mod tests {
         assert_eq!(resolved("0:5:0:0", "I420", 360), "smpte240m");
         assert_eq!(resolved("2:0:14:7", "I420_10LE", 360), "bt2100-pq");
         assert_eq!(resolved("0:3:7:1", "I420", 360), "2:3:7:1");
+    }
+
+    #[test]
+    fn the_625_line_system_has_primaries_of_its_own() {
+        assert_eq!(resolved("2:0:0:0", "I420", 576), "2:4:16:3");
+        assert_eq!(resolved("2:4:0:0", "I420", 288), "2:4:16:3");
+        assert_eq!(resolved("2:0:0:0", "I420", 480), "bt601");
+        assert_eq!(resolved("2:3:0:0", "I420", 576), "bt709");
+    }
+
+    #[test]
+    fn frames_without_colorimetry_can_get_the_one_of_their_height() {
+        gst::init().unwrap();
+        let explicit = |caps: &str| {
+            let caps = explicit(&caps.parse::<gst::Caps>().unwrap());
+            let structure = caps.structure(0).unwrap();
+            structure.get::<String>("colorimetry").ok()
+        };
+        let of = |format: &str, height| {
+            explicit(&format!("video/x-raw,format={format},width=720,height={height}"))
+        };
+        assert_eq!(of("I420", 480).as_deref(), Some("bt601"));
+        assert_eq!(of("NV12", 576).as_deref(), Some("2:4:16:3"));
+        assert_eq!(of("I420", 1080).as_deref(), Some("bt709"));
+        assert_eq!(of("RGB", 480), None);
+        assert_eq!(of("GRAY8", 480), None);
+        assert_eq!(explicit("video/x-raw"), None);
+        let tagged = "video/x-raw,format=I420,width=64,height=36,colorimetry=bt709";
+        assert_eq!(explicit(tagged).as_deref(), Some("bt709"));
     }
 
     #[test]

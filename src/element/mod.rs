@@ -88,7 +88,7 @@ mod video_info;
 // For the tests, the benchmarks and the command; not a stable interface.
 #[doc(hidden)]
 pub use self::{
-    colour::complete as complete_colorimetry,
+    colour::explicit as explicit_colorimetry,
     loader::EngineLoader,
     properties::{Overload, Startup},
     upscalebin::UpscaleBin,

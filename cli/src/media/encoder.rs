@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum as _;
 use gst::{glib, prelude::*};
 
-use super::{av1, captions, codec::Codec, prores, vp9};
+use super::{av1, captions, chroma_location, codec::Codec, prores, vp9};
 
 /// The names of encoders that do not write everything of their frames into the stream.
 const H265_ENCODER: &str = "h265";
@@ -20,6 +20,7 @@ const PRORES_ENCODER: &str = "prores";
 pub fn complete(bin: &gst::Bin) -> Result<(), glib::BoolError> {
     let complete = [
         (H265_ENCODER, captions::keep as fn(&gst::Element) -> _),
+        (H265_ENCODER, chroma_location::keep),
         (AV1_ENCODER, av1::keep_colour),
         (VP9_ENCODER, vp9::keep_colour),
         (PRORES_ENCODER, prores::keep_colour),

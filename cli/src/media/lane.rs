@@ -4,7 +4,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use gst::{glib, prelude::*};
-use gstupscale::element::complete_colorimetry;
+use gstupscale::element::explicit_colorimetry;
 
 use super::{
     channels::Layout,
@@ -537,7 +537,7 @@ impl Lane {
                 if state.decoded.caps.is_none() {
                     state.decoded.caps = Some(caps.to_owned());
                 }
-                complete_colorimetry(caps)
+                explicit_colorimetry(caps)
             }
             Content::Sound { layouts, converter, filter } => {
                 let mut caps = caps.to_owned();

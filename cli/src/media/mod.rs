@@ -5,6 +5,7 @@ mod av1;
 mod broadcast;
 mod captions;
 mod channels;
+mod chroma_location;
 pub mod codec;
 mod colour;
 pub mod container;

@@ -250,6 +250,7 @@ impl Streams {
         if self.is_indexed && Kind::of(caps) == Kind::Video {
             lock(&self.indexes).insert(number, PacketIndex::watch(pad));
         }
+        forget_unknown_transfer(pad);
         lock(&self.pads).push(pad.clone());
         let sink = make("fakesink")?;
         sink.set_property("sync", false);
@@ -308,6 +309,27 @@ impl Stream {
             self.caps.push(caps.to_owned());
         }
     }
+}
+
+/// Removes a colorimetry without a transfer function from the caps that leave `pad`: parsers prefer it
+/// to the complete one in the stream, from which HDR is recognized. FFmpeg writes such a one to Matroska.
+fn forget_unknown_transfer(pad: &gst::Pad) {
+    let is_unknown = |media: &gst::StructureRef| {
+        let colorimetry = media.get::<&str>("colorimetry").ok();
+        let colorimetry = colorimetry.and_then(|it| it.parse::<VideoColorimetry>().ok());
+        colorimetry.is_some_and(|it| it.transfer() == VideoTransferFunction::Unknown)
+    };
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(gst::PadProbeData::Event(event)) = &mut info.data
+            && let gst::EventView::Caps(caps) = event.view()
+            && caps.caps().iter().any(is_unknown)
+        {
+            let mut caps = caps.caps_owned();
+            caps.make_mut().iter_mut().for_each(|media| media.remove_field("colorimetry"));
+            *event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

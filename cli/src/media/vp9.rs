@@ -53,6 +53,7 @@ fn replace_caps(
 fn known(colorimetry: &str) -> Option<String> {
     let given = VideoColorimetry::from_str(colorimetry).ok()?;
     let standard = match given.matrix() {
+        VideoColorMatrix::Bt601 => "bt601",
         VideoColorMatrix::Bt709 => "bt709",
         VideoColorMatrix::Bt2020 => "bt2020",
         VideoColorMatrix::Smpte240m => "smpte240m",
@@ -72,6 +73,7 @@ mod tests {
         gst::init().unwrap();
         assert_eq!(known("bt2100-pq").as_deref(), Some("bt2020"));
         assert_eq!(known("1:3:7:1").as_deref(), Some("1:3:5:1"));
-        assert_eq!(known("bt601"), None);
+        assert_eq!(known("2:4:16:3").as_deref(), Some("bt601"));
+        assert_eq!(known("sRGB"), None);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use gst::prelude::*;
 use gst_app::AppSink;
 use gst_video::VideoFrameRef;
-use gstupscale::element::complete_colorimetry;
+use gstupscale::element::explicit_colorimetry;
 
 use super::{
     Error,
@@ -352,7 +352,7 @@ fn admit_frames(decoded: &gst::Pad, shared: &Arc<Mutex<Shared>>, lead: i64) {
         if let Some(gst::PadProbeData::Event(event)) = &mut info.data
             && let gst::EventView::Caps(caps) = event.view()
         {
-            let caps = complete_colorimetry(caps.caps());
+            let caps = explicit_colorimetry(caps.caps());
             *event = gst::event::Caps::builder(&caps).seqnum(event.seqnum()).build();
         }
         // The times of the frame table are running times.

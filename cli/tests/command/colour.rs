@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     ffmpeg::{make, picture, probe},
+    media::container_colorimetry,
     program::{text, upscale},
 };
 
@@ -132,4 +133,50 @@ fn colours_survive_every_description_codec_and_container() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn untagged_standard_definition_comes_out_tagged_by_the_height_of_the_input() {
+    for (lines, primaries, colorimetry) in
+        [(480, "smpte170m", "bt601"), (576, "bt470bg", "2:4:16:3")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = format!(
+            "-f lavfi -i smptebars=s=448x{lines}:r=5 -t 3 -vf \
+             scale=out_color_matrix=smpte170m:out_range=limited:flags=accurate_rnd+full_chroma_int,\
+format=yuv420p,setparams=range=unknown:color_primaries=unknown:color_trc=unknown:colorspace=unknown \
+             -c:v libx264 -g 5 -qp 1"
+        );
+        let Some(input) = make(folder.path(), "in.mkv", &arguments) else { return };
+        let untagged = &probe(&input)[0].colour;
+        assert!(untagged.iter().all(|tag| ["", "unknown"].contains(&&**tag)), "{untagged:?}");
+        let before = bars(&input, Some(("smpte170m", "tv")));
+        for (codec, container, segment) in [
+            ("h264", "mp4", "20"),
+            ("h264", "mkv", "1"),
+            ("h265", "mkv", "20"),
+            ("h265", "mp4", "1"),
+            ("vp9", "webm", "20"),
+        ] {
+            let output = folder.path().join(format!("out.{container}"));
+            let arguments = ["--codec", codec, "--quality", "4", "--segment", segment, "--force"];
+            let done = upscale(&input, &output, &arguments).output().unwrap();
+            assert!(done.status.success(), "{}", text(&done));
+            let case = format!("{lines} lines, {codec}, {container}, segments of {segment} s");
+            // The stream of VP9 has one code for the matrix of both systems.
+            let matrix = if codec == "vp9" { "bt470bg" } else { "smpte170m" };
+            let tags = ["tv", matrix, "smpte170m", primaries];
+            assert_eq!(probe(&output)[0].colour, tags, "{case}");
+            assert_eq!(container_colorimetry(&output).as_deref(), Some(colorimetry), "{case}");
+            if let "h264" | "h265" = codec {
+                let copy = format!("-i {} -c copy", output.display());
+                let stream = make(folder.path(), &format!("out.{codec}"), &copy).unwrap();
+                assert_eq!(probe(&stream)[0].colour, tags, "stream: {case}");
+            }
+            let after = bars(&output, None);
+            let pairs = before.iter().flatten().zip(after.iter().flatten());
+            let worst = pairs.map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(worst <= Some(3), "{case}: {before:?} {after:?}");
+        }
+    }
 }

@@ -141,30 +141,3 @@ fn the_pixel_aspect_ratio_is_exact() {
         assert_eq!(probe(&output)["streams"][0]["sample_aspect_ratio"], "32:27", "{name}");
     }
 }
-
-#[test]
-fn hdr10_metadata_and_depth_are_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = format!(
-        "{PICTURE} -t 2 -pix_fmt yuv420p10le -c:v libx265 -x265-params log-level=none:hdr10=1:\
-         repeat-headers=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:max-cll=1000,400:\
-         master-display=G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,50)"
-    );
-    let Some(input) = make(folder.path(), "in.mkv", &arguments) else { return };
-    for name in ["out.mkv", "out.mp4"] {
-        let (output, _) = enlarge(&input, name, SEGMENTS);
-        let after = probe(&output);
-        let video = &after["streams"][0];
-        assert_eq!(video["codec_name"], "hevc", "{name}");
-        assert_eq!(video["pix_fmt"], "yuv420p10le", "{name}");
-        assert_eq!(video["color_transfer"], "smpte2084", "{name}");
-        let side = video["side_data_list"].to_string();
-        for expected in [r#""max_content":1000"#, r#""max_average":400"#, "Mastering display"] {
-            assert!(side.contains(expected), "{name}: {side}");
-        }
-        let luminance = side.split(r#""max_luminance":""#).nth(1).unwrap();
-        let (max, scale) = luminance.split('"').next().unwrap().split_once('/').unwrap();
-        let max = max.parse::<f64>().unwrap() / scale.parse::<f64>().unwrap();
-        assert!((max - 1000.0).abs() < 0.01, "{name}: {max}");
-    }
-}

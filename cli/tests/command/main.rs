@@ -18,6 +18,7 @@ mod encoders;
 mod ffmpeg;
 mod field;
 mod film;
+mod hdr;
 mod media;
 mod models;
 mod oddities;

@@ -38,6 +38,17 @@ pub fn streams(path: &Path) -> (Vec<String>, i32) {
     found
 }
 
+/// The colorimetry that the container of a video without sound states.
+pub fn container_colorimetry(path: &Path) -> Option<String> {
+    let demuxer = match path.extension().and_then(|it| it.to_str()) {
+        Some("mp4" | "mov") => "qtdemux",
+        _ => "matroskademux",
+    };
+    let (_, caps) = last_caps(&format!("filesrc name=file ! {demuxer}"), path);
+    let caps = caps.parse::<gst::Caps>().unwrap();
+    caps.structure(0).unwrap().get::<String>("colorimetry").ok()
+}
+
 /// Writes a file with the elements of `description`.
 pub fn create(path: &Path, description: &str) -> PathBuf {
     run(&pipeline(&format!("{description} ! filesink name=file"), path));
@@ -82,8 +93,13 @@ pub fn pictures(path: &Path) -> Vec<(Option<gst::ClockTime>, u64)> {
 
 /// The number of decoded frames of a file, and the caps of the last one.
 pub fn decode(path: &Path) -> (usize, String) {
-    let description = "filesrc name=file ! decodebin ! fakesink name=out signal-handoffs=true";
-    let pipeline = pipeline(description, path);
+    last_caps("filesrc name=file ! decodebin", path)
+}
+
+/// The number of buffers that leave `description`, and the caps of the last one.
+fn last_caps(description: &str, path: &Path) -> (usize, String) {
+    let description = format!("{description} ! fakesink name=out signal-handoffs=true");
+    let pipeline = pipeline(&description, path);
     let found = Arc::new(Mutex::new((0, String::new())));
     let into = found.clone();
     pipeline.by_name("out").unwrap().connect("handoff", false, move |values| {
