@@ -41,7 +41,8 @@ pub fn enlarge(model: &str, small: &RgbImage) -> Result<RgbImage, Box<dyn Error>
     let factor = model.info.factor;
     let mut large = RgbImage::new(small.width() * factor, small.height() * factor);
     let (from, to) = (frame_info(small), frame_info(&large));
-    let settings = StreamSettings { threads, tile_size: 0, halo: None, memory_limit: None };
+    let settings =
+        StreamSettings { threads, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 };
     let mut pipeline = upscaler::open(loaded.infer, loaded.traits, from, to, settings)?;
     let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
     let stride = small.width() as usize * 3;

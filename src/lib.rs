@@ -33,7 +33,7 @@
 //! let to = FrameInfo { width: 64 * factor, height: 48 * factor, ..from };
 //! let mut large = OwnedFrame::new(to, 0)?;
 //!
-//! let settings = StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None };
+//! let settings = StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 };
 //! let mut pipeline = upscaler::open(loaded.infer, loaded.traits, from, to, settings)?;
 //! let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Off };
 //! pipeline.process(&small.read(), None, &mut large.write(), &params)?;

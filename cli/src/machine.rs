@@ -12,6 +12,15 @@ pub fn threads(requested: usize) -> usize {
     }
 }
 
+/// Whether the model may run on an NVIDIA GPU with this value of the property `backend`.
+pub fn may_use_nvidia(backend: &str) -> bool {
+    match backend {
+        "cuda" | "tensorrt" => true,
+        "auto" => Device::open(0).is_ok(),
+        _ => false,
+    }
+}
+
 /// This program's version, the CPU, ONNX Runtime and the GPU in one line.
 pub fn describe(device_id: u32) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

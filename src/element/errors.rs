@@ -91,6 +91,7 @@ impl Failure {
             Self::Upscaler(upscaler::Error::OutOfMemory(_)) | Self::NoMemory => {
                 Resource(ResourceError::NoSpaceLeft)
             }
+            Self::Upscaler(upscaler::Error::NoFidelity) => Library(LibraryError::Settings),
             Self::Upscaler(upscaler::Error::Device(_)) => Resource(ResourceError::Failed),
             Self::Upscaler(_)
             | Self::TooLarge(_)

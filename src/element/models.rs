@@ -121,11 +121,13 @@ impl Upscale {
     /// Whether the CPU may continue after this failure of the GPU.
     pub(super) fn can_leave_gpu(&self, failure: &Failure) -> bool {
         lock(&self.properties).engine_options().backend == Backend::Auto
-            && matches!(
-                failure,
-                Failure::Upscaler(upscaler::Error::OutOfMemory(out))
-                    if out.purpose == MemoryUse::Gpu
-            )
+            && match failure {
+                Failure::Upscaler(upscaler::Error::OutOfMemory(out)) => {
+                    out.purpose == MemoryUse::Gpu
+                }
+                Failure::Upscaler(upscaler::Error::NoFidelity) => true,
+                _ => false,
+            }
     }
 
     /// Switches to the CPU, which also processes the frames in flight.

@@ -75,6 +75,7 @@ pub(super) struct Properties {
     pub halo: i32,
     /// Bytes; 0: a share of the free memory.
     pub memory_limit: u64,
+    pub fidelity: f64,
     pub blend: f64,
     pub grain: f64,
     /// Number of the first frame after a start or a flush.
@@ -111,6 +112,7 @@ impl Default for Properties {
             tile_size: 0,
             halo: -1,
             memory_limit: 0,
+            fidelity: 0.0,
             blend: 1.0,
             grain: 0.0,
             first_frame: 0,
@@ -187,6 +189,7 @@ impl Properties {
             tile_size: self.tile_size,
             halo: u32::try_from(self.halo).ok(),
             memory_limit: (self.memory_limit > 0).then_some(self.memory_limit),
+            fidelity: self.fidelity as f32,
         }
     }
 

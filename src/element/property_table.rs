@@ -245,6 +245,21 @@ fn table() -> Vec<Property> {
             |properties| &mut properties.memory_limit,
         ),
         property(
+            glib::ParamSpecDouble::builder("fidelity")
+                .nick("Fidelity")
+                .blurb(
+                    "How close the model's picture is held to the input: its chroma to a Lanczos \
+                     enlargement, and its reduction to the input. 1 suits HDR; 0 keeps what a model \
+                     cleans or invents",
+                )
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(default.fidelity)
+                .mutable_ready()
+                .build(),
+            |properties| &mut properties.fidelity,
+        ),
+        property(
             glib::ParamSpecDouble::builder("blend")
                 .nick("Blend")
                 .blurb("Weight of the model's picture against a Lanczos enlargement of the input")

@@ -89,7 +89,7 @@ impl MatrixCoefficients {
     }
 
     #[inline(always)]
-    fn luma_of(&self, r: f32, g: f32, b: f32) -> f32 {
+    pub(crate) fn luma_of(&self, r: f32, g: f32, b: f32) -> f32 {
         let [kr, kg, kb] = self.luma;
         kr * r + kg * g + kb * b
     }

@@ -48,7 +48,7 @@ impl<'a> PlacedImage<'a> {
 
     /// Samples `x..x + width` of row `y`, in the coordinates of the whole image; empty where they
     /// are not covered.
-    pub(super) fn row(&self, channel: usize, x: u32, y: u32, width: u32) -> &'a [f32] {
+    pub(crate) fn row(&self, channel: usize, x: u32, y: u32, width: u32) -> &'a [f32] {
         let row = self.image.row(channel, y.wrapping_sub(self.y) as usize);
         let x = x.wrapping_sub(self.x) as usize;
         row.get(x..x + width as usize).unwrap_or_default()

@@ -30,6 +30,12 @@ pub enum Error {
         /// The side that is too small, in pixels.
         size: u32,
     },
+    /// The stages around the model run on a GPU, which has no fidelity.
+    #[error(
+        "fidelity is not supported by the backends cuda and tensorrt; set fidelity to 0, or use \
+         backend=native, cpu or webgpu"
+    )]
+    NoFidelity,
     /// The operating system refused to start a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),

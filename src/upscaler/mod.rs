@@ -20,6 +20,7 @@ mod decision;
 mod enlarger;
 mod error;
 mod featurewise;
+mod fidelity;
 mod free_memory;
 mod geometry;
 mod memory;

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Frame`] for unsupported sizes, [`Error::OutOfMemory`], [`Error::FixedSize`] if the
-/// model does not accept such frames, [`Error::Thread`], and errors of the GPU.
+/// model does not accept such frames, [`Error::Thread`], [`Error::NoFidelity`], and errors of the GPU.
 pub fn open(
     engine: AnyEngine,
     traits: EngineTraits,

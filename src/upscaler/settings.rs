@@ -19,6 +19,9 @@ pub struct StreamSettings {
     pub halo: Option<u32>,
     /// Bytes of working memory for inference. `None`: a share of the free memory.
     pub memory_limit: Option<u64>,
+    /// How close the model's picture is held to the input, 0..1: at 1 its chroma is that of a Lanczos
+    /// enlargement, and what differs from the input after reducing it is corrected.
+    pub fidelity: f32,
 }
 
 /// Which results of earlier frames may be reused.

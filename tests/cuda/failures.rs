@@ -138,6 +138,16 @@ fn a_memory_limit_cuts_the_frame_and_does_not_change_the_output() {
 }
 
 #[test]
+fn fidelity_is_refused() {
+    let Some(_emulator) = Emulator::get() else { return };
+    let device = Device::open(0).unwrap();
+    let model = DeviceBlur::new(&device, Channels::Rgb, 1);
+    let faithful = StreamSettings { fidelity: 0.5, ..settings() };
+    let refused = Stream::try_on_gpu(&device, model, input().info, (400, 300), faithful);
+    assert!(matches!(refused, Err(Error::NoFidelity)));
+}
+
+#[test]
 fn a_frame_above_the_engines_longest_side_is_cut_and_memory_is_not_blamed() {
     let Some(_emulator) = Emulator::get() else { return };
     let device = Device::open(0).unwrap();

@@ -23,7 +23,7 @@ pub const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tole
 const COST: CostModel = CostModel { per_call: 100e-6, per_pixel: 1e-6, whole: 1.0 };
 
 pub fn settings() -> StreamSettings {
-    StreamSettings { threads: 1, tile_size: 0, halo: None, memory_limit: None }
+    StreamSettings { threads: 1, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 }
 }
 
 pub fn format(name: &str) -> PixelFormat {

@@ -55,6 +55,9 @@ fn properties_have_the_documented_types_ranges_and_defaults() {
     check::<glib::ParamSpecInt>("pipeline-depth", true, |spec| {
         assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (-1, 4, -1));
     });
+    check::<glib::ParamSpecDouble>("fidelity", false, |spec| {
+        assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (0.0, 1.0, 0.0));
+    });
     for (name, default) in [("blend", 1.0), ("grain", 0.0)] {
         check::<glib::ParamSpecDouble>(name, true, |spec| {
             assert_eq!((spec.minimum(), spec.maximum(), spec.default_value()), (0.0, 1.0, default));
@@ -81,6 +84,7 @@ fn every_property_keeps_its_value() {
         ("tile-size", "64"),
         ("halo", "7"),
         ("memory-limit", "5000000000"),
+        ("fidelity", "0.5"),
         ("blend", "0.25"),
         ("grain", "0.75"),
         ("first-frame", "240"),

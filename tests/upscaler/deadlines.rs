@@ -22,7 +22,7 @@ use crate::common::{
 };
 
 const SETTINGS: StreamSettings =
-    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None };
+    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 };
 const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
 const PARAMS: FrameParams = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Exact };
 const FACTOR: u32 = 2;
@@ -80,11 +80,17 @@ fn passed() -> Instant {
 
 impl Stream {
     fn new(info: FrameInfo, channels: Channels) -> Self {
+        Self::faithful(info, channels, 0.0)
+    }
+
+    /// A stream with this fidelity.
+    fn faithful(info: FrameInfo, channels: Channels, fidelity: f32) -> Self {
         let large = FrameInfo { width: info.width * FACTOR, height: info.height * FACTOR, ..info };
         let gate = Gate::default();
         gate.set(true);
         let model = Box::new(Gated(Blur::new(channels, FACTOR, 1), gate.clone()));
-        let pipeline = CpuPipeline::new(model, EXACT_REGIONS, info, large, SETTINGS).unwrap();
+        let settings = StreamSettings { fidelity, ..SETTINGS };
+        let pipeline = CpuPipeline::new(model, EXACT_REGIONS, info, large, settings).unwrap();
         Self { pipeline, gate, last: None, resampled: 0, large }
     }
 
@@ -163,13 +169,17 @@ fn equal_in(a: &Frame, b: &Frame, rect: Rect) -> bool {
 #[test]
 fn with_enough_time_a_frame_with_a_deadline_equals_one_without() {
     for (format, channels) in [("I420", Channels::Luma), ("NV12", Channels::Rgb)] {
-        let mut input = Frame::new(info(format), 8).noisy(2);
-        let mut stream = Stream::new(input.info, channels);
-        for step in 0..5 {
-            let (output, report) = stream.push_by(&input, never(), Late::Adapt);
-            assert!(output == both(&input, channels).0, "{format}, step {step}");
-            assert_eq!(report.unwrap().resampled_pixels, 0);
-            change(&mut input, 8 + 24 * step, 40);
+        for fidelity in [0.0, 1.0] {
+            let mut input = Frame::new(info(format), 8).noisy(2);
+            let mut stream = Stream::faithful(input.info, channels, fidelity);
+            for step in 0..5 {
+                let (output, report) = stream.push_by(&input, never(), Late::Adapt);
+                let mut other = Stream::faithful(input.info, channels, fidelity);
+                let expected = other.push(&input, FrameParams { reuse: Reuse::Off, ..PARAMS });
+                assert!(output == expected, "{format}, fidelity {fidelity}, step {step}");
+                assert_eq!(report.unwrap().resampled_pixels, 0);
+                change(&mut input, 8 + 24 * step, 40);
+            }
         }
     }
 }

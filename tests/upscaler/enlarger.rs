@@ -19,7 +19,7 @@ use crate::common::{
 };
 
 const SETTINGS: StreamSettings =
-    StreamSettings { threads: 1, tile_size: 0, halo: None, memory_limit: None };
+    StreamSettings { threads: 1, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 };
 
 /// Blurs what depends on changed pixels, and keeps what it is asked for.
 struct Incremental {

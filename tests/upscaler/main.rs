@@ -5,5 +5,6 @@ mod common;
 
 mod deadlines;
 mod enlarger;
+mod fidelity;
 mod reuse;
 mod stages;

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 const TOLERANT: Reuse = Reuse::Tolerant { tolerance: 2, refresh: 250 };
 
 const SETTINGS: StreamSettings =
-    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None };
+    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 };
 
 /// A model whose regions equal the whole frame.
 const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tolerant_halo: None };
@@ -51,7 +51,19 @@ impl Stream {
     }
 
     fn of(model: Blur, traits: EngineTraits, input: FrameInfo, output: FrameInfo) -> Self {
-        let upscaler = CpuPipeline::new(Box::new(model), traits, input, output, SETTINGS).unwrap();
+        Self::faithful(model, traits, input, output, 0.0)
+    }
+
+    /// A stream with this fidelity.
+    fn faithful(
+        model: Blur,
+        traits: EngineTraits,
+        input: FrameInfo,
+        output: FrameInfo,
+        fidelity: f32,
+    ) -> Self {
+        let settings = StreamSettings { fidelity, ..SETTINGS };
+        let upscaler = CpuPipeline::new(Box::new(model), traits, input, output, settings).unwrap();
         Self { upscaler, output, last: None, frames: 0 }
     }
 
@@ -105,13 +117,15 @@ proptest! {
         // Thousandths of the input's size: the model's factor, other factors, smaller.
         scale in prop::sample::select(vec![2000u32, 3000, 1500, 700]),
         align in prop::sample::select(vec![1u32, 2]),
+        fidelity in prop::sample::select(vec![0.0f32, 0.5, 1.0]),
         frames in prop::collection::vec(prop::collection::vec(change(), 0..3), 1..7),
     ) {
         let info = frame::info(format(name), size.0, size.1);
         let channels = if luma { Channels::Luma } else { Channels::Rgb };
         let large = (size.0 * scale / 1000, size.1 * scale / 1000);
-        let model = || Blur::new(channels, 2, align);
-        let (mut with, mut without) = (Stream::new(model(), info, large), Stream::new(model(), info, large));
+        let output = FrameInfo { width: large.0, height: large.1, ..info };
+        let stream = || Stream::faithful(Blur::new(channels, 2, align), EXACT_REGIONS, info, output, fidelity);
+        let (mut with, mut without) = (stream(), stream());
         let mut input = Frame::new(info, 3).noisy(9);
         let components = info.format.layout().components.len();
         for changes in std::iter::once(&Vec::new()).chain(&frames) {
@@ -127,10 +141,12 @@ proptest! {
     #[test]
     fn whatever_changes_between_frames_exact_reuse_is_exact(
         steps in prop::collection::vec((change(), 0usize..4, 0usize..3, any::<bool>()), 2..9),
+        fidelity in prop::sample::select(vec![0.0f32, 0.5, 1.0]),
     ) {
         let info = frame::info(format("NV12"), 100, 80);
-        let model = || Blur::new(Channels::Rgb, 2, 1);
-        let (mut with, mut without) = (Stream::new(model(), info, (200, 160)), Stream::new(model(), info, (200, 160)));
+        let output = FrameInfo { width: 200, height: 160, ..info };
+        let stream = || Stream::faithful(Blur::new(Channels::Rgb, 2, 1), EXACT_REGIONS, info, output, fidelity);
+        let (mut with, mut without) = (stream(), stream());
         let mut input = Frame::new(info, 0).noisy(4);
         for ((component, rect, code), blend, reuse, seek) in steps {
             paint(&mut input, component, rect, code);

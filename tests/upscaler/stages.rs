@@ -13,7 +13,7 @@ fn noise(format: PixelFormat, width: u32, height: u32) -> Frame {
 }
 
 fn settings() -> StreamSettings {
-    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None }
+    StreamSettings { threads: 2, tile_size: 0, halo: None, memory_limit: None, fidelity: 0.0 }
 }
 
 /// A model whose regions equal the whole frame.

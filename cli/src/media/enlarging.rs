@@ -102,7 +102,7 @@ fn video_bin(
         // No frame follows that anything could be kept for.
         upscale.set_property_from_str("reuse", "off");
     }
-    options.properties.apply(&upscale)?;
+    options.element_properties(survey).apply(&upscale)?;
     state.count_frames(&source_pad(&by_name(&bin, "enlarged")?)?);
     let first_size = source_pad(&by_name(&bin, "first-size")?)?;
     durations::keep(&first_size, &source_pad(bin.upcast_ref())?);

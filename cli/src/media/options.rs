@@ -8,7 +8,7 @@ use super::{
     properties::Properties,
     survey::Survey,
 };
-use crate::{arguments::Expected, cadence, range::TimeRange};
+use crate::{arguments::Expected, cadence, machine, range::TimeRange};
 
 /// What the enlarged video is like.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,21 @@ impl Options {
             threads,
             options: &self.encoder_options,
         }
+    }
+
+    /// The properties of the element. HDR gets `fidelity=1` unless the user sets it: models shift the
+    /// colours of HDR, which is outside of what they are trained on (`docs/BENCHMARKS.md`). On NVIDIA
+    /// GPUs there is no fidelity.
+    pub fn element_properties(&self, survey: Option<&Survey>) -> Properties {
+        let mut values = self.properties.values().clone();
+        let backend = values.get("backend").map_or("auto", String::as_str);
+        if survey.is_some_and(Survey::is_hdr)
+            && !values.contains_key("fidelity")
+            && !machine::may_use_nvidia(backend)
+        {
+            values.insert("fidelity".into(), "1".into());
+        }
+        Properties::new(values)
     }
 
     /// The codec of the video in this container format. Inputs with more than 8 bits per sample are

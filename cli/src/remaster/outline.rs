@@ -23,10 +23,11 @@ impl Plan {
                 self.segments.len()
             ),
             format!(
-                "model {}, backend {}, precision {}, encoder {}",
+                "model {}, backend {}, precision {}, fidelity {}, encoder {}",
                 self.properties.get("model").map_or("builtin", String::as_str),
                 value("backend"),
                 value("precision"),
+                self.properties.get("fidelity").map_or("0", String::as_str),
                 self.encoding.factory().unwrap_or_default()
             ),
             format!(

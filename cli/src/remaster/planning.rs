@@ -115,18 +115,19 @@ pub fn make(
     let segments = frame_table::segments(&frames, request.length);
     let times = frame_table::times(&frames);
     let schedule = Arc::new(Schedule::new(&times, &scenes, request.video.cadence.rate));
+    let mut properties: plan::Properties =
+        request.video.element_properties(Some(request.survey)).values().clone();
     let job = Job {
         video: video.clone(),
         frames: frames.clone(),
         schedule,
-        properties: Properties::new(request.video.properties.values().clone()),
+        properties: Properties::new(properties.clone()),
         caps: request.caps(codec),
     };
     let trial = Trial::run(request, codec, job, signals)?;
     for loss in losses::all(&decoded, trial.encoded.as_ref(), codec) {
         progress.warn(&loss);
     }
-    let mut properties: plan::Properties = request.video.properties.values().clone();
     // What `auto` selects depends on the machine.
     if let Some((backend, precision)) = trial.engine {
         properties.insert("backend".into(), backend);

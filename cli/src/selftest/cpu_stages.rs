@@ -25,7 +25,7 @@ pub const EXACT_REGIONS: EngineTraits = EngineTraits { exact_regions: true, tole
 
 /// Settings for one thread and this tile size; 0: whole frames.
 pub fn settings(tile_size: u32) -> StreamSettings {
-    StreamSettings { threads: 1, tile_size, halo: None, memory_limit: None }
+    StreamSettings { threads: 1, tile_size, halo: None, memory_limit: None, fidelity: 0.0 }
 }
 
 /// Adds the CPU's rows.

@@ -19,6 +19,7 @@ mod ffmpeg;
 mod field;
 mod film;
 mod hdr;
+mod hdr_pictures;
 mod media;
 mod models;
 mod oddities;

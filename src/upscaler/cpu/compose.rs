@@ -65,7 +65,7 @@ impl Compose {
             Family::Rgb => Channels::Rgb,
             Family::Yuv | Family::Gray => Channels::Luma,
         };
-        let conversion = Conversion::new(input, output, channels, 1)?;
+        let conversion = Conversion::new(input, output, channels, 1, 0.0)?;
         Ok(Self { input, conversion, unpacker: Unpacker::new(output, channels)?, model: None })
     }
 

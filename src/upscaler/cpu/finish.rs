@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    super::{conversion::Conversion, settings::FrameParams},
+    super::{conversion::Conversion, fidelity, settings::FrameParams},
     split::{Side, Split},
 };
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
 
 /// Output rows that are finished at a time: few enough for their samples to stay in the cache.
 const BAND_ROWS: u32 = 32;
+/// The same with fidelity, which reads rows around them.
+const FAITHFUL_BAND_ROWS: u32 = 96;
 
 /// Makes outputs, set up once per stream.
 pub(super) struct Finish {
@@ -40,6 +42,11 @@ impl Finish {
         self.conversion.dependents(rect)
     }
 
+    /// Whether the model's picture is held to the frame.
+    pub(crate) fn is_faithful(&self) -> bool {
+        self.conversion.fidelity.is_some()
+    }
+
     /// The whole output.
     pub(crate) fn whole(&self) -> Rect {
         self.conversion.whole()
@@ -56,7 +63,11 @@ impl Finish {
         rects: &[Rect],
         interrupt: &Interrupt,
     ) -> Result<(), Error> {
-        output.split_rows(BAND_ROWS).into_par_iter().try_for_each_init(
+        let rows = match self.conversion.fidelity {
+            Some(_) => FAITHFUL_BAND_ROWS,
+            None => BAND_ROWS,
+        };
+        output.split_rows(rows).into_par_iter().try_for_each_init(
             Scratch::default,
             |scratch, mut band| {
                 if interrupt.is_raised() {
@@ -95,7 +106,7 @@ impl Finish {
     ) -> Result<(), Error> {
         let conversion = &self.conversion;
         let Conversion { packer, unpacker, bypass_planes: resamplers, .. } = conversion;
-        let Scratch { finished, lanczos, source, bypass_planes } = scratch;
+        let Scratch { finished, lanczos, source, bypass_planes, fidelity } = scratch;
         let needed = packer.needed(rect);
         let finished = match side {
             Side::Line => {
@@ -104,7 +115,7 @@ impl Finish {
                 finished.data_mut().fill(1.0);
                 PlacedImage::new(finished, needed.x, needed.y)
             }
-            _ => picture(conversion, sources, needed, (finished, lanczos, source))?,
+            _ => picture(conversion, sources, needed, (finished, lanczos, source, fidelity))?,
         };
         bypass_planes.resize_with(resamplers.len(), Image::default);
         let mut parts = Vec::with_capacity(resamplers.len());
@@ -125,16 +136,25 @@ fn picture<'a>(
     conversion: &Conversion,
     Sources { canvas, frame, params, .. }: Sources<'a>,
     rect: Rect,
-    (out, lanczos, source): (&'a mut Image, &mut Image, &mut Image),
+    (out, lanczos, source, scratch): (
+        &'a mut Image,
+        &mut Image,
+        &mut Image,
+        &mut fidelity::Scratch,
+    ),
 ) -> Result<PlacedImage<'a>, Error> {
-    let Conversion { unpacker, canvas: from_canvas, input: from_input, .. } = conversion;
+    let Conversion { unpacker, canvas: from_canvas, input: from_input, fidelity, .. } = conversion;
     let canvas = PlacedImage::whole(canvas);
     let (shows_canvas, shows_input) = (params.blend > 0.0, params.blend < 1.0);
-    if !shows_input && params.grain <= 0.0 && from_canvas.is_identity() {
+    if !shows_input && params.grain <= 0.0 && from_canvas.is_identity() && fidelity.is_none() {
         return Ok(canvas);
     }
-    if shows_canvas {
-        from_canvas.resample(canvas, rect, out)?;
+    match fidelity.as_ref().filter(|_| shows_canvas) {
+        Some(fidelity) => {
+            fidelity.picture(conversion.enlarge(), canvas, frame, rect, (out, scratch))?;
+        }
+        None if shows_canvas => from_canvas.resample(canvas, rect, out)?,
+        None => {}
     }
     if shows_input {
         let needed = from_input.needed(rect);
@@ -158,4 +178,5 @@ struct Scratch {
     lanczos: Image,
     source: Image,
     bypass_planes: Vec<Image>,
+    fidelity: fidelity::Scratch,
 }

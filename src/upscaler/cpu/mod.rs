@@ -182,7 +182,8 @@ impl CpuPipeline {
         settings: &StreamSettings,
     ) -> Result<Self, Error> {
         let model = enlarger.info().clone();
-        let conversion = Conversion::new(input, output, model.channels, model.factor)?;
+        let conversion =
+            Conversion::new(input, output, model.channels, model.factor, settings.fidelity)?;
         let spread = conversion.unpacker.reads_beyond();
         let planning = enlarger.planning();
         let plan = RegionPlan::new(&model, tiling, spread, planning, traits, settings);
@@ -201,7 +202,7 @@ impl CpuPipeline {
             .map_err(|error| Error::Thread(io::Error::other(error)))?;
         let source = Surface::new(bounds, 1, pool.clone());
         Ok(Self {
-            prepare: Prepare::new(input, &model, schedule, pool.clone())?,
+            prepare: Prepare::new(input, &model, schedule, pool.clone(), settings.fidelity > 0.0)?,
             worker: Worker::start(enlarger, source, pool.clone())?,
             in_flight: VecDeque::new(),
             next: None,
@@ -293,10 +294,10 @@ impl CpuPipeline {
             let task = self
                 .prepare
                 .prepare_blocks(input, &params, &changes, |region| worker.measure(region))?;
-            if let Some(task) = task {
+            if let Some((task, repaint)) = task {
                 let blocks = (&changes.model_planes, task.is_whole());
                 let answer = self.worker.run(task)?;
-                let base = self.prepare.reference().clone();
+                let base = (self.prepare.reference().clone(), repaint);
                 self.timed.run(blocks, base, deadline, answer);
             }
             report.unpack = start.elapsed();
@@ -308,7 +309,7 @@ impl CpuPipeline {
     /// Adds what the model has finished of frames with deadlines to the canvas and the model's
     /// output.
     fn receive_timed(&mut self) -> Result<(), Error> {
-        let Some((patches, cost)) = self.timed.receive()? else { return Ok(()) };
+        let Some((patches, cost, repaint)) = self.timed.receive()? else { return Ok(()) };
         let start = Instant::now();
         if let Some(max_edge) = cost.max_edge {
             self.prepare.limit_edges(max_edge)?;
@@ -316,7 +317,9 @@ impl CpuPipeline {
         let parts: Vec<Rect> = patches.iter().flat_map(Patch::parts).copied().collect();
         self.canvas.update(patches);
         let finish = &self.finish;
-        let rects = Damage::of(parts.iter().map(|part| finish.dependents(*part)));
+        let mut repaint = if finish.is_faithful() { repaint } else { Damage::NONE };
+        repaint.add(&Damage::of(parts.iter().copied()));
+        let rects = repaint.map(|rect| finish.dependents(rect));
         let base = self.timed.base();
         let frame = Snapshot::frame_or_nothing(base.as_ref(), self.input);
         let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Exact };
@@ -325,7 +328,7 @@ impl CpuPipeline {
         let (rects, interrupt) = (rects.rects(finish.whole()), Interrupt::current());
         let mut model = self.compose.model()?;
         self.threads.install(|| finish.run(sources, None, &mut model, &rects, &interrupt))?;
-        self.timed.add(&parts, cost, start.elapsed());
+        self.timed.add(&parts, repaint, cost, start.elapsed());
         interrupt.check()?;
         Ok(())
     }

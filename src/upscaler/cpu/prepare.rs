@@ -6,7 +6,7 @@ use super::{
     super::{
         buffer_pool::BufferPool,
         damage::Damage,
-        decision::{Decision, Take},
+        decision::{self, Decision, Take},
         enlarger::{Compute, Patch, Work},
         error::Error,
         schedule::{Comparison, Schedule},
@@ -29,10 +29,13 @@ pub(super) struct Prepare {
     pool: BufferPool,
     /// Whether a part of the output shows the frame without the model.
     is_split: bool,
+    /// Whether the model's picture is held to the frame.
+    is_faithful: bool,
 }
 
 impl Prepare {
-    /// For frames like `input`, decided on by `schedule`.
+    /// For frames like `input`, decided on by `schedule`. `is_faithful` says whether the model's picture
+    /// is held to the frame.
     ///
     /// # Errors
     /// [`Error::Frame`] for an unsupported size.
@@ -41,6 +44,7 @@ impl Prepare {
         model: &ModelInfo,
         schedule: Schedule,
         pool: BufferPool,
+        is_faithful: bool,
     ) -> Result<Self, Error> {
         let unpacker = Unpacker::new(input, model.channels)?;
         Ok(Self {
@@ -50,6 +54,7 @@ impl Prepare {
             bounds: Rect::of_size(input.width, input.height),
             pool,
             is_split: false,
+            is_faithful,
         })
     }
 
@@ -146,8 +151,8 @@ impl Prepare {
         &self.reference
     }
 
-    /// What the model does to bring the canvas up to date in the blocks of `changes`. The rest of
-    /// the reference stays as it is. `measure`: see [`prepare`](Self::prepare).
+    /// What the model does to bring the canvas up to date in the blocks of `changes`, and the input
+    /// pixels whose output it changes. The rest of the reference stays as it is. `measure`: see [`prepare`](Self::prepare).
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -157,9 +162,10 @@ impl Prepare {
         params: &FrameParams,
         changes: &Changes,
         measure: impl FnOnce(Region) -> Result<Option<CostModel>, Error>,
-    ) -> Result<Option<Task>, Error> {
+    ) -> Result<Option<(Task, Damage)>, Error> {
         let (decision, unpack) = self.decide(input, params, Some(changes), measure)?;
-        self.task(input, params, decision.compute, &unpack)
+        let task = self.task(input, params, decision.compute, &unpack)?;
+        Ok(task.map(|task| (task, decision.repaint)))
     }
 
     /// See [`Schedule::has_canvas`].
@@ -184,7 +190,12 @@ impl Prepare {
         if let Some(region) = self.schedule.to_measure(changes).first().copied() {
             self.schedule.set_cost(measure(region)?);
         }
-        let (decision, unpack) = self.schedule.decide(params, changes);
+        let (mut decision, unpack) = self.schedule.decide(params, changes);
+        if params.blend > 0.0 && (self.is_faithful || params.blend < 1.0) {
+            // Features that are kept within a tolerance do not show every change.
+            let spread = (self.unpacker.reads_beyond(), false);
+            decision.repaint.add(&decision::taken(&decision.take, changes, spread));
+        }
         self.take(input, &decision.take, changes)?;
         Ok((decision, unpack))
     }
@@ -251,7 +262,8 @@ impl Prepare {
         input: &FrameRef<'_>,
         params: &FrameParams,
     ) -> Result<Option<Snapshot>, Error> {
-        if params.blend >= 1.0 && !self.is_split && self.unpacker.bypass_planes().is_empty() {
+        let shows_model = params.blend >= 1.0 && !self.is_split && !self.is_faithful;
+        if shows_model && self.unpacker.bypass_planes().is_empty() {
             return Ok(None);
         }
         if params.reuse != Reuse::Off {

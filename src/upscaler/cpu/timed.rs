@@ -72,6 +72,8 @@ pub(super) struct Timed {
     frame: Option<Frame>,
     /// What is new of the canvas since the last output, and what it cost.
     fresh: (Vec<Rect>, Vec<Cost>),
+    /// Input pixels whose part of the model's output is new since the last output.
+    repaint: Damage,
     /// The time for making the model's output of that.
     fresh_time: Duration,
     /// Frames since the model last had work.
@@ -87,8 +89,9 @@ pub(super) struct Timed {
 /// What the model computes for this frame or an earlier one.
 struct Running {
     answer: Answer<(Vec<Patch>, Cost)>,
-    /// The input that the canvas is computed from when the task has ended.
-    base: Reference,
+    /// The input that the canvas is computed from when the task has ended, and its pixels whose output
+    /// then differs.
+    base: (Reference, Damage),
     /// An estimate of the pixels that the model runs on.
     pixels: u64,
     /// Whether it is a whole frame.
@@ -137,6 +140,7 @@ impl Timed {
             task: None,
             frame: None,
             fresh: Default::default(),
+            repaint: Damage::NONE,
             fresh_time: Duration::ZERO,
             idle: 0,
             late: 0,
@@ -162,6 +166,7 @@ impl Timed {
         self.selection.reset();
         self.fade.reset();
         (self.task, self.frame, self.fresh, self.base) = Default::default();
+        self.repaint = Damage::NONE;
         (self.is_late, self.is_active, self.idle) = (false, false, 0);
     }
 
@@ -252,11 +257,12 @@ impl Timed {
         }
     }
 
-    /// The model computes `blocks` now, with all others if `whole`, from `base`.
+    /// The model computes `blocks` now, with all others if `whole`, from `base`, whose output then differs
+    /// in the pixels of the damage.
     pub(crate) fn run(
         &mut self,
         (blocks, whole): (&ChangedMap, bool),
-        base: Reference,
+        base: (Reference, Damage),
         deadline: Deadline,
         answer: Answer<(Vec<Patch>, Cost)>,
     ) {
@@ -284,11 +290,12 @@ impl Timed {
     }
 
     /// Waits for the task that is running, for as long as the frame that it was begun for has time.
-    /// Does not wait for a task in the background. Returns what is new of the canvas.
+    /// Does not wait for a task in the background. Returns what is new of the canvas, its cost, and the
+    /// input pixels whose output the task changes.
     ///
     /// # Errors
     /// Errors of the model.
-    pub(crate) fn receive(&mut self) -> Result<Option<(Vec<Patch>, Cost)>, Error> {
+    pub(crate) fn receive(&mut self) -> Result<Option<(Vec<Patch>, Cost, Damage)>, Error> {
         let Some(Running { answer, pixels, in_time, .. }) = &mut self.task else {
             return Ok(None);
         };
@@ -307,8 +314,9 @@ impl Timed {
         }
         self.pause.1 = PAUSE.0;
         self.pace.ran((*pixels).max(cost.pixels), cost.time);
-        self.base = self.task.take().map(|task| task.base);
-        Ok(Some((patches, cost)))
+        let Some((base, repaint)) = self.task.take().map(|task| task.base) else { return Ok(None) };
+        self.base = Some(base);
+        Ok(Some((patches, cost, repaint)))
     }
 
     /// The input that the model's picture was computed from.
@@ -316,9 +324,11 @@ impl Timed {
         self.base.as_ref().map(Reference::snapshot)
     }
 
-    /// Adds `parts` of the canvas that are new, of which the model's output was made in `time`.
-    pub(crate) fn add(&mut self, parts: &[Rect], cost: Cost, time: Duration) {
+    /// Adds `parts` of the canvas that are new, and the input pixels `repaint` whose part of the model's
+    /// output was made of them in `time`.
+    pub(crate) fn add(&mut self, parts: &[Rect], repaint: Damage, cost: Cost, time: Duration) {
         self.fresh.0.extend(parts);
+        self.repaint.add(&repaint);
         self.fresh.1.push(cost);
         self.fresh_time += time;
     }
@@ -344,7 +354,7 @@ impl Timed {
         });
         let (patches, costs) = std::mem::take(&mut self.fresh);
         painting.repaint.add(&Damage::of(faded.rects()));
-        painting.repaint.add(&Damage::of(patches.iter().copied()));
+        painting.repaint.add(&std::mem::replace(&mut self.repaint, Damage::NONE));
         costs.iter().for_each(|cost| painting.add_cost(cost));
         let report = &mut painting.report;
         report.resampled_pixels = self.fade.resampled(self.size);

@@ -93,7 +93,7 @@ impl CudaPipeline {
     ///
     /// # Errors
     /// [`Error::Frame`] for unsupported sizes, [`Error::OutOfMemory`], [`Error::FixedSize`] if the
-    /// model does not accept such frames, [`Error::Device`] if the GPU fails.
+    /// model does not accept such frames, [`Error::NoFidelity`], [`Error::Device`] if the GPU fails.
     pub fn new(
         engine: Box<dyn InferOnDevice>,
         traits: EngineTraits,
@@ -102,11 +102,14 @@ impl CudaPipeline {
         output: FrameInfo,
         settings: StreamSettings,
     ) -> Result<Self, Error> {
+        if settings.fidelity > 0.0 {
+            return Err(Error::NoFidelity);
+        }
         let model = engine.info().clone();
         let layout = Arc::new(FrameLayout::new(input)?);
         let output_layout = Arc::new(FrameLayout::new(output)?);
         let (samples, channels) = (engine.samples(), model.channels);
-        let conversion = Conversion::new(input, output, channels, model.factor)?;
+        let conversion = Conversion::new(input, output, channels, model.factor, 0.0)?;
         let spread = conversion.unpacker.reads_beyond();
         let large = (input.width * model.factor, input.height * model.factor);
         let canvas = DevicePicture::new(&device, channels.count(), large, samples)?;
