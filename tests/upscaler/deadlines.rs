@@ -185,6 +185,26 @@ fn with_enough_time_a_frame_with_a_deadline_equals_one_without() {
 }
 
 #[test]
+fn chroma_that_changes_alone_is_shown_and_stays_right_when_the_model_runs_again() {
+    // Without overshoot, which the model's frame does not keep.
+    let code = |component, x, y| (100 + (x * 3 + y * 5 + component * 7) % 40) as u32;
+    let mut input = Frame::new(info("I420"), 8).filled(code);
+    let mut stream = Stream::new(input.info, Channels::Luma);
+    stream.push_by(&input, never(), Late::Adapt);
+    for (x, y) in [(10, 10), (11, 10), (40, 20)] {
+        input.set(1, x, y, input.get(1, x, y) + 40);
+    }
+    // Made of the difference from the frame before, with its rounding.
+    let (output, _) = stream.push_by(&input, never(), Late::Adapt);
+    let expected = both(&input, Channels::Luma).0;
+    let pairs = output.samples().into_iter().zip(expected.samples());
+    assert!(pairs.map(|(a, b)| a.abs_diff(b)).max() <= Some(1));
+    change(&mut input, 104, 64);
+    let (output, _) = stream.push_by(&input, never(), Late::Adapt);
+    assert!(output == both(&input, Channels::Luma).0);
+}
+
+#[test]
 fn a_frame_for_which_the_model_is_late_is_resampled_and_the_model_comes_into_view_later() {
     for late in [Late::Adapt, Late::Resample] {
         let input = Frame::new(info("I420"), 8).noisy(3);

@@ -42,11 +42,6 @@ impl Finish {
         self.conversion.dependents(rect)
     }
 
-    /// Whether the model's picture is held to the frame.
-    pub(crate) fn is_faithful(&self) -> bool {
-        self.conversion.fidelity.is_some()
-    }
-
     /// The whole output.
     pub(crate) fn whole(&self) -> Rect {
         self.conversion.whole()

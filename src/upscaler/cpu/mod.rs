@@ -284,6 +284,7 @@ impl CpuPipeline {
             && !self.timed.pauses()
             && let Some(mut changes) = self.prepare.compare(input, reuse)?
         {
+            self.timed.takes_bypass(&changes.bypass_planes);
             let changed = &changes.model_planes;
             if self.prepare.has_canvas() && !self.timed.fits(changed, deadline) {
                 changes.model_planes = self.timed.choose(&look, deadline)?;
@@ -317,7 +318,7 @@ impl CpuPipeline {
         let parts: Vec<Rect> = patches.iter().flat_map(Patch::parts).copied().collect();
         self.canvas.update(patches);
         let finish = &self.finish;
-        let mut repaint = if finish.is_faithful() { repaint } else { Damage::NONE };
+        let mut repaint = repaint;
         repaint.add(&Damage::of(parts.iter().copied()));
         let rects = repaint.map(|rect| finish.dependents(rect));
         let base = self.timed.base();

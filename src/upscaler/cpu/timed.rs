@@ -72,6 +72,8 @@ pub(super) struct Timed {
     frame: Option<Frame>,
     /// What is new of the canvas since the last output, and what it cost.
     fresh: (Vec<Rect>, Vec<Cost>),
+    /// Input pixels whose planes that bypass the model the next base has changed.
+    bypass: Damage,
     /// Input pixels whose part of the model's output is new since the last output.
     repaint: Damage,
     /// The time for making the model's output of that.
@@ -140,6 +142,7 @@ impl Timed {
             task: None,
             frame: None,
             fresh: Default::default(),
+            bypass: Damage::NONE,
             repaint: Damage::NONE,
             fresh_time: Duration::ZERO,
             idle: 0,
@@ -166,7 +169,7 @@ impl Timed {
         self.selection.reset();
         self.fade.reset();
         (self.task, self.frame, self.fresh, self.base) = Default::default();
-        self.repaint = Damage::NONE;
+        (self.bypass, self.repaint) = (Damage::NONE, Damage::NONE);
         (self.is_late, self.is_active, self.idle) = (false, false, 0);
     }
 
@@ -218,6 +221,18 @@ impl Timed {
         Ok(distances.unwrap_or_else(|| Distances::largest(self.size.0, self.size.1)))
     }
 
+    /// The next base has these blocks of the frame in the planes that bypass the model, whether or not
+    /// the model runs.
+    pub(crate) fn takes_bypass(&mut self, blocks: &ChangedMap) {
+        self.bypass.add(&Damage::of(blocks.rects()));
+    }
+
+    /// The blocks whose planes that bypass the model differ from the base.
+    fn differing_bypass(&mut self) -> Result<Option<ChangedMap>, frame::Error> {
+        let Some(base) = &mut self.base else { return Ok(None) };
+        Ok(Some(base.changes(&self.shown.frame(), Mode::Exact)?.bypass_planes))
+    }
+
     /// Whether there is time to compute everything of `changed`, or nothing is known yet.
     pub(crate) fn fits(&self, changed: &ChangedMap, deadline: Deadline) -> bool {
         self.pace.budget(left(deadline)).is_none_or(|budget| self.pixels(changed) <= budget.in_time)
@@ -262,12 +277,13 @@ impl Timed {
     pub(crate) fn run(
         &mut self,
         (blocks, whole): (&ChangedMap, bool),
-        base: (Reference, Damage),
+        mut base: (Reference, Damage),
         deadline: Deadline,
         answer: Answer<(Vec<Patch>, Cost)>,
     ) {
         let pixels = self.pixels(blocks);
         let in_time = self.fits(blocks, deadline);
+        base.1.add(&std::mem::replace(&mut self.bypass, Damage::NONE));
         self.task = Some(Running { answer, base, pixels, whole, in_time });
         self.idle = 0;
     }
@@ -347,8 +363,12 @@ impl Timed {
         if deadline.late == Late::Resample && !is_current {
             distances = Distances::largest(self.size.0, self.size.1);
         }
+        let mut differing = above(&distances, 0);
+        if let Some(bypass) = self.differing_bypass()? {
+            differing = differing.union(&bypass);
+        }
         let faded = self.fade.advance(Difference {
-            differing: above(&distances, 0),
+            differing,
             fading: above(&distances, FADING),
             hidden: above(&distances, HIDDEN),
         });
