@@ -22,6 +22,7 @@ mod print;
 
 mod arguments;
 mod bench;
+mod borders;
 mod cadence;
 mod error;
 mod frame;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gst::prelude::*;
 
+use crate::borders::Borders;
 use crate::cadence::{
     Schedule,
     element::{Cadence, FACTORY as CADENCE},
@@ -38,7 +39,7 @@ pub struct Enlarging {
 
 impl Enlarging {
     /// Creates the bin. `survey` is what the input contains, if that is known. `schedule` lists the
-    /// pictures to enlarge; without it the flags of the frames count.
+    /// pictures to enlarge; without it the flags of the frames count. The borders are removed.
     ///
     /// # Errors
     /// An element is not installed, or a property's value is invalid.
@@ -47,10 +48,10 @@ impl Enlarging {
         codec: Codec,
         options: &Options,
         survey: Option<&Survey>,
-        schedule: Option<Arc<Schedule>>,
+        (schedule, borders): (Option<Arc<Schedule>>, Borders),
         state: &Arc<RunState>,
     ) -> Result<Self, Error> {
-        let bin = video_bin(container, codec, options, survey, state)?;
+        let bin = video_bin(container, codec, (options, borders), survey, state)?;
         if let Ok(cadence) = by_name(&bin, CADENCE)?.downcast::<Cadence>() {
             cadence.set_up(schedule, options.cadence.field_order);
         }
@@ -68,7 +69,7 @@ impl Enlarging {
 fn video_bin(
     container: &Container,
     codec: Codec,
-    options: &Options,
+    (options, borders): (&Options, Borders),
     survey: Option<&Survey>,
     state: &Arc<RunState>,
 ) -> Result<gst::Bin, Error> {
@@ -79,7 +80,8 @@ fn video_bin(
     let size = format!("width={},height={}", side(options.width), side(options.height));
     // Formats that a rotation does not have are converted only if there may be one.
     let may_turn = survey.is_none_or(|survey| survey.streams.iter().any(|it| it.is_turned));
-    let turn = if may_turn { "! videoflip video-direction=auto ! videoconvert" } else { "" };
+    let turn = if may_turn { "videoflip video-direction=auto ! videoconvert !" } else { "" };
+    let crop = borders.element();
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let encoder = match container.frames {
@@ -89,7 +91,7 @@ fn video_bin(
         None => encoder::description(codec, &options.encoder_settings(None))?,
     };
     let description = format!(
-        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert {turn} ! {queue} \
+        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert ! {crop} {turn} {queue} \
          ! upscale name={UPSCALE} ! video/x-raw,{size} \
          ! {queue} name=enlarged ! capssetter name=first-rate \
          ! videoscale method=lanczos add-borders=true ! videoconvert \

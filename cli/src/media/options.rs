@@ -8,7 +8,7 @@ use super::{
     properties::Properties,
     survey::Survey,
 };
-use crate::{arguments::Expected, cadence, machine, range::TimeRange};
+use crate::{arguments::Expected, borders::Crop, cadence, machine, range::TimeRange};
 
 /// What the enlarged video is like.
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,9 @@ pub struct Options {
     /// their own names, for example aq-mode=3.
     #[arg(long = "encoder-options", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub encoder_options: Vec<(String, String)>,
+    /// Whether borders that are black in the whole film are removed.
+    #[arg(long, value_enum, default_value_t)]
+    pub crop: Crop,
     #[command(flatten)]
     pub cadence: cadence::Options,
     #[command(flatten)]

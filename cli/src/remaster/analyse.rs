@@ -18,6 +18,7 @@ use super::{
     watched::{Pulled, Watched},
 };
 use crate::{
+    borders::{BorderFinder, Borders},
     cadence::detect::Observation,
     media::{
         demux::comes_from,
@@ -35,6 +36,7 @@ pub struct Analysis {
     pub frames: Vec<Frame>,
     /// What the same frames say about their fields.
     pub observations: Vec<Observation>,
+    pub borders: Borders,
     /// What the decoder gave first.
     pub decoded: Decoded,
     /// Frames that could not be decoded.
@@ -86,11 +88,12 @@ fn analyse_after(
     let ended = read(&watched, &sink, &keys, signals, report);
     // A thread can wait in the lane.
     lane.release();
-    let (frames, observations) = ended?;
+    let (frames, observations, borders) = ended?;
     if frames.is_empty() {
         return Err(Error::NoFrames(video.input.name()));
     }
-    Ok(Analysis { frames, observations, decoded: lane.decoded(), lost: lane.lost_frames() })
+    let (decoded, lost) = (lane.decoded(), lane.lost_frames());
+    Ok(Analysis { frames, observations, borders, decoded, lost })
 }
 
 fn read(
@@ -99,10 +102,10 @@ fn read(
     keys: &Mutex<HashSet<u64>>,
     signals: &Signals,
     report: &mut impl FnMut(usize),
-) -> Result<(Vec<Frame>, Vec<Observation>), Error> {
+) -> Result<(Vec<Frame>, Vec<Observation>, Borders), Error> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut observations: Vec<Observation> = Vec::new();
-    let mut observer = Observer::default();
+    let (mut observer, mut finder) = (Observer::default(), BorderFinder::default());
     loop {
         if signals.take().is_some() {
             return Err(Error::Stopped);
@@ -110,7 +113,7 @@ fn read(
         let sample = match watched.pull(sink)? {
             Pulled::Sample(sample) => sample,
             Pulled::Nothing => continue,
-            Pulled::End => return Ok((frames, observations)),
+            Pulled::End => return Ok((frames, observations, finder.borders())),
         };
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { continue };
         let info = gst_video::VideoInfo::from_caps(caps)?;
@@ -125,6 +128,7 @@ fn read(
         }
         let duration = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let hash = picture::hash(&picture);
+        finder.observe(&picture, picture::luma(&picture));
         let key = keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&pts);
         let is_flagged = info.interlace_mode() != VideoInterlaceMode::Progressive;
         let (change, observation) = observer.observe(&picture, is_flagged);

@@ -21,6 +21,7 @@ use super::{
     watched::{PATIENCE, Pulled, Watched},
 };
 use crate::{
+    borders::Borders,
     cadence::{
         FieldOrder, Schedule,
         element::{Cadence, FACTORY as CADENCE},
@@ -54,6 +55,8 @@ pub struct Job {
     pub frames: Arc<[Frame]>,
     /// The pictures that are made of the frames.
     pub schedule: Arc<Schedule>,
+    /// What is removed of them.
+    pub borders: Borders,
     /// The element's properties.
     pub properties: Properties,
     /// Caps of the enlarged frames.
@@ -253,8 +256,9 @@ impl Enlarging {
         let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
         let description = format!(
             "{queue} name={DECODED} ! videoconvert ! {CADENCE} name={CADENCE} ! videoconvert \
-             ! videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
+             ! {} videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
              ! capsfilter caps=\"{}\"",
+            job.borders.element(),
             job.caps
         );
         let bin = parse(&description)?;

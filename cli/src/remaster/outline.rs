@@ -35,6 +35,9 @@ impl Plan {
                 folder.path().display()
             ),
         ];
+        if !self.borders.is_none() {
+            lines.push(self.borders.to_string());
+        }
         lines.extend(report::summary(&self.parts(folder)));
         if let Some(time) = self.remaining(done) {
             let time = HumanDuration(time);

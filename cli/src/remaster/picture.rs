@@ -39,28 +39,33 @@ pub struct Thumbnail(Vec<u8>);
 /// Rows and columns of a [`Thumbnail`].
 const GRID: usize = 48;
 
+/// Samples of the first component by column and row, in 8-bit steps.
+pub fn luma<'a>(frame: &'a Frame<'_>) -> impl Fn(usize, usize) -> u8 + 'a {
+    let info = frame.format_info();
+    let pixel = info.pixel_stride().first().map_or(1, |&it| usize::try_from(it).unwrap_or(1));
+    let depth = info.depth().first().copied().unwrap_or(8);
+    let offset = info.poffset().first().map_or(0, |&it| usize::try_from(it).unwrap_or(0));
+    let shift = info.shift().first().copied().unwrap_or(0);
+    let plane = info.plane().first().copied().unwrap_or(0);
+    let stride = frame.plane_stride().first().map_or(0, |&it| usize::try_from(it).unwrap_or(0));
+    let data = frame.plane_data(plane).unwrap_or_default();
+    move |x: usize, y: usize| {
+        let at = y * stride + x * pixel + offset;
+        match depth {
+            ..=8 => data.get(at).copied().unwrap_or_default(),
+            _ => {
+                let bytes = data.get(at..).and_then(|rest| rest.first_chunk::<2>());
+                let word = u32::from(bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes)));
+                (word >> shift >> (depth - 8)).min(255) as u8
+            }
+        }
+    }
+}
+
 impl Thumbnail {
     pub fn of(frame: &Frame<'_>) -> Self {
-        let info = frame.format_info();
-        let pixel = info.pixel_stride().first().map_or(1, |&it| usize::try_from(it).unwrap_or(1));
-        let depth = info.depth().first().copied().unwrap_or(8);
-        let offset = info.poffset().first().map_or(0, |&it| usize::try_from(it).unwrap_or(0));
-        let shift = info.shift().first().copied().unwrap_or(0);
         let (width, height) = (frame.width() as usize, frame.height() as usize);
-        let plane = info.plane().first().copied().unwrap_or(0);
-        let stride = frame.plane_stride().first().map_or(0, |&it| usize::try_from(it).unwrap_or(0));
-        let data = frame.plane_data(plane).unwrap_or_default();
-        let sample = |x: usize, y: usize| {
-            let at = y * stride + x * pixel + offset;
-            match depth {
-                ..=8 => data.get(at).copied().unwrap_or_default(),
-                _ => {
-                    let bytes = data.get(at..).and_then(|rest| rest.first_chunk::<2>());
-                    let word = u32::from(bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes)));
-                    (word >> shift >> (depth - 8)).min(255) as u8
-                }
-            }
-        };
+        let sample = luma(frame);
         // The middle of each cell of the grid.
         let at = |cell: usize, size: usize| (2 * cell + 1) * size / (2 * GRID);
         let cells = (0..GRID).flat_map(|y| (0..GRID).map(move |x| (x, y)));

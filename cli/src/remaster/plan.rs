@@ -20,6 +20,7 @@ use super::{
     frame_table::{self, Frame, SegmentLength},
 };
 use crate::{
+    borders::{Borders, Crop},
     cadence::{self, Scene, Schedule},
     range::TimeRange,
 };
@@ -53,6 +54,9 @@ pub struct Plan {
     pub segments: Vec<Range<usize>>,
     /// How the pictures of each part of the film are stored in its frames.
     pub scenes: Vec<Scene>,
+    /// The borders that are removed.
+    #[serde(default)]
+    pub borders: Borders,
 }
 
 /// What the user asked for. A folder is continued only if that is the same.
@@ -74,6 +78,9 @@ pub struct Requested {
     pub segment: SegmentLength,
     /// How interlaced and telecined parts are treated.
     pub cadence: cadence::Options,
+    /// Whether black borders are removed.
+    #[serde(default)]
+    pub crop: Crop,
 }
 
 /// What a few frames of the film took.
@@ -295,6 +302,7 @@ mod tests {
             range: TimeRange::default(),
             segment: SegmentLength::about(12.0),
             cadence: cadence::Options::default(),
+            crop: Crop::Off,
         }
     }
 
@@ -324,6 +332,7 @@ mod tests {
             versions: BTreeMap::new(),
             segments: vec![0..240, 240..500],
             scenes: Vec::new(),
+            borders: Borders::default(),
         }
     }
 

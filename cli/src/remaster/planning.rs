@@ -15,6 +15,7 @@ use super::{
     worker::model_digest,
 };
 use crate::{
+    borders::{Borders, Crop},
     cadence::{Schedule, detect},
     machine,
     media::{
@@ -55,6 +56,7 @@ impl Request<'_> {
             range: self.video.range,
             segment: self.length,
             cadence: self.video.cadence,
+            crop: self.video.crop,
         })
     }
 
@@ -109,7 +111,11 @@ pub fn make(
     progress.start_count("planning", 0, packets);
     let analysis = analyse(&video, signals, |frames| progress.set_count(frames as u64, None))?;
     progress.end_count("trying the model and the encoder");
-    let Analysis { frames, observations, decoded, lost } = analysis;
+    let Analysis { frames, observations, borders, decoded, lost } = analysis;
+    let borders = match request.video.crop {
+        Crop::Auto => borders,
+        Crop::Off => Borders::default(),
+    };
     let scenes = detect::scenes(&observations, &request.video.cadence);
     let frames: Arc<[Frame]> = frames.into();
     let segments = frame_table::segments(&frames, request.length);
@@ -121,6 +127,7 @@ pub fn make(
         video: video.clone(),
         frames: frames.clone(),
         schedule,
+        borders,
         properties: Properties::new(properties.clone()),
         caps: request.caps(codec),
     };
@@ -149,6 +156,7 @@ pub fn make(
         estimate: trial.estimate,
         segments,
         scenes,
+        borders,
     };
     folder.create()?;
     frame_table::write(&folder.frames(), &frames)?;

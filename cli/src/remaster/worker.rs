@@ -60,6 +60,7 @@ impl Worker {
             )?),
             frames: frames.clone(),
             schedule: Arc::new(plan.schedule(&frames)),
+            borders: plan.borders,
             properties: Properties::new(plan.properties.clone()),
             caps: plan.caps.clone(),
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Arguments, Done};
 use crate::{
+    borders::Borders,
     cadence::Schedule,
     header,
     media::{
@@ -28,6 +29,8 @@ pub struct Film<'a> {
     pub survey: Option<Survey>,
     /// The pictures to enlarge, if they are known.
     pub schedule: Option<Schedule>,
+    /// What is removed of them.
+    pub borders: Borders,
 }
 
 /// Enlarges a film. After Ctrl-C, the finished part is kept under a name with `.part` in it.
@@ -42,14 +45,14 @@ pub fn run(
     signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Done, Error> {
-    let Film { input, survey, schedule } = film;
+    let Film { input, survey, schedule, borders } = film;
     let state = Arc::new(RunState::default());
     let video = Enlarging::new(
         container,
         codec,
         &arguments.video,
         survey.as_ref(),
-        schedule.map(Arc::new),
+        (schedule.map(Arc::new), borders),
         &state,
     )?;
     let video = Video::Enlarged(video);

@@ -18,6 +18,7 @@ pub use queue::is_media;
 use queue::{Entry, Search};
 
 use crate::{
+    borders::{Borders, Crop},
     cadence::report,
     gstreamer,
     media::{
@@ -230,10 +231,22 @@ fn enlarge(
         }
         None => None,
     };
-    let schedule = schedule.map(|(schedule, parts)| {
+    let mut borders = Borders::default();
+    let schedule = schedule.map(|(schedule, parts, found)| {
         report::summary(&parts).iter().for_each(|line| progress.say(line));
+        if video.crop == Crop::Auto {
+            borders = found;
+        }
         schedule
     });
-    let film = direct::Film { input: &input, survey, schedule };
+    match (video.crop, &schedule) {
+        (Crop::Auto, None) => progress.warn(
+            "black borders are not removed: they are found only in a video of one stream that can be \
+             read twice",
+        ),
+        _ if !borders.is_none() => progress.say(&borders.to_string()),
+        _ => {}
+    }
+    let film = direct::Film { input: &input, survey, schedule, borders };
     Ok(direct::run(arguments, &files, to, film, &signals, progress)?)
 }

@@ -14,6 +14,7 @@ mod cadence;
 mod captions;
 mod colour;
 mod container;
+mod crop;
 mod encoders;
 mod ffmpeg;
 mod field;
