@@ -114,6 +114,7 @@ fn what_changes_in_mid_stream_stays_in_one_file() {
     let noise = |layout| format!("-f lavfi -i anoisesrc=r=48000,aformat=channel_layouts={layout}");
     let fast = "-f lavfi -i testsrc2=s=96x64:r=50";
     let deep = "-f lavfi -i testsrc2=s=128x96:r=25,format=yuv420p10";
+    let all = "-f lavfi -i testsrc2=s=128x96:r=50,setsar=4/3,format=yuv420p10";
     let later = "-output_ts_offset 2";
     let other_pids =
         format!("-c:a mp2 -mpegts_start_pid 0x200 -mpegts_pmt_start_pid 0x500 {later}");
@@ -122,6 +123,7 @@ fn what_changes_in_mid_stream_stays_in_one_file() {
     for (change, first, second, frames) in [
         ("rate", (PICTURE, TONE, "-c:a mp2"), (fast, TONE, &*format!("-c:a mp2 {later}")), 150),
         ("size", (PICTURE, TONE, "-c:a mp2"), (deep, TONE, &*format!("-c:a mp2 {later}")), 100),
+        ("all", (PICTURE, TONE, "-c:a mp2"), (all, TONE, &*format!("-c:a mp2 {later}")), 150),
         (
             "channels",
             (PICTURE, &*surround, "-c:a ac3"),
@@ -337,15 +339,31 @@ fn a_truncated_fragmented_mp4_gives_all_whole_fragments() {
 #[test]
 fn lossless_video_keeps_planar_alpha_and_depth() {
     let folder = tempfile::tempdir().unwrap();
-    for format in ["yuva444p10le", "yuva422p10le"] {
-        let arguments = format!("{PICTURE} -t 0.2 -pix_fmt {format} -c:v ffv1");
-        let input = made!(make(folder.path(), "in.mkv", &arguments));
+    for (name, format, codec) in [
+        ("in.mkv", "yuva444p10le", "ffv1"),
+        ("in.mkv", "yuva422p10le", "ffv1"),
+        ("in.mov", "yuva444p10le", "prores_ks -profile:v 4444"),
+    ] {
+        let arguments = format!("{PICTURE} -t 0.2 -pix_fmt {format} -c:v {codec}");
+        let input = made!(make(folder.path(), name, &arguments));
         let (code, said, output) = run(&input, "out.mkv", &["--codec", "ffv1"]);
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(stream(&output, "video").format, format);
         let (code, said, _) = run(&input, "out.mp4", &[]);
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("alpha channel") && said.contains("10 bits"), "{said}");
+    }
+}
+
+#[test]
+fn lossless_video_keeps_rgb_of_every_depth() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["gbrp10le", "gbrp12le"] {
+        let arguments = format!("{PICTURE} -t 0.2 -pix_fmt {format} -c:v ffv1");
+        let input = made!(make(folder.path(), "in.mkv", &arguments));
+        let (code, said, output) = run(&input, "out.mkv", &["--codec", "ffv1"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(stream(&output, "video").format, format);
     }
 }
 

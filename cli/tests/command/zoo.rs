@@ -133,11 +133,11 @@ fn differences(input: &Path, output: &Path) -> Vec<String> {
         // Relative to the picture, which FFmpeg delays in AVI by the frames that are reordered.
         let start = if input_is_avi { 0.0 } else { start };
         let ends = (a.end - start, b.end - new_start);
-        if (ends.0 - ends.1).abs() > 0.025 {
+        if (ends.0 - ends.1).abs() > 0.02 {
             found.push(format!("sound ends at {:.3} s instead of {:.3} s", ends.1, ends.0));
         }
         let starts = (a.times[0] - start, b.times[0] - new_start);
-        if (starts.0 - starts.1).abs() > 0.025 {
+        if (starts.0 - starts.1).abs() > 0.02 {
             found.push(format!("sound begins at {:.3} s instead of {:.3} s", starts.1, starts.0));
         }
     }
