@@ -21,9 +21,10 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Folders(Vec<PathBuf>);
 
-/// The deepest folders that are listed, and the largest number of files.
+/// The deepest folders that are listed, the largest number of files, and of entries that are looked at.
 const MAX_DEPTH: usize = 4;
 const MAX_FILES: usize = 500;
+const MAX_ENTRIES: usize = 20_000;
 
 impl Folders {
     /// # Errors
@@ -31,7 +32,12 @@ impl Folders {
     pub fn open(folders: &[PathBuf]) -> Result<Self, StartError> {
         let open = |path: &PathBuf| {
             let folder = path.canonicalize().and_then(|folder| {
-                if folder.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
+                match folder.to_str() {
+                    _ if !folder.is_dir() => Err(io::ErrorKind::NotADirectory.into()),
+                    // The page gets and stores paths as text.
+                    None => Err(io::Error::other("its path is not UTF-8")),
+                    Some(_) => Ok(folder),
+                }
             });
             folder.map_err(|source| StartError::Folder { path: path.clone(), source })
         };
@@ -53,24 +59,34 @@ impl Folders {
         }
         // An absolute path replaces the folder.
         let places = self.0.iter().filter_map(|folder| folder.join(path).canonicalize().ok());
-        let is_allowed =
-            |file: &PathBuf| file.is_file() && self.0.iter().any(|folder| file.starts_with(folder));
+        let is_allowed = |file: &PathBuf| {
+            file.is_file()
+                && file.to_str().is_some()
+                && self.0.iter().any(|folder| file.starts_with(folder))
+        };
         { places }.find(is_allowed).ok_or_else(|| Error::Outside(path.into()))
     }
 
     /// Files that may be films or pictures, for suggestions.
     pub fn files(&self, is_media: fn(&Path) -> bool) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+        let (mut found, mut left) = (Vec::new(), MAX_ENTRIES);
         for folder in &self.0 {
-            list(folder, MAX_DEPTH, is_media, &mut found);
+            list(folder, MAX_DEPTH, is_media, &mut found, &mut left);
         }
         found
     }
 }
 
-fn list(folder: &Path, depth: usize, is_media: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
+fn list(
+    folder: &Path,
+    depth: usize,
+    is_media: fn(&Path) -> bool,
+    found: &mut Vec<PathBuf>,
+    left: &mut usize,
+) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).take(*left).collect();
+    *left -= paths.len();
     paths.sort();
     for path in paths {
         if found.len() == MAX_FILES {
@@ -78,8 +94,10 @@ fn list(folder: &Path, depth: usize, is_media: fn(&Path) -> bool, found: &mut Ve
         }
         // Links may lead in circles, or to other folders.
         match path.symlink_metadata() {
-            Ok(data) if data.is_dir() && depth > 1 => list(&path, depth - 1, is_media, found),
-            Ok(data) if data.is_file() && is_media(&path) => found.push(path),
+            Ok(data) if data.is_dir() && depth > 1 => list(&path, depth - 1, is_media, found, left),
+            Ok(data) if data.is_file() && is_media(&path) && path.to_str().is_some() => {
+                found.push(path);
+            }
             _ => {}
         }
     }
@@ -87,7 +105,10 @@ fn list(folder: &Path, depth: usize, is_media: fn(&Path) -> bool, found: &mut Ve
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{
+        ffi::OsStr,
+        os::unix::{ffi::OsStrExt as _, fs::symlink},
+    };
 
     use super::*;
 
@@ -128,6 +149,10 @@ mod tests {
             assert_eq!(file(path), Err(Error::Outside(path.into())), "{path}");
         }
         assert_eq!(folders.files(|_| true), [films.join("a.mkv"), films.join("sub/b.mkv")]);
+        let unreadable = films.join(OsStr::from_bytes(b"caf\xe9.png"));
+        fs::write(&unreadable, "").unwrap();
+        assert_eq!(folders.files(|_| true).len(), 2, "names that are not UTF-8 are left out");
+        assert!(folders.file(&unreadable).is_err());
         assert_eq!(Folders::open(&[]).unwrap().file(Path::new("a")), Err(Error::None));
         assert!(Folders::open(&[films.join("a.mkv")]).is_err());
     }

@@ -6,7 +6,6 @@ use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     os::unix::process::ExitStatusExt as _,
-    path::Path,
     process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -17,11 +16,12 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
     process::Child,
     sync::{Notify, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
-    job::{Job, State},
+    folders::Folders,
+    job::{Job, Source, State},
     process::{self, Handle},
     progress::{Event, Progress},
     queue::{self, Action, Queue},
@@ -30,6 +30,12 @@ use super::{
 
 /// How long a process has to stop by itself. It finishes the frame at hand.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the last output of a process that has ended is read.
+const REST: Duration = Duration::from_secs(1);
+
+/// When a process that lacked descriptors or memory is started again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The longest log, in bytes.
 const MAX_LOG: usize = 1 << 18;
@@ -49,6 +55,7 @@ pub enum Error {
 /// The queue and the processes that work on it.
 pub struct Jobs {
     pub store: Store,
+    pub folders: Folders,
     state: Mutex<Running>,
     /// Whose turn it is may have changed.
     changed: Notify,
@@ -84,10 +91,11 @@ impl Jobs {
     ///
     /// # Errors
     /// See [`store::Error`].
-    pub fn open(store: Store) -> Result<Arc<Self>, store::Error> {
+    pub fn open(store: Store, folders: Folders) -> Result<Arc<Self>, store::Error> {
         let queue = store.load()?;
         let jobs = Self {
             store,
+            folders,
             state: Mutex::new(Running { queue, works: HashMap::new() }),
             changed: Notify::new(),
             view: watch::Sender::default(),
@@ -167,7 +175,8 @@ impl Jobs {
         }
         self.publish(&state);
         self.changed.notify_one();
-        Ok(self.store.save(&state.queue)?)
+        self.save(&state);
+        Ok(())
     }
 
     /// Removes a job and its files.
@@ -177,9 +186,10 @@ impl Jobs {
     pub fn remove(&self, number: u32) -> Result<(), Error> {
         let mut state = self.lock();
         state.queue.remove(number)?;
-        self.publish(&state);
-        self.store.save(&state.queue)?;
+        // First, so that a full disk has space for the queue.
         self.store.remove(number);
+        self.publish(&state);
+        self.save(&state);
         Ok(())
     }
 
@@ -216,6 +226,16 @@ impl Jobs {
             }
             None => self.start(&job).map(|work| drop(state.works.insert(number, work))),
         };
+        if let Err(error) = &started
+            && is_scarcity(error)
+        {
+            let jobs = self.clone();
+            tokio::spawn(async move {
+                sleep(RETRY).await;
+                jobs.changed.notify_one();
+            });
+            return;
+        }
         if let Ok(job) = state.queue.job_mut(number) {
             (job.state, job.message) = match started {
                 Ok(()) => (State::Running, String::new()),
@@ -228,6 +248,8 @@ impl Jobs {
     }
 
     fn start(self: &Arc<Self>, job: &Job) -> io::Result<Work> {
+        // The path may lead elsewhere since it was added, and the folder may not be allowed any more.
+        self.check(job)?;
         self.store.remove_parts(job);
         let (input, output) = (self.store.input(job), self.store.output(job));
         let mut arguments: Vec<OsString> = vec!["upscale".into()];
@@ -240,17 +262,42 @@ impl Jobs {
         Ok(Work { handle, progress: Progress::default(), errors: Vec::new(), logged: 0 })
     }
 
+    /// Checks that the input of a job is the uploaded file, or still a file in an allowed folder.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self, job: &Job) -> io::Result<()> {
+        match &job.source {
+            Source::Upload => Ok(()),
+            Source::Path(path) => match self.folders.file(path) {
+                Ok(file) if file == *path => Ok(()),
+                Ok(file) => Err(io::Error::other(format!("the path leads to {}", file.display()))),
+                Err(error) => Err(io::Error::other(error)),
+            },
+        }
+    }
+
     /// Reads what the process of a job writes, until it ends.
     async fn follow(self: Arc<Self>, number: u32, mut child: Child) {
         let (mut events, mut errors) = (lines(child.stdout.take()), lines(child.stderr.take()));
-        loop {
+        let status = loop {
             tokio::select! {
                 Some(line) = next(&mut events) => self.on_event(number, &line),
                 Some(line) = next(&mut errors) => self.on_error(number, &line),
-                else => break,
+                status = child.wait() => break status,
             }
-        }
-        let status = child.wait().await;
+        };
+        // A process that it started can hold the pipes open.
+        let rest = async {
+            loop {
+                tokio::select! {
+                    Some(line) = next(&mut events) => self.on_event(number, &line),
+                    Some(line) = next(&mut errors) => self.on_error(number, &line),
+                    else => break,
+                }
+            }
+        };
+        let _ = timeout(REST, rest).await;
         self.on_end(number, status);
     }
 
@@ -277,7 +324,7 @@ impl Jobs {
             if work.errors.len() == MAX_ERRORS {
                 work.errors.remove(0);
             }
-            work.errors.push(self.for_user(job, text));
+            work.errors.push(self.store.for_user(job, text));
         }
         self.log(job, work, line);
     }
@@ -305,19 +352,9 @@ impl Jobs {
         self.changed.notify_one();
     }
 
-    /// A message that names files as the user does.
-    fn for_user(&self, job: &Job, text: &str) -> String {
-        let name = |text: &str, path: &Path, name: &str| match path.to_str() {
-            Some(path) => text.replace(path, name),
-            None => text.to_owned(),
-        };
-        let text = name(text, &self.store.output(job), "the result");
-        name(&text, &self.store.input(job), &job.name)
-    }
-
     /// Appends a line to the job's log.
     fn log(&self, job: &Job, work: &mut Work, line: &str) {
-        let line = format!("{}\n", self.for_user(job, line));
+        let line = format!("{}\n", self.store.for_user(job, line));
         work.logged += line.len();
         if work.logged > MAX_LOG {
             return;
@@ -326,6 +363,13 @@ impl Jobs {
         // A full disk must not end the job.
         let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }
+}
+
+/// Whether the system lacks descriptors, processes or memory, which can pass.
+fn is_scarcity(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let scarce = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|code| scarce.iter().any(|it| it.raw_os_error() == code))
 }
 
 /// The end of a process that said nothing.

@@ -5,7 +5,10 @@ use std::{io, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header::SET_COOKIE},
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{CONNECTION, SET_COOKIE},
+    },
     middleware::{self, Next},
     response::Response,
 };
@@ -81,13 +84,16 @@ async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
             }
             response
         }
+        // The connection ends, so that a client without access cannot hold it.
         Err(refusal) => {
             let status = match refusal {
                 Refusal::NoHost => StatusCode::BAD_REQUEST,
                 Refusal::Host(_) | Refusal::Origin => StatusCode::FORBIDDEN,
                 Refusal::Token => StatusCode::UNAUTHORIZED,
             };
-            refuse(status, &refusal.to_string())
+            let mut response = refuse(status, &refusal.to_string());
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
         }
     };
     for (name, value) in HEADERS {

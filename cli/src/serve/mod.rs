@@ -63,8 +63,9 @@ pub struct Arguments {
     /// Require the token on this machine as well.
     #[arg(long)]
     token: bool,
-    /// A name by which other machines reach this one; can be repeated. Addresses need not be given.
-    #[arg(long, value_name = "NAME")]
+    /// A name by which other machines reach this one, which then need the token; can be repeated.
+    /// Addresses need not be given.
+    #[arg(long, value_name = "NAME", value_parser = host)]
     host: Vec<String>,
     /// Directory whose files the page may enlarge by their path; can be repeated.
     #[arg(long, value_name = "DIR")]
@@ -98,6 +99,13 @@ fn bytes(text: &str) -> Result<u64, Expected> {
         .ok_or_else(|| Expected("bytes, for example 500M or 20G".into()))
 }
 
+/// Parses a name without a port.
+fn host(text: &str) -> Result<String, Expected> {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || "-._".contains(it);
+    let is_name = !text.is_empty() && text.chars().all(is_part);
+    if is_name { Ok(text.into()) } else { Err(Expected("a host name without a port".into())) }
+}
+
 /// Serves the page until a signal arrives.
 ///
 /// # Errors
@@ -109,12 +117,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     };
     let folders = Folders::open(&arguments.allow)?;
     let store = Store::open(&folder, PATIENCE)?;
-    let needs_token = arguments.token || !arguments.listen.ip().is_loopback();
-    let token = needs_token.then(|| store.token()).transpose()?;
-    let jobs = Jobs::open(store)?;
+    // A name lets other machines in through a proxy.
+    let is_local = arguments.listen.ip().is_loopback() && arguments.host.is_empty();
+    let token = (arguments.token || !is_local).then(|| store.token()).transpose()?;
+    let failed = |source| Error::Listen { address: arguments.listen, source };
+    let listener = std::net::TcpListener::bind(arguments.listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let jobs = Jobs::open(store, folders)?;
     let server = Arc::new(Server {
         jobs: jobs.clone(),
-        folders,
         limits: Limits {
             bytes: arguments.max_upload,
             time: Duration::from_secs(arguments.max_upload_time * 60),
@@ -125,8 +136,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     // One thread: the children end with the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Error::Start)?.block_on(async {
-        let failed = |source| Error::Listen { address: arguments.listen, source };
-        let listener = TcpListener::bind(arguments.listen).await.map_err(failed)?;
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let guard = Guard::new(address.ip(), arguments.host.clone(), token.as_deref());
         let interrupted = listen::interrupted().map_err(Error::Start)?;
@@ -164,6 +174,14 @@ mod tests {
         assert_eq!(found, [5, 2_000, 500_000_000, 20_000_000_000, 1_000_000_000_000]);
         for text in ["", "G", "0", "-1", "1.5G", "2g", "99999999999T"] {
             assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names_have_no_port() {
+        assert_eq!(host("studio.lan").unwrap(), "studio.lan");
+        for text in ["", "studio.lan:443", "http://studio.lan", "user@studio.lan"] {
+            assert!(host(text).is_err(), "{text}");
         }
     }
 

@@ -48,6 +48,11 @@ fn describe(state: State) -> &'static str {
 }
 
 impl Queue {
+    /// An empty queue whose jobs get numbers above `last`.
+    pub fn after(last: u32) -> Self {
+        Self { last, ..Self::default() }
+    }
+
     /// A number for a new job.
     pub fn reserve(&mut self) -> u32 {
         self.last = self.last.saturating_add(1);

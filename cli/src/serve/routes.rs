@@ -21,6 +21,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use futures_util::{Stream, StreamExt as _};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::WatchStream;
@@ -28,7 +29,7 @@ use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 
 use super::{
-    folders::{self, Folders},
+    folders,
     format::{self, FORMATS},
     job::{self, Job, Source},
     jobs::{self, Jobs},
@@ -47,7 +48,6 @@ use crate::{
 /// What requests need.
 pub struct Server {
     pub jobs: Arc<Jobs>,
-    pub folders: Folders,
     pub limits: Limits,
     pub stills: Stills,
     /// For each upload that may run at the same time as others.
@@ -176,13 +176,15 @@ async fn about(State(server): State<Arc<Server>>) -> Json<About> {
         models: settings::models().map(model).collect(),
         cleaners: settings::cleaners().map(model).collect(),
         formats: FORMATS,
-        folders: server.folders.paths().to_vec(),
+        folders: server.jobs.folders.paths().to_vec(),
         max_upload: server.limits.bytes,
     })
 }
 
 async fn files(State(server): State<Arc<Server>>) -> Json<Vec<PathBuf>> {
-    Json(server.folders.files(upscale::is_media))
+    // A slow disk delays no other request.
+    let files = move || server.jobs.folders.files(upscale::is_media);
+    Json(tokio::task::spawn_blocking(files).await.unwrap_or_default())
 }
 
 async fn events(
@@ -217,7 +219,7 @@ async fn create(
 ) -> Result<Json<serde_json::Value>, Error> {
     settings.check()?;
     let format = input.format.as_deref().map(format::named).transpose()?;
-    let path = input.path.as_deref().map(|path| server.folders.file(path)).transpose()?;
+    let path = input.path.as_deref().map(|path| server.jobs.folders.file(path)).transpose()?;
     let name = match (&path, input.name) {
         (Some(path), _) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         (None, name) => name.unwrap_or_default(),
@@ -227,8 +229,10 @@ async fn create(
     let unfinished = Unfinished { server: &server, number };
     let (source, head) = match path {
         Some(path) => {
-            let head = head(&path).map_err(upload::Error::Store)?;
-            (Source::Path(path), head)
+            let file = path.clone();
+            let head = tokio::task::spawn_blocking(move || head(&file)).await;
+            let head = head.map_err(std::io::Error::other).flatten();
+            (Source::Path(path), head.map_err(upload::Error::Store)?)
         }
         None => (Source::Upload, receive(&server, number, request).await?),
     };
@@ -267,11 +271,17 @@ async fn receive(server: &Server, number: u32, request: Request) -> Result<Vec<u
     Ok(head)
 }
 
-/// The first bytes of a file.
+/// The first bytes of a file. Does not wait for the writer of a pipe, and follows no link.
 fn head(path: &FilePath) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
+    use std::{io::Read as _, os::unix::fs::OpenOptionsExt as _};
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let flags = i32::try_from(flags.bits()).map_err(std::io::Error::other)?;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
     let mut head = Vec::new();
-    std::fs::File::open(path)?.take(1 << 16).read_to_end(&mut head)?;
+    file.take(1 << 16).read_to_end(&mut head)?;
     Ok(head)
 }
 
@@ -324,7 +334,7 @@ async fn still(
     request: Request,
 ) -> Result<Response, Error> {
     let job = server.jobs.job(number)?;
-    let path = server.stills.get(&server.jobs.store, &job, side, place).await?;
+    let path = server.stills.get(&server.jobs, &job, side, place).await?;
     Ok(file(&path, request).await)
 }
 

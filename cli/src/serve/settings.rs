@@ -43,6 +43,8 @@ pub enum Error {
     Share { name: &'static str, value: f64 },
     #[error("{0} is not a time; expected seconds, MM:SS or HH:MM:SS")]
     Time(String),
+    #[error("the part from {start} to {end} is empty; expected an end after the start")]
+    Empty { start: String, end: String },
 }
 
 /// The models that enlarge and can be used without a download.
@@ -81,6 +83,11 @@ impl Settings {
         }
         for time in [&self.start, &self.end].into_iter().flatten() {
             range::time(time).map_err(|_| Error::Time(time.clone()))?;
+        }
+        if let (Some(start), Some(end)) = (&self.start, &self.end)
+            && range::time(start).ok() >= range::time(end).ok()
+        {
+            return Err(Error::Empty { start: start.clone(), end: end.clone() });
         }
         Ok(())
     }

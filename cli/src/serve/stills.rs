@@ -13,8 +13,8 @@ use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     job::{Job, State},
+    jobs::Jobs,
     process,
-    store::Store,
 };
 use crate::range;
 
@@ -55,7 +55,7 @@ impl Stills {
     /// See [`Error`].
     pub async fn get(
         &self,
-        store: &Store,
+        jobs: &Jobs,
         job: &Job,
         side: Side,
         place: u8,
@@ -66,16 +66,24 @@ impl Stills {
         if place > 10 {
             return Err(Error::Place);
         }
+        let store = &jobs.store;
         let file = |name: &str| store.job(job.number).join(format!("{name}-{place}.jpg"));
         let (before, after) = (file("before"), file("after"));
         let _one_at_a_time = self.0.lock().await;
         // `before` is the last one to be written.
         if !before.exists() {
+            jobs.check(job).map_err(|error| Error::Decode(error.to_string()))?;
+            let for_user = |error| match error {
+                Error::Decode(text) => Error::Decode(store.for_user(job, &text)),
+                error => error,
+            };
             let share = format!("--share={}", f64::from(place) / 10.0);
-            let time = still(store.lock(), &store.output(job), share, &after).await?;
+            let time =
+                still(store.lock(), &store.output(job), share, &after).await.map_err(for_user)?;
             let start = job.settings.start.as_deref().and_then(|it| range::time(it).ok());
             let time = start.unwrap_or_default().as_secs_f64() + time;
-            still(store.lock(), &store.input(job), format!("--at={time}"), &before).await?;
+            let place = format!("--at={time}");
+            still(store.lock(), &store.input(job), place, &before).await.map_err(for_user)?;
         }
         Ok(if side == Side::Before { before } else { after })
     }

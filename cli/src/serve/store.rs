@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File, TryLockError},
+    fs::{self, DirEntry, File, Permissions, TryLockError},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -23,7 +24,9 @@ pub enum Error {
     Write { path: PathBuf, source: io::Error },
     #[error("{path} could not be read: {source}")]
     Read { path: PathBuf, source: io::Error },
-    #[error("{path} is damaged ({source}); move it away and start again")]
+    #[error(
+        "{path} is damaged ({source}); move it away and start again, which keeps the files of its jobs"
+    )]
     Damaged { path: PathBuf, source: serde_json::Error },
     #[error("another server uses {0}; stop it, or name another directory with --state")]
     Locked(PathBuf),
@@ -45,7 +48,10 @@ impl Store {
     pub fn open(folder: &Path, patience: Duration) -> Result<Self, Error> {
         let path = folder.join("lock");
         let failed = |source| Error::Write { path: path.clone(), source };
-        fs::create_dir_all(folder.join("jobs")).map_err(failed)?;
+        let jobs = folder.join("jobs");
+        fs::create_dir_all(&jobs).map_err(failed)?;
+        // Inputs and results are for this user only.
+        fs::set_permissions(&jobs, Permissions::from_mode(0o700)).map_err(failed)?;
         let lock = File::create(&path).map_err(failed)?;
         let start = Instant::now();
         loop {
@@ -65,29 +71,29 @@ impl Store {
         &self.lock
     }
 
-    /// The queue of the last run. Removes the folders of jobs that are not part of it, such as those
-    /// of interrupted uploads.
+    /// The queue of the last run. Removes the folders of jobs that are not part of it: those of
+    /// interrupted uploads. Without a stored queue it removes nothing, and new jobs get numbers that no
+    /// folder has.
     ///
     /// # Errors
     /// [`Error::Read`] or [`Error::Damaged`].
     pub fn load(&self) -> Result<Queue, Error> {
         let path = self.folder.join("queue.json");
-        let mut queue = match fs::read(&path) {
+        let stored: Option<Queue> = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|source| Error::Damaged { path: path.clone(), source })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Queue::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(Error::Read { path, source }),
         };
-        queue.recover();
-        let known: HashSet<PathBuf> = queue.jobs().iter().map(|job| self.job(job.number)).collect();
         let failed = |source| Error::Read { path: self.folder.join("jobs"), source };
-        for entry in fs::read_dir(self.folder.join("jobs")).map_err(failed)? {
-            let folder = entry.map_err(failed)?.path();
-            if !known.contains(&folder) {
-                // What cannot be removed does no harm.
-                let _ = fs::remove_dir_all(folder);
-            }
-        }
+        let entries = fs::read_dir(self.folder.join("jobs")).map_err(failed)?;
+        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let numbers = entries.iter().filter_map(number_of);
+        let Some(mut queue) = stored else { return Ok(Queue::after(numbers.max().unwrap_or(0))) };
+        queue.recover();
+        let known: HashSet<u32> = queue.jobs().iter().map(|job| job.number).collect();
+        // What cannot be removed does no harm.
+        numbers.filter(|number| !known.contains(number)).for_each(|number| self.remove(number));
         Ok(queue)
     }
 
@@ -158,13 +164,23 @@ impl Store {
         self.job(number).join("log.txt")
     }
 
+    /// A message that names files as the user does.
+    pub fn for_user(&self, job: &Job, text: &str) -> String {
+        let name = |text: &str, path: &Path, name: &str| match path.to_str() {
+            Some(path) => text.replace(path, name),
+            None => text.to_owned(),
+        };
+        let text = name(text, &self.output(job), "the result");
+        name(&text, &self.input(job), &job.name)
+    }
+
     /// Creates the folder of a job.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`], also if it exists.
     pub fn create(&self, number: u32) -> Result<(), Error> {
         let path = self.job(number);
-        fs::create_dir_all(&path).map_err(|source| Error::Write { path, source })
+        fs::create_dir(&path).map_err(|source| Error::Write { path, source })
     }
 
     /// Removes the folder of a job.
@@ -195,10 +211,16 @@ impl Store {
     }
 }
 
+/// The number of the job whose folder this is. `None` for anything else, such as links.
+fn number_of(entry: &DirEntry) -> Option<u32> {
+    let name = entry.file_name();
+    let number: u32 = name.to_str()?.parse().ok()?;
+    let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+    (is_folder && name.to_str() == Some(&*number.to_string())).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -212,8 +234,26 @@ mod tests {
         store.create(7).unwrap();
         assert_eq!(store.load().unwrap(), queue);
         assert!(!store.job(7).exists());
+        let foreign = folder.path().join("jobs/apply-2026");
+        fs::create_dir(&foreign).unwrap();
+        std::os::unix::fs::symlink(&foreign, store.job(8)).unwrap();
+        store.load().unwrap();
+        assert!(foreign.exists() && store.job(8).exists(), "only folders of jobs are removed");
+        let mode = fs::metadata(folder.path().join("jobs")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
         let error = Store::open(folder.path(), Duration::ZERO).unwrap_err();
         assert!(matches!(error, Error::Locked(_)), "{error}");
+    }
+
+    #[test]
+    fn without_a_queue_no_folder_is_removed_and_no_number_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Duration::ZERO).unwrap();
+        store.create(5).unwrap();
+        let mut queue = store.load().unwrap();
+        assert!(store.job(5).exists());
+        assert_eq!(queue.reserve(), 6);
+        assert!(store.create(5).is_err());
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::{
     program::program,
 };
 
+/// A name for `--host`.
+const NAME: &str = "films.example";
+
 /// A server with a state folder of its own.
 pub struct Server {
     child: Child,
@@ -34,7 +37,8 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let rest = line.split("http://").nth(1).unwrap_or_else(|| panic!("no address: {line}"));
-        let address = rest.split('/').next().unwrap().parse().unwrap();
+        let address = rest.split('/').next().unwrap().replace(NAME, "127.0.0.1");
+        let address = address.parse().unwrap();
         Self { child, address, line }
     }
 
@@ -519,6 +523,39 @@ fn a_hundred_clients_at_once_do_not_stop_the_server() {
     let body = fs::read(picture(folder.path())).unwrap();
     let number = server.create("model=builtin&blend=0", &body);
     assert_eq!(server.wait_for_end(number)["state"], "done");
+}
+
+#[test]
+fn a_path_that_leads_elsewhere_when_its_job_starts_is_not_enlarged() {
+    let folder = tempfile::tempdir().unwrap();
+    let films = folder.path().join("films");
+    fs::create_dir(&films).unwrap();
+    let secret = picture(folder.path());
+    let innocent = films.join("innocent.png");
+    fs::copy(&secret, &innocent).unwrap();
+    let allow = ["--allow", films.to_str().unwrap()];
+    let server = Server::start(&folder.path().join("state"), &allow);
+    let long = server.create(ENDLESS, &fs::read(endless_film(folder.path())).unwrap());
+    server.wait(long, |job| job["state"] == "running");
+    let number = server.create("model=builtin&path=innocent.png", b"");
+    fs::remove_file(&innocent).unwrap();
+    std::os::unix::fs::symlink(&secret, &innocent).unwrap();
+    assert_eq!(server.post(&format!("/api/jobs/{long}/cancel"), b"").status, 204);
+    let job = server.wait_for_end(number);
+    assert_eq!(job["state"], "failed", "{job}");
+    assert!(job["message"].as_str().unwrap().contains("allowed folder"), "{job}");
+}
+
+#[test]
+fn a_server_that_has_a_name_for_other_machines_requires_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--host", NAME]);
+    assert!(server.line.contains("?token="), "{}", server.line);
+    for host in [String::new(), format!("Host: {NAME}\r\n")] {
+        let refused = server.send("GET /api/about", &host, b"");
+        assert_eq!(refused.status, 401, "{host}");
+        assert!(refused.head.to_ascii_lowercase().contains("connection: close"), "{refused:?}");
+    }
 }
 
 #[test]
