@@ -19,7 +19,7 @@ pub(super) fn complete(caps: &gst::CapsRef) -> gst::Caps {
     with(caps, named(caps).and_then(|known| completed(caps, &known)))
 }
 
-/// Like [`complete`], but Y′CbCr without any colorimetry gets the one of its height.
+/// Like `complete`, but Y′CbCr without any colorimetry gets the one of its height.
 ///
 /// Encoders write no colour into the stream where the caps name none, and players then take the one
 /// of the enlarged height.
