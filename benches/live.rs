@@ -10,8 +10,8 @@
 //! `UPSCALE_BUSY_SECONDS=10,20` limits them to the time between these seconds. `UPSCALE_SIZE=640x360`
 //! and `UPSCALE_RATE=30` describe the input. `UPSCALE_CURVE` is a CSV file to append one line for
 //! each second to, for `scripts/live_curve.py`. `UPSCALE_SWAP` is a model to change to in the middle.
-//! `UPSCALE_FLICKER=0` leaves the two runs out in which flicker is measured. `UPSCALE_PICTURES` is a directory for pictures of some
-//! outputs.
+//! `UPSCALE_FLICKER=0` leaves the two runs out in which flicker is measured. `UPSCALE_PICTURES` is a
+//! directory for pictures of some outputs.
 
 use std::{
     collections::HashMap,

@@ -50,7 +50,7 @@ impl Pool {
         self.threads.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
-    /// Does `work` on one of the threads: the jobs in it are begun without a change of threads.
+    /// Does `work` on one of the threads, so that starting its jobs does not change threads.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.threads {
             Some(pool) => {

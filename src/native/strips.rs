@@ -27,7 +27,8 @@ const MOST_OVERLAP: usize = 4;
 /// A run that takes no more memory than this is not divided for less, in bytes.
 const ENOUGH: u64 = 1 << 29;
 
-/// Below the limit, each strip may be computed from so many times fewer rows more than it makes.
+/// A run that fits into the limit is divided only while the rows that a strip reads exceed those that it
+/// makes by at most one in this number.
 const CHEAP_OVERLAP: usize = 8;
 
 /// A part of a picture that is computed on its own.

@@ -64,7 +64,8 @@ pub fn describe_tta(pad: &gst::Pad, duration: Option<u64>) {
     });
 }
 
-/// The header of a TTA1 file with this sound (as `libavcodec/tta.c` of FFmpeg reads it); `None` if it is not TTA, or has one. Its checksum stays 0: FFmpeg does not compare it.
+/// The header of a TTA1 file with this sound, as `libavcodec/tta.c` of FFmpeg reads it. `None` if the sound
+/// is not TTA or has a header. The checksum stays 0, since FFmpeg does not compare it.
 fn tta_header(media: &gst::StructureRef, duration: gst::ClockTime) -> Option<Vec<u8>> {
     if media.name() != "audio/x-tta" || media.has_field("codec_data") {
         return None;

@@ -17,8 +17,8 @@ use crate::{
     media::{progress::Progress, signals::Signals, survey::Survey},
 };
 
-/// Decodes the film once, lists its pictures, and finds its black borders. `None` if it cannot be decoded without errors, or
-/// consists of several streams: the flags of its frames then count.
+/// Decodes the film once, lists its pictures, and finds its black borders. `None` if it cannot be decoded
+/// without errors, or consists of several streams: the flags of its frames then count.
 ///
 /// # Errors
 /// [`Error::Stopped`].

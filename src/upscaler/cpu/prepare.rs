@@ -152,7 +152,8 @@ impl Prepare {
     }
 
     /// What the model does to bring the canvas up to date in the blocks of `changes`, and the input
-    /// pixels whose output it changes. The rest of the reference stays as it is. `measure`: see [`prepare`](Self::prepare).
+    /// pixels whose output it changes. The rest of the reference stays as it is. `measure`: see
+    /// [`prepare`](Self::prepare).
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
