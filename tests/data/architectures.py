@@ -22,8 +22,8 @@ from resselt.archs.rtmosr.arch import RTMoSR
 from resselt.archs.spanplus.arch import SpanPlus
 from spandrel import ModelLoader, SizeRequirements
 from spandrel.architectures import (
-    ATD, DAT, DITN, DRCT, DRUNet, DnCNN, FBCNN, FDAT, HAT, MoSR, NAFNet, OmniSR, PLKSR, RCAN, RGT,
-    RealCUGAN, SAFMN, SCUNet, Swin2SR, SwiftSRGAN, SwinIR)
+    ATD, DAT, DCTLSA, DITN, DRCT, DRUNet, DnCNN, FBCNN, FDAT, HAT, MoESR, MoSR, NAFNet, OmniSR,
+    PLKSR, RCAN, RGT, RealCUGAN, SAFMN, SCUNet, Swin2SR, SwiftSRGAN, SwinIR)
 from spandrel_extra_arches import install
 from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
@@ -40,7 +40,7 @@ def picture(channels, width, height):
 def randomize(network):
     """Weights that matter everywhere, also where training starts from zeros or ones."""
     # The weights of these are small at first: what they compute would be next to nothing.
-    spread = 0.12 if isinstance(network, (FDAT.FDAT, MoSRv2)) else 0.03
+    spread = 0.12 if isinstance(network, (FDAT.FDAT, MoESR.MoESR, MoSRv2)) else 0.03
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if value.is_floating_point() and "rpe_biases" not in name and "init_pos" not in name \
@@ -187,6 +187,11 @@ NETWORKS = {
     "realplksr_x1": lambda: PLKSR.RealPLKSR(dim=16, n_blocks=2, upscaling_factor=1,
                                             use_ea=False),
     "plksr_x2": lambda: PLKSR.PLKSR(dim=16, n_blocks=2, upscaling_factor=2, kernel_size=13),
+    "moesr_x2": lambda: MoESR.MoESR(dim=16, n_blocks=1, n_block=1, scale=2),
+    "moesr_x2_small": lambda: MoESR.MoESR(dim=8, n_blocks=1, n_block=1, scale=2,
+                                          upsampler="pixelshuffledirect"),
+    "moesr_x3": lambda: MoESR.MoESR(dim=16, n_blocks=1, n_block=1, scale=3,
+                                    upsampler="pixelshuffle", upsample_dim=8),
     "mosrv2_x4": lambda: MoSRv2(scale=4, n_block=2, dim=16),
     "mosrv2_x2_unshuffle": lambda: MoSRv2(scale=2, n_block=1, dim=16, rms_norm=True),
     "mosrv2_x1_unshuffle": lambda: MoSRv2(scale=1, n_block=1, dim=16),
@@ -231,6 +236,8 @@ NETWORKS = {
                                qkv_bias=False),
     "atd_x2_light": lambda: atd(upscale=2, upsampler="pixelshuffledirect", embed_dim=48,
                                 category_size=128),
+    "dctlsa_x2": lambda: DCTLSA.DCTLSA(nf=10, upscale=2),
+    "dctlsa_x2_small": lambda: DCTLSA.DCTLSA(nf=5, upscale=2),
     "ditn_x2": lambda: DITN.DITN(dim=16, ITL_blocks=2, SAL_blocks=2, UFONE_blocks=2, upscale=2),
     "ditn_x4": lambda: DITN.DITN(dim=12, ITL_blocks=1, SAL_blocks=1, bias=True, upscale=4),
     "swin2sr_x2": lambda: swin2sr(upscale=2, upsampler="pixelshuffle"),
@@ -303,4 +310,5 @@ def main():
         print(name, model.architecture.id, model.scale, float(result.min()), float(result.max()))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,8 @@ ROWS = [
     ("MoSRv2", "mosrv2", [], None),
     ("RTMoSR", "rtmosr", [], None),
     ("RCAN", "rcan", ["rcan"], None),
+    ("DCTLSA", "dctlsa", ["dctlsa"], None),
+    ("MoESR", "moesr", [], None),
     ("DITN", "ditn", ["ditn"], None),
     ("Swift-SRGAN", "swiftsrgan", ["swift-srgan"], None),
     ("SAFMN", "safmn", [], None),

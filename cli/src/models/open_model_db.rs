@@ -17,11 +17,12 @@ const MAX_SIZE: u64 = 64 << 20;
 const FOLDER: &str = "data/models";
 
 /// The architectures, by OpenModelDB's names in lower case, whose weights this program reads.
-const READ: [&str; 33] = [
+const READ: [&str; 35] = [
     "atd",
     "compact",
     "cugan",
     "dat",
+    "dctlsa",
     "ditn",
     "dncnn",
     "drct",
@@ -32,6 +33,7 @@ const READ: [&str; 33] = [
     "fbcnn",
     "fdat",
     "hat",
+    "moesr",
     "mosr",
     "mosrv2",
     "nafnet",

@@ -170,6 +170,21 @@ impl Network<'_> {
         Some(self.reshape(&mask, &[0, 0, 0, 1, 1, windows.area().cast_signed()]))
     }
 
+    /// Tokens whose rows and columns begin `by` positions later; those before come last. Negative:
+    /// the reverse.
+    pub(crate) fn rolled(&mut self, x: &Features, by: i64) -> Features {
+        if by == 0 {
+            return x.clone();
+        }
+        let mut value = x.value.clone();
+        for axis in 1..3 {
+            let last = self.graph.slice(&value, axis, by, i64::MAX);
+            let first = self.graph.slice(&value, axis, 0, by);
+            value = self.graph.concat(&[&last, &first], axis);
+        }
+        Features { value, ..*x }
+    }
+
     /// Query, key and value of the dense layer `layer`, each with the channels of the tokens `x`.
     ///
     /// # Errors

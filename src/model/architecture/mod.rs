@@ -7,6 +7,7 @@ mod compact;
 mod conv3xc;
 mod cugan;
 mod dat;
+mod dctlsa;
 mod ditn;
 mod dncnn;
 mod drct;
@@ -22,6 +23,7 @@ mod hat;
 mod hints;
 mod kair_unet;
 mod layers;
+mod moesr;
 mod mosr;
 mod mosrv2;
 mod nafnet;
@@ -77,6 +79,8 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "OmniSR", matches: omnisr::matches, build: omnisr::build },
     Architecture { name: "PLKSR", matches: plksr::matches, build: plksr::build },
     Architecture { name: "SPANPlus", matches: spanplus::matches, build: spanplus::build },
+    Architecture { name: "MoESR", matches: moesr::matches, build: moesr::build },
+    Architecture { name: "DCTLSA", matches: dctlsa::matches, build: dctlsa::build },
     Architecture { name: "MoSRv2", matches: mosrv2::matches, build: mosrv2::build },
     Architecture { name: "RTMoSR", matches: rtmosr::matches, build: rtmosr::build },
     Architecture { name: "MoSR", matches: mosr::matches, build: mosr::build },

@@ -62,7 +62,14 @@ pub(super) fn build(weights: &StateDict, hints: &Hints) -> Result<Graph, BuildEr
 }
 
 /// A gate, and convolutions of a part of the channels.
-fn gated(net: &mut Network<'_>, x: &Features, name: &str) -> Result<Features, BuildError> {
+///
+/// # Errors
+/// [`BuildError`] if weights are missing or have a wrong shape.
+pub(super) fn gated(
+    net: &mut Network<'_>,
+    x: &Features,
+    name: &str,
+) -> Result<Features, BuildError> {
     let norm = format!("{name}.norm");
     let normal = if net.has(&format!("{norm}.scale")) {
         net.rms_norm_2d(x, &norm, 1e-6)?

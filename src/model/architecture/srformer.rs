@@ -209,17 +209,3 @@ fn block_bias(table: &[f32], heads: u64, half: u64) -> Option<Tensor> {
     }
     Some(Tensor::from_f32(&[heads, side * side, half * half], &bias))
 }
-
-impl Network<'_> {
-    /// Tokens whose rows and columns begin `by` positions later; those before come last. Negative:
-    /// the reverse.
-    fn rolled(&mut self, x: &Features, by: i64) -> Features {
-        let mut value = x.value.clone();
-        for axis in 1..3 {
-            let last = self.graph.slice(&value, axis, by, i64::MAX);
-            let first = self.graph.slice(&value, axis, 0, by);
-            value = self.graph.concat(&[&last, &first], axis);
-        }
-        Features { value, ..*x }
-    }
-}
