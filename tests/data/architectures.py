@@ -22,9 +22,10 @@ from resselt.archs.rtmosr.arch import RTMoSR
 from resselt.archs.spanplus.arch import SpanPlus
 from spandrel import ModelLoader, SizeRequirements
 from spandrel.architectures import (
-    ATD, DAT, DCTLSA, DITN, DRCT, DRUNet, DnCNN, FBCNN, FDAT, HAT, MoESR, MoSR, NAFNet, OmniSR,
-    PLKSR, RCAN, RGT, RealCUGAN, SAFMN, SCUNet, Swin2SR, SwiftSRGAN, SwinIR)
+    ATD, DAT, DCTLSA, DITN, DRCT, DRUNet, DnCNN, FBCNN, FDAT, GFPGAN, HAT, MoESR, MoSR, NAFNet,
+    OmniSR, PLKSR, RCAN, RGT, RealCUGAN, SAFMN, SCUNet, Swin2SR, SwiftSRGAN, SwinIR)
 from spandrel_extra_arches import install
+from spandrel_extra_arches.architectures.CodeFormer import CodeFormer
 from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
 SIZES = [tuple(map(int, size.split("x")))
@@ -128,6 +129,13 @@ def loaded(name, network, path):
                                _call_fn=lambda model, x: model(x),
                                size_requirements=SizeRequirements(),
                                architecture=SimpleNamespace(id=type(network).__name__))
+    if name in FACES:
+        # spandrel leaves the range of values to the caller, and the noise of GFPGAN to chance.
+        how = {"randomize_noise": False} if "gfpgan" in name else {}
+        return SimpleNamespace(model=network, scale=1, input_channels=3, output_channels=3,
+                               _call_fn=lambda model, x: (model(2 * x - 1, **how)[0] + 1) / 2,
+                               size_requirements=SizeRequirements(),
+                               architecture=SimpleNamespace(id=type(network).__name__))
     if "narrow" not in name:
         model = ModelLoader().load_from_file(path)
         if "aux" in name or "atd" in name:
@@ -150,7 +158,14 @@ def srformer(**how):
     return SRFormer(embed_dim=16, depths=[2, 2], num_heads=[2, 2], mlp_ratio=2, **how)
 
 
+# Networks that restore aligned faces, and the side of their input.
+FACES = {"gfpgan": 512, "gfpgan_narrow": 32, "codeformer": 512}
+
 NETWORKS = {
+    "gfpgan": lambda: GFPGAN.GFPGAN(),
+    "gfpgan_narrow": lambda: GFPGAN.GFPGAN(out_size=32, num_style_feat=8, channel_multiplier=1,
+                                           narrow=1 / 64, num_mlp=1),
+    "codeformer": lambda: CodeFormer(),
     "swinir_x2": lambda: swinir(upscale=2, upsampler="pixelshuffle"),
     "swinir_x3_light": lambda: swinir(upscale=3, upsampler="pixelshuffledirect"),
     "swinir_x4_real": lambda: swinir(upscale=4, upsampler="nearest+conv", resi_connection="3conv"),
@@ -298,7 +313,8 @@ def main():
         torch.save({"params_ema": network.state_dict()}, path)
         model = loaded(name, network, path)
         model.model.eval()
-        for width, height in SIZES:
+        sizes = [(FACES[name],) * 2] if name in FACES else SIZES
+        for width, height in sizes:
             luma = (model.input_channels, model.output_channels) == (1, 1)
             colour = picture(1 if luma else 3, width, height)
             with torch.no_grad():

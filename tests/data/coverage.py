@@ -49,6 +49,8 @@ ROWS = [
     ("FBCNN", "fbcnn", [], None),
     ("NAFNet", "nafnet", [], None),
     ("SCUNet", "scunet", [], None),
+    ("GFPGAN", "gfpgan", [], None),
+    ("CodeFormer", "codeformer", [], None),
 ]
 RESSELT = ("spanplus", "mosrv2", "rtmosr")
 

@@ -291,6 +291,17 @@ fn a_generator_among_other_networks_is_found() {
 }
 
 #[test]
+fn a_generator_that_is_a_part_of_its_network_stays_there() {
+    let names =
+        ["encoder.blocks.0.weight", "generator.blocks.0.weight", "quantize.embedding.weight"];
+    let tensors: Tensors =
+        names.iter().map(|&name| (name.to_owned(), vec![1], vec![0.0])).collect();
+    let content = files::stream(&tensors, "params_ema");
+    let weights = parse_checkpoint(&Bytes::from(content)).unwrap();
+    assert_eq!(weights.names().collect::<Vec<_>>(), names);
+}
+
+#[test]
 fn a_chain_equals_running_its_models_one_after_another() {
     let folder = tempfile::tempdir().unwrap();
     let [clean, general] = ["clean-1x.pth", "realesr-general-x4v3.pth"].map(|name| {

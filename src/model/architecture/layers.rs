@@ -5,7 +5,7 @@
 
 use super::{
     error::BuildError,
-    network::{Features, Network, wrong_shape},
+    network::{Features, Network, dim, wrong_shape},
 };
 use crate::model::{Attribute, Border, Element, Tensor, Window};
 
@@ -223,7 +223,7 @@ impl Network<'_> {
         Ok(Features { value, ..*x })
     }
 
-    /// PyTorch's `GroupNorm` over the whole image.
+    /// PyTorch's `GroupNorm` over the whole image, with its default epsilon.
     ///
     /// # Errors
     /// [`BuildError`] if the weights are missing, or the channels are not a multiple of `groups`.
@@ -232,6 +232,17 @@ impl Network<'_> {
         x: &Features,
         name: &str,
         groups: u64,
+    ) -> Result<Features, BuildError> {
+        self.group_norm_with(x, name, groups, 1e-5)
+    }
+
+    /// [`Self::group_norm`] with any epsilon.
+    pub(crate) fn group_norm_with(
+        &mut self,
+        x: &Features,
+        name: &str,
+        groups: u64,
+        epsilon: f32,
     ) -> Result<Features, BuildError> {
         if groups == 0 || !x.channels.is_multiple_of(groups) {
             return Err(BuildError::Indivisible { channels: x.channels, divisor: groups });
@@ -243,7 +254,7 @@ impl Network<'_> {
         let flat = graph.push("Reshape", &[&x.value, &grouped], []);
         let ones = graph.constant_f32("ones", &[groups], &vec![1.0; groups as usize]);
         let zeros = graph.constant_f32("zeros", &[groups], &vec![0.0; groups as usize]);
-        let epsilon = [("epsilon", Attribute::Float(1e-5))];
+        let epsilon = [("epsilon", Attribute::Float(epsilon))];
         let normal = graph.push("InstanceNormalization", &[&flat, &ones, &zeros], epsilon);
         let normal = graph.push("Reshape", &[&normal, &shape], []);
         let per_channel = |tensor: Tensor| Tensor { dims: vec![x.channels, 1, 1], ..tensor };
@@ -281,11 +292,23 @@ impl Network<'_> {
     pub(crate) fn linear(&mut self, x: &Features, name: &str) -> Result<Features, BuildError> {
         let key = format!("{name}.weight");
         let weight = self.tensor(&key, 2)?;
+        let bias = self.bias(name, dim(self.weights(), &key, 0)?)?;
+        self.linear_with(x, &key, weight, bias)
+    }
+
+    /// [`Self::linear`] with other weights than those of the file; `name` is for messages.
+    pub(crate) fn linear_with(
+        &mut self,
+        x: &Features,
+        name: &str,
+        weight: &Tensor,
+        bias: Option<Tensor>,
+    ) -> Result<Features, BuildError> {
         let &[outputs, inputs] = weight.dims.as_slice() else {
-            return Err(wrong_shape(&key, &weight.dims));
+            return Err(wrong_shape(name, &weight.dims));
         };
         if inputs != x.channels {
-            return Err(wrong_shape(&key, &weight.dims));
+            return Err(wrong_shape(name, &weight.dims));
         }
         let values = weight.to_f32().unwrap_or_default();
         let (rows, columns) = (outputs as usize, inputs as usize);
@@ -294,10 +317,10 @@ impl Network<'_> {
             let places = turned.iter_mut().skip(row).step_by(rows.max(1));
             places.zip(values).for_each(|(to, &from)| *to = from);
         }
-        let weight = self.graph.constant_f32(&key, &[inputs, outputs], &turned);
+        let weight = self.graph.constant_f32(name, &[inputs, outputs], &turned);
         let mut value = self.graph.push("MatMul", &[&x.value, &weight], []);
-        if let Some(bias) = self.bias(name, outputs)? {
-            let bias = self.graph.constant(&format!("{name}.bias"), bias);
+        if let Some(bias) = bias {
+            let bias = self.graph.constant(&format!("{name}:bias"), bias);
             value = self.graph.add(&value, &bias);
         }
         Ok(Features { value, channels: outputs })

@@ -3,6 +3,7 @@
 mod activation;
 mod atd;
 mod attention;
+mod codeformer;
 mod compact;
 mod conv3xc;
 mod cugan;
@@ -19,6 +20,7 @@ mod espcn;
 mod fbcnn;
 mod fdat;
 mod fsrcnn;
+mod gfpgan;
 mod hat;
 mod hints;
 mod kair_unet;
@@ -97,6 +99,8 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "DRUNet", matches: drunet::matches, build: drunet::build },
     Architecture { name: "FBCNN", matches: fbcnn::matches, build: fbcnn::build },
     Architecture { name: "DnCNN", matches: dncnn::matches, build: dncnn::build },
+    Architecture { name: "GFPGAN", matches: gfpgan::matches, build: gfpgan::build },
+    Architecture { name: "CodeFormer", matches: codeformer::matches, build: codeformer::build },
     Architecture { name: "EDSR", matches: edsr::matches, build: edsr::build },
     Architecture { name: "ESPCN", matches: espcn::matches, build: espcn::build },
     Architecture { name: "FSRCNN", matches: fsrcnn::matches, build: fsrcnn::build },

@@ -105,6 +105,9 @@ impl StateDict {
     }
 }
 
+/// The beginnings of names next to which `generator.` is a part of the same network.
+const PARTS_WITH_GENERATOR: [&str; 2] = ["quantize.", "encoder."];
+
 /// The tensors whose names start with `prefix`, without it; `None` if there are none, or if the
 /// others belong to the same network.
 fn strip(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Option<BTreeMap<String, Tensor>> {
@@ -117,7 +120,9 @@ fn strip(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Option<BTreeMap<St
         .iter()
         .filter_map(|(name, tensor)| Some((stripped(name)?, tensor.clone())))
         .collect();
+    let has = |start: &str| tensors.keys().any(|name| name.starts_with(start));
+    let is_part = prefix == "generator." && PARTS_WITH_GENERATOR.into_iter().all(has);
     let is_generator = prefix.starts_with("generator") || prefix.starts_with("params");
-    let whole = inner.len() == tensors.len() || is_generator;
+    let whole = inner.len() == tensors.len() || is_generator && !is_part;
     (whole && !inner.is_empty()).then_some(inner)
 }
