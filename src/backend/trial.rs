@@ -1,7 +1,8 @@
 //! Opens models, and finds out by test runs what the analysis of an `.onnx` graph does not tell.
 //!
 //! - A graph with unknown operators runs at a few sizes: its factor, and the multiples that its
-//!   sides must be, are those at which it runs and enlarges both sides alike.
+//!   sides must be, are those at which it runs and enlarges both sides alike. If it runs at one size
+//!   only, it has that fixed size.
 //! - What analysis claims about any other `.onnx` file is checked by one run.
 //! - A grey picture must stay grey. If it turns black and the file does not state its range, the
 //!   model takes values of 0..=255.
@@ -21,6 +22,10 @@ const SIDES: [u32; 2] = [40, 160];
 
 /// The side of the picture that checks a claim.
 const SMALLEST_SIDE: u32 = 16;
+
+/// Sides of squares, in pixels, that are tried last: some exports run only at the size that was traced,
+/// although their input claims any size.
+const TRACED_SIDES: [u32; 6] = [64, 32, 48, 96, 128, 256];
 
 /// Sides that are tried for the smallest picture that a model accepts, in pixels.
 const SMALL_SIDES: [u32; 3] = [SMALLEST_SIDE, 32, 64];
@@ -171,6 +176,14 @@ fn properties(
             }
         }
     }
+    let traced = TRACED_SIDES.into_iter().filter(|side| side % multiple.unwrap_or(1) == 0);
+    for size in traced.map(|side| (side, side)) {
+        if let Ok(factor) = factor_at(size, info.channels, run)
+            && matches(factor)
+        {
+            return Ok(ModelInfo { factor, fixed_size: Some(size), ..info.clone() });
+        }
+    }
     Err(first.unwrap_or_else(|| TrialError::NoSize("no whole factor".into())))
 }
 
@@ -289,6 +302,17 @@ mod tests {
         assert!(properties(&cautious(), (None, None), &mut run).is_err());
         let info = properties(&cautious(), (None, Some(36)), &mut run).unwrap();
         assert_eq!((info.factor, info.align), (2, 36));
+    }
+
+    #[test]
+    fn a_graph_with_the_traced_size_baked_in_has_that_fixed_size() {
+        let mut run = |input: &Image| match (input.width(), input.height()) {
+            (64, 64) => network(1, 1, 2)(input),
+            _ => Err(Error::Failed { task: "run the model", message: "cannot reshape".into() }),
+        };
+        let info = properties(&cautious(), (None, None), &mut run).unwrap();
+        assert_eq!((info.factor, info.fixed_size), (2, Some((64, 64))));
+        assert!(properties(&cautious(), (Some(4), None), &mut run).is_err());
     }
 
     #[test]
