@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Instant};
 
 use gstupscale::frame::{
     Channels, FrameInfo, FrameMut, Grain, Image, OwnedFrame, Packer, PixelFormat, PlacedImage,
-    Range, Rect, Resampler, Unpacker, blend_row,
+    Range, Rect, Resampler, Transfer, Unpacker, blend_row,
 };
 
 const WIDTH: u32 = 1280;
@@ -64,7 +64,7 @@ fn main() {
     }
     let mut image = Image::new(1, WIDTH as usize, HEIGHT as usize);
     image.data_mut().fill(0.5);
-    time("grain, 1 channel", || Grain::new(1.0, 3).apply(&mut image, 0, 0));
+    time("grain, 1 channel", || Grain::new(1.0, 3, Transfer::Gamma).apply(&mut image, 0, 0));
     let other = image.clone();
     time("blend, 1 channel", || blend_row(other.data(), image.data_mut(), 0.5));
 }

@@ -11,6 +11,7 @@ use gst_video::VideoFrameExt;
 use gstupscale::{
     frame::{
         ChromaSite, Colorimetry, FrameInfo, FrameRef, Matrix, PixelFormat, PlaneRef, Range, Rect,
+        Transfer,
     },
     reuse::{CostModel, Dependence, Mode, Plan, Planner, Reference, Shapes},
 };
@@ -101,7 +102,11 @@ fn main() {
                 format: PixelFormat::I420,
                 width: info.width(),
                 height: info.height(),
-                colorimetry: Colorimetry { matrix: Matrix::Bt601, range: Range::Limited },
+                colorimetry: Colorimetry {
+                    matrix: Matrix::Bt601,
+                    range: Range::Limited,
+                    transfer: Transfer::Gamma,
+                },
                 chroma_site: ChromaSite::LEFT,
             };
             let planes = (0..3).map(|plane| PlaneRef {

@@ -9,9 +9,12 @@ struct Grain {
     const float *noise;
     /// Derived from the frame's number.
     u64 seed;
-    /// Standard deviation at mid-grey; 0 for no grain.
+    /// Standard deviation at mid-grey of SDR; 0 for no grain.
     float strength;
-    u32 unused;
+    /// How the grain depends on luma: 1 ÷ the luma from which on there is none, and the factors of a
+    /// polynomial, the lowest power first.
+    float inverse_white;
+    float factors[4];
 };
 
 /// A pseudo-random number: the finalizer of SplitMix64.
@@ -34,11 +37,13 @@ HD inline void grain_of(const Grain &grain, u32 x, u32 y, float (&out)[COUNT]) {
     UNROLL for (int i = 0; i < COUNT; i++) out[i] = noise[i] * grain.strength;
 }
 
-/// Weight of the grain at this luma: 0 at black and white, 1 at mid-grey.
-HD inline float grain_weight(float luma) {
-    luma = luma < 0.0f ? 0.0f : luma;
-    luma = luma > 1.0f ? 1.0f : luma;
-    return 4.0f * luma * (1.0f - luma);
+/// Weight of the grain at this luma: 0 at black and white.
+HD inline float grain_weight(const Grain &grain, float luma) {
+    float x = luma * grain.inverse_white;
+    x = x < 0.0f ? 0.0f : x;
+    x = x > 1.0f ? 1.0f : x;
+    const float *const f = grain.factors;
+    return x * (1.0f - x) * (f[0] + x * (f[1] + x * (f[2] + x * f[3])));
 }
 
 /// Adds grain to Y′ or R′G′B′.
@@ -49,12 +54,12 @@ HD inline void add_grain(const Grain &grain, u32 x, u32 y, float (&picture)[CHAN
     UNROLL for (int i = 0; i < COUNT; i++) {
         if (CHANNELS < 3) {
             UNROLL for (int c = 0; c < CHANNELS; c++)
-                picture[c][i] += noise[i] * grain_weight(picture[c][i]);
+                picture[c][i] += noise[i] * grain_weight(grain, picture[c][i]);
             continue;
         }
         const float luma = 0.299f * picture[0][i] + 0.587f * picture[CHANNELS / 2][i] +
                            0.114f * picture[CHANNELS - 1][i];
-        const float here = noise[i] * grain_weight(luma);
+        const float here = noise[i] * grain_weight(grain, luma);
         UNROLL for (int c = 0; c < CHANNELS; c++) picture[c][i] += here;
     }
 }

@@ -3,12 +3,12 @@
 
 use gst_video::{
     VideoChromaSite, VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoFrameRef,
-    VideoInfo,
+    VideoInfo, VideoTransferFunction,
 };
 
 use crate::frame::{
     self, ChromaSite, Colorimetry, FrameInfo, FrameMut, FrameRef, Matrix, PixelFormat, PlaneMut,
-    PlaneRef, Range,
+    PlaneRef, Range, Transfer,
 };
 
 /// Why frames of some caps, or the memory of a frame, are not supported.
@@ -67,7 +67,12 @@ fn colorimetry(info: &VideoInfo) -> Colorimetry {
         _ if info.is_yuv() => Range::Limited,
         _ => Range::Full,
     };
-    Colorimetry { matrix, range }
+    let transfer = match info.colorimetry().transfer() {
+        VideoTransferFunction::Smpte2084 => Transfer::Pq,
+        VideoTransferFunction::AribStdB67 => Transfer::Hlg,
+        _ => Transfer::Gamma,
+    };
+    Colorimetry { matrix, range, transfer }
 }
 
 fn chroma_site(site: VideoChromaSite) -> ChromaSite {

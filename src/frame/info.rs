@@ -26,14 +26,28 @@ pub enum Range {
     Limited,
 }
 
-/// Matrix and range. Transfer characteristics and primaries are not needed: enlarging a picture
-/// does not change them.
+/// The transfer function between light and code values, as far as film grain depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Transfer {
+    /// A gamma curve or one like it, for standard dynamic range.
+    #[default]
+    Gamma,
+    /// Perceptual quantizer (SMPTE ST 2084).
+    Pq,
+    /// Hybrid log-gamma (ARIB STD-B67), for a display of 1000 nits.
+    Hlg,
+}
+
+/// Matrix, range and transfer function. Primaries are not needed: enlarging a picture does not change
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Colorimetry {
     /// The matrix of YUV formats; ignored for RGB formats.
     pub matrix: Matrix,
     /// The range of luma and chroma, or of R′G′B′. Alpha always has full range.
     pub range: Range,
+    /// The transfer function. Only film grain depends on it.
+    pub transfer: Transfer,
 }
 
 /// Where a chroma sample lies among the luma samples that share it, per axis: on the first of
@@ -80,7 +94,7 @@ impl FrameInfo {
     /// formats full range.
     #[must_use]
     pub fn bt709(format: PixelFormat, width: u32, height: u32, range: Range) -> Self {
-        let colorimetry = Colorimetry { matrix: Matrix::Bt709, range };
+        let colorimetry = Colorimetry { matrix: Matrix::Bt709, range, transfer: Transfer::Gamma };
         Self { format, width, height, colorimetry, chroma_site: ChromaSite::LEFT }
     }
 
@@ -145,7 +159,8 @@ mod tests {
     #[test]
     fn frames_of_another_colour_are_of_the_same_kind_but_not_those_of_another_size() {
         let info = FrameInfo::bt709(PixelFormat::Nv12, 8, 4, Range::Limited);
-        let colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Full };
+        let colorimetry =
+            Colorimetry { matrix: Matrix::Bt601, range: Range::Full, transfer: Transfer::Pq };
         let other_colour = FrameInfo { colorimetry, chroma_site: ChromaSite::CENTER, ..info };
         assert_eq!(other_colour.check_same_kind(&info), Ok(()));
         let wider = FrameInfo { width: 9, ..info };

@@ -41,6 +41,12 @@ impl Unpacker {
         })
     }
 
+    /// The frames that are unpacked.
+    #[must_use]
+    pub fn info(&self) -> &FrameInfo {
+        &self.info
+    }
+
     /// The channels of the model image.
     #[must_use]
     pub fn channels(&self) -> Channels {

@@ -120,15 +120,16 @@ pub struct GrainArgs {
     pub noise: Address,
     pub seed: u64,
     pub strength: f32,
-    pub unused: u32,
+    pub inverse_white: f32,
+    pub factors: [f32; 4],
 }
 
 impl GrainArgs {
     /// `grain`, cut from a copy of [`noise`](super::noise) at this address.
     #[must_use]
     pub fn new(grain: &frame::Grain, noise: Address) -> Self {
-        let (strength, seed) = grain.sigma_and_seed();
-        Self { noise, seed, strength, unused: 0 }
+        let (strength, seed, frame::Curve { inverse_white, factors }) = grain.parts();
+        Self { noise, seed, strength, inverse_white, factors }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::common::frame::{Frame, SITES, info, pack, unpack};
 use gstupscale::frame::{
     BypassPlanes, Channels, Colorimetry, Family, FrameInfo, FrameRef, Image, Matrix, PixelFormat,
-    PlacedImage, Range, Resampler,
+    PlacedImage, Range, Resampler, Transfer,
 };
 
 fn matrices() -> [(Matrix, f64, f64); 5] {
@@ -41,7 +41,7 @@ fn yuv_is_converted_to_rgb_as_the_standards_define_for_every_depth_range_and_mat
         for range in [Range::Limited, Range::Full] {
             for (matrix, kr, kb) in matrices() {
                 let mut info = info(format, 64, 16);
-                info.colorimetry = Colorimetry { matrix, range };
+                info.colorimetry = Colorimetry { matrix, range, transfer: Transfer::Gamma };
                 let frame = Frame::new(info, 3).noisy(1);
                 let (model_image, _) = unpack(&frame, Channels::Rgb);
                 for y in 0..16 {
@@ -125,7 +125,7 @@ fn packing_an_unpacked_frame_restores_every_code_of_every_depth() {
             for (matrix, ..) in matrices() {
                 let side = 1 << (bits / 2);
                 let mut info = info(format, side, side);
-                info.colorimetry = Colorimetry { matrix, range };
+                info.colorimetry = Colorimetry { matrix, range, transfer: Transfer::Gamma };
                 let frame = Frame::new(info, 0).filled(|component, x, y| {
                     let code = (y * side as usize + x) as u32;
                     // Each component has another order, so that their codes are mixed.
@@ -236,7 +236,11 @@ fn a_chroma_ramp_keeps_its_position_when_unpacked_packed_and_enlarged() {
 fn luma_models_get_rgb_frames_as_luma_of_bt601() {
     let frame = Frame::new(
         FrameInfo {
-            colorimetry: Colorimetry { matrix: Matrix::Bt709, range: Range::Full },
+            colorimetry: Colorimetry {
+                matrix: Matrix::Bt709,
+                range: Range::Full,
+                transfer: Transfer::Gamma,
+            },
             ..info(PixelFormat::Bgr, 20, 20)
         },
         1,

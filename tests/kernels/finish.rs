@@ -2,7 +2,8 @@
 
 use gstupscale::{
     frame::{
-        BypassPlanes, Channels, Grain, Image, PixelFormat, PlacedImage, Rect, Resampler, blend_row,
+        BypassPlanes, Channels, Grain, Image, PixelFormat, PlacedImage, Rect, Resampler, Transfer,
+        blend_row,
     },
     kernels::{self, FINISHED},
 };
@@ -22,6 +23,7 @@ struct Case {
     channels: usize,
     blend: f32,
     grain: f32,
+    transfer: Transfer,
 }
 
 impl Case {
@@ -47,7 +49,7 @@ impl Case {
             }
         }
         if self.grain > 0.0 {
-            Grain::new(self.grain, 42).apply(&mut out, 0, 0);
+            Grain::new(self.grain, 42, self.transfer).apply(&mut out, 0, 0);
         }
         out
     }
@@ -71,7 +73,10 @@ impl Case {
             canvas_vertical,
             input_horizontal,
             input_vertical,
-            grain: kernels::GrainArgs::new(&Grain::new(self.grain, 42), noise.address()),
+            grain: kernels::GrainArgs::new(
+                &Grain::new(self.grain, 42, self.transfer),
+                noise.address(),
+            ),
             rects: list.address(),
             share: self.blend,
             channels: self.channels as u32,
@@ -96,8 +101,17 @@ fn pictures_are_resampled_and_blended_and_get_grain_as_on_the_cpu() {
     let outputs = [(80, 60), (40, 30), (120, 90), (97, 71), (53, 11), (3, 2), (1, 100)];
     for output in outputs {
         for channels in [1, 3] {
-            for (blend, grain) in [(1.0, 0.0), (0.0, 0.0), (0.3, 0.0), (1.0, 0.8), (0.7, 0.2)] {
-                let case = Case { input: (40, 30), factor: 2, output, channels, blend, grain };
+            for (blend, grain, transfer) in [
+                (1.0, 0.0, Transfer::Gamma),
+                (0.0, 0.0, Transfer::Gamma),
+                (0.3, 0.0, Transfer::Gamma),
+                (1.0, 0.8, Transfer::Gamma),
+                (0.7, 0.2, Transfer::Gamma),
+                (0.9, 0.7, Transfer::Pq),
+                (1.0, 0.5, Transfer::Hlg),
+            ] {
+                let (input, factor) = ((40, 30), 2);
+                let case = Case { input, factor, output, channels, blend, grain, transfer };
                 let whole = [Rect::of_size(output.0, output.1)];
                 case.check::<f32>(kernels, &whole);
                 case.check::<f16>(kernels, &whole);
@@ -105,7 +119,8 @@ fn pictures_are_resampled_and_blended_and_get_grain_as_on_the_cpu() {
         }
     }
     for input in [(1, 1), (2, 7)] {
-        let case = Case { input, factor: 4, output: (9, 31), channels: 3, blend: 0.5, grain: 1.0 };
+        let (output, transfer) = ((9, 31), Transfer::Gamma);
+        let case = Case { input, factor: 4, output, channels: 3, blend: 0.5, grain: 1.0, transfer };
         case.check::<f32>(kernels, &[Rect::of_size(9, 31)]);
     }
 }
@@ -113,8 +128,15 @@ fn pictures_are_resampled_and_blended_and_get_grain_as_on_the_cpu() {
 #[test]
 fn rectangles_equal_the_same_pixels_of_the_whole_picture() {
     let Some(kernels) = Kernels::get() else { return };
-    let case =
-        Case { input: (40, 30), factor: 2, output: (120, 90), channels: 3, blend: 0.5, grain: 0.5 };
+    let case = Case {
+        input: (40, 30),
+        factor: 2,
+        output: (120, 90),
+        channels: 3,
+        blend: 0.5,
+        grain: 0.5,
+        transfer: Transfer::Gamma,
+    };
     case.check::<f32>(kernels, &[Rect::new(13, 31, 70, 40), Rect::new(100, 1, 20, 3)]);
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use gstupscale::{
     frame::{
         Channels, ChromaSite, Colorimetry, Filter, FrameInfo, Grid, Image, Matrix, OwnedFrame,
-        Packer, PixelFormat, PlacedImage, Range, Rect, Resampler, Unpacker,
+        Packer, PixelFormat, PlacedImage, Range, Rect, Resampler, Transfer, Unpacker,
     },
     model::Model,
     native::{Engine, Options},
@@ -76,7 +76,11 @@ fn info(side: u32) -> FrameInfo {
         format: PixelFormat::from_name("Y444_10LE").unwrap(),
         width: side,
         height: side,
-        colorimetry: Colorimetry { matrix: Matrix::Bt2020, range: Range::Limited },
+        colorimetry: Colorimetry {
+            matrix: Matrix::Bt2020,
+            range: Range::Limited,
+            transfer: Transfer::Pq,
+        },
         chroma_site: ChromaSite::LEFT,
     }
 }

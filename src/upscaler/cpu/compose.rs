@@ -158,7 +158,9 @@ impl Compose {
             self.mix(layers, shown, (input, grid, needed), Unpacker::unpack, mix, picture)?;
             let grain = layers.params.grain;
             if grain > 0.0 {
-                Grain::new(grain, layers.params.number).apply(picture, needed.x, needed.y);
+                let transfer = unpacker.info().colorimetry.transfer;
+                Grain::new(grain, layers.params.number, transfer)
+                    .apply(picture, needed.x, needed.y);
             }
         }
         planes.resize_with(bypass_planes.len(), Image::default);

@@ -161,7 +161,8 @@ fn picture<'a>(
         }
     }
     if params.grain > 0.0 {
-        Grain::new(params.grain, params.number).apply(out, rect.x, rect.y);
+        let transfer = unpacker.info().colorimetry.transfer;
+        Grain::new(params.grain, params.number, transfer).apply(out, rect.x, rect.y);
     }
     Ok(PlacedImage::new(out, rect.x, rect.y))
 }

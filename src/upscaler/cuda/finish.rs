@@ -141,7 +141,11 @@ impl Finisher {
                 self.finished.insert(new?)
             }
         };
-        let grain = Grain::new(params.grain.max(0.0), params.number);
+        let grain = Grain::new(
+            params.grain.max(0.0),
+            params.number,
+            self.layout.info().colorimetry.transfer,
+        );
         let from = Finish {
             canvas: (canvas, &self.canvas),
             input: Some((&source.main, &self.input)),
