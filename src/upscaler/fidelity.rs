@@ -14,7 +14,14 @@ pub(super) struct Fidelity {
     matrix: Option<MatrixCoefficients>,
     /// From the output's size to the input's.
     reduce: Resampler,
+    /// The output's size, and its pixels for a pixel of the input, per axis.
+    size: [u32; 2],
+    scale: [f32; 2],
 }
+
+/// Up to this distance from the border, in pixels of the input, the picture is that of Lanczos, and from
+/// the second one on that of the model, which takes what is outside of the frame for black.
+const BORDER: [f32; 2] = [4.0, 12.0];
 
 /// The resamplers of the stream to the output's size.
 #[derive(Clone, Copy)]
@@ -38,6 +45,11 @@ impl Fidelity {
             share: share.min(1.0),
             matrix: (channels == Channels::Rgb).then(matrix),
             reduce: Resampler::of_grids(&output.grid(), &input.grid(), Filter::CatmullRom),
+            size: [output.width, output.height],
+            scale: [
+                output.width as f32 / input.width as f32,
+                output.height as f32 / input.height as f32,
+            ],
         })
     }
 
@@ -68,9 +80,15 @@ impl Fidelity {
         enlarge.unpacker.unpack(frame, read, source)?;
         let source = PlacedImage::new(source, read.x, read.y);
         enlarge.canvas.resample(canvas, area, model)?;
-        if let Some(matrix) = &self.matrix {
+        let has_border = self.has_border(area);
+        if self.matrix.is_some() || has_border {
             enlarge.input.resample(source, area, lanczos)?;
+        }
+        if let Some(matrix) = &self.matrix {
             self.take_chroma(matrix, lanczos, model);
+        }
+        if has_border {
+            self.fade(area, lanczos, model);
         }
         let model = PlacedImage::new(model, area.x, area.y);
         self.reduce.resample(model, compared, error)?;
@@ -78,6 +96,39 @@ impl Fidelity {
         enlarge.input.resample(PlacedImage::new(error, compared.x, compared.y), rect, out)?;
         self.add_to(model, rect, out);
         Ok(())
+    }
+
+    /// How much of the picture at this position along an axis is that of Lanczos, because it is near the
+    /// border: 0 to 1.
+    #[allow(clippy::indexing_slicing, reason = "an axis is 0 or 1")]
+    fn border(&self, axis: usize, at: u32) -> f32 {
+        let (size, scale) = (self.size[axis], self.scale[axis]);
+        let distance = at.min(size.saturating_sub(at + 1)) as f32 / scale;
+        let [all, none] = BORDER;
+        ((none - distance) / (none - all)).clamp(0.0, 1.0)
+    }
+
+    fn has_border(&self, area: Rect) -> bool {
+        let ends = [(0, area.x, area.right()), (1, area.y, area.bottom())];
+        ends.into_iter().any(|(axis, start, end)| {
+            self.border(axis, start) > 0.0 || self.border(axis, end.saturating_sub(1)) > 0.0
+        })
+    }
+
+    /// Fades `model`, of the pixels `area`, to `lanczos` at the border of the picture, as far as the share
+    /// says.
+    fn fade(&self, area: Rect, lanczos: &Image, model: &mut Image) {
+        let columns: Vec<f32> = (area.x..area.right()).map(|x| self.border(0, x)).collect();
+        for y in 0..area.height {
+            let row = self.border(1, area.y + y);
+            for channel in 0..model.channels() {
+                let lanczos = lanczos.row(channel, y as usize);
+                let model = model.row_mut(channel, y as usize).iter_mut();
+                for ((model, lanczos), column) in model.zip(lanczos).zip(&columns) {
+                    *model += self.share * row.max(*column) * (lanczos - *model);
+                }
+            }
+        }
     }
 
     /// Replaces the chroma of `model` by that of `lanczos`, as far as the share says.

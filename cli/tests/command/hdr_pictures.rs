@@ -253,7 +253,6 @@ fn with_fidelity_patches_of_hdr_keep_their_code() {
     let Some(data) = test_data() else { return };
     let anime = data.join("weights/realesr-animevideov3.pth").to_str().unwrap().to_owned();
     for model in ["builtin", "builtin-quality", &anime] {
-        let mut at_border = 0;
         for nits in [0.1, 1.0, 10.0, 100.0, 203.0, 1000.0, 4000.0] {
             for colour in [[1.0, 1.0, 1.0], [1.0, 0.3, 0.1], [0.1, 0.4, 1.0]] {
                 let mut patch = Image::new(3, 64, 64);
@@ -266,17 +265,11 @@ fn with_fidelity_patches_of_hdr_keep_their_code() {
                 for plane in 0..3 {
                     let before = codes(&frame, plane)[0];
                     let after = codes(&output, plane);
-                    let difference = |at: usize| after[at].abs_diff(before);
-                    at_border =
-                        (0..after.len()).map(difference).max().max(Some(at_border)).unwrap();
-                    // The models take what is outside of the frame for black.
-                    let inner = (16..112).flat_map(|y| (16..112).map(move |x| 128 * y + x));
-                    let worst = inner.map(difference).max();
+                    let worst = after.iter().map(|code| code.abs_diff(before)).max();
                     let case = format!("{model}, {nits} nits, {colour:?}, plane {plane}");
                     assert!(worst <= Some(1), "{case}: {worst:?}");
                 }
             }
         }
-        println!("{model}: at most {at_border} codes at the border");
     }
 }
