@@ -44,13 +44,13 @@ impl Borders {
 }
 
 impl fmt::Display for Borders {
-    /// A sentence for the user.
+    /// Where they are, for the user.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { left, top, right, bottom } = self;
         write!(
             f,
-            "black borders are removed: {left} pixels on the left, {right} on the right, {top} at the \
-             top, {bottom} at the bottom"
+            "black borders ({left} pixels on the left, {right} on the right, {top} at the top, {bottom} \
+             at the bottom)"
         )
     }
 }
@@ -59,8 +59,9 @@ impl fmt::Display for Borders {
 const BLACK: u8 = 28;
 /// Samples above it are part of the picture, for example of a subtitle, however few they are.
 const BRIGHT: u8 = 64;
-/// The share of a row or column that is above [`BLACK`] in a picture.
-const SHARE: usize = 100;
+/// One in so many samples of a row or column is above [`BLACK`] in a picture. The ringing that encoders
+/// leave beside the edge of a picture covers less.
+const SHARE: usize = 4;
 /// The picture without borders has at least this share of the frame's width and height.
 const SMALLEST: u32 = 4;
 
@@ -173,6 +174,12 @@ mod tests {
         let found = borders(&[(8..57, 9..40, 100), (10..50, 7..20, 40)]);
         assert_eq!(found, Borders { left: 8, top: 6, right: 6, bottom: 8 });
         assert!(borders(&[(0..64, 0..48, 90)]).is_none());
+    }
+
+    #[test]
+    fn ringing_beside_the_picture_belongs_to_the_border() {
+        let found = borders(&[(0..64, 10..40, 100), (20..32, 9..10, 40)]);
+        assert_eq!(found, Borders { left: 0, top: 10, right: 0, bottom: 8 });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use gst::glib;
 
-use crate::cadence::element;
+use crate::{cadence, clean};
 
 /// Why GStreamer did not start.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,8 @@ pub enum Error {
 /// See [`Error`].
 pub fn start() -> Result<(), Error> {
     gst::init()?;
-    element::register()?;
+    cadence::element::register()?;
+    clean::element::register()?;
     let registry = gst::Registry::get();
     if let Some(plugin) = registry.find_plugin("upscale") {
         // Loaded by an earlier call, or by GStreamer while it scanned the installed plugins

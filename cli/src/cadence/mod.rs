@@ -16,5 +16,5 @@ pub mod schedule;
 
 pub use options::{FieldOrder, Options};
 pub use pattern::Scene;
-pub use picture::row_bytes;
+pub use picture::{FORMATS, row_bytes};
 pub use schedule::Schedule;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use gst::prelude::*;
 
-use crate::borders::Borders;
-use crate::cadence::{
-    Schedule,
-    element::{Cadence, FACTORY as CADENCE},
+use crate::{
+    cadence::{
+        Schedule,
+        element::{Cadence, FACTORY as CADENCE},
+    },
+    treatment::Treatment,
 };
 
 use super::{
@@ -39,7 +41,7 @@ pub struct Enlarging {
 
 impl Enlarging {
     /// Creates the bin. `survey` is what the input contains, if that is known. `schedule` lists the
-    /// pictures to enlarge; without it the flags of the frames count. The borders are removed.
+    /// pictures to enlarge; without it the flags of the frames count. Each gets the treatment first.
     ///
     /// # Errors
     /// An element is not installed, or a property's value is invalid.
@@ -48,10 +50,10 @@ impl Enlarging {
         codec: Codec,
         options: &Options,
         survey: Option<&Survey>,
-        (schedule, borders): (Option<Arc<Schedule>>, Borders),
+        (schedule, treatment): (Option<Arc<Schedule>>, Treatment),
         state: &Arc<RunState>,
     ) -> Result<Self, Error> {
-        let bin = video_bin(container, codec, (options, borders), survey, state)?;
+        let bin = video_bin(container, codec, (options, treatment), survey, state)?;
         if let Ok(cadence) = by_name(&bin, CADENCE)?.downcast::<Cadence>() {
             cadence.set_up(schedule, options.cadence.field_order);
         }
@@ -69,7 +71,7 @@ impl Enlarging {
 fn video_bin(
     container: &Container,
     codec: Codec,
-    (options, borders): (&Options, Borders),
+    (options, treatment): (&Options, Treatment),
     survey: Option<&Survey>,
     state: &Arc<RunState>,
 ) -> Result<gst::Bin, Error> {
@@ -81,7 +83,7 @@ fn video_bin(
     // Formats that a rotation does not have are converted only if there may be one.
     let may_turn = survey.is_none_or(|survey| survey.streams.iter().any(|it| it.is_turned));
     let turn = if may_turn { "videoflip video-direction=auto ! videoconvert !" } else { "" };
-    let crop = borders.element();
+    let treatment = treatment.elements();
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let encoder = match container.frames {
@@ -91,7 +93,7 @@ fn video_bin(
         None => encoder::description(codec, &options.encoder_settings(None))?,
     };
     let description = format!(
-        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert ! {crop} {turn} {queue} \
+        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert ! {treatment} {turn} {queue} \
          ! upscale name={UPSCALE} ! video/x-raw,{size} \
          ! {queue} name=enlarged ! capssetter name=first-rate \
          ! videoscale method=lanczos add-borders=true ! videoconvert \

@@ -8,7 +8,10 @@ use super::{
     properties::Properties,
     survey::Survey,
 };
-use crate::{arguments::Expected, borders::Crop, cadence, machine, range::TimeRange};
+use crate::{
+    arguments::Expected, borders::Crop, cadence, clean::Clean, look::Look, machine,
+    range::TimeRange,
+};
 
 /// What the enlarged video is like.
 #[derive(Debug, clap::Args)]
@@ -44,6 +47,12 @@ pub struct Options {
     /// Whether borders that are black in the whole film are removed.
     #[arg(long, value_enum, default_value_t)]
     pub crop: Crop,
+    /// Whether traces of compression and noise are removed before the pictures are enlarged.
+    #[arg(long, value_enum, default_value_t)]
+    pub clean: Clean,
+    /// How the enlarged video looks.
+    #[arg(long, value_enum, default_value_t)]
+    pub look: Look,
     #[command(flatten)]
     pub cadence: cadence::Options,
     #[command(flatten)]
@@ -76,11 +85,12 @@ impl Options {
         }
     }
 
-    /// The properties of the element. HDR gets `fidelity=1` unless the user sets it: models shift the
+    /// The properties of the element, with those of the look. HDR gets `fidelity=1` unless the user sets it: models shift the
     /// colours of HDR, which is outside of what they are trained on (`docs/BENCHMARKS.md`). On NVIDIA
     /// GPUs there is no fidelity.
     pub fn element_properties(&self, survey: Option<&Survey>) -> Properties {
         let mut values = self.properties.values().clone();
+        self.look.complete(&mut values);
         let backend = values.get("backend").map_or("auto", String::as_str);
         if survey.is_some_and(Survey::is_hdr)
             && !values.contains_key("fidelity")

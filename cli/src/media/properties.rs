@@ -6,7 +6,10 @@ use clap::{Arg, ArgMatches, Command};
 use gst::{glib, prelude::*};
 
 use super::{Error, elements::make};
-use crate::gstreamer;
+use crate::{
+    gstreamer,
+    look::{self, STOCKS},
+};
 
 /// Names and values of the given properties.
 #[derive(Debug, Default)]
@@ -52,6 +55,7 @@ impl Properties {
 
 /// The value in GStreamer's notation; `None` if it is invalid or out of range.
 fn parse(text: &str, spec: &glib::ParamSpec) -> Option<glib::Value> {
+    let text = if spec.name() == "grain" { look::grain(text) } else { text };
     // GStreamer's notation would interpret quotes and backslashes.
     if spec.value_type() == glib::Type::STRING {
         return Some(text.to_value());
@@ -131,6 +135,9 @@ fn option(spec: &glib::ParamSpec) -> Arg {
     if let Some(names) = enum_names(spec) {
         help = format!("{help} [possible values: {names}]");
     }
+    if spec.name() == "grain" {
+        help = format!("{help}, 0 to 1, or that of a film stock: {}", stocks());
+    }
     if let Ok(default) = spec.default_value().serialize()
         && default != "\"\""
     {
@@ -151,9 +158,17 @@ fn expected(spec: &glib::ParamSpec) -> String {
         return format!("one of: {names}");
     }
     match range(spec) {
+        Some(range) if spec.name() == "grain" => {
+            format!("a number from {} to {} or one of: {}", range.start(), range.end(), stocks())
+        }
         Some(range) => format!("a number from {} to {}", range.start(), range.end()),
         None => format!("a value of type {}", spec.value_type()),
     }
+}
+
+/// The names of the film stocks, separated by commas.
+fn stocks() -> String {
+    STOCKS.map(|(name, _)| name).join(", ")
 }
 
 /// The names of an enumeration's values, separated by commas.
@@ -208,6 +223,7 @@ mod tests {
     fn values_are_set_on_the_element() {
         assert_eq!(given("scale", "3").unwrap().property::<f64>("scale"), 3.0);
         assert_eq!(given("halo", "-1").unwrap().property::<i32>("halo"), -1);
+        assert_eq!(given("grain", "iso250").unwrap().property::<f64>("grain"), 0.4);
         // gst-launch-1.0 would parse these.
         for name in ["a b (c).pth", "x,y=3.onnx", "\"quoted\"", "é.pth"] {
             assert_eq!(given("model", name).unwrap().property::<String>("model"), name);
@@ -221,6 +237,7 @@ mod tests {
             ("scale", "big", "from 0 to 16"),
             ("backend", "abacus", "one of: auto"),
             ("halo", "-2", "from -1"),
+            ("grain", "iso51", "from 0 to 1 or one of: iso50"),
         ] {
             let error = given(name, text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -18,8 +18,9 @@ use super::{
     watched::{Pulled, Watched},
 };
 use crate::{
-    borders::{BorderFinder, Borders},
-    cadence::detect::Observation,
+    borders::BorderFinder,
+    cadence::{detect::Observation, evidence::Luma},
+    clean::measure::{self, Meter},
     media::{
         demux::comes_from,
         elements::{link, sink_pad},
@@ -28,6 +29,7 @@ use crate::{
         segments::running_range,
         signals::Signals,
     },
+    treatment::Findings,
 };
 
 /// What the pass found.
@@ -36,34 +38,36 @@ pub struct Analysis {
     pub frames: Vec<Frame>,
     /// What the same frames say about their fields.
     pub observations: Vec<Observation>,
-    pub borders: Borders,
+    pub findings: Findings,
     /// What the decoder gave first.
     pub decoded: Decoded,
     /// Frames that could not be decoded.
     pub lost: usize,
 }
 
-/// Decodes the video. `report` is called with the number of frames so far.
+/// Decodes the video, which has this number of packets. `report` is called with the number of frames so
+/// far.
 ///
 /// # Errors
 /// [`Error::Element`] if the input cannot be decoded, [`Error::NoFrames`], or [`Error::Stopped`].
 pub fn analyse(
     video: &Arc<Video>,
+    packets: u64,
     signals: &Signals,
     mut report: impl FnMut(usize),
 ) -> Result<Analysis, Error> {
     if let Some(jump) = video.jump() {
-        let analysis = analyse_after(Some(&jump), video, signals, &mut report);
+        let analysis = analyse_after(Some(&jump), (video, packets), signals, &mut report);
         if !jump.is_lost() {
             return analysis;
         }
     }
-    analyse_after(None, video, signals, &mut report)
+    analyse_after(None, (video, packets), signals, &mut report)
 }
 
 fn analyse_after(
     jump: Option<&Arc<Jump>>,
-    video: &Arc<Video>,
+    (video, packets): (&Arc<Video>, u64),
     signals: &Signals,
     report: &mut impl FnMut(usize),
 ) -> Result<Analysis, Error> {
@@ -73,6 +77,7 @@ fn analyse_after(
     let lane = Lane::new(Content::Video, 1, (video.lead, video.end))?;
     link(lane.source(), &sink_pad(sink.upcast_ref())?)?;
     let keys = Arc::new(Mutex::new(HashSet::new()));
+    let step = measure::step(packets);
     let (packets, seen, source) = (lane.clone(), keys.clone(), video.clone());
     let jump = jump.cloned();
     let reader = video.decode(&pipeline, &lane.part(0)?, move |demuxed, parsed| {
@@ -85,27 +90,28 @@ fn analyse_after(
     let watched = Watched::new(pipeline)?;
     watched.set_state(gst::State::Playing)?;
     reader.start()?;
-    let ended = read(&watched, &sink, &keys, signals, report);
+    let ended = read(&watched, &sink, (&keys, step), signals, report);
     // A thread can wait in the lane.
     lane.release();
-    let (frames, observations, borders) = ended?;
+    let (frames, observations, findings) = ended?;
     if frames.is_empty() {
         return Err(Error::NoFrames(video.input.name()));
     }
     let (decoded, lost) = (lane.decoded(), lane.lost_frames());
-    Ok(Analysis { frames, observations, borders, decoded, lost })
+    Ok(Analysis { frames, observations, findings, decoded, lost })
 }
 
 fn read(
     watched: &Watched,
     sink: &AppSink,
-    keys: &Mutex<HashSet<u64>>,
+    (keys, step): (&Mutex<HashSet<u64>>, usize),
     signals: &Signals,
     report: &mut impl FnMut(usize),
-) -> Result<(Vec<Frame>, Vec<Observation>, Borders), Error> {
+) -> Result<(Vec<Frame>, Vec<Observation>, Findings), Error> {
     let mut frames: Vec<Frame> = Vec::new();
     let mut observations: Vec<Observation> = Vec::new();
     let (mut observer, mut finder) = (Observer::default(), BorderFinder::default());
+    let mut meter = Meter::default();
     loop {
         if signals.take().is_some() {
             return Err(Error::Stopped);
@@ -113,7 +119,10 @@ fn read(
         let sample = match watched.pull(sink)? {
             Pulled::Sample(sample) => sample,
             Pulled::Nothing => continue,
-            Pulled::End => return Ok((frames, observations, finder.borders())),
+            Pulled::End => {
+                let findings = Findings { borders: finder.borders(), quality: meter.quality() };
+                return Ok((frames, observations, findings));
+            }
         };
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else { continue };
         let info = gst_video::VideoInfo::from_caps(caps)?;
@@ -129,6 +138,9 @@ fn read(
         let duration = buffer.duration().map_or(0, gst::ClockTime::nseconds);
         let hash = picture::hash(&picture);
         finder.observe(&picture, picture::luma(&picture));
+        if frames.len().is_multiple_of(step) {
+            meter.observe(&Luma::of(&picture));
+        }
         let key = keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&pts);
         let is_flagged = info.interlace_mode() != VideoInterlaceMode::Progressive;
         let (change, observation) = observer.observe(&picture, is_flagged);

@@ -1,4 +1,4 @@
-//! The cadence and the black borders of a film that is enlarged in one pipeline.
+//! The cadence of a film that is enlarged in one pipeline, and what is wrong with its pictures.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,16 +9,16 @@ use super::{
     source::Video,
 };
 use crate::{
-    borders::Borders,
     cadence::{
         Options, Schedule, detect,
         report::{self, Part},
     },
     media::{progress::Progress, signals::Signals, survey::Survey},
+    treatment::Findings,
 };
 
-/// Decodes the film once, lists its pictures, and finds its black borders. `None` if it cannot be decoded
-/// without errors, or consists of several streams: the flags of its frames then count.
+/// Decodes the film once, lists its pictures, and finds what is wrong with them. `None` if it cannot be
+/// decoded without errors, or consists of several streams: the flags of its frames then count.
 ///
 /// # Errors
 /// [`Error::Stopped`].
@@ -28,14 +28,15 @@ pub fn of(
     options: &Options,
     signals: &Signals,
     progress: &mut Progress,
-) -> Result<Option<(Schedule, Vec<Part>, Borders)>, Error> {
+) -> Result<Option<(Schedule, Vec<Part>, Findings)>, Error> {
     let Ok(video) = Video::of(path, survey) else { return Ok(None) };
     let packets = survey.streams.get(video.stream).map_or(0, |it| it.extent.packets);
     progress.start_count("planning", 0, packets);
-    let analysis =
-        analyse(&Arc::new(video), signals, |frames| progress.set_count(frames as u64, None));
+    let analysis = analyse(&Arc::new(video), packets, signals, |frames| {
+        progress.set_count(frames as u64, None)
+    });
     progress.end_count("enlarging");
-    let Analysis { frames, observations, borders, .. } = match analysis {
+    let Analysis { frames, observations, findings, .. } = match analysis {
         Ok(analysis) => analysis,
         Err(Error::Stopped) => return Err(Error::Stopped),
         Err(_) => return Ok(None),
@@ -44,5 +45,5 @@ pub fn of(
     let times = frame_table::times(&frames);
     let parts =
         if report::is_plain(&scenes) { Vec::new() } else { report::report(&times, &scenes) };
-    Ok(Some((Schedule::new(&times, &scenes, options.rate), parts, borders)))
+    Ok(Some((Schedule::new(&times, &scenes, options.rate), parts, findings)))
 }

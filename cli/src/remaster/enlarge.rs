@@ -21,7 +21,6 @@ use super::{
     watched::{PATIENCE, Pulled, Watched},
 };
 use crate::{
-    borders::Borders,
     cadence::{
         FieldOrder, Schedule,
         element::{Cadence, FACTORY as CADENCE},
@@ -34,6 +33,7 @@ use crate::{
         segments::running_range,
         signals::Signals,
     },
+    treatment::Treatment,
 };
 
 /// The name of the element that enlarges.
@@ -55,8 +55,8 @@ pub struct Job {
     pub frames: Arc<[Frame]>,
     /// The pictures that are made of the frames.
     pub schedule: Arc<Schedule>,
-    /// What is removed of them.
-    pub borders: Borders,
+    /// What is done to them first.
+    pub treatment: Treatment,
     /// The element's properties.
     pub properties: Properties,
     /// Caps of the enlarged frames.
@@ -258,7 +258,7 @@ impl Enlarging {
             "{queue} name={DECODED} ! videoconvert ! {CADENCE} name={CADENCE} ! videoconvert \
              ! {} videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
              ! capsfilter caps=\"{}\"",
-            job.borders.element(),
+            job.treatment.elements(),
             job.caps
         );
         let bin = parse(&description)?;

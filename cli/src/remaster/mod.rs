@@ -231,7 +231,8 @@ fn plan(arguments: &PlanArguments) -> Result<(), Error> {
         plan.frames(),
         plan.segments.len()
     )?;
-    for line in report::summary(&plan.parts(&folder)) {
+    let found = plan.findings.report(&plan.treatment, plan.request.clean);
+    for line in report::summary(&plan.parts(&folder)).iter().chain(&found) {
         say!("{line}")?;
     }
     Ok(())

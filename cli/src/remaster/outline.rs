@@ -35,9 +35,7 @@ impl Plan {
                 folder.path().display()
             ),
         ];
-        if !self.borders.is_none() {
-            lines.push(self.borders.to_string());
-        }
+        lines.extend(self.findings.report(&self.treatment, self.request.clean));
         lines.extend(report::summary(&self.parts(folder)));
         if let Some(time) = self.remaining(done) {
             let time = HumanDuration(time);

@@ -20,9 +20,12 @@ use super::{
     frame_table::{self, Frame, SegmentLength},
 };
 use crate::{
-    borders::{Borders, Crop},
+    borders::Crop,
     cadence::{self, Scene, Schedule},
+    clean::Clean,
+    look::Look,
     range::TimeRange,
+    treatment::{Findings, Treatment},
 };
 
 /// Everything that decides what the output is. Two runs with equal plans give equal video, on any
@@ -54,9 +57,9 @@ pub struct Plan {
     pub segments: Vec<Range<usize>>,
     /// How the pictures of each part of the film are stored in its frames.
     pub scenes: Vec<Scene>,
-    /// The borders that are removed.
-    #[serde(default)]
-    pub borders: Borders,
+    /// What is wrong with the pictures, and what is done about it.
+    pub findings: Findings,
+    pub treatment: Treatment,
 }
 
 /// What the user asked for. A folder is continued only if that is the same.
@@ -79,8 +82,11 @@ pub struct Requested {
     /// How interlaced and telecined parts are treated.
     pub cadence: cadence::Options,
     /// Whether black borders are removed.
-    #[serde(default)]
     pub crop: Crop,
+    /// Whether the pictures are cleaned.
+    pub clean: Clean,
+    /// How the enlarged video looks.
+    pub look: Look,
 }
 
 /// What a few frames of the film took.
@@ -96,7 +102,7 @@ pub struct Estimate {
 pub type Properties = BTreeMap<String, String>;
 
 /// The version that this program writes.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The largest plan that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 26;
@@ -303,6 +309,8 @@ mod tests {
             segment: SegmentLength::about(12.0),
             cadence: cadence::Options::default(),
             crop: Crop::Off,
+            clean: Clean::Off,
+            look: Look::Model,
         }
     }
 
@@ -332,7 +340,8 @@ mod tests {
             versions: BTreeMap::new(),
             segments: vec![0..240, 240..500],
             scenes: Vec::new(),
-            borders: Borders::default(),
+            findings: Findings::default(),
+            treatment: Treatment::default(),
         }
     }
 

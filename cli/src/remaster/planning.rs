@@ -15,13 +15,13 @@ use super::{
     worker::model_digest,
 };
 use crate::{
-    borders::{Borders, Crop},
     cadence::{Schedule, detect},
     machine,
     media::{
         codec::Codec, container::Container, encoder, losses, options::Options, progress::Progress,
         properties::Properties, signals::Signals, survey::Survey,
     },
+    treatment::Treatment,
 };
 
 /// What the user asked for.
@@ -57,6 +57,8 @@ impl Request<'_> {
             segment: self.length,
             cadence: self.video.cadence,
             crop: self.video.crop,
+            clean: self.video.clean,
+            look: self.video.look,
         })
     }
 
@@ -109,13 +111,11 @@ pub fn make(
     let input = InputFile::read(request.input)?;
     let packets = request.survey.streams.get(video.stream).map_or(0, |it| it.extent.packets);
     progress.start_count("planning", 0, packets);
-    let analysis = analyse(&video, signals, |frames| progress.set_count(frames as u64, None))?;
+    let analysis =
+        analyse(&video, packets, signals, |frames| progress.set_count(frames as u64, None))?;
     progress.end_count("trying the model and the encoder");
-    let Analysis { frames, observations, borders, decoded, lost } = analysis;
-    let borders = match request.video.crop {
-        Crop::Auto => borders,
-        Crop::Off => Borders::default(),
-    };
+    let Analysis { frames, observations, findings, decoded, lost } = analysis;
+    let treatment = Treatment::of(Some(&findings), request.video.crop, request.video.clean);
     let scenes = detect::scenes(&observations, &request.video.cadence);
     let frames: Arc<[Frame]> = frames.into();
     let segments = frame_table::segments(&frames, request.length);
@@ -127,7 +127,7 @@ pub fn make(
         video: video.clone(),
         frames: frames.clone(),
         schedule,
-        borders,
+        treatment,
         properties: Properties::new(properties.clone()),
         caps: request.caps(codec),
     };
@@ -156,7 +156,8 @@ pub fn make(
         estimate: trial.estimate,
         segments,
         scenes,
-        borders,
+        findings,
+        treatment,
     };
     folder.create()?;
     frame_table::write(&folder.frames(), &frames)?;

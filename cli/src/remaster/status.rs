@@ -10,7 +10,10 @@ use super::{
     plan::Plan,
     record::{self, Check, State},
 };
-use crate::cadence::report::{self, Part};
+use crate::{
+    cadence::report::{self, Part},
+    treatment::Findings,
+};
 
 /// The progress of a plan.
 #[derive(Debug, PartialEq, Serialize)]
@@ -25,6 +28,8 @@ struct Status {
     frames_done: usize,
     /// What was found in the fields of the film. Empty if all frames are progressive.
     parts: Vec<Part>,
+    /// What is wrong with its pictures.
+    found: Findings,
 }
 
 /// Prints the progress of the plan in `folder`.
@@ -33,7 +38,8 @@ struct Status {
 /// [`Error::Plan`] or [`Error::Print`].
 pub fn print(folder: &Path, json: bool) -> Result<(), Error> {
     let folder = Folder::at(folder);
-    let status = Status::read(&folder, &Plan::read(&folder)?);
+    let plan = Plan::read(&folder)?;
+    let status = Status::read(&folder, &plan);
     if json {
         say!("{}", serde_json::to_string(&status).map_err(std::io::Error::other)?)?;
         return Ok(());
@@ -43,7 +49,8 @@ pub fn print(folder: &Path, json: bool) -> Result<(), Error> {
     if !damaged.is_empty() {
         say!("damaged, will be computed again: {damaged:?}")?;
     }
-    for line in report::table(parts) {
+    let found = plan.findings.report(&plan.treatment, plan.request.clean);
+    for line in report::table(parts).iter().chain(&found) {
         say!("{line}")?;
     }
     Ok(())
@@ -59,6 +66,7 @@ impl Status {
             frames: plan.frames(),
             frames_done: 0,
             parts: plan.parts(folder),
+            found: plan.findings,
         };
         for (segment, frames) in plan.segments.iter().enumerate() {
             match record::check(folder, segment, Check::Digest) {

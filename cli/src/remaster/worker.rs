@@ -60,7 +60,7 @@ impl Worker {
             )?),
             frames: frames.clone(),
             schedule: Arc::new(plan.schedule(&frames)),
-            borders: plan.borders,
+            treatment: plan.treatment,
             properties: Properties::new(plan.properties.clone()),
             caps: plan.caps.clone(),
         };

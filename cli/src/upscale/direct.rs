@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Arguments, Done};
 use crate::{
-    borders::Borders,
     cadence::Schedule,
     header,
     media::{
@@ -20,6 +19,7 @@ use crate::{
         signals::Signals,
         survey::Survey,
     },
+    treatment::Treatment,
 };
 
 /// What is enlarged.
@@ -29,8 +29,8 @@ pub struct Film<'a> {
     pub survey: Option<Survey>,
     /// The pictures to enlarge, if they are known.
     pub schedule: Option<Schedule>,
-    /// What is removed of them.
-    pub borders: Borders,
+    /// What is done to them first.
+    pub treatment: Treatment,
 }
 
 /// Enlarges a film. After Ctrl-C, the finished part is kept under a name with `.part` in it.
@@ -45,14 +45,14 @@ pub fn run(
     signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Done, Error> {
-    let Film { input, survey, schedule, borders } = film;
+    let Film { input, survey, schedule, treatment } = film;
     let state = Arc::new(RunState::default());
     let video = Enlarging::new(
         container,
         codec,
         &arguments.video,
         survey.as_ref(),
-        (schedule.map(Arc::new), borders),
+        (schedule.map(Arc::new), treatment),
         &state,
     )?;
     let video = Video::Enlarged(video);

@@ -18,8 +18,9 @@ pub use queue::is_media;
 use queue::{Entry, Search};
 
 use crate::{
-    borders::{Borders, Crop},
+    borders::Crop,
     cadence::report,
+    clean::Clean,
     gstreamer,
     media::{
         container::Container,
@@ -34,6 +35,7 @@ use crate::{
     },
     part_file::{Force, IfExists},
     remaster::{self, Folder, Segmentation},
+    treatment::Treatment,
 };
 
 const EXAMPLES: &str = "\
@@ -231,22 +233,33 @@ fn enlarge(
         }
         None => None,
     };
-    let mut borders = Borders::default();
-    let schedule = schedule.map(|(schedule, parts, found)| {
-        report::summary(&parts).iter().for_each(|line| progress.say(line));
-        if video.crop == Crop::Auto {
-            borders = found;
+    let (schedule, findings) = match schedule {
+        Some((schedule, parts, findings)) => {
+            report::summary(&parts).iter().for_each(|line| progress.say(line));
+            (Some(schedule), Some(findings))
         }
-        schedule
-    });
-    match (video.crop, &schedule) {
-        (Crop::Auto, None) => progress.warn(
-            "black borders are not removed: they are found only in a video of one stream that can be \
-             read twice",
-        ),
-        _ if !borders.is_none() => progress.say(&borders.to_string()),
-        _ => {}
+        None => (None, None),
+    };
+    let treatment = Treatment::of(findings.as_ref(), video.crop, video.clean);
+    match findings {
+        Some(findings) => {
+            findings.report(&treatment, video.clean).iter().for_each(|line| progress.say(line));
+        }
+        None => warn_of_unseen(video, progress),
     }
-    let film = direct::Film { input: &input, survey, schedule, borders };
+    let film = direct::Film { input: &input, survey, schedule, treatment };
     Ok(direct::run(arguments, &files, to, film, &signals, progress)?)
+}
+
+/// Says which options do nothing to an input that is decoded only once.
+fn warn_of_unseen(video: &Options, progress: &mut Progress) {
+    let unseen = "pictures are analysed only in a video of one stream that can be read twice";
+    if video.crop == Crop::Auto {
+        progress.warn(&format!("--crop auto does nothing here: {unseen}"));
+    }
+    if video.clean == Clean::Auto {
+        progress.warn(&format!(
+            "--clean auto does nothing here: {unseen}; --clean light and strong clean all inputs"
+        ));
+    }
 }

@@ -141,3 +141,22 @@ pub fn picture(path: &Path, tags: Option<(&str, &str)>) -> (Vec<u8>, usize) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     (done.stdout, found.size.0 as usize)
 }
+
+/// PSNR of the luma of all frames of two files, in decibels; infinite if they are equal.
+#[track_caller]
+pub fn psnr(path: &Path, reference: &Path) -> f64 {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-i"]).arg(path).arg("-i").arg(reference);
+    command.args([
+        "-lavfi",
+        "[0:v]extractplanes=y[a];[1:v]extractplanes=y[b];[a][b]psnr",
+        "-f",
+        "null",
+        "-",
+    ]);
+    let done = command.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let average = said.rsplit("average:").next().and_then(|rest| rest.split(' ').next());
+    let average = average.and_then(|average| average.parse().ok());
+    average.unwrap_or_else(|| panic!("no PSNR of {}: {said}", path.display()))
+}

@@ -12,6 +12,7 @@ mod bench;
 mod browser;
 mod cadence;
 mod captions;
+mod clean;
 mod colour;
 mod container;
 mod crop;
