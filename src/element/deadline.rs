@@ -10,7 +10,7 @@ const SHARE: (u64, u64) = (9, 10);
 /// The most time for a frame, also for one of unknown duration.
 const MAX: ClockTime = ClockTime::from_mseconds(100);
 
-/// What is known when a frame arrives.
+/// What the element knows about a frame when it arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arrival {
     /// The duration of a frame.

@@ -1,5 +1,5 @@
-//! What is done for one frame on the streaming thread: submitting the input buffer and painting the
-//! output buffer.
+//! The work of the streaming thread for one frame: it submits the input buffer and paints the output
+//! buffer.
 
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl Upscale {
                     let mut state = lock(&self.state);
                     let pixels = state.negotiated.as_ref().map_or(0, Negotiated::pixels);
                     state.stats.add_reused(pixels);
-                    state.report.fresh_pixels = 0;
+                    (state.report.fresh_pixels, state.report.missed) = (0, false);
                 }
                 let outbuf = self.reused_buffer(&last, &inbuf)?;
                 (inbuf, outbuf)

@@ -1,13 +1,15 @@
 //! Which model the stream uses: waiting for the first one, changing to another one or to the lighter
 //! one, and leaving the GPU.
 
+use std::time::Duration;
+
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
 use super::{
     errors::Failure,
     imp::{CATEGORY, Upscale},
-    ladder::{self, Ladder},
+    ladder::{self, Ladder, Step},
     loader::{LoadedModel, NoModel, Request},
     lock, overload,
     properties::Startup,
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::{
     engine::Backend,
-    upscaler::{self, FrameReport, MemoryUse},
+    upscaler::{self, MemoryUse},
 };
 
 impl Upscale {
@@ -85,37 +87,74 @@ impl Upscale {
         stream.set_spare(engine.infer, engine.traits);
     }
 
-    /// Changes to the lighter model, or back, if the last outputs ask for it. Loads the lighter
-    /// model when a whole frame takes more than half of the time that it has: it is then ready when
-    /// it is needed.
+    /// Changes to the lighter model, or back, as the last outputs require. Loads the lighter model before
+    /// it is needed, because loading is slow while other processes use the CPU.
     pub(super) fn step(&self, stream: &mut Stream, inbuf: &gst::Buffer) {
         let Some(available) = self.longest() else { return };
         if !stream.has_spare() {
             let whole = lock(&self.state).report.whole_frame;
-            if whole.is_some_and(|whole| 2 * whole > available.into()) {
+            if whole.is_some_and(|whole| Self::SLOWER * whole > available.into()) {
                 self.load_lighter();
             }
             return;
         }
         let Some(now) = self.running_time(inbuf) else { return };
-        let message = {
+        let trial = stream.trial();
+        if let Some(trial) = trial {
+            gst::debug!(CATEGORY, imp = self, "trial of the heavier model: {trial:?}");
+        }
+        let step = {
             let mut state = lock(&self.state);
             let report = state.report;
             let Some(whole) = report.whole_frame else { return };
             let share = |pixels: u64| pixels as f64 / report.frame_pixels.max(1) as f64;
             let resampled = share(report.resampled_pixels);
             let changing = (resampled + share(report.fresh_pixels)).min(1.0);
-            let available = available.into();
-            let frame = ladder::Frame { now, resampled, changing, whole, available };
-            let Some(step) = state.ladder.add(frame) else { return };
+            state.ladder.add(ladder::Frame {
+                now,
+                resampled,
+                missed: report.missed,
+                changing,
+                whole,
+                available: available.into(),
+                trial,
+            })
+        };
+        match step {
+            None => {}
+            Some(Step::Try) => self.begin_trial(stream, inbuf),
+            Some(Step::EndTrial) => stream.end_trial(),
+            Some(Step::Down) => self.swap_models(stream, overload::Change::Down, available.into()),
+            Some(Step::Up) => self.swap_models(stream, overload::Change::Up, available.into()),
+        }
+    }
+
+    /// A load of the machine can make the model slower by this factor.
+    const SLOWER: u32 = 8;
+
+    /// Exchanges the model in use and the lighter one.
+    fn swap_models(&self, stream: &mut Stream, change: overload::Change, available: Duration) {
+        let message = {
+            let mut state = lock(&self.state);
+            let whole = std::mem::take(&mut state.report).whole_frame.unwrap_or_default();
             let from = state.stats.model_name().unwrap_or_default().to_owned();
             stream.swap();
             state.stats.swap_models();
-            state.report = FrameReport::default();
             let to = state.stats.model_name().unwrap_or_default();
-            overload::step_message(step, &from, to, whole, available)
+            overload::step_message(change, &from, to, whole, available)
         };
         self.post(message);
+    }
+
+    /// Begins a trial of the heavier model.
+    fn begin_trial(&self, stream: &mut Stream, inbuf: &gst::Buffer) {
+        let Some(negotiated) = lock(&self.state).negotiated.clone() else { return };
+        let settings = || lock(&self.properties).upscaler_settings();
+        let begun = self.interruptible(|| stream.begin_trial(&negotiated, settings, inbuf));
+        if let Err(failure) = begun {
+            gst::warning!(CATEGORY, imp = self, "cannot change back to the model: {failure}");
+            stream.drop_spare();
+        }
     }
 
     /// Whether the CPU may continue after this failure of the GPU.

@@ -1,11 +1,18 @@
-//! The message `upscale-overload`: what is done about a model that is too slow, and why.
+//! The message `upscale-overload`, which says what the element does about a model that is too slow.
 
 use std::time::Duration;
 
-use super::ladder::Step;
-
 /// The model that the advice names.
 const FAST: &str = "builtin";
+
+/// A change of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// To the lighter model.
+    Down,
+    /// Back to the model that the application asked for.
+    Up,
+}
 
 /// The message: `model` needs the time `needed` for a whole frame, while the time `available` is
 /// there, and this share of the picture (0..1) is resampled. Times are in nanoseconds.
@@ -29,14 +36,14 @@ pub(super) fn message(
 /// The message of a change from the model `from` to `to`. `whole` is the time of `from` for a whole
 /// frame.
 pub(super) fn step_message(
-    step: Step,
+    change: Change,
     from: &str,
     to: &str,
     whole: Duration,
     available: Duration,
 ) -> gst::Structure {
-    let (action, text) = match step {
-        Step::Down => (
+    let (action, text) = match change {
+        Change::Down => (
             "step-down",
             format!(
                 "The model {from} needs about {} ms for a frame, and {} ms are available: changing \
@@ -45,7 +52,7 @@ pub(super) fn step_message(
                 available.as_millis()
             ),
         ),
-        Step::Up => {
+        Change::Up => {
             ("step-up", format!("There is time for the model {to} again: changing back to it."))
         }
     };

@@ -1,13 +1,14 @@
 //! What the streaming thread works with: the negotiated frames, the engine, the pipeline, and
 //! the frames in flight.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 use gst_video::{VideoFrameRef, VideoInfo};
 
 use super::{
     colour,
     errors::Failure,
+    ladder::Trial,
     placeholder,
     video_info::{self, FrameError},
 };
@@ -118,6 +119,8 @@ pub(super) enum Next {
 struct Spare {
     engine: StreamEngine,
     traits: EngineTraits,
+    /// When the trial was begun that it is running.
+    trial: Option<Instant>,
 }
 
 /// A warning is posted if the settings make a whole frame this many times as costly.
@@ -187,7 +190,7 @@ impl Stream {
 
     /// Keeps the engine of another model ready for [`swap`](Self::swap).
     pub(crate) fn set_spare(&mut self, engine: AnyEngine, traits: EngineTraits) {
-        self.spare = Some(Spare { engine: StreamEngine::Idle(engine), traits });
+        self.spare = Some(Spare { engine: StreamEngine::Idle(engine), traits, trial: None });
     }
 
     /// Drops the spare engine, if there is one.
@@ -209,6 +212,54 @@ impl Stream {
         if let Some(spare) = &mut self.spare {
             std::mem::swap(&mut self.engine, &mut spare.engine);
             std::mem::swap(&mut self.traits, &mut spare.traits);
+            spare.trial = None;
+        }
+    }
+
+    /// Begins to run the spare engine's model on the frame in `inbuf`, which it does not output, to
+    /// learn how long that takes now.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit). The spare engine is lost if no pipeline can be created for it.
+    pub(crate) fn begin_trial(
+        &mut self,
+        negotiated: &Negotiated,
+        settings: impl FnOnce() -> StreamSettings,
+        inbuf: &gst::Buffer,
+    ) -> Result<(), Failure> {
+        let Some(Spare { engine, traits, trial }) = &mut self.spare else { return Ok(()) };
+        let input = VideoFrameRef::from_buffer_ref_readable(inbuf, &negotiated.input)
+            .map_err(FrameError::Map)?;
+        let input = video_info::planes(&input, negotiated.input_frame)?;
+        engine.run_on(negotiated, *traits, self.split, settings)?;
+        if let StreamEngine::Running(pipeline) = engine {
+            pipeline.begin_trial(&input)?;
+            *trial = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// What has become of the trial, which is over after an answer other than [`Trial::Runs`]. `None`:
+    /// none was begun.
+    pub(crate) fn trial(&mut self) -> Option<Trial> {
+        let Spare { engine, trial, .. } = self.spare.as_mut()?;
+        let begun = (*trial)?;
+        let StreamEngine::Running(pipeline) = engine else { return None };
+        let state = match pipeline.take_trial() {
+            Ok(None) => return Some(Trial::Runs(begun.elapsed())),
+            Ok(Some(time)) => Trial::Took(time),
+            Err(_) => Trial::Failed,
+        };
+        *trial = None;
+        Some(state)
+    }
+
+    /// Ends the trial early.
+    pub(crate) fn end_trial(&mut self) {
+        if let Some(Spare { engine: StreamEngine::Running(pipeline), trial, .. }) = &mut self.spare
+        {
+            pipeline.abort();
+            *trial = None;
         }
     }
 
@@ -423,31 +474,50 @@ impl Stream {
         negotiated: &Negotiated,
         settings: impl FnOnce() -> StreamSettings,
     ) -> Result<&mut dyn Pipeline, Failure> {
-        if let StreamEngine::Outdated(pipeline) = &mut self.engine {
-            pipeline.settle()?;
-        }
-        if let StreamEngine::Outdated(_) = self.engine
-            && let StreamEngine::Outdated(pipeline) = std::mem::take(&mut self.engine)
-            && let Some(engine) = pipeline.into_engine()
-        {
-            self.engine = StreamEngine::Idle(engine);
-        }
-        if let StreamEngine::Idle(_) = self.engine
-            && let StreamEngine::Idle(engine) = std::mem::take(&mut self.engine)
-        {
-            let (from, to) = (negotiated.input_frame, negotiated.output_frame);
-            let (traits, settings) = (self.traits, settings());
-            let is_tiled = settings.tile_size > 0 || settings.halo.is_some();
-            let mut pipeline = upscaler::open(engine, traits, from, to, settings)?;
-            pipeline.set_split(self.split);
-            let work = pipeline.whole_frame_work();
-            self.warning = (is_tiled && work > COSTLY).then_some(Failure::CostlySettings(work));
-            self.engine = StreamEngine::Running(pipeline);
+        let work = self.engine.run_on(negotiated, self.traits, self.split, settings)?;
+        if let Some(work) = work.filter(|work| *work > COSTLY) {
+            self.warning = Some(Failure::CostlySettings(work));
         }
         match &mut self.engine {
             StreamEngine::Running(pipeline) => Ok(pipeline.as_mut()),
             _ => Err(Failure::NoEngine),
         }
+    }
+}
+
+impl StreamEngine {
+    /// Creates the pipeline for `negotiated` frames, unless there is one. `split`: see
+    /// [`Pipeline::set_split`]. Returns the [work for a whole frame](Pipeline::whole_frame_work) of a new
+    /// pipeline whose regions the settings decide.
+    ///
+    /// # Errors
+    /// Returns why no pipeline can be created. The engine is then lost.
+    fn run_on(
+        &mut self,
+        negotiated: &Negotiated,
+        traits: EngineTraits,
+        split: f64,
+        settings: impl FnOnce() -> StreamSettings,
+    ) -> Result<Option<f64>, Failure> {
+        if let Self::Outdated(pipeline) = self {
+            pipeline.settle()?;
+        }
+        if let Self::Outdated(_) = self
+            && let Self::Outdated(pipeline) = std::mem::take(self)
+            && let Some(engine) = pipeline.into_engine()
+        {
+            *self = Self::Idle(engine);
+        }
+        let Self::Idle(_) = self else { return Ok(None) };
+        let Self::Idle(engine) = std::mem::take(self) else { return Ok(None) };
+        let (from, to) = (negotiated.input_frame, negotiated.output_frame);
+        let settings = settings();
+        let is_tiled = settings.tile_size > 0 || settings.halo.is_some();
+        let mut pipeline = upscaler::open(engine, traits, from, to, settings)?;
+        pipeline.set_split(split);
+        let work = pipeline.whole_frame_work();
+        *self = Self::Running(pipeline);
+        Ok(is_tiled.then_some(work))
     }
 }
 

@@ -47,7 +47,7 @@ impl Upscale {
         Some(Deadline { at, late, tolerance: u8::try_from(tolerance).unwrap_or(u8::MAX) })
     }
 
-    /// The time that frames have, apart from how late each is.
+    /// The time for a frame that arrives on time.
     pub(super) fn arrival(&self, negotiated: &Negotiated) -> Arrival {
         let max_latency = lock(&self.properties).max_latency();
         Arrival { duration: negotiated.frame_duration(), max_latency, ..Arrival::default() }
@@ -103,7 +103,7 @@ impl Upscale {
     }
 
     /// A sink reports by how many nanoseconds a frame was late. Returns whether BaseTransform may
-    /// drop frames for it: of those with a deadline, only if even resampling them takes too long.
+    /// drop frames because of it. It drops frames with a deadline only if even resampling takes too long.
     pub(super) fn late_frame(&self, jitter: i64) -> bool {
         let by = |time: gst::ClockTime| jitter > time.nseconds() as i64;
         if by(Self::LATE) {

@@ -1,5 +1,7 @@
 //! The interface of a stream's pipeline, whichever memory it works in.
 
+use std::time::Duration;
+
 use super::{
     error::Error,
     settings::{Deadline, FrameParams, FrameReport},
@@ -75,6 +77,24 @@ pub trait Pipeline: Send {
     /// Shows a Lanczos enlargement in this share of the width (0..1) from the left, with a line at its
     /// end, from the next frame on; 0: nowhere. A pipeline that does not support this ignores it.
     fn set_split(&mut self, _share: f64) {}
+
+    /// Begins to run the model on the whole of a frame that is not output, to learn how long that takes
+    /// now. Drops all frames in flight. A pipeline that does not support this does nothing.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    fn begin_trial(&mut self, _input: &FrameRef<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Takes the time of the model in the trial. `None` while it is running, or if none was begun.
+    /// [`abort`](Self::abort) ends it early.
+    ///
+    /// # Errors
+    /// Errors of inference.
+    fn take_trial(&mut self) -> Result<Option<Duration>, Error> {
+        Ok(None)
+    }
 
     /// Makes the next submitted frame independent of earlier ones (after a discontinuity). Frames
     /// in flight are not affected.

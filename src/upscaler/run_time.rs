@@ -1,12 +1,14 @@
 //! How long a run of the model takes: a fixed time, and a time for each pixel.
 //!
-//! Small runs are dominated by the fixed time, above all beside other processes, where threads wait
-//! for one another between layers. An average of seconds per pixel would blame the pixels for it.
+//! The fixed time dominates small runs, above all while other processes use the CPU, because threads wait
+//! for one another between layers. An average of seconds per pixel would attribute it to the pixels.
 
 use std::time::Duration;
 
 /// The weight of the last run in an average, once there have been several.
-const LAST: f64 = 0.15;
+const LAST: f64 = 0.25;
+/// The factor for the estimated time after a frame on which the model did not run because of it.
+const UNTRIED: f64 = 0.98;
 /// A run that takes this many times as long as expected counts as that: the thread did not run.
 const OUTLIER: f64 = 3.0;
 /// How much sizes must vary to tell the fixed time: the variance relative to the squared mean. Below,
@@ -27,7 +29,7 @@ pub(super) struct RunTime {
 }
 
 impl RunTime {
-    /// Adds a run on `pixels` pixels.
+    /// Adds a run on `pixels` pixels. The second one replaces the first, which allocates memory.
     pub(crate) fn add(&mut self, pixels: u64, time: Duration) {
         if pixels == 0 {
             return;
@@ -35,13 +37,20 @@ impl RunTime {
         let (pixels, seconds) = (pixels as f64, time.as_secs_f64());
         let seconds = self.seconds_for(pixels).map_or(seconds, |it| seconds.min(OUTLIER * it));
         self.count = self.count.saturating_add(1);
-        let weight = LAST.max(1.0 / f64::from(self.count));
+        let weight = LAST.max(1.0 / f64::from(self.count.saturating_sub(1).max(1)));
         let (more_pixels, more_seconds) = (pixels - self.pixels, seconds - self.seconds);
         self.pixels += weight * more_pixels;
         self.seconds += weight * more_seconds;
         let update = |mean: &mut f64, product| *mean = (1.0 - weight) * (*mean + weight * product);
         update(&mut self.variance, more_pixels * more_pixels);
         update(&mut self.covariance, more_pixels * more_seconds);
+    }
+
+    /// The model did not run on a frame because the estimate was too high. Lowers the estimate: without a
+    /// run, no measurement would correct it.
+    pub(crate) fn untried(&mut self) {
+        self.seconds *= UNTRIED;
+        self.covariance *= UNTRIED;
     }
 
     /// The seconds of a run without pixels, and those of each pixel. `None` before the first run.
@@ -99,6 +108,22 @@ mod tests {
         let mut runs = RunTime::default();
         runs.add(1000, ms(10));
         assert_eq!((runs.time(3000), runs.pixels(ms(20))), (Some(ms(30)), Some(2000)));
+    }
+
+    #[test]
+    fn the_first_run_which_allocates_memory_does_not_count_after_the_second() {
+        let mut runs = RunTime::default();
+        runs.add(1000, ms(100));
+        runs.add(1000, ms(10));
+        assert_eq!(runs.time(1000), Some(ms(10)));
+    }
+
+    #[test]
+    fn an_estimate_that_prevents_all_runs_falls() {
+        let mut runs = RunTime::default();
+        runs.add(1000, ms(100));
+        (0..30).for_each(|_| runs.untried());
+        assert!(runs.time(1000) < Some(ms(60)), "{:?}", runs.time(1000));
     }
 
     #[test]

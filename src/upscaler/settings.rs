@@ -149,6 +149,9 @@ pub struct FrameReport {
     pub resampled_pixels: u64,
     /// Input pixels whose picture the model computed again since the last frame.
     pub fresh_pixels: u64,
+    /// The model was expected to be ready for this frame in time, or for the one that it still computes,
+    /// and was not.
+    pub missed: bool,
     /// The time that the model needs for a whole frame, as far as it is known. Only frames with a
     /// [`Deadline`] have it.
     pub whole_frame: Option<Duration>,

@@ -34,7 +34,7 @@ pub(super) struct Compose {
     model: Option<OwnedFrame>,
 }
 
-/// What an output is made from, besides the model's output.
+/// The sources of an output, in addition to the model's output.
 #[derive(Clone, Copy)]
 pub(super) struct Layers<'a> {
     /// The frame that is due.
@@ -46,7 +46,7 @@ pub(super) struct Layers<'a> {
     pub split: Split,
 }
 
-/// What is visible of the model in a part of the output.
+/// How much of the model's picture a part of the output shows.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
     base: &'a FrameRef<'a>,

@@ -1,8 +1,8 @@
 //! How much of the model's picture each place of the output shows, the rest being resampled.
 //!
-//! A block whose frame no longer resembles what the model's picture was computed from is resampled at
-//! once, and one whose frame hardly resembles it, over a few frames. When the model has computed it
-//! again, it comes into view over several frames. The share at a corner of blocks is the smallest of
+//! A block that no longer resembles the input of the model's picture is resampled at once; a block that
+//! hardly resembles it is faded to Lanczos over a few frames. When the model has computed the block again,
+//! its picture is faded in over several frames. The share at a corner of blocks is the smallest of
 //! the blocks that meet there, and is interpolated between corners: nothing is visible of a block that
 //! is hidden, and its neighbours come into view towards their far side, without an edge.
 
@@ -15,9 +15,9 @@ use crate::{
 
 /// The share of a block that shows only the model's picture, and the frames that a change takes.
 const FULL: u8 = 8;
-/// What a block that hardly resembles the model's picture loses with each frame.
+/// By how much the share of a block that hardly resembles the model's input decreases in each frame.
 const LOSS: u8 = 2;
-/// Output columns whose share is looked at together.
+/// The number of output columns that are examined together.
 const CHUNK: u32 = 64;
 
 /// What a part of the output shows.

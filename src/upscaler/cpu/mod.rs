@@ -20,7 +20,11 @@ mod surface;
 mod timed;
 mod worker;
 
-use std::{collections::VecDeque, io, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
 
 use self::{
     compose::{Compose, Layers},
@@ -74,6 +78,8 @@ pub struct CpuPipeline {
     finish: Finish,
     split: Split,
     timed: Timed,
+    /// A run of the model that is only measured.
+    trial: Option<Answer<(Vec<Patch>, Cost)>>,
     compose: Compose,
     threads: rayon::ThreadPool,
     input: FrameInfo,
@@ -210,6 +216,7 @@ impl CpuPipeline {
             finish: Finish::new(conversion),
             split: Split::default(),
             timed,
+            trial: None,
             compose: Compose::new(input, output)?,
             threads,
             input,
@@ -442,6 +449,25 @@ impl Pipeline for CpuPipeline {
         self.prepare.whole_frame_work()
     }
 
+    fn begin_trial(&mut self, input: &FrameRef<'_>) -> Result<(), Error> {
+        self.abort();
+        let params = FrameParams { blend: 1.0, grain: 0.0, number: 0, reuse: Reuse::Exact };
+        let worker = &self.worker;
+        let Prepared { task, .. } =
+            self.prepare.prepare(input, &params, |region| worker.measure(region))?;
+        self.trial = task.map(|task| self.worker.run(task)).transpose()?;
+        Ok(())
+    }
+
+    fn take_trial(&mut self) -> Result<Option<Duration>, Error> {
+        let Some(answer) = &self.trial else { return Ok(None) };
+        let Some((_, cost)) = answer.wait_until(Instant::now())? else { return Ok(None) };
+        // The canvas does not have its picture.
+        self.abort();
+        self.timed.ran(cost);
+        Ok(Some(cost.time))
+    }
+
     fn reset(&mut self) {
         self.prepare.reset();
         self.timed.reset();
@@ -451,7 +477,7 @@ impl Pipeline for CpuPipeline {
         self.prepare.reset();
         self.timed.reset();
         self.in_flight.clear();
-        self.next = None;
+        (self.next, self.trial) = (None, None);
     }
 
     fn settle(&mut self) -> Result<(), Error> {

@@ -1,7 +1,7 @@
-//! Frames with a deadline: what the model computes of each, and what its output shows.
+//! Frames with a deadline: decides which parts the model computes, and which picture the output shows.
 //!
-//! The output of such a frame is made when it is due, by [`Compose`](super::compose::Compose). What
-//! the model has begun goes on in the background, and comes into view when it is ready.
+//! [`Compose`](super::compose::Compose) makes the output of such a frame when it is due. A task that the
+//! model has not finished by then continues in the background; its result is shown when it is ready.
 //!
 //! Each block of a frame is compared with the base, the frame that the model's picture was computed
 //! from:
@@ -42,8 +42,8 @@ const HIDDEN: u8 = 32;
 
 /// Blocks around moving ones that are computed with them.
 const AROUND: u32 = 2;
-/// Frames without work for the model after which a part of what is out of date is computed, to
-/// learn how fast the model is now.
+/// After this many frames without work for the model, it computes some outdated blocks, to measure its
+/// current speed.
 const PROBE: u32 = 30;
 /// Frames in a row that arrive too late while the model computes a whole frame, before that is given
 /// up. A machine that is this busy has no time for the model.
@@ -70,11 +70,11 @@ pub(super) struct Timed {
     task: Option<Running>,
     /// The frame between [`begin`](Self::begin) and [`end`](Self::end).
     frame: Option<Frame>,
-    /// What is new of the canvas since the last output, and what it cost.
+    /// The parts of the canvas that are new since the last output, and their cost.
     fresh: (Vec<Rect>, Vec<Cost>),
-    /// Input pixels whose planes that bypass the model the next base has changed.
+    /// Input pixels that differ between this base and the next one in the planes that bypass the model.
     bypass: Damage,
-    /// Input pixels whose part of the model's output is new since the last output.
+    /// Input pixels whose model output is new since the last output.
     repaint: Damage,
     /// The time for making the model's output of that.
     fresh_time: Duration,
@@ -98,8 +98,9 @@ struct Running {
     pixels: u64,
     /// Whether it is a whole frame.
     whole: bool,
-    /// Whether it can be ready before the frame is due that it was begun for.
+    /// Whether it can be ready before the frame is due that it was begun for, and whether it was not.
     in_time: bool,
+    missed: bool,
 }
 
 struct Frame {
@@ -107,7 +108,7 @@ struct Frame {
     painting: Painting,
 }
 
-/// What is known of a frame before the model computes anything of it.
+/// The comparison of a frame with the previous one.
 pub(super) struct Look {
     /// Blocks whose resampled picture is painted again.
     moved: ChangedMap,
@@ -284,7 +285,7 @@ impl Timed {
         let pixels = self.pixels(blocks);
         let in_time = self.fits(blocks, deadline);
         base.1.add(&std::mem::replace(&mut self.bypass, Damage::NONE));
-        self.task = Some(Running { answer, base, pixels, whole, in_time });
+        self.task = Some(Running { answer, base, pixels, whole, in_time, missed: false });
         self.idle = 0;
     }
 
@@ -300,19 +301,22 @@ impl Timed {
         let painting = Painting { params, report, repaint, source, is_timed: true };
         if self.task.is_none() {
             self.idle += 1;
+            if self.is_late && !self.pauses() {
+                self.pace.untried();
+            }
         }
         self.pause.0 = self.pause.0.saturating_sub(1);
         self.frame = Some(Frame { deadline, painting });
     }
 
     /// Waits for the task that is running, for as long as the frame that it was begun for has time.
-    /// Does not wait for a task in the background. Returns what is new of the canvas, its cost, and the
-    /// input pixels whose output the task changes.
+    /// Does not wait for a task in the background. Returns the new parts of the canvas, their cost, and the
+    /// input pixels whose output they change.
     ///
     /// # Errors
     /// Errors of the model.
     pub(crate) fn receive(&mut self) -> Result<Option<(Vec<Patch>, Cost, Damage)>, Error> {
-        let Some(Running { answer, pixels, in_time, .. }) = &mut self.task else {
+        let Some(Running { answer, pixels, in_time, missed, .. }) = &mut self.task else {
             return Ok(None);
         };
         let frame = self.frame.as_ref().filter(|_| *in_time);
@@ -320,7 +324,7 @@ impl Timed {
         let until = Instant::now() + time.unwrap_or_default();
         let Some((patches, cost)) = answer.wait_until(until)? else {
             if *in_time && self.frame.is_some() {
-                *in_time = false;
+                (*in_time, *missed) = (false, true);
                 self.pace.was_in_time(false);
             }
             return Ok(None);
@@ -333,6 +337,11 @@ impl Timed {
         let Some((base, repaint)) = self.task.take().map(|task| task.base) else { return Ok(None) };
         self.base = Some(base);
         Ok(Some((patches, cost, repaint)))
+    }
+
+    /// The model ran on a frame that is not shown.
+    pub(crate) fn ran(&mut self, cost: Cost) {
+        self.pace.tried(cost.pixels, cost.time);
     }
 
     /// The input that the model's picture was computed from.
@@ -379,6 +388,7 @@ impl Timed {
         let report = &mut painting.report;
         report.resampled_pixels = self.fade.resampled(self.size);
         report.fresh_pixels = patches.iter().map(Rect::area).sum();
+        report.missed = self.task.as_ref().is_some_and(|task| task.missed);
         report.whole_frame = self.pace.time(report.frame_pixels);
         if painting.repaint.is_none() {
             self.pace.skipped();
