@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use gst::prelude::*;
 
-use super::{sizes::TooLarge, video_info::FrameError};
+use super::{profiles::ProfileError, sizes::TooLarge, video_info::FrameError};
 use crate::{engine, frame, model, upscaler};
 
 /// Why the element cannot continue.
@@ -37,6 +37,8 @@ pub(super) enum Failure {
          without tiles; set tile-size to 0, or to at least four times the halo"
     )]
     CostlySettings(f64),
+    #[error(transparent)]
+    Profiles(#[from] ProfileError),
     #[error("no model is loaded")]
     NoEngine,
     #[error("cannot start a thread to load the model: {0}")]
@@ -99,6 +101,8 @@ impl Failure {
             | Self::ShortFrame { .. }
             | Self::Frames(_) => Stream(StreamError::Format),
             Self::CostlySettings(_) => Library(LibraryError::Settings),
+            Self::Profiles(ProfileError::Read { .. }) => Resource(ResourceError::OpenRead),
+            Self::Profiles(_) => Resource(ResourceError::Settings),
             Self::NoEngine | Self::Panicked => Library(LibraryError::Failed),
             Self::NoThread(_) => Resource(ResourceError::Failed),
         }

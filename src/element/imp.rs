@@ -21,6 +21,7 @@ use super::{
     latency::Latency,
     loader::{EngineLoader, Loader, Request},
     lock, metas, navigation,
+    profiles::{Content, Profiles},
     properties::Properties,
     property_table,
     stats::{Interval, Stats},
@@ -40,10 +41,12 @@ pub struct Upscale {
     /// What other threads read too.
     pub(super) state: Mutex<State>,
     pub(super) properties: Mutex<Properties>,
+    /// What decides on `properties`; locked alone.
+    profiles: Mutex<Profiles>,
     pub(super) loader: Loader,
     /// Loads the lighter model.
     pub(super) lighter: Loader,
-    /// Ends what the streaming thread does or waits for, at the next flush or at the end.
+    /// Cancels the work of the streaming thread at the next flush or at the end.
     interrupt: Mutex<Interrupt>,
     pub(super) idle: IdleTimer,
 }
@@ -54,6 +57,7 @@ impl Default for Upscale {
             stream: Mutex::default(),
             state: Mutex::default(),
             properties: Mutex::default(),
+            profiles: Mutex::default(),
             loader: Loader::default(),
             lighter: Loader::optional(),
             interrupt: Mutex::default(),
@@ -118,25 +122,17 @@ impl ObjectImpl for Upscale {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
-        let (before, after) = {
-            let mut properties = lock(&self.properties);
-            let before = properties.clone();
-            properties.set(spec.name(), value);
-            (before, properties.clone())
-        };
+        lock(&self.profiles).set(spec.name(), value);
+        self.change_properties(|properties| properties.set(spec.name(), value));
         let started = lock(&self.state).started;
-        if !started {
-            return;
-        }
-        self.load_if_changed(&before, &after);
-        if before.scale != after.scale {
-            self.obj().reconfigure_src();
-        }
-        let changes_latency = before.pipeline_depth != after.pipeline_depth
-            || before.max_latency != after.max_latency
-            || before.overload != after.overload;
-        if changes_latency {
-            self.post_latency();
+        if started && spec.name() == "profiles" {
+            let read = lock(&self.profiles).read();
+            match read {
+                Ok(()) => self.use_properties(lock(&self.profiles).properties()),
+                Err(error) => {
+                    Failure::from(error).post(self.obj().upcast_ref(), Severity::Warning);
+                }
+            }
         }
     }
 }
@@ -179,6 +175,12 @@ impl BaseTransformImpl for Upscale {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let own = {
+            let mut profiles = lock(&self.profiles);
+            profiles.read().map_err(|error| Failure::from(error).message())?;
+            profiles.start()
+        };
+        *lock(&self.properties) = own;
         let properties = lock(&self.properties).clone();
         let model = self.loader.open(&properties.model, &properties.open_options());
         let model = model.map_err(|error| Failure::from(error).message())?;
@@ -295,11 +297,18 @@ impl BaseTransformImpl for Upscale {
                     lock(&self.state).throttled = false;
                 }
             }
-            EventView::StreamStart(_) | EventView::Segment(_) => lock(&self.stream).reset_reuse(),
+            EventView::StreamStart(_) => {
+                lock(&self.stream).reset_reuse();
+                // Those of the next stream follow.
+                self.choose_profile(Content::clear_tags);
+            }
+            EventView::Segment(_) => lock(&self.stream).reset_reuse(),
+            EventView::Tag(event) => self.choose_profile(|content| content.add_tags(event.tag())),
             EventView::Caps(event) if caps::is_interlaced(event.caps()) => {
                 self.refuse_caps(&Failure::Interlaced);
                 return false;
             }
+            EventView::Caps(event) => self.choose_profile(|content| content.set_caps(event.caps())),
             _ => {}
         }
         self.parent_sink_event(event)
@@ -454,6 +463,43 @@ impl Upscale {
 
     pub(super) fn load(&self, request: Request, properties: &Properties) {
         self.loader.begin(self.obj().upcast_ref(), request, properties.engine_options());
+    }
+
+    /// Changes properties, and loads a model, renegotiates or reports the latency if necessary.
+    fn change_properties(&self, change: impl FnOnce(&mut Properties)) {
+        let (before, after) = {
+            let mut properties = lock(&self.properties);
+            let before = properties.clone();
+            change(&mut properties);
+            (before, properties.clone())
+        };
+        let started = lock(&self.state).started;
+        if !started {
+            return;
+        }
+        self.load_if_changed(&before, &after);
+        if before.scale != after.scale {
+            self.obj().reconfigure_src();
+        }
+        let changes_latency = before.pipeline_depth != after.pipeline_depth
+            || before.max_latency != after.max_latency
+            || before.overload != after.overload;
+        if changes_latency {
+            self.post_latency();
+        }
+    }
+
+    fn use_properties(&self, new: Properties) {
+        self.change_properties(|properties| *properties = new);
+    }
+
+    /// Uses the profile that fits the stream after `change` has updated its content.
+    fn choose_profile(&self, change: impl FnOnce(&mut Content)) {
+        let chosen = lock(&self.profiles).choose(change);
+        if let Some(properties) = chosen {
+            gst::info!(CATEGORY, imp = self, "another profile: {properties:?}");
+            self.use_properties(properties);
+        }
     }
 
     /// Loads the model that `after` names, unless `before` names the same.

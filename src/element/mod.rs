@@ -48,6 +48,10 @@
 //!   finish until then is enlarged with Lanczos resampling (`overload`), and an `upscale-overload`
 //!   message says so. Other pipelines work like this from the first frame on that a sink reports as
 //!   more than 20 ms late.
+//! - While the model is too slow, `lighter-model` is in use. Trial runs of the model beside it decide when
+//!   the element changes back.
+//! - `profiles` names a TOML file with properties that depend on the stream; `docs/PLAYERS.md` of the
+//!   source describes it.
 //! - With `overload=drop` frames wait for the model, the measured time per frame is reported as
 //!   latency, and late frames are dropped before inference if `qos` is true, which is the default.
 //! - Interlaced video is refused: add `deinterlace` before `upscale`.
@@ -76,6 +80,7 @@ mod models;
 mod navigation;
 mod overload;
 mod placeholder;
+mod profiles;
 mod properties;
 mod property_table;
 mod sizes;

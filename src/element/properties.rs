@@ -66,6 +66,8 @@ pub(super) struct Properties {
     pub max_latency: u32,
     /// Empty: none.
     pub lighter_model: String,
+    /// Path of a file; empty: none.
+    pub profiles: String,
     pub bypass: bool,
     /// Share of the width; 0: none.
     pub split: f64,
@@ -107,6 +109,7 @@ impl Default for Properties {
             overload: Overload::Adapt,
             max_latency: 0,
             lighter_model: "builtin".into(),
+            profiles: String::new(),
             bypass: false,
             split: 0.0,
             tile_size: 0,

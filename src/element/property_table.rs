@@ -177,12 +177,24 @@ fn table() -> Vec<Property> {
                 .nick("Lighter model")
                 .blurb(
                     "Faster model to change to while the model is too slow for frames with a \
-                     deadline; loaded when a frame takes too long; empty: none",
+                     deadline; loaded before it is needed; empty: none",
                 )
                 .default_value(Some(&*default.lighter_model))
                 .mutable_ready()
                 .build(),
             |properties| &mut properties.lighter_model,
+        ),
+        text_property(
+            glib::ParamSpecString::builder("profiles")
+                .nick("Profiles")
+                .blurb(
+                    "TOML file with properties that depend on the size, the frame rate and the \
+                     genre of the stream; empty: none",
+                )
+                .default_value(Some(&*default.profiles))
+                .mutable_playing()
+                .build(),
+            |properties| &mut properties.profiles,
         ),
         property(
             glib::ParamSpecBoolean::builder("bypass")
@@ -372,6 +384,25 @@ fn table() -> Vec<Property> {
     ]
 }
 
+/// Properties that can change while playing, but not with the content of the stream.
+const NOT_BY_CONTENT: [&str; 3] = ["first-frame", "profiles", "stats-interval"];
+
+fn can_change(spec: &glib::ParamSpec) -> bool {
+    spec.flags().contains(gst::PARAM_FLAG_MUTABLE_PLAYING) && !NOT_BY_CONTENT.contains(&spec.name())
+}
+
+/// The specification of a property that profiles can set.
+pub(super) fn changeable(name: &str) -> Option<&'static glib::ParamSpec> {
+    let mut specs = TABLE.iter().map(|property| &property.spec);
+    specs.find(|spec| spec.name() == name && can_change(spec))
+}
+
+/// The names of the properties that profiles can set.
+pub(super) fn changeable_names() -> Vec<&'static str> {
+    let specs = TABLE.iter().map(|property| &property.spec);
+    specs.filter(|spec| can_change(spec)).map(|spec| spec.name()).collect()
+}
+
 /// The specifications of all properties.
 pub(super) fn specs() -> &'static [glib::ParamSpec] {
     static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
@@ -413,7 +444,7 @@ mod tests {
     #[test]
     fn null_sets_a_text_to_its_default() {
         let mut properties = Properties::default();
-        for name in ["model", "lighter-model", "cache-dir"] {
+        for name in ["model", "lighter-model", "profiles", "cache-dir"] {
             properties.set(name, &"other".to_value());
             properties.set(name, &None::<String>.to_value());
         }

@@ -25,6 +25,7 @@ mod pipelines;
 mod pipelining;
 mod pixels;
 mod players;
+mod profiles;
 mod properties;
 mod removal;
 mod reuse;

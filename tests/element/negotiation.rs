@@ -75,6 +75,23 @@ fn ranges_and_lists_are_fixated_near_the_preferred_size() {
 }
 
 #[test]
+fn the_output_follows_ranges_that_change_while_playing() {
+    let mut bench = Bench::with_caps("model=x4", &rgb(64, 36));
+    for (range, expected) in [
+        ("width=[1,192],height=[1,192]", (192, 108)),
+        ("width=[1,100],height=[1,36]", (64, 36)),
+        ("width=[1,4096],height=[1,4096]", (256, 144)),
+    ] {
+        bench.harness.set_sink_caps(caps(&format!("video/x-raw,{range}")));
+        bench.harness.push_upstream_event(gst::event::Reconfigure::new());
+        let frame = bench.frame(0, 0);
+        bench.push_and_pull(frame);
+        let info = bench.output_info();
+        assert_eq!((info.width(), info.height()), expected, "{range}");
+    }
+}
+
+#[test]
 fn all_other_fields_of_the_caps_are_kept() {
     let kept = "framerate=(fraction)0/1,colorimetry=(string)bt2100-pq,\
                 chroma-site=(string)v-cosited,\

@@ -103,12 +103,13 @@ impl clap::FromArgMatches for Properties {
 }
 
 /// Properties for live streams and players, and those that the segments of a film set themselves.
-const NOT_FOR_FILES: [&str; 8] = [
+const NOT_FOR_FILES: [&str; 9] = [
     "bypass",
     "first-frame",
     "lighter-model",
     "max-latency",
     "overload",
+    "profiles",
     "split",
     "startup",
     "stats-interval",
