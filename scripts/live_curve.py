@@ -29,10 +29,15 @@ def main() -> None:
     top.stackplot(seconds, shares, labels=labels, colors=["#2a7fb8", "#9ecae1", "#fdae6b"])
     top.set_ylabel("share of the picture (%)")
     top.set_ylim(0, 100)
-    for second, before, after in zip(seconds[1:], models, models[1:]):
-        if before != after:
-            top.axvline(second, color="black", linewidth=1)
-            top.annotate(f" {after}", (second, 96), va="top")
+    changes = [
+        (second, after)
+        for second, before, after in zip(seconds[1:], models, models[1:])
+        if before != after
+    ]
+    for number, (second, model) in enumerate(changes):
+        top.axvline(second, color="black", linewidth=1)
+        # Labels of changes in quick succession must not overlap.
+        top.annotate(f" {model}", (second, 96 - 8 * (number % 4)), va="top")
     bottom.plot(seconds, frames, label="frames per second")
     bottom.plot(seconds, stays, label="longest time of a frame in the element (ms)")
     bottom.set_ylim(bottom=0)
