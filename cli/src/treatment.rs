@@ -52,7 +52,7 @@ impl Findings {
             (Some(quality), Some(cleaning)) => Some(format!("{quality}: {cleaning}")),
             (None, Some(cleaning)) => Some(cleaning.to_string()),
             (Some(quality), None) if quality.threshold().is_some() => {
-                Some(format!("{quality}; --clean auto removes them"))
+                Some(format!("{quality}; --clean auto cleans the pictures"))
             }
             (Some(quality), None) if clean == Clean::Auto => Some(quality.to_string()),
             (None, None) if clean == Clean::Auto => {
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(treatment, Treatment::default());
         let report = found.report(&treatment, Clean::Off);
         assert!(report[0].ends_with("--crop auto removes them"), "{report:?}");
-        assert!(report[1].ends_with("--clean auto removes them"), "{report:?}");
+        assert!(report[1].ends_with("--clean auto cleans the pictures"), "{report:?}");
     }
 
     #[test]
