@@ -46,14 +46,17 @@ impl Component {
         let entry = |values: &[i32]| usize::try_from(*values.get(number)?).ok();
         let plane = *info.plane().get(number)?;
         let number_of = u32::try_from(number).ok()?;
+        let depth = *info.depth().get(number)?;
+        let offset = usize::try_from(*info.poffset().get(number)?).ok()?;
         Some(Self {
             plane,
             stride: usize::try_from(*frame.plane_stride().get(plane as usize)?).ok()?,
             pixel: entry(info.pixel_stride()).filter(|it| *it > 0)?,
-            offset: usize::try_from(*info.poffset().get(number)?).ok()?,
+            // For P010 and its like, GStreamer gives the offset of the second chroma in samples.
+            offset: if depth > 8 && offset % 2 == 1 { 2 * offset } else { offset },
             width: usize::try_from(frame.comp_width(number_of)).ok()?,
             height: usize::try_from(frame.comp_height(number_of)).ok()?,
-            depth: *info.depth().get(number)?,
+            depth,
             shift: *info.shift().get(number)?,
         })
     }
