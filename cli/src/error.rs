@@ -5,7 +5,7 @@ use std::io;
 use gst::glib;
 use gstupscale::{cuda, engine, frame, model};
 
-use crate::{gstreamer, harness, print};
+use crate::{gstreamer, harness, part_file, print};
 
 /// Why a check or a measurement could not run.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,8 @@ pub enum Error {
     Status(io::Error),
     #[error("/proc/self/status has no VmRSS")]
     NoVmRss,
+    #[error(transparent)]
+    Output(#[from] part_file::Error),
     #[error(transparent)]
     Print(#[from] print::Error),
     #[error(transparent)]

@@ -34,6 +34,7 @@ mod look;
 mod machine;
 mod media;
 mod models;
+mod page;
 mod part_file;
 mod preview;
 mod range;

@@ -56,6 +56,14 @@ fn every_script_is_valid_in_its_language() {
 }
 
 #[test]
+fn figures_of_the_documents_show_their_tables() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("python3");
+    let done = command.args(["scripts/figures.py", "--check"]).current_dir(root).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
 fn providers_that_make_is_not_given_are_left_to_the_bundle_script() {
     let show = "show:;@echo \"[$${PROVIDERS-those there are}]\"";
     for (given, expected) in [

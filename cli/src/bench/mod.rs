@@ -21,13 +21,14 @@ use workload::{Element, Session};
 use crate::{
     arguments::{self, EngineArguments, Expected},
     error::Error,
-    machine,
+    machine, page,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   gst-upscale bench
-  gst-upscale bench --models builtin,my-model.onnx --sizes 720p,640x360 --json";
+  gst-upscale bench --models builtin,my-model.onnx --sizes 720p,640x360 --json
+  gst-upscale bench --html speed.html";
 
 /// Measure frames per second on this machine.
 ///
@@ -59,6 +60,8 @@ pub struct Arguments {
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    page: page::Output,
 }
 
 fn size(text: &str) -> Result<(u32, u32), Expected> {
@@ -88,6 +91,7 @@ fn format(name: &str) -> Result<PixelFormat, Expected> {
 /// # Errors
 /// GStreamer does not start, or standard output cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    arguments.page.check()?;
     crate::gstreamer::start()?;
     let mut report = Report::new(machine::describe(arguments.engine.device_id));
     for model in &arguments.models {
@@ -112,6 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     } else {
         report.print()?
     }
+    arguments.page.write(|| report.page())?;
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

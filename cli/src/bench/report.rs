@@ -5,7 +5,7 @@ use std::{fmt, io};
 use gstupscale::engine::{Backend, Precision};
 use serde::{Serialize, Serializer};
 
-use crate::print;
+use crate::{page, print};
 
 /// All results.
 #[derive(Debug, Serialize)]
@@ -153,6 +153,59 @@ impl Report {
              GFLOP/S: multiplications and additions of the session.\n\
              COMPARE to FINISH: time of the element's stages in milliseconds per frame; they overlap."
         )
+    }
+
+    /// The results as a page.
+    pub fn page(&self) -> page::Report {
+        let name = |row: &Row| {
+            format!("{} {}x{}, {} {}", row.model, row.width, row.height, row.backend, row.precision)
+        };
+        let text = |cells: [&str; 11]| cells.map(str::to_owned).to_vec();
+        let cells = |row: &Row| {
+            let Stages { compare, unpack, infer, finish, .. } = row.stages;
+            let mut cells = vec![
+                row.model.clone(),
+                format!("{}x{}", row.width, row.height),
+                format!("{} {}", row.backend, row.precision),
+            ];
+            let rates = [row.element, row.session, row.element / row.session, row.gflops];
+            let stages = [compare, unpack, infer, finish];
+            cells.extend(rates.iter().chain(&stages).map(|number| format!("{number:.2}")));
+            cells
+        };
+        let ceiling = |it: &Ceiling| vec![it.what.clone(), format!("{:.1} {}", it.value, it.unit)];
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!("{failed} models and sizes did not run."),
+        };
+        page::Report {
+            title: "gst-upscale bench".into(),
+            about: vec![self.machine.clone(), failed],
+            charts: vec![page::Chart {
+                title: "Frames per second of the element, from buffer to buffer".into(),
+                unit: "frames/s".into(),
+                bars: self.rows.iter().map(|row| (name(row), row.element)).collect(),
+            }],
+            tables: vec![
+                page::Table {
+                    title: "Models".into(),
+                    head: text([
+                        "model", "size", "engine", "element", "session", "share", "GFLOP/s",
+                        "compare, ms", "unpack, ms", "infer, ms", "finish, ms",
+                    ]),
+                    rows: self.rows.iter().map(cells).collect(),
+                    note: "Element and session: frames per second, the median of several turns; share: \
+                           element divided by session. The stages of the element overlap."
+                        .into(),
+                },
+                page::Table {
+                    title: "What this machine reaches".into(),
+                    head: vec!["operation".into(), "rate".into()],
+                    rows: self.ceilings.iter().map(ceiling).collect(),
+                    note: String::new(),
+                },
+            ],
+        }
     }
 
     /// Prints JSON.

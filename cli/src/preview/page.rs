@@ -5,12 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::estimate::Estimate;
-
-/// The page without its data.
-const TEMPLATE: &str = include_str!("page.html");
-
-/// Where the data goes.
-const PLACE: &str = "{data}";
+use crate::page;
 
 /// What the page shows.
 #[derive(Debug, Serialize)]
@@ -61,9 +56,7 @@ pub struct Scene {
 impl Page {
     /// The file's content.
     pub fn html(&self) -> String {
-        // `<` would let a name end the element that holds the data.
-        let data = serde_json::to_string(self).unwrap_or_default().replace('<', "\\u003c");
-        TEMPLATE.replacen(PLACE, &data, 1)
+        page::document(include_str!("page.html"), self)
     }
 }
 
@@ -154,7 +147,7 @@ mod tests {
         let file = File { name, film: None, methods: vec![], scenes: vec![], advice: vec![] };
         let html = Page { scale: 2.0, machine: String::new(), files: vec![file] }.html();
         assert!(!html.contains("<script>alert"), "a name must not become code");
-        assert!(!html.contains(PLACE));
+        assert!(["{style}", "{divider}", "{data}"].iter().all(|place| !html.contains(place)));
         assert!(html.contains("default-src 'none'"));
         for outside in ["http://", "https://", "//cdn", "@import"] {
             assert!(!html.contains(outside), "{outside}");

@@ -19,7 +19,7 @@ use gstupscale::{
 };
 use report::{Outcome, Report};
 
-use crate::{arguments::EngineArguments, error::Error, print};
+use crate::{arguments::EngineArguments, error::Error, page, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +45,8 @@ pub struct Arguments {
     /// Number of frames over which memory use must not grow.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(20..))]
     frames: u32,
+    #[command(flatten)]
+    page: page::Output,
 }
 
 /// Runs every check and prints a table. The exit code is 0 only if at least one check passed and
@@ -53,15 +55,13 @@ pub struct Arguments {
 /// # Errors
 /// GStreamer does not start, or the model cannot be opened.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    arguments.page.check()?;
     crate::gstreamer::start()?;
     let model = backend::open(&arguments.model, &OpenOptions::default())?;
     let mut report = Report::default();
-    say!(
-        "{}\nmodel {}, {}x\n",
-        crate::machine::describe(arguments.engine.device_id),
-        model.name,
-        model.info.factor
-    )?;
+    let machine = crate::machine::describe(arguments.engine.device_id);
+    let about = format!("model {}, {}x", model.name, model.info.factor);
+    say!("{machine}\n{about}\n")?;
     cpu_stages::check(&mut report)?;
     let selection = Selection::of(arguments.backend);
     if matches!(arguments.backend, Backend::Auto | Backend::Cuda | Backend::TensorRt) {
@@ -71,6 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         check(&spec, &model, arguments.frames, selection, &mut report)?;
     }
     report.print_summary()?;
+    arguments.page.write(|| report.page([machine, about]))?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

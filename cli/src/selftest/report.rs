@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{error::Error, print};
+use crate::{error::Error, page, print};
 
 /// The result of a check, with a figure or a reason.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,8 @@ pub struct Report {
     passed: u32,
     failed: u32,
     not_available: u32,
+    /// The check, what it ran on, its result, and the figure or the reason.
+    rows: Vec<Vec<String>>,
 }
 
 impl Report {
@@ -54,7 +56,36 @@ impl Report {
             Outcome::Failed(_) => &mut self.failed,
             Outcome::NotAvailable(_) => &mut self.not_available,
         } += 1;
+        let (result, detail) = match &outcome {
+            Outcome::Passed(detail) => ("passed", detail),
+            Outcome::Failed(reason) => ("FAILED", reason),
+            Outcome::NotAvailable(reason) => ("not available", reason),
+        };
+        self.rows.push([check, on, result, detail].map(str::to_owned).to_vec());
         say!("{check:<38} {on:<14} {outcome}")
+    }
+
+    /// How many checks had each result.
+    fn summary(&self) -> String {
+        let Self { passed, failed, not_available, .. } = self;
+        format!("{passed} passed, {failed} failed, {not_available} not available")
+    }
+
+    /// The results as a page, with lines about the machine and the model.
+    pub fn page(&self, about: [String; 2]) -> page::Report {
+        let mut lines = vec![self.summary()];
+        lines.extend(about);
+        page::Report {
+            title: "gst-upscale selftest".into(),
+            about: lines,
+            charts: Vec::new(),
+            tables: vec![page::Table {
+                title: "Checks".into(),
+                head: ["check", "on", "result", "figure or reason"].map(str::to_owned).to_vec(),
+                rows: self.rows.clone(),
+                note: String::new(),
+            }],
+        }
     }
 
     /// Prints how many checks had each result.
@@ -62,8 +93,7 @@ impl Report {
     /// # Errors
     /// See [`print::Error`].
     pub fn print_summary(&self) -> Result<(), print::Error> {
-        let Self { passed, failed, not_available } = self;
-        say!("\n{passed} passed, {failed} failed, {not_available} not available")
+        say!("\n{}", self.summary())
     }
 
     /// Whether at least one check passed and none failed.

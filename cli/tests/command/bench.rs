@@ -12,7 +12,11 @@ fn bench(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_model_and_size_has_a_row_with_rates() {
-    let done = bench(&["--models", "builtin,builtin", "--sizes", "64x48,96x64", "--json"]);
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("speed.html");
+    let html = ["--html", page.to_str().unwrap()];
+    let sizes = ["--models", "builtin,builtin", "--sizes", "64x48,96x64", "--json"];
+    let done = bench(&[&sizes[..], &html].concat());
     let errors = String::from_utf8_lossy(&done.stderr);
     if errors.contains("ONNX Runtime was not found") {
         eprintln!("skipped: {errors}");
@@ -29,6 +33,11 @@ fn every_model_and_size_has_a_row_with_rates() {
         }
         assert!(row["stages"]["infer"].as_f64().unwrap() > 0.0, "{row}");
     }
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("builtin 96x64, cpu fp32"), "{text}");
+    let again = bench(&html);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("already exists"));
     for ceiling in report["ceilings"].as_array().unwrap() {
         assert!(ceiling["value"].as_f64().unwrap() > 0.0, "{ceiling}");
     }
