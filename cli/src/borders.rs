@@ -5,17 +5,6 @@ use std::fmt;
 use gst_video::{VideoFrameExt as _, VideoFrameRef};
 use serde::{Deserialize, Serialize};
 
-/// `--crop`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Crop {
-    /// The picture keeps its borders.
-    #[default]
-    Off,
-    /// What is black in every frame of the film is removed.
-    Auto,
-}
-
 /// Black rows and columns at each side of all frames, in pixels. Even, because samples of chroma are
 /// shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use gst::glib;
 
-use crate::{cadence, clean};
+use crate::{cadence, clean, edit};
 
 /// Why GStreamer did not start.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,7 @@ pub fn start() -> Result<(), Error> {
     gst::init()?;
     cadence::element::register()?;
     clean::element::register()?;
+    edit::element::register()?;
     let registry = gst::Registry::get();
     if let Some(plugin) = registry.find_plugin("upscale") {
         // Loaded by an earlier call, or by GStreamer while it scanned the installed plugins

@@ -25,6 +25,8 @@ mod bench;
 mod borders;
 mod cadence;
 mod clean;
+mod crop;
+mod edit;
 mod error;
 mod frame;
 mod gstreamer;
@@ -67,7 +69,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Upscale(upscale::Arguments),
+    Upscale(Box<upscale::Arguments>),
     Preview(preview::Arguments),
     Serve(serve::Arguments),
     #[command(hide = true)]

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    borders::{Borders, Crop},
+    borders::Borders,
     clean::{Clean, Cleaning, Quality},
+    crop::Crop,
 };
 
 /// What the pass that decodes a film once found in its pictures.

@@ -9,7 +9,7 @@ use crate::{
         Schedule,
         element::{Cadence, FACTORY as CADENCE},
     },
-    treatment::Treatment,
+    edit::Edits,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     container::Container,
     durations,
     elements::{by_name, parse, source_pad},
-    encoder, kept_engine,
+    encoder, kept_engine, latest_frame,
     options::Options,
     run_state::RunState,
     survey::Survey,
@@ -41,7 +41,7 @@ pub struct Enlarging {
 
 impl Enlarging {
     /// Creates the bin. `survey` is what the input contains, if that is known. `schedule` lists the
-    /// pictures to enlarge; without it the flags of the frames count. Each gets the treatment first.
+    /// pictures to enlarge; without it the flags of the frames count.
     ///
     /// # Errors
     /// An element is not installed, or a property's value is invalid.
@@ -50,15 +50,18 @@ impl Enlarging {
         codec: Codec,
         options: &Options,
         survey: Option<&Survey>,
-        (schedule, treatment): (Option<Arc<Schedule>>, Treatment),
+        (schedule, edits): (Option<Arc<Schedule>>, &Edits),
         state: &Arc<RunState>,
     ) -> Result<Self, Error> {
-        let bin = video_bin(container, codec, (options, treatment), survey, state)?;
+        let bin = video_bin(container, codec, (options, edits), survey, state)?;
         if let Ok(cadence) = by_name(&bin, CADENCE)?.downcast::<Cadence>() {
             cadence.set_up(schedule, options.cadence.field_order);
         }
         let first_size = by_name(&bin, "first-size")?;
         let enlarged = source_pad(&by_name(&bin, "enlarged")?)?;
+        if let Some(file) = &options.latest_frame {
+            latest_frame::write_on_request(&enlarged, file);
+        }
         Ok(Self { bin, codec, quality: options.quality, enlarged, first_size })
     }
 
@@ -71,7 +74,7 @@ impl Enlarging {
 fn video_bin(
     container: &Container,
     codec: Codec,
-    (options, treatment): (&Options, Treatment),
+    (options, edits): (&Options, &Edits),
     survey: Option<&Survey>,
     state: &Arc<RunState>,
 ) -> Result<gst::Bin, Error> {
@@ -83,7 +86,7 @@ fn video_bin(
     // Formats that a rotation does not have are converted only if there may be one.
     let may_turn = survey.is_none_or(|survey| survey.streams.iter().any(|it| it.is_turned));
     let turn = if may_turn { "videoflip video-direction=auto ! videoconvert !" } else { "" };
-    let treatment = treatment.elements();
+    let (before, after) = (edits.before(turn), edits.after());
     // Decoder, upscale and encoder each have a thread of their own.
     let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
     let encoder = match container.frames {
@@ -93,13 +96,14 @@ fn video_bin(
         None => encoder::description(codec, &options.encoder_settings(None))?,
     };
     let description = format!(
-        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert ! {treatment} {turn} {queue} \
-         ! upscale name={UPSCALE} ! video/x-raw,{size} \
+        "videoconvert ! {CADENCE} name={CADENCE} ! videoconvert ! {before} {queue} \
+         ! upscale name={UPSCALE} ! video/x-raw,{size} {after} \
          ! {queue} name=enlarged ! capssetter name=first-rate \
          ! videoscale method=lanczos add-borders=true ! videoconvert \
          ! capsfilter name=first-size ! {encoder}"
     );
     let bin = parse(&description)?;
+    edits.set_up(&bin);
     let upscale = by_name(&bin, UPSCALE)?;
     kept_engine::keep(&upscale);
     if survey.is_some_and(|survey| survey.video_packets() == 1) {

@@ -8,7 +8,7 @@ use std::{
 use gst::glib;
 
 use super::{codec::Codec, container, encoder};
-use crate::{gstreamer, part_file, print};
+use crate::{edit, gstreamer, part_file, print};
 
 /// Why a video was not enlarged.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,8 @@ pub enum Error {
     Container(#[from] container::Error),
     #[error(transparent)]
     Encoder(#[from] encoder::Error),
+    #[error(transparent)]
+    Edit(#[from] edit::Error),
     #[error(transparent)]
     GStreamer(#[from] gstreamer::Error),
     #[error(transparent)]

@@ -25,6 +25,7 @@ pub mod input;
 pub mod jump;
 pub mod kept_engine;
 pub mod lane;
+pub mod latest_frame;
 pub mod ledger;
 pub mod losses;
 mod matrix;

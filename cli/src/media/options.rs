@@ -1,5 +1,7 @@
 //! The options that describe the enlarged video.
 
+use std::path::PathBuf;
+
 use super::{
     Error,
     codec::Codec,
@@ -9,8 +11,7 @@ use super::{
     survey::Survey,
 };
 use crate::{
-    arguments::Expected, borders::Crop, cadence, clean::Clean, look::Look, machine,
-    range::TimeRange,
+    arguments::Expected, cadence, clean::Clean, edit, look::Look, machine, range::TimeRange,
 };
 
 /// What the enlarged video is like.
@@ -44,15 +45,17 @@ pub struct Options {
     /// their own names, for example aq-mode=3.
     #[arg(long = "encoder-options", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub encoder_options: Vec<(String, String)>,
-    /// Whether borders that are black in the whole film are removed.
-    #[arg(long, value_enum, default_value_t)]
-    pub crop: Crop,
+    #[command(flatten)]
+    pub edit: edit::Options,
     /// Whether traces of compression and noise are removed before the pictures are enlarged.
     #[arg(long, value_enum, default_value_t)]
     pub clean: Clean,
     /// How the enlarged video looks.
     #[arg(long, value_enum, default_value_t)]
     pub look: Look,
+    /// Write a small JPEG file of the latest frame whenever this file does not exist.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub latest_frame: Option<PathBuf>,
     #[command(flatten)]
     pub cadence: cadence::Options,
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use super::{Error, footage, frame};
 use crate::{
+    edit::Geometry,
     gstreamer,
     media::signals::Signals,
     part_file::{self, Force, PartFile},
@@ -24,6 +25,8 @@ pub struct Arguments {
     /// Time of the frame as a share of the film, from 0 to 1.
     #[arg(long, default_value_t = 0.0, conflicts_with = "at")]
     share: f64,
+    #[command(flatten)]
+    geometry: Geometry,
 }
 
 /// Writes the frame.
@@ -31,12 +34,12 @@ pub struct Arguments {
 /// # Errors
 /// See [`Error`]. Nothing is written then.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let Arguments { input, output, force, at, share } = arguments;
+    let Arguments { input, output, force, at, share, geometry } = arguments;
     part_file::check(input, output, force.if_exists())?;
     gstreamer::start()?;
     let signals = Signals::catch().map_err(Error::Signal)?;
     let (time, frame) = footage::still(input, *at, *share, &signals)?;
-    let jpeg = frame::jpeg(&frame::rgb(&frame)?)?;
+    let jpeg = frame::jpeg(&geometry.of_picture(frame::rgb(&frame)?))?;
     let part = PartFile::create(output)?;
     part.complete(|mut file| file.write_all(&jpeg))?;
     part.finish(force.if_exists())?;

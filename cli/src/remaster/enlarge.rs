@@ -2,6 +2,7 @@
 
 use std::{
     ops::Range,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -25,15 +26,15 @@ use crate::{
         FieldOrder, Schedule,
         element::{Cadence, FACTORY as CADENCE},
     },
+    edit::Edits,
     media::{
         demux::Reader,
         elements::{by_name, parse, sink_pad, source_pad},
-        kept_engine,
+        kept_engine, latest_frame,
         properties::Properties,
         segments::running_range,
         signals::Signals,
     },
-    treatment::Treatment,
 };
 
 /// The name of the element that enlarges.
@@ -55,8 +56,9 @@ pub struct Job {
     pub frames: Arc<[Frame]>,
     /// The pictures that are made of the frames.
     pub schedule: Arc<Schedule>,
-    /// What is done to them first.
-    pub treatment: Treatment,
+    pub edits: Edits,
+    /// Where pictures of the latest frame are written.
+    pub latest_frame: Option<PathBuf>,
     /// The element's properties.
     pub properties: Properties,
     /// Caps of the enlarged frames.
@@ -256,15 +258,19 @@ impl Enlarging {
         let queue = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0";
         let description = format!(
             "{queue} name={DECODED} ! videoconvert ! {CADENCE} name={CADENCE} ! videoconvert \
-             ! {} videoflip video-direction=auto ! videoconvert ! {queue} ! upscale name={UPSCALE} \
-             ! capsfilter caps=\"{}\"",
-            job.treatment.elements(),
-            job.caps
+             ! {} {queue} ! upscale name={UPSCALE} ! capsfilter caps=\"{}\" {}",
+            job.edits.before("videoflip video-direction=auto ! videoconvert !"),
+            job.caps,
+            job.edits.after()
         );
         let bin = parse(&description)?;
+        job.edits.set_up(&bin);
         let sink = AppSink::builder().sync(false).max_buffers(2).build();
         pipeline.add_many([bin.upcast_ref(), sink.upcast_ref::<gst::Element>()])?;
         bin.link(&sink)?;
+        if let Some(file) = &job.latest_frame {
+            latest_frame::write_on_request(&source_pad(bin.upcast_ref())?, file);
+        }
         let upscale = by_name(&bin, UPSCALE)?;
         kept_engine::keep(&upscale);
         job.properties.apply(&upscale)?;

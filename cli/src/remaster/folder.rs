@@ -92,6 +92,11 @@ impl Folder {
         self.0.join("frames.bin")
     }
 
+    /// The picture of the watermark, which is the same on all machines.
+    pub fn watermark(&self) -> PathBuf {
+        self.0.join("watermark.png")
+    }
+
     /// The encoded packets of a segment, one after the other.
     pub fn payload(&self, segment: usize) -> PathBuf {
         self.0.join(format!("segments/{segment:05}.payload"))

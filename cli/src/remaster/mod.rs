@@ -80,7 +80,7 @@ Exit status: 0 on success, 75 if it can succeed elsewhere or later, 65 if it fai
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum Command {
-    Plan(PlanArguments),
+    Plan(Box<PlanArguments>),
     Segment(SegmentArguments),
     Work(WorkArguments),
     Status(StatusArguments),

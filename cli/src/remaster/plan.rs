@@ -20,9 +20,9 @@ use super::{
     frame_table::{self, Frame, SegmentLength},
 };
 use crate::{
-    borders::Crop,
     cadence::{self, Scene, Schedule},
     clean::Clean,
+    edit,
     look::Look,
     range::TimeRange,
     treatment::{Findings, Treatment},
@@ -81,8 +81,11 @@ pub struct Requested {
     pub segment: SegmentLength,
     /// How interlaced and telecined parts are treated.
     pub cadence: cadence::Options,
-    /// Whether black borders are removed.
-    pub crop: Crop,
+    #[serde(flatten)]
+    pub edit: edit::Options,
+    /// The digest of the picture of the watermark.
+    #[serde(default)]
+    pub watermark_picture: Option<String>,
     /// Whether the pictures are cleaned.
     pub clean: Clean,
     /// How the enlarged video looks.
@@ -308,7 +311,8 @@ mod tests {
             range: TimeRange::default(),
             segment: SegmentLength::about(12.0),
             cadence: cadence::Options::default(),
-            crop: Crop::Off,
+            edit: edit::Options::default(),
+            watermark_picture: None,
             clean: Clean::Off,
             look: Look::Model,
         }

@@ -7,7 +7,7 @@ use super::{
     analyse::{Analysis, analyse},
     encode::{Encoder, Encoding},
     enlarge::{Enlarger, Job},
-    folder::Folder,
+    folder::{self, Folder},
     frame_table::{self, Frame, SegmentLength},
     plan::{self, Estimate, FORMAT, InputFile, Plan, Requested},
     record::Packet,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     cadence::{Schedule, detect},
+    edit::{self, Edits, Watermark},
     machine,
     media::{
         codec::Codec, container::Container, encoder, losses, options::Options, progress::Progress,
@@ -42,7 +43,7 @@ impl Request<'_> {
         Ok(self.video.codec(container, Some(self.survey))?)
     }
 
-    fn requested(&self) -> Result<Requested, Error> {
+    fn requested(&self, watermark: Option<&Watermark>) -> Result<Requested, Error> {
         let Options { width, height, quality, preset, properties, .. } = self.video;
         Ok(Requested {
             properties: properties.values().clone(),
@@ -56,7 +57,11 @@ impl Request<'_> {
             range: self.video.range,
             segment: self.length,
             cadence: self.video.cadence,
-            crop: self.video.crop,
+            edit: self.video.edit.clone(),
+            // A text is drawn differently by other fonts, and is part of the options.
+            watermark_picture: watermark
+                .filter(|_| self.video.edit.watermark.is_some())
+                .map(|watermark| edit::digest(&watermark.picture)),
             clean: self.video.clean,
             look: self.video.look,
         })
@@ -87,10 +92,12 @@ pub fn make(
     signals: &Signals,
     progress: &mut Progress,
 ) -> Result<(Plan, Option<Enlarger>), Error> {
+    let watermark = request.video.edit.read_watermark().map_err(crate::media::Error::from)?;
+    let requested = request.requested(watermark.as_ref())?;
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     match Plan::read(folder) {
         Ok(mut plan) => {
-            if let Some(difference) = plan.difference(&request.requested()?, &versions()) {
+            if let Some(difference) = plan.difference(&requested, &versions()) {
                 let folder = folder.path().into();
                 return Err(plan::Error::Differs { folder, difference }.into());
             }
@@ -115,7 +122,9 @@ pub fn make(
         analyse(&video, packets, signals, |frames| progress.set_count(frames as u64, None))?;
     progress.end_count("trying the model and the encoder");
     let Analysis { frames, observations, findings, decoded, lost } = analysis;
-    let treatment = Treatment::of(Some(&findings), request.video.crop, request.video.clean);
+    let options = request.video.edit.clone();
+    let treatment = Treatment::of(Some(&findings), options.geometry.crop, request.video.clean);
+    let edits = Edits { options, treatment, watermark: watermark.clone() };
     let scenes = detect::scenes(&observations, &request.video.cadence);
     let frames: Arc<[Frame]> = frames.into();
     let segments = frame_table::segments(&frames, request.length);
@@ -127,7 +136,8 @@ pub fn make(
         video: video.clone(),
         frames: frames.clone(),
         schedule,
-        treatment,
+        edits,
+        latest_frame: request.video.latest_frame.clone(),
         properties: Properties::new(properties.clone()),
         caps: request.caps(codec),
     };
@@ -142,7 +152,7 @@ pub fn make(
     }
     let plan = Plan {
         format: FORMAT,
-        request: request.requested()?,
+        request: requested,
         input,
         output: absolute(request.output),
         stream: video.stream,
@@ -161,6 +171,9 @@ pub fn make(
     };
     folder.create()?;
     frame_table::write(&folder.frames(), &frames)?;
+    if let Some(watermark) = &watermark {
+        folder::write(&folder.watermark(), &watermark.png().map_err(crate::media::Error::from)?)?;
+    }
     // Last, since it makes the folder complete.
     plan.write(folder)?;
     Ok((plan, Some(trial.enlarger)))

@@ -1,6 +1,7 @@
 //! Computes one segment of a plan: decodes, enlarges, encodes and stores it.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -20,7 +21,10 @@ use super::{
     source::Video,
     watched::PATIENCE,
 };
-use crate::media::{properties::Properties, signals::Signals};
+use crate::{
+    edit::{self, Edits},
+    media::{self, properties::Properties, signals::Signals},
+};
 
 /// Computes segments of a plan. The model is loaded once.
 pub struct Worker {
@@ -31,14 +35,20 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker for the plan of this folder that was just made, and what enlarged frames for it.
+    /// A worker for the plan of this folder, and what enlarged frames for it if it was just made.
+    /// Pictures of the latest frame are written to `latest_frame`.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn go_on(folder: Folder, plan: Plan, enlarger: Option<Enlarger>) -> Result<Self, Error> {
+    pub fn go_on(
+        folder: Folder,
+        plan: Plan,
+        enlarger: Option<Enlarger>,
+        latest_frame: Option<PathBuf>,
+    ) -> Result<Self, Error> {
         match enlarger {
             Some(enlarger) => Ok(Self { frames: frames(&folder, &plan)?, folder, plan, enlarger }),
-            None => Self::open(folder, plan),
+            None => Self::new(folder, plan, latest_frame),
         }
     }
 
@@ -47,6 +57,10 @@ impl Worker {
     /// # Errors
     /// [`Error::Plan`], [`Error::Model`], [`Error::ModelChanged`] or [`Error::Folder`].
     pub fn open(folder: Folder, plan: Plan) -> Result<Self, Error> {
+        Self::new(folder, plan, None)
+    }
+
+    fn new(folder: Folder, plan: Plan, latest_frame: Option<PathBuf>) -> Result<Self, Error> {
         let frames = frames(&folder, &plan)?;
         plan.input.check()?;
         if model_digest(&plan.properties)? != plan.model {
@@ -60,7 +74,8 @@ impl Worker {
             )?),
             frames: frames.clone(),
             schedule: Arc::new(plan.schedule(&frames)),
-            treatment: plan.treatment,
+            edits: edits(&folder, &plan)?,
+            latest_frame,
             properties: Properties::new(plan.properties.clone()),
             caps: plan.caps.clone(),
         };
@@ -111,6 +126,18 @@ fn frames(folder: &Folder, plan: &Plan) -> Result<Arc<[Frame]>, Error> {
         return Err(super::folder::Error::Damaged(folder.frames()).into());
     }
     Ok(frames.into())
+}
+
+/// The edits of a plan.
+fn edits(folder: &Folder, plan: &Plan) -> Result<Edits, Error> {
+    let options = plan.request.edit.clone();
+    let watermark = match options.has_watermark() {
+        true => {
+            Some(options.watermark_of(edit::read(&folder.watermark()).map_err(media::Error::from)?))
+        }
+        false => None,
+    };
+    Ok(Edits { options, treatment: plan.treatment, watermark })
 }
 
 /// How often a full disk is tried again.

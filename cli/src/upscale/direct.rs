@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Arguments, Done};
 use crate::{
     cadence::Schedule,
+    edit::Edits,
     header,
     media::{
         Error,
@@ -19,7 +20,6 @@ use crate::{
         signals::Signals,
         survey::Survey,
     },
-    treatment::Treatment,
 };
 
 /// What is enlarged.
@@ -29,8 +29,7 @@ pub struct Film<'a> {
     pub survey: Option<Survey>,
     /// The pictures to enlarge, if they are known.
     pub schedule: Option<Schedule>,
-    /// What is done to them first.
-    pub treatment: Treatment,
+    pub edits: Edits,
 }
 
 /// Enlarges a film. After Ctrl-C, the finished part is kept under a name with `.part` in it.
@@ -45,14 +44,14 @@ pub fn run(
     signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Done, Error> {
-    let Film { input, survey, schedule, treatment } = film;
+    let Film { input, survey, schedule, edits } = film;
     let state = Arc::new(RunState::default());
     let video = Enlarging::new(
         container,
         codec,
         &arguments.video,
         survey.as_ref(),
-        (schedule.map(Arc::new), treatment),
+        (schedule.map(Arc::new), &edits),
         &state,
     )?;
     let video = Video::Enlarged(video);

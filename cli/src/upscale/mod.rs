@@ -18,9 +18,10 @@ pub use queue::is_media;
 use queue::{Entry, Search};
 
 use crate::{
-    borders::Crop,
     cadence::report,
     clean::Clean,
+    crop::Crop,
+    edit::Edits,
     gstreamer,
     media::{
         container::Container,
@@ -240,21 +241,24 @@ fn enlarge(
         }
         None => (None, None),
     };
-    let treatment = Treatment::of(findings.as_ref(), video.crop, video.clean);
+    let options = video.edit.clone();
+    let treatment = Treatment::of(findings.as_ref(), options.geometry.crop, video.clean);
     match findings {
         Some(findings) => {
             findings.report(&treatment, video.clean).iter().for_each(|line| progress.say(line));
         }
         None => warn_of_unseen(video, progress),
     }
-    let film = direct::Film { input: &input, survey, schedule, treatment };
+    let watermark = options.read_watermark().map_err(crate::media::Error::from)?;
+    let edits = Edits { options, treatment, watermark };
+    let film = direct::Film { input: &input, survey, schedule, edits };
     Ok(direct::run(arguments, &files, to, film, &signals, progress)?)
 }
 
 /// Says which options do nothing to an input that is decoded only once.
 fn warn_of_unseen(video: &Options, progress: &mut Progress) {
     let unseen = "pictures are analysed only in a video of one stream that can be read twice";
-    if video.crop == Crop::Auto {
+    if video.edit.geometry.crop == Crop::Auto {
         progress.warn(&format!("--crop auto does nothing here: {unseen}"));
     }
     if video.clean == Clean::Auto {

@@ -95,7 +95,8 @@ fn enlarge(
     if let Some(warning) = plan.warning(done) {
         progress.warn(&warning);
     }
-    let mut worker = Worker::go_on(folder.clone(), plan, enlarger)?;
+    let mut worker =
+        Worker::go_on(folder.clone(), plan, enlarger, arguments.video.latest_frame.clone())?;
     loop {
         let frames = worker.plan.frames() as u64;
         let done = work::frames_done(folder, &worker.plan) as u64;

@@ -16,6 +16,7 @@ mod clean;
 mod colour;
 mod container;
 mod crop;
+mod edit;
 mod encoders;
 mod ffmpeg;
 mod field;
