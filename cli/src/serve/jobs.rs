@@ -6,6 +6,7 @@ use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     os::unix::process::ExitStatusExt as _,
+    pin::pin,
     process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -253,12 +254,18 @@ impl Jobs {
         self.store.remove_parts(job);
         let (input, output) = (self.store.input(job), self.store.output(job));
         let mut arguments: Vec<OsString> = vec!["upscale".into()];
-        arguments.extend(job.settings.arguments().into_iter().map(OsString::from));
+        let edits = &job.settings.edits;
+        let watermark = edits.watermark.as_ref().map(|_| self.store.watermark(job.number));
+        let options = [job.settings.arguments(), edits.arguments(watermark.as_deref())].concat();
+        arguments.extend(options.into_iter().map(OsString::from));
+        let mut latest = OsString::from("--latest-frame=");
+        latest.push(self.store.latest_frame(job.number));
+        arguments.push(latest);
         arguments.extend(["--progress=json", "--force", "--"].map(OsString::from));
         arguments.extend([input.into(), output.into()]);
         let child = process::command(self.store.lock(), arguments)?.spawn()?;
         let handle = Handle::new(&child)?;
-        tokio::spawn(self.clone().follow(job.number, child));
+        tokio::spawn(self.clone().follow(job.number, child, handle.clone()));
         Ok(Work { handle, progress: Progress::default(), errors: Vec::new(), logged: 0 })
     }
 
@@ -278,16 +285,20 @@ impl Jobs {
     }
 
     /// Reads what the process of a job writes, until it ends.
-    async fn follow(self: Arc<Self>, number: u32, mut child: Child) {
+    async fn follow(self: Arc<Self>, number: u32, mut child: Child, handle: Handle) {
         let (mut events, mut errors) = (lines(child.stdout.take()), lines(child.stderr.take()));
-        let status = loop {
+        let mut ended = pin!(handle.ended());
+        loop {
             tokio::select! {
                 Some(line) = next(&mut events) => self.on_event(number, &line),
                 Some(line) = next(&mut errors) => self.on_error(number, &line),
-                status = child.wait() => break status,
+                () = &mut ended => break,
             }
-        };
-        // A process that it started can hold the pipes open.
+        }
+        // Before its number can become that of another process.
+        handle.finish();
+        let status = child.wait().await;
+        // A process that it started and that left its group can hold the pipes open.
         let rest = async {
             loop {
                 tokio::select! {
@@ -338,6 +349,7 @@ impl Jobs {
             job.state = State::Cancelled;
             self.store.remove_results(job);
         } else {
+            self.store.remove_parts(job);
             job.bytes = self.store.output(job).metadata().map(|it| it.len()).ok();
             job.state = if job.bytes.is_some() { State::Done } else { State::Failed };
             job.message = match status {

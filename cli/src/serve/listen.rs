@@ -4,10 +4,11 @@ use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::to_bytes,
     extract::{Request, State},
     http::{
         HeaderName, HeaderValue, StatusCode,
-        header::{CONNECTION, SET_COOKIE},
+        header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE},
     },
     middleware::{self, Next},
     response::Response,
@@ -40,7 +41,7 @@ const HEADERS: [(&str, &str); 5] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
-         connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+         media-src blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
@@ -74,11 +75,37 @@ pub async fn serve(listener: TcpListener, router: Router, guard: Guard) {
     }
 }
 
+/// The longest text of an error.
+const MAX_ERROR: usize = 4096;
+
+/// Gives errors of the framework, such as those of a query that cannot be parsed, the form of the others.
+async fn explained(response: Response) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || response.headers().get(CONTENT_TYPE) == Some(&json) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = to_bytes(body, MAX_ERROR).await.unwrap_or_default();
+    let text = match String::from_utf8_lossy(&text) {
+        text if text.is_empty() => status.canonical_reason().unwrap_or("the request failed").into(),
+        text => text,
+    };
+    let mut made = refuse(status, &text);
+    for (name, value) in &parts.headers {
+        if ![CONTENT_TYPE, CONTENT_LENGTH].contains(name) {
+            made.headers_mut().insert(name, value.clone());
+        }
+    }
+    made
+}
+
 async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.check(request.method(), request.uri(), request.headers()) {
-        Ok(Access::Granted) => next.run(request).await,
+        Ok(Access::Granted) => explained(next.run(request).await).await,
         Ok(Access::WithCookie(cookie)) => {
-            let mut response = next.run(request).await;
+            let mut response = explained(next.run(request).await).await;
             if let Ok(cookie) = HeaderValue::from_str(&cookie) {
                 response.headers_mut().insert(SET_COOKIE, cookie);
             }

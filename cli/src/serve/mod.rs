@@ -3,6 +3,7 @@
 //! A request passes `guard`, then one of `routes`. `jobs` runs the queue; each job is a child process
 //! (`process`) that runs the command `upscale`. `store` keeps everything in the state folder.
 
+mod edits;
 mod error;
 mod folders;
 mod format;
@@ -19,6 +20,7 @@ mod settings;
 mod stills;
 mod store;
 mod upload;
+mod watermarks;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -37,7 +39,7 @@ use jobs::Jobs;
 use routes::Server;
 use stills::Stills;
 use store::Store;
-use upload::Limits;
+use upload::{Limits, Pace};
 
 use crate::arguments::Expected;
 
@@ -83,7 +85,10 @@ pub struct Arguments {
 }
 
 /// Uploads at the same time.
-const MAX_UPLOADS: usize = 4;
+const MAX_UPLOADS: usize = 8;
+
+/// The slowest upload, so that a client that sends next to nothing does not keep others out.
+const PACE: Pace = Pace { bytes: 600_000, time: Duration::from_secs(60) };
 
 /// How long the processes of an earlier server may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -129,6 +134,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         limits: Limits {
             bytes: arguments.max_upload,
             time: Duration::from_secs(arguments.max_upload_time * 60),
+            pace: PACE,
         },
         stills: Stills::default(),
         uploads: Semaphore::new(MAX_UPLOADS),

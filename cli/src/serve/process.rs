@@ -8,17 +8,23 @@ use std::{
     io,
     os::fd::OwnedFd,
     process::{Command as StdCommand, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::{
     io::{FdFlags, fcntl_setfd},
     process::{
-        Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal,
+        Pid, PidfdFlags, Signal, getpid, getppid, kill_process_group, pidfd_open,
         set_parent_process_death_signal,
     },
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    process::{Child, Command},
+};
 
 /// Demuxers that load what a file refers to. A playlist must not make the server fetch anything.
 const FETCHING_DEMUXERS: [&str; 9] = [
@@ -78,9 +84,16 @@ fn ranks() -> OsString {
     ranks
 }
 
-/// Sends signals to a child. They never reach another process, also after its end.
+/// Sends signals to a child and to the processes that it started. They never reach other processes, also
+/// after its end.
 #[derive(Clone, Debug)]
-pub struct Handle(Arc<OwnedFd>);
+pub struct Handle {
+    child: Arc<AsyncFd<OwnedFd>>,
+    /// The number of the child, which leads its process group.
+    id: Pid,
+    /// The number may be that of another process.
+    is_over: Arc<AtomicBool>,
+}
 
 impl Handle {
     /// A handle of a child that has not been waited for.
@@ -90,32 +103,49 @@ impl Handle {
     pub fn new(child: &Child) -> io::Result<Self> {
         let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let id = id.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self(Arc::new(pidfd_open(id, PidfdFlags::empty())?)))
+        let child = pidfd_open(id, PidfdFlags::empty())?;
+        // SAFETY: an `OwnedFd` always gives the same descriptor, which is open as long as it lives.
+        let child = unsafe { AsyncFd::register_with_interest(child, Interest::READABLE) }?;
+        Ok(Self { child: Arc::new(child), id, is_over: Arc::default() })
     }
 
-    /// Suspends the process.
+    /// Waits for the end of the child. Its number stays its own until its status is asked for.
+    pub async fn ended(&self) {
+        // It fails only at the end of the program.
+        let _ = self.child.readable().await;
+    }
+
+    /// Ends what the child has left running. Its status can be asked for after that.
+    pub fn finish(&self) {
+        self.kill();
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Suspends the processes.
     pub fn suspend(&self) {
         self.send(Signal::STOP);
     }
 
-    /// Lets a suspended process go on.
+    /// Lets suspended processes go on.
     pub fn go_on(&self) {
         self.send(Signal::CONT);
     }
 
-    /// Asks the process to stop, also if it is suspended.
+    /// Asks the processes to stop, also if they are suspended.
     pub fn stop(&self) {
         self.send(Signal::TERM);
         self.send(Signal::CONT);
     }
 
-    /// Ends the process at once.
+    /// Ends the processes at once.
     pub fn kill(&self) {
         self.send(Signal::KILL);
     }
 
     fn send(&self, signal: Signal) {
-        // It fails only if the process has ended.
-        let _ = pidfd_send_signal(&self.0, signal);
+        if !self.is_over.load(Ordering::Relaxed) {
+            // It fails only if all have ended.
+            let _ = kill_process_group(self.id, signal);
+        }
     }
 }

@@ -4,11 +4,12 @@ use std::{
     convert::Infallible,
     path::{Path as FilePath, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
     Json, Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{DefaultBodyLimit, Path, Query, Request, State},
     http::{
         HeaderValue, StatusCode,
@@ -23,12 +24,13 @@ use axum::{
 use futures_util::{Stream, StreamExt as _};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_stream::wrappers::WatchStream;
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 
 use super::{
+    edits::Edits,
     folders,
     format::{self, FORMATS},
     job::{self, Job, Source},
@@ -39,6 +41,7 @@ use super::{
     stills::{self, Side, Stills},
     store,
     upload::{self, Limits},
+    watermarks,
 };
 use crate::{
     part_file::{self, IfExists, PartFile},
@@ -75,6 +78,8 @@ enum Error {
     Store(#[from] store::Error),
     #[error(transparent)]
     Part(#[from] part_file::Error),
+    #[error(transparent)]
+    Watermark(#[from] watermarks::Error),
     #[error("there is no such page")]
     NoPage,
 }
@@ -97,12 +102,17 @@ impl Error {
             }
             Self::Folders(_) => StatusCode::FORBIDDEN,
             Self::Upload(upload::Error::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Upload(upload::Error::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
+            Self::Upload(upload::Error::TooSlow(_) | upload::Error::TooFewBytes(_)) => {
+                StatusCode::REQUEST_TIMEOUT
+            }
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload(upload::Error::Store(_)) | Self::Store(_) | Self::Part(_) => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
+            Self::Watermark(watermarks::Error::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Watermark(watermarks::Error::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Stills(stills::Error::Place)
+            | Self::Watermark(_)
             | Self::Settings(_)
             | Self::Format(_)
             | Self::Upload(_) => StatusCode::BAD_REQUEST,
@@ -136,6 +146,8 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/api/jobs", post(create))
         .route("/api/jobs/{number}", delete(remove))
         .route("/api/jobs/{number}/log", get(log))
+        .route("/api/jobs/{number}/latest", get(latest))
+        .route("/api/watermarks", post(add_watermark))
         .route("/api/jobs/{number}/result", get(result))
         .route("/api/jobs/{number}/{action}", post(act))
         .route("/api/jobs/{number}/still/{side}/{place}", get(still))
@@ -215,8 +227,10 @@ async fn create(
     State(server): State<Arc<Server>>,
     Query(input): Query<Input>,
     Query(mut settings): Query<Settings>,
+    Query(edits): Query<Edits>,
     request: Request,
 ) -> Result<Json<serde_json::Value>, Error> {
+    settings.edits = edits;
     settings.check()?;
     let format = input.format.as_deref().map(format::named).transpose()?;
     let path = input.path.as_deref().map(|path| server.jobs.folders.file(path)).transpose()?;
@@ -227,6 +241,10 @@ async fn create(
     let name = shown(&name);
     let number = server.jobs.reserve()?;
     let unfinished = Unfinished { server: &server, number };
+    if let Some(name) = &settings.edits.watermark {
+        let store = &server.jobs.store;
+        store.watermarks().copy(name, &store.watermark(number))?;
+    }
     let (source, head) = match path {
         Some(path) => {
             let file = path.clone();
@@ -311,6 +329,35 @@ async fn log(
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     Ok((headers, text).into_response())
 }
+
+/// A picture of the latest frame of a job that runs; no content before the first one.
+async fn latest(
+    State(server): State<Arc<Server>>,
+    Path(number): Path<u32>,
+) -> Result<Response, Error> {
+    server.jobs.job(number)?;
+    let taken = move || server.jobs.store.take_latest_frame(number);
+    let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
+    Ok(match tokio::task::spawn_blocking(taken).await.unwrap_or_default() {
+        Some(picture) => (headers, picture).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// Takes a picture for a watermark. Its name is for the jobs that show it.
+async fn add_watermark(
+    State(server): State<Arc<Server>>,
+    request: Request,
+) -> Result<Json<serde_json::Value>, Error> {
+    let body = to_bytes(request.into_body(), watermarks::MAX_BYTES);
+    let body = timeout(WATERMARK_TIME, body).await.map_err(|_| watermarks::Error::Interrupted)?;
+    let body = body.map_err(|_| watermarks::Error::TooLarge)?;
+    let name = server.jobs.store.watermarks().add(&body)?;
+    Ok(Json(serde_json::json!({ "watermark": name })))
+}
+
+/// How long the picture of a watermark may take to arrive.
+const WATERMARK_TIME: Duration = Duration::from_secs(60);
 
 async fn result(
     State(server): State<Arc<Server>>,

@@ -4,6 +4,7 @@
 use gstupscale::model::catalogue::{self, Purpose};
 use serde::{Deserialize, Serialize};
 
+use super::edits::{self, Edits};
 use crate::range;
 
 /// The settings of a job. Those that are absent are left to the command.
@@ -25,6 +26,9 @@ pub struct Settings {
     /// The part of a film: seconds, MM:SS or HH:MM:SS.
     pub start: Option<String>,
     pub end: Option<String>,
+    /// They are read on their own: a query has no structure.
+    #[serde(default)]
+    pub edits: Edits,
 }
 
 /// Instead of a name: the model that suits the input.
@@ -43,6 +47,8 @@ pub enum Error {
     Share { name: &'static str, value: f64 },
     #[error("{0} is not a time; expected seconds, MM:SS or HH:MM:SS")]
     Time(String),
+    #[error(transparent)]
+    Edits(#[from] edits::Error),
     #[error("the part from {start} to {end} is empty; expected an end after the start")]
     Empty { start: String, end: String },
 }
@@ -63,6 +69,7 @@ impl Settings {
     /// # Errors
     /// See [`Error`].
     pub fn check(&self) -> Result<(), Error> {
+        self.edits.check()?;
         if self.model != AUTOMATIC {
             known(&self.model, models())?;
         }
@@ -154,6 +161,7 @@ mod tests {
             grain: None,
             start: None,
             end: None,
+            edits: Edits::default(),
         }
     }
 

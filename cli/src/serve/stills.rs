@@ -78,20 +78,29 @@ impl Stills {
                 error => error,
             };
             let share = format!("--share={}", f64::from(place) / 10.0);
+            let share = vec![share];
             let time =
                 still(store.lock(), &store.output(job), share, &after).await.map_err(for_user)?;
             let start = job.settings.start.as_deref().and_then(|it| range::time(it).ok());
             let time = start.unwrap_or_default().as_secs_f64() + time;
-            let place = format!("--at={time}");
-            still(store.lock(), &store.input(job), place, &before).await.map_err(for_user)?;
+            // Cropped and turned, so that it fits over the result.
+            let mut options = job.settings.edits.geometry();
+            options.push(format!("--at={time}"));
+            still(store.lock(), &store.input(job), options, &before).await.map_err(for_user)?;
         }
         Ok(if side == Side::Before { before } else { after })
     }
 }
 
 /// Writes a frame as JPEG. Returns its time in seconds.
-async fn still(lock: &File, input: &Path, place: String, output: &Path) -> Result<f64, Error> {
-    let mut arguments: Vec<OsString> = vec!["still".into(), place.into(), "--force".into()];
+async fn still(
+    lock: &File,
+    input: &Path,
+    options: Vec<String>,
+    output: &Path,
+) -> Result<f64, Error> {
+    let mut arguments: Vec<OsString> = vec!["still".into(), "--force".into()];
+    arguments.extend(options.into_iter().map(OsString::from));
     arguments.extend(["--".into(), input.into(), output.into()]);
     let child =
         process::command(lock, arguments).and_then(|mut it| it.spawn()).map_err(Error::Start)?;

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use super::{
     job::{Job, Source},
     queue::Queue,
+    watermarks::Watermarks,
 };
 
 /// The state folder could not be read or written.
@@ -159,6 +160,30 @@ impl Store {
         self.job(job.number).join(format!("output.{}", job.format))
     }
 
+    /// Where the command writes pictures of the latest frame.
+    pub fn latest_frame(&self, number: u32) -> PathBuf {
+        self.job(number).join("latest.jpg")
+    }
+
+    /// The latest picture that the command wrote, which asks it for a newer one. `None` if there is none
+    /// yet.
+    pub fn take_latest_frame(&self, number: u32) -> Option<Vec<u8>> {
+        let taken = self.job(number).join("latest-taken.jpg");
+        // Without a newer one, the picture is the one that was taken before.
+        let _ = fs::rename(self.latest_frame(number), &taken);
+        fs::read(taken).ok()
+    }
+
+    /// Where the picture of the watermark is.
+    pub fn watermark(&self, number: u32) -> PathBuf {
+        self.job(number).join("watermark")
+    }
+
+    /// Pictures for watermarks.
+    pub fn watermarks(&self) -> Watermarks {
+        Watermarks::at(self.folder.join("watermarks"))
+    }
+
     /// What the command said.
     pub fn log(&self, number: u32) -> PathBuf {
         self.job(number).join("log.txt")
@@ -191,15 +216,16 @@ impl Store {
 
     /// Removes unfinished files of earlier runs of the command. Finished segments stay.
     pub fn remove_parts(&self, job: &Job) {
-        self.remove_files(job.number, |name| name.starts_with("output.part."));
+        let is_old = |name: &str| name.starts_with("output.part.") || name.starts_with("latest");
+        self.remove_files(job.number, is_old);
     }
 
-    /// Removes everything but the input and the log.
+    /// Removes everything but what the job was made of, and the log.
     pub fn remove_results(&self, job: &Job) {
         let mut segments = self.output(job).into_os_string();
         segments.push(".remaster");
         let _ = fs::remove_dir_all(segments);
-        self.remove_files(job.number, |name| !matches!(name, "input" | "log.txt"));
+        self.remove_files(job.number, |name| !matches!(name, "input" | "watermark" | "log.txt"));
     }
 
     fn remove_files(&self, number: u32, is_old: impl Fn(&str) -> bool) {

@@ -106,6 +106,12 @@ impl Page {
         ));
     }
 
+    /// What the page has loaded from elsewhere than this address, and the files that were chosen.
+    fn outside(&self, address: &str) -> Vec<&String> {
+        let is_own = |it: &&String| it.starts_with(address) || it.starts_with("blob:");
+        self.loaded.iter().filter(|it| !is_own(it)).collect()
+    }
+
     fn press(&mut self, key: &str) {
         let (code, text) = match key {
             "Tab" => (9, ""),
@@ -132,6 +138,27 @@ impl Page {
             }
         }
         panic!("{selector} cannot be reached by keyboard");
+    }
+
+    /// Drags over an element, from one place in it to another one, as shares of its size.
+    fn drag(&mut self, selector: &str, from: [f64; 2], to: [f64; 2]) {
+        let scroll = format!("document.querySelector('{selector}').scrollIntoView()");
+        self.value(&scroll);
+        let script = format!(
+            "(box => [box.left, box.top, box.width, box.height])\
+             (document.querySelector('{selector}').getBoundingClientRect())"
+        );
+        let found = self.value(&script);
+        let [left, top, width, height] = [0, 1, 2, 3].map(|index| found[index].as_f64().unwrap());
+        for (kind, [x, y], buttons) in
+            [("mousePressed", from, 1), ("mouseMoved", to, 1), ("mouseReleased", to, 0)]
+        {
+            let event = json!({
+                "type": kind, "x": left + x * width, "y": top + y * height, "button": "left",
+                "buttons": buttons, "clickCount": 1,
+            });
+            self.call("Input.dispatchMouseEvent", event);
+        }
     }
 
     /// Selects a file, as the dialog of the system does.
@@ -184,8 +211,66 @@ fn the_page_goes_from_a_file_to_its_download_by_keyboard_on_a_narrow_screen() {
         assert_eq!(page.value(&format!("document.activeElement.matches('{card} .compare')")), true);
     }
     assert!(page.errors.is_empty(), "{:#?}", page.errors);
-    let outside: Vec<_> = page.loaded.iter().filter(|it| !it.starts_with(&address)).collect();
-    assert!(outside.is_empty() && page.loaded.len() > 5, "{outside:?}");
+    assert!(page.outside(&address).is_empty(), "{:?}", page.outside(&address));
+    assert!(page.loaded.len() > 5);
+    drop(page);
+    fs::remove_dir_all(folder.path().join("profile")).unwrap_or_default();
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_part_that_is_drawn_on_the_input_is_what_the_result_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("state"), &[]);
+    let address = format!("http://{}/", server.address);
+    let Some(mut page) = Page::open(&folder.path().join("profile"), &address, 1000) else { return };
+    page.choose(&picture(folder.path()));
+    page.value("document.querySelector('#edits').open = true");
+    page.wait("!document.querySelector('#crop-stage').hidden");
+    // The picture has 40×30 pixels.
+    page.drag("#crop-image", [0.0, 0.0], [0.5, 0.5]);
+    let drawn =
+        "['left', 'top', 'width', 'height'].map(it => document.querySelector('#crop-' + it).value)";
+    let drawn = page.value(drawn);
+    assert_eq!((&drawn[0], &drawn[1]), (&json!("0"), &json!("0")));
+    let side = |index: usize| drawn[index].as_str().unwrap().parse::<u32>().unwrap();
+    let (width, height) = (side(2), side(3));
+    assert!((18..=22).contains(&width) && (12..=18).contains(&height), "{drawn}");
+    page.tab_to("#rotate");
+    page.press("ArrowDown");
+    page.tab_to("#watermark_text");
+    page.call("Input.insertText", json!({ "text": "<me>" }));
+    page.tab_to("#submit");
+    page.press("Enter");
+    page.wait("document.querySelector('#jobs .state.done')");
+    let about = page.value("document.querySelector('#jobs .about').textContent");
+    for part in [&format!("part {width}x{height}+0+0"), "rotated by 90°", "watermark"] {
+        assert!(about.as_str().unwrap().contains(part), "{about}");
+    }
+    page.tab_to("#jobs .compare");
+    page.press("Enter");
+    page.wait("!document.querySelector('#pictures').hidden");
+    let size = "[document.querySelector('#before'), document.querySelector('#after')]\
+                .map(it => [it.naturalWidth, it.naturalHeight])";
+    let (wide, high) = (height, width);
+    assert_eq!(page.value(size), json!([[wide, high], [wide * 2, high * 2]]));
+    page.press("Escape");
+
+    // A film that takes long shows its latest frame.
+    page.value("document.querySelector('#crop-none').click()");
+    page.choose(&film(folder.path(), "clip.mkv", 40, "width=320,height=180"));
+    page.value(
+        "document.querySelector('#model').value = 'builtin-quality'; \
+         document.querySelector('#size').value = '8'",
+    );
+    page.tab_to("#submit");
+    page.press("Enter");
+    page.wait("document.querySelector('#jobs .running .latest:not([hidden])')?.naturalWidth > 0");
+    let size =
+        "(it => [it.naturalWidth, it.naturalHeight])(document.querySelector('.running .latest'))";
+    assert_eq!(page.value(size), json!([360, 640]), "rotated");
+    assert!(page.errors.is_empty(), "{:#?}", page.errors);
+    assert!(page.outside(&address).is_empty(), "{:?}", page.outside(&address));
     drop(page);
     fs::remove_dir_all(folder.path().join("profile")).unwrap_or_default();
 }

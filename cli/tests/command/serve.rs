@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -31,7 +32,13 @@ pub struct Server {
 impl Server {
     /// A server that listens on a free port.
     pub fn start(state: &Path, more: &[&str]) -> Self {
+        Self::start_with(state, more, &[])
+    }
+
+    /// A server with these variables in its environment.
+    fn start_with(state: &Path, more: &[&str], variables: &[(&str, &Path)]) -> Self {
         let mut command = program();
+        command.envs(variables.iter().copied());
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).args(more);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -582,4 +589,157 @@ fn the_token_opens_the_server_and_nothing_else_does() {
     let arguments =
         Command::new("cat").arg(format!("/proc/{}/cmdline", server.child.id())).output();
     assert!(!String::from_utf8_lossy(&arguments.unwrap().stdout).contains(token));
+}
+
+#[test]
+fn edits_of_the_form_reach_the_result_and_the_comparison() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("state"), &[]);
+    let mark = folder.path().join("mark.png");
+    image::RgbImage::from_pixel(9, 9, image::Rgb([255, 0, 0])).save(&mark).unwrap();
+    let sent = server.post("/api/watermarks", &fs::read(&mark).unwrap());
+    let name = sent.json()["watermark"].as_str().unwrap().to_owned();
+    let body = fs::read(picture(folder.path())).unwrap();
+    let query = format!(
+        "model=builtin&blend=0&scale=2&crop=20x10%2B4%2B6&rotate=90&brightness=-1&watermark={name}"
+    );
+    let number = server.create(&query, &body);
+    let job = server.wait_for_end(number);
+    assert_eq!((&job["state"], &job["message"]), (&"done".into(), &"".into()), "{job}");
+    let result = server.get(&format!("/api/jobs/{number}/result")).body;
+    let result = image::load_from_memory(&result).unwrap().into_rgb8();
+    assert_eq!(result.dimensions(), (20, 40));
+    assert_eq!(result.get_pixel(0, 0).0, [0, 0, 0]);
+    assert!(result.pixels().any(|pixel| pixel.0[0] > 150 && pixel.0[1] < 20), "watermark");
+    let before = server.get(&format!("/api/jobs/{number}/still/before/0")).body;
+    let before = image::load_from_memory(&before).unwrap();
+    assert_eq!((before.width(), before.height()), (10, 20));
+
+    for (query, status, reason) in [
+        ("crop=9x9", 400, "WIDTHxHEIGHT+LEFT+TOP"),
+        ("rotate=45", 400, "45"),
+        ("brightness=2", 400, "a number from -1 to 1"),
+        ("watermark_text=a%0Ab", 400, "one line"),
+        ("watermark=../../token", 400, "watermark"),
+        (&format!("watermark={}", "0".repeat(64)), 400, "not here any more"),
+    ] {
+        let refused = server.post(&format!("/api/jobs?model=builtin&{query}"), &body);
+        assert_eq!(refused.status, status, "{query}: {refused:?}");
+        assert!(refused.error().contains(reason), "{query}: {refused:?}");
+    }
+    assert_eq!(server.post("/api/watermarks", b"<svg/>").status, 400);
+    assert_eq!(server.post("/api/watermarks", &vec![0x89; 9_000_000]).status, 413);
+    assert_eq!(fs::read_dir(folder.path().join("state/jobs")).unwrap().count(), 1);
+}
+
+#[test]
+fn the_latest_frame_of_a_running_job_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("state"), &[]);
+    // One is enlarged in one pipeline, the other one in segments.
+    let short = film(folder.path(), "short.mkv", 19, "width=320,height=180");
+    let long = endless_film(folder.path());
+    for (query, input, size) in [
+        ("model=builtin-quality&scale=8&rotate=90", &short, (360, 640)),
+        ("model=builtin-quality&scale=8", &long, (640, 360)),
+    ] {
+        let number = server.create(query, &fs::read(input).unwrap());
+        server.wait(number, |job| job["state"] == "running");
+        let latest = || server.get(&format!("/api/jobs/{number}/latest"));
+        wait_until(|| latest().status == 200);
+        let picture = image::load_from_memory(&latest().body).unwrap();
+        assert_eq!((picture.width(), picture.height()), size);
+        // Taking it has asked for a newer one.
+        let file = folder.path().join(format!("state/jobs/{number}/latest.jpg"));
+        wait_until(|| file.exists());
+        assert_eq!(server.post(&format!("/api/jobs/{number}/cancel"), b"").status, 204);
+        server.wait_for_end(number);
+        assert!(!file.exists());
+    }
+    assert_eq!(server.get("/api/jobs/99/latest").status, 404);
+}
+
+#[test]
+fn every_error_is_json_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    for (request, status) in [
+        ("POST /api/jobs", 400),
+        ("POST /api/jobs?model=builtin&scale=big", 400),
+        ("POST /api/jobs/one/cancel", 400),
+        ("POST /api/jobs/1/explode", 400),
+        ("GET /api/jobs", 405),
+        ("DELETE /api/about", 405),
+        ("PUT /", 405),
+        ("GET /api/jobs/1/still/middle/0", 400),
+        ("GET /nothing", 404),
+        ("POST /api/jobs/7/cancel", 404),
+    ] {
+        let refused = server.send(request, "", b"");
+        assert_eq!(refused.status, status, "{request}");
+        assert!(!refused.error().is_empty(), "{request}: {refused:?}");
+        assert!(refused.head.contains("application/json"), "{request}: {refused:?}");
+        assert!(refused.head.contains("default-src 'none'"), "{request}: {refused:?}");
+    }
+    assert!(server.send("GET /api/jobs", "", b"").head.contains("allow: post"));
+}
+
+#[test]
+fn a_cancelled_job_leaves_no_process_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    // GStreamer starts this program while it looks for plugins, and waits for its end.
+    let scanner = folder.path().join("scanner");
+    let id = folder.path().join("id");
+    let script =
+        format!("#!/bin/sh\necho $$ >{0}.part\nmv {0}.part {0}\nexec sleep 100000\n", id.display());
+    fs::write(&scanner, script).unwrap();
+    fs::set_permissions(&scanner, fs::Permissions::from_mode(0o755)).unwrap();
+    let registry = folder.path().join("registry");
+    let variables = [
+        ("GST_PLUGIN_SCANNER", scanner.as_path()),
+        ("GST_PLUGIN_SCANNER_1_0", scanner.as_path()),
+        ("GST_REGISTRY", registry.as_path()),
+        ("GST_REGISTRY_1_0", registry.as_path()),
+    ];
+    let server = Server::start_with(&folder.path().join("state"), &[], &variables);
+    let number = server.create("model=builtin", &fs::read(picture(folder.path())).unwrap());
+    wait_until(|| id.exists());
+    let scanner: u32 = fs::read_to_string(&id).unwrap().trim().parse().unwrap();
+    assert!(process_state(scanner).is_some());
+    assert_eq!(server.post(&format!("/api/jobs/{number}/cancel"), b"").status, 204);
+    assert_eq!(server.wait_for_end(number)["state"], "cancelled");
+    wait_until(|| process_state(scanner).is_none());
+}
+
+#[test]
+fn hostile_model_files_end_their_own_job_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let models = data.join("gst-upscale/models");
+    fs::create_dir_all(&models).unwrap();
+    // A model of the catalogue whose file is not what was downloaded.
+    let name = "realesr-animevideov3";
+    let server = Server::start_with(&folder.path().join("state"), &[], &[("XDG_DATA_HOME", &data)]);
+    let body = fs::read(picture(folder.path())).unwrap();
+    let refused = server.post(&format!("/api/jobs?model={name}"), &body);
+    assert_eq!(refused.status, 400, "it is not downloaded: {refused:?}");
+    // Pickle protocol 2: os.system("touch owned").
+    let pickle = b"\x80\x02cos\nsystem\nX\x0b\0\0\0touch owned\x85R.";
+    let huge = [b"PK\x03\x04".as_slice(), &[0xff; 4096]].concat();
+    for file in [pickle.as_slice(), &huge, b"", &[0; 1 << 16]] {
+        for path in [format!("{name}.pth"), name.to_owned()] {
+            fs::write(models.join(path), file).unwrap();
+        }
+        let number = server.create(&format!("model={name}"), &body);
+        let job = server.wait_for_end(number);
+        assert_eq!(job["state"], "failed", "{job}");
+        let message = job["message"].as_str().unwrap();
+        assert!(!message.is_empty() && !message.contains("panicked"), "{message}");
+        // The model as the input of a job.
+        let number = server.create("model=builtin", &[file, b"."].concat());
+        assert_eq!(server.wait_for_end(number)["state"], "failed");
+    }
+    let number = server.create("model=builtin&blend=0", &body);
+    assert_eq!(server.wait_for_end(number)["state"], "done", "the server goes on");
+    assert!(!Path::new("owned").exists() && !folder.path().join("owned").exists());
 }

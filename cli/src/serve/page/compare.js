@@ -1,14 +1,13 @@
 // The comparison of an input and its result.
+import { divider } from "./divider.js";
 import { at } from "./form.js";
 
 let number = 0;
 let awaited = 0;
 
-const divide = () => {
-  const share = at("share").value;
-  at("before").style.clipPath = `inset(0 ${100 - share}% 0 0)`;
-  at("divider").style.left = `calc(${share}% - 1px)`;
-};
+const divide = divider({
+  stage: at("pictures"), top: at("before"), side: "left", handle: at("divider"), slider: at("share"),
+});
 
 /** Lets the result fill the frame, in the direction that limits it. */
 const fit = () => {
@@ -61,14 +60,6 @@ export const compare = (job, isFilm) => {
   load();
 };
 
-const drag = event => {
-  if (!(event.buttons & 1)) return;
-  const box = at("pictures").getBoundingClientRect();
-  at("share").value = (event.clientX - box.left) / box.width * 100;
-  divide();
-};
-
-at("share").oninput = divide;
 at("place").onchange = load;
 at("close").onclick = () => at("compare").close();
 at("compare").onclose = () => ["before", "after"].forEach(side => at(side).removeAttribute("src"));
@@ -76,10 +67,4 @@ at("actual").onclick = () => {
   const on = at("pictures").classList.toggle("actual");
   at("actual").setAttribute("aria-pressed", on);
 };
-at("pictures").onpointerdown = event => {
-  event.preventDefault();
-  at("pictures").setPointerCapture(event.pointerId);
-  drag(event);
-};
-at("pictures").onpointermove = drag;
 addEventListener("resize", fit);

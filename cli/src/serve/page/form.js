@@ -1,4 +1,5 @@
 // The form: what to enlarge, and how.
+import * as crop from "./crop.js";
 
 export const at = id => document.getElementById(id);
 
@@ -62,13 +63,32 @@ const showFiles = () => {
 };
 
 const showValues = () => {
-  for (const id of ["blend", "grain"]) at(`${id}-value`).textContent = `${at(id).value} %`;
+  for (const id of ["blend", "grain", "brightness", "saturation"]) {
+    at(`${id}-value`).textContent = `${at(id).value} %`;
+  }
 };
 
 const fail = text => { at("error").textContent = text; };
 
+/** The edits as they are in the form. The picture of a watermark is sent first. */
+const edits = async () => {
+  const values = { crop: crop.value() };
+  for (const id of ["rotate", "flip"]) values[id] = at(id).value;
+  if (at("brightness").value !== "0") values.brightness = at("brightness").value / 100;
+  if (at("saturation").value !== "100") values.saturation = at("saturation").value / 100;
+  const [text, picture] = [at("watermark_text").value.trim(), at("watermark").files[0]];
+  if (picture) {
+    const sent = await request("/api/watermarks", { method: "POST", body: picture });
+    values.watermark = (await sent.json()).watermark;
+  } else {
+    values.watermark_text = text;
+  }
+  if (picture || text) values.watermark_place = at("watermark_place").value;
+  return values;
+};
+
 /** The settings as they are in the form, for an address. */
-const settings = () => {
+const settings = async () => {
   const values = new URLSearchParams({ model: at("model").value });
   const set = (name, value) => { if (value !== "" && value !== null) values.set(name, value); };
   const chosen = at("size").value;
@@ -77,6 +97,7 @@ const settings = () => {
   if (at("blend").value !== "100") set("blend", at("blend").value / 100);
   if (at("grain").value !== "0") set("grain", at("grain").value / 100);
   for (const id of ["format", "clean", "start", "end"]) set(id, at(id).value.trim());
+  for (const [name, value] of Object.entries(await edits())) set(name, value ?? "");
   return values;
 };
 
@@ -114,7 +135,7 @@ const submit = async () => {
   at("submit").disabled = true;
   try {
     if (path !== "") {
-      const values = settings();
+      const values = await settings();
       values.set("path", path);
       await request(`/api/jobs?${values}`, { method: "POST" });
       at("path").value = "";
@@ -123,8 +144,9 @@ const submit = async () => {
       at("sending").hidden = at("abort").hidden = false;
       at("sending-text").textContent = `Sending ${files[0].name}`;
       at("sent").value = 0;
-      await send(files[0], settings());
+      await send(files[0], await settings());
       files = files.slice(1);
+      crop.show(files[0]);
       showFiles();
     }
     at("file").value = "";
@@ -139,6 +161,7 @@ const submit = async () => {
 
 const take = list => {
   files = [...list];
+  crop.show(files[0]);
   fail("");
   showFiles();
 };
@@ -148,7 +171,7 @@ at("model").onchange = showModel;
 at("size").onchange = () => {
   at("pixels-field").hidden = !["width", "height"].includes(at("size").value);
 };
-at("blend").oninput = at("grain").oninput = showValues;
+for (const id of ["blend", "grain", "brightness", "saturation"]) at(id).oninput = showValues;
 at("abort").onclick = () => sending?.abort();
 at("form").onsubmit = event => {
   event.preventDefault();

@@ -17,6 +17,15 @@ const duration = seconds => {
   return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 };
 
+const edits = ({ crop, rotate, flip, brightness, saturation, watermark, watermark_text }) => [
+  crop && `part ${crop}`,
+  rotate && `rotated by ${rotate}°`,
+  flip && `mirrored, ${flip === "horizontal" ? "left and right" : "top and bottom"}`,
+  brightness && `brightness ${Math.round(brightness * 100)} %`,
+  saturation && `saturation ${Math.round(saturation * 100)} %`,
+  (watermark || watermark_text) && "watermark",
+].filter(Boolean);
+
 const about = job => {
   const { model, clean, scale, width, height, blend, grain, start, end } = job.settings;
   const parts = [
@@ -27,6 +36,7 @@ const about = job => {
   if (blend != null) parts.push(`share of the model ${Math.round(blend * 100)} %`);
   if (grain != null) parts.push(`grain ${Math.round(grain * 100)} %`);
   if (start || end) parts.push(`${start ?? "0:00"} to ${end ?? "the end"}`);
+  parts.push(...edits(job.settings.edits ?? {}));
   return parts.join(" · ");
 };
 
@@ -74,6 +84,7 @@ const updateLog = async card => {
 
 const create = job => {
   const element = at("job").content.firstElementChild.cloneNode(true);
+  element.dataset.number = job.number;
   const card = { number: job.number, element, state: null, part: name => element.querySelector(`.${name}`) };
   card.part("download").href = `/api/jobs/${job.number}/result`;
   card.part("compare").onclick = () => compare(card.job, !PICTURES.includes(card.job.format));
@@ -119,6 +130,7 @@ const update = (card, job, isOnly) => {
     set("state", STATES[job.state]);
     card.part("state").className = `state ${job.state}`;
     card.element.className = `job ${job.state}`;
+    if (job.state !== "paused") card.part("latest").hidden = true;
     if (card.state !== null) at("news").textContent = `${job.name}: ${STATES[job.state]}`;
   }
   card.state = job.state;

@@ -1,6 +1,7 @@
 // Starts the page: what the server offers, then the jobs as they change.
 import { at, request, setUp } from "./form.js";
 import { show } from "./jobs.js";
+import "./latest.js";
 
 // The token, if there was one in the address, is a cookie now.
 if (location.search) history.replaceState(null, "", "/");
