@@ -230,7 +230,7 @@ pub(crate) fn cut<'a>(
         (Vec::new(), Vec::new(), 0);
     match whole {
         Whole::Planes(all) => {
-            planes = all.iter_mut().map(|plane| plane.data.as_mut_slice()).collect();
+            planes = all.iter_mut().map(|plane| &mut *plane.data).collect();
         }
         Whole::Picture { picture, shuffle } => {
             factor = shuffle;

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     engine::Interrupt,
-    frame::Image,
+    frame::{Image, SampleBuffer},
     model::{Model, ModelInfo},
 };
 
@@ -65,7 +65,7 @@ pub struct Engine {
     pub(super) kernels: &'static Kernels,
     pub(super) pool: Pool,
     /// Memory of planes that are not in use.
-    pub(super) free: Vec<Vec<Lanes>>,
+    pub(super) free: Vec<SampleBuffer<Lanes>>,
     pub(super) lifetimes: Lifetimes,
     /// Which layers keep features from picture to picture.
     pub(super) segments: Segments,
@@ -221,8 +221,8 @@ impl Engine {
     }
 
     /// Memory that is not in use: the smallest that suffices, else the largest.
-    fn take_memory(&mut self, count: usize) -> Vec<Lanes> {
-        let each = || self.free.iter().map(Vec::capacity).enumerate();
+    fn take_memory(&mut self, count: usize) -> SampleBuffer<Lanes> {
+        let each = || self.free.iter().map(SampleBuffer::capacity).enumerate();
         let enough = each().filter(|(_, capacity)| *capacity >= count);
         let best = enough.min_by_key(|(_, capacity)| *capacity);
         let best = best.or_else(|| each().max_by_key(|(_, capacity)| *capacity));
@@ -269,7 +269,7 @@ impl Engine {
     pub(super) fn outline(&self, sizes: &Sizes) -> Vec<Plane> {
         let plane = |&maker: &usize| {
             let [height, width] = sizes.get(maker).copied().unwrap_or_default();
-            Plane { height, width, data: Vec::new() }
+            Plane { height, width, data: SampleBuffer::default() }
         };
         self.lifetimes.makers.iter().map(plane).collect()
     }

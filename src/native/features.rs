@@ -1,13 +1,14 @@
 //! The memory of features.
 
 use super::{Error, kernels::Lanes};
+use crate::frame::SampleBuffer;
 
 /// Sixteen channels, row after row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plane {
     pub height: usize,
     pub width: usize,
-    pub data: Vec<Lanes>,
+    pub data: SampleBuffer<Lanes>,
 }
 
 impl Plane {
@@ -15,11 +16,12 @@ impl Plane {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub(crate) fn reuse([height, width]: [usize; 2], mut data: Vec<Lanes>) -> Result<Self, Error> {
+    pub(crate) fn reuse(
+        [height, width]: [usize; 2],
+        mut data: SampleBuffer<Lanes>,
+    ) -> Result<Self, Error> {
         let count = height.checked_mul(width).ok_or(Error::OutOfMemory)?;
-        let more = count.saturating_sub(data.len());
-        data.try_reserve_exact(more).map_err(|_| Error::OutOfMemory)?;
-        data.resize(count, Lanes::default());
+        data.resize(count).map_err(|_| Error::OutOfMemory)?;
         Ok(Self { height, width, data })
     }
 

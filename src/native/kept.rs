@@ -11,7 +11,7 @@ use super::{
     plan::{Layer, Plan},
     segments::Segments,
 };
-use crate::frame::{Image, Rect};
+use crate::frame::{Image, Rect, SampleBuffer};
 
 /// Features from picture to picture.
 pub(super) struct Kept {
@@ -23,7 +23,7 @@ pub(super) struct Kept {
     /// Of the layers that keep features; during an update, of all that are needed.
     pub planes: Vec<Plane>,
     /// Memory for planes of layers that do not.
-    pub free: Vec<Vec<Lanes>>,
+    pub free: Vec<SampleBuffer<Lanes>>,
     pub segments: Segments,
     /// What changed in this update. Of layers that keep no features: what may have changed.
     pub changes: Changes,
@@ -51,7 +51,7 @@ impl Kept {
         for (index, (layer, &size)) in plan.layers.iter().zip(sizes).enumerate() {
             for &plane in layer.outputs.iter().filter(|_| segments.keeps(index)) {
                 if let Some(to) = planes.get_mut(plane) {
-                    *to = Plane::reuse(size, Vec::new())?;
+                    *to = Plane::reuse(size, SampleBuffer::default())?;
                 }
             }
         }

@@ -214,7 +214,7 @@ mod tests {
         let plane = Plane {
             height: 4,
             width: 6,
-            data: (1..25).map(|value| Lanes([value as f32; LANES])).collect(),
+            data: (1..25).map(|value| Lanes([value as f32; LANES])).collect::<Vec<_>>().into(),
         };
         let mut input = Input::default();
         input.prepare(&plan([1, 2]), &[[4, 6]], [2, 4, 6]).unwrap();

@@ -1,9 +1,13 @@
-//! A stream with random changes of properties, sizes and models, and random seeks. It prints memory,
-//! threads and descriptors each minute, and fails on a message that nothing caused.
+//! A stream with random changes of properties, sizes and models, and random seeks. Each minute the
+//! properties return to their first values, and the memory, the threads and the descriptors are printed.
+//! The test fails on a message that nothing caused, and if the memory with the first values grows.
 //!
 //! `UPSCALE_SOAK=3600 cargo nextest run --test memory soak --run-ignored all --no-capture`
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use gst::prelude::*;
 
@@ -35,6 +39,18 @@ fn usage() -> (f64, usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
     (field("VmRSS:") as f64 / 1024.0, field("Threads:"), descriptors)
 }
+
+/// The properties that change, with their first values.
+const FIRST: [(&str, &str); 8] = [
+    ("model", "builtin"),
+    ("reuse", "exact"),
+    ("blend", "1"),
+    ("grain", "0"),
+    ("scale", "0"),
+    ("pipeline-depth", "-1"),
+    ("tile-size", "0"),
+    ("reuse-tolerance", "2"),
+];
 
 /// Sets one random property, or changes the model.
 fn change(element: &gst::Element, random: &mut Random) {
@@ -71,21 +87,24 @@ fn soak() {
     let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
     let [size, element, sink] =
         ["size", "upscale", "sink"].map(|name| pipeline.by_name(name).unwrap());
+    let reset = || FIRST.map(|(name, value)| element.set_property_from_str(name, value));
+    reset();
     let of_size = |width, height| {
         let format = "video/x-raw,format=I420,framerate=25/1";
         caps(&format!("{format},width={width},height={height}"))
     };
     size.set_property("caps", of_size(320, 180));
     sink.set_property_from_str("signal-handoffs", "true");
-    let frames = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let frames = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = frames.clone();
     sink.connect("handoff", false, move |_| {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        counted.fetch_add(1, Relaxed);
         None
     });
     pipeline.set_state(gst::State::Playing).unwrap();
     let (bus, mut random) = (pipeline.bus().unwrap(), Random(7));
     let (begun, mut printed, mut changes) = (Instant::now(), 0, 0);
+    let mut at_rest = Vec::new();
     while begun.elapsed() < end {
         std::thread::sleep(Duration::from_millis(20 + random.below(400) as u64));
         changes += 1;
@@ -111,14 +130,25 @@ fn soak() {
         }
         let minute = begun.elapsed().as_secs() / 60;
         if minute >= printed {
+            reset();
+            size.set_property("caps", of_size(320, 180));
+            let before = frames.load(Relaxed);
+            // Models load, and queued frames pass.
+            while frames.load(Relaxed) < before + 100 {
+                std::thread::sleep(Duration::from_millis(100));
+            }
             let (memory, threads, descriptors) = usage();
-            let frames = frames.load(std::sync::atomic::Ordering::Relaxed);
             println!(
                 "minute {minute}: {memory:.0} MiB, {threads} threads, {descriptors} descriptors, \
-                 {frames} frames, {changes} changes"
+                 {before} frames, {changes} changes"
             );
+            at_rest.push(memory);
             printed = minute + 1;
         }
     }
     pipeline.set_state(gst::State::Null).unwrap();
+    // The allocators reach their size in the first quarter of an hour.
+    if let (Some(early), Some(last)) = (at_rest.get(15), at_rest.last()) {
+        assert!(*last < early + 32.0, "{at_rest:?}");
+    }
 }

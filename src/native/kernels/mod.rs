@@ -24,6 +24,7 @@ mod neon;
 #[cfg(test)]
 mod tests;
 
+use bytemuck::{Pod, Zeroable};
 pub(crate) use direct::{Direct, Taps};
 pub(crate) use fixed::MOST_WEIGHT;
 pub(crate) use pointwise::Activation;
@@ -41,7 +42,7 @@ pub(crate) const TILE_PIXELS: usize = TILE * TILE;
 
 /// Sixteen channels of one pixel, or of one weight.
 #[repr(C, align(64))]
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub(crate) struct Lanes(pub [f32; LANES]);
 
 /// Sixteen channels of one position in fixed point, as pairs: the even channel is the low half.
