@@ -25,6 +25,7 @@ mod bench;
 mod borders;
 mod cadence;
 mod clean;
+mod content;
 mod crop;
 mod edit;
 mod error;
@@ -142,6 +143,10 @@ fn run(command: &Command) -> Result<ExitCode, Error> {
         Command::Preview(arguments) => preview::run(arguments)?,
         Command::Serve(arguments) => serve::run(arguments)?,
         Command::Still(arguments) => preview::still::run(arguments)?,
+        Command::Remaster(remaster::Command::Plan(arguments)) => {
+            let arguments = Box::new(content::resolve_plan(arguments)?);
+            remaster::run(&remaster::Command::Plan(arguments))?
+        }
         Command::Remaster(command) => remaster::run(command)?,
         Command::Models(command) => models::run(command)?,
         Command::Selftest(arguments) => selftest::run(arguments)?,

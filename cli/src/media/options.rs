@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the enlarged video is like.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Width of the output in pixels. The height follows from the aspect ratio.
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(i32).range(16..=32766))]

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Names and values of the given properties.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Properties(BTreeMap<String, String>);
 
 impl Properties {
@@ -24,6 +24,11 @@ impl Properties {
     /// The values by name.
     pub fn values(&self) -> &BTreeMap<String, String> {
         &self.0
+    }
+
+    /// Replaces or adds the value of a property.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
     }
 
     /// Checks the values.
@@ -143,6 +148,9 @@ fn option(spec: &glib::ParamSpec) -> Arg {
         && default != "\"\""
     {
         help = format!("{help} [default: {default}]");
+    }
+    if spec.name() == "model" {
+        help = format!("{help} auto chooses one by the content and prints the reason.");
     }
     let value = match spec.value_type() {
         glib::Type::STRING => "TEXT",

@@ -4,8 +4,8 @@
 mod candidate;
 mod error;
 mod estimate;
-mod footage;
-mod frame;
+pub mod footage;
+pub mod frame;
 mod measure;
 mod page;
 mod scenes;

@@ -89,25 +89,25 @@ pub enum Command {
 }
 
 /// Decode INPUT once and write the plan to OUTPUT.remaster.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct PlanArguments {
     /// The film to enlarge.
-    input: PathBuf,
+    pub input: PathBuf,
     /// The file that `finish` will write.
-    output: PathBuf,
+    pub output: PathBuf,
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    segments: Segmentation,
+    pub segments: Segmentation,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t)]
-    progress: progress::Format,
+    pub progress: progress::Format,
     #[command(flatten)]
-    video: Options,
+    pub video: Options,
 }
 
 /// How a film is divided, and what happens to an earlier division.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Segmentation {
     /// Discard the plan and the segments of an earlier run.
     #[arg(long)]

@@ -20,6 +20,7 @@ use queue::{Entry, Search};
 use crate::{
     cadence::report,
     clean::Clean,
+    content,
     crop::Crop,
     edit::Edits,
     gstreamer,
@@ -54,7 +55,7 @@ until new.mkv is complete. After Ctrl-C, a crash or a power failure, the same co
 shorter clip is enlarged in one piece; after Ctrl-C, its finished part is kept as new.part.mkv.";
 
 /// Enlarge a video file or pictures. Sound and subtitles are kept.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// The video to enlarge: a file, a pipe, - for standard input, a URL, a picture, or a sequence of
@@ -150,7 +151,7 @@ fn run_one(
     output: &Path,
 ) -> Result<ExitCode, remaster::Error> {
     let mut progress = Progress::new(arguments.progress);
-    match enlarge(arguments, input, output, &mut progress)? {
+    match enlarge(&mut arguments.clone(), input, output, &mut progress)? {
         Done::Written { frames, problems, ledger } => {
             progress.write_ledger(&ledger);
             for problem in &problems {
@@ -181,30 +182,33 @@ fn run_one(
 }
 
 fn enlarge(
-    arguments: &Arguments,
+    arguments: &mut Arguments,
     path: &Path,
     output: &Path,
     progress: &mut Progress,
 ) -> Result<Done, remaster::Error> {
-    let Arguments { force, segments, video, .. } = arguments;
     let container = Container::of(output).map_err(crate::media::Error::from)?;
     gstreamer::start()?;
-    video.codec(container, None)?;
-    video.properties.check()?;
+    arguments.video.codec(container, None)?;
+    arguments.video.properties.check()?;
     let mut input = Input::open(path)?;
     if let Some(rate) = arguments.frame_rate {
         input.set_rate(rate)?;
     }
-    let files = Files::new(output, container, force.if_exists());
+    let files = Files::new(output, container, arguments.force.if_exists());
     files.check(&input)?;
     // Ctrl-C is caught from here on, so the unfinished file is always removed or kept on purpose.
     let signals = Signals::catch().map_err(remaster::Error::Signal)?;
     if !input.connect(&signals)? {
         return Ok(Done::Stopped("nothing was written".into()));
     }
-    if segments.restart {
+    if arguments.segments.restart {
         Folder::of(output).remove()?;
     }
+    if content::resolve(&mut arguments.video, (path, Some(output)), &signals, progress).is_err() {
+        return Ok(Done::Stopped("nothing was written".into()));
+    }
+    let Arguments { segments, video, .. } = &*arguments;
     let Some(survey) = survey::of(&input, video.range, &signals, progress)? else {
         return Ok(Done::Stopped("nothing was written".into()));
     };

@@ -24,6 +24,7 @@ mod film;
 mod hdr;
 mod hdr_pictures;
 mod media;
+mod model_auto;
 mod models;
 mod oddities;
 mod output_files;
