@@ -263,7 +263,7 @@ fn value(choices: &mut Choices<'_>, name: &str, channels: i64) -> Message {
     let any = Message::default().text(2, "n");
     let side = |choices: &mut Choices<'_>| match choices.byte() {
         0..0xc0 => any.clone(),
-        _ => Message::default().number(1, choices.int() * 8),
+        _ => Message::default().number(1, choices.int().saturating_mul(8)),
     };
     let dims = [
         Message::default().number(1, 1),
