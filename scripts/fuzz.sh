@@ -1,8 +1,7 @@
 #!/bin/sh
-# Feeds damaged files to a reader (models, settings, the catalogue, the cache, the work folder of a
-# remaster), or hostile models to an engine. It uses the stable compiler:
-# libFuzzer needs only coverage counters, and the readers contain no unsafe code that a sanitizer
-# would check.
+# Feeds damaged files to a reader (models, settings, the catalogue, the cache), or hostile models to an
+# engine. It uses the stable compiler: libFuzzer needs only coverage counters, and the readers contain
+# no unsafe code that a sanitizer would check.
 #
 #   scripts/fuzz.sh onnx 300        fuzzes for 300 seconds with the corpus fuzz/corpus/onnx
 #   scripts/fuzz.sh ncnn 300 FILE   runs one file only

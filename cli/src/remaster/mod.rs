@@ -8,6 +8,8 @@
 mod analyse;
 pub mod cadence;
 mod claim;
+#[cfg(test)]
+mod damaged_folder;
 mod digest;
 mod encode;
 mod enlarge;

@@ -295,7 +295,7 @@ fn first_difference(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn request() -> Requested {
@@ -318,7 +318,7 @@ mod tests {
         }
     }
 
-    fn plan() -> Plan {
+    pub fn plan() -> Plan {
         Plan {
             format: FORMAT,
             request: request(),

@@ -131,10 +131,10 @@ pub fn remove(folder: &Folder, segment: usize) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn record(payload: &[u8]) -> Record {
+    pub fn record(payload: &[u8]) -> Record {
         let packet = Packet { size: payload.len() as u64, pts: 0, dts: -1, duration: 1, key: true };
         Record {
             caps: "video/x-h264".into(),
