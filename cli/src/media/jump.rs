@@ -130,9 +130,11 @@ impl Jump {
             let is_sought = matches!(*state, State::Seeking | State::At(_));
             match &mut info.data {
                 Some(gst::PadProbeData::Event(event)) if is_sought => match event.type_() {
+                    // The bindings drop an event for which a probe returns Drop, and GStreamer then
+                    // unrefs NULL.
                     gst::EventType::FlushStart
                     | gst::EventType::FlushStop
-                    | gst::EventType::Segment => gst::PadProbeReturn::Drop,
+                    | gst::EventType::Segment => gst::PadProbeReturn::Handled,
                     _ => gst::PadProbeReturn::Ok,
                 },
                 Some(gst::PadProbeData::Buffer(buffer)) if is_sought => {
