@@ -1,8 +1,6 @@
 //! Planar float images, the input and output of models.
 
-use std::alloc::{self, Layout};
-
-use super::{Rect, SampleBuffer};
+use super::Rect;
 
 /// What the channels of a model's input and output mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +29,7 @@ pub struct Image {
     channels: usize,
     width: usize,
     height: usize,
-    data: SampleBuffer<f32>,
+    data: Vec<f32>,
 }
 
 impl Image {
@@ -44,16 +42,10 @@ impl Image {
     }
 
     /// Changes the shape and reuses the allocation if it is large enough. The samples are
-    /// unspecified afterwards: the caller must overwrite all of them. Aborts if there is not enough memory,
-    /// as every allocation does.
+    /// unspecified afterwards: the caller must overwrite all of them.
     pub fn resize(&mut self, channels: usize, width: usize, height: usize) {
         (self.channels, self.width, self.height) = (channels, width, height);
-        let samples = channels * width * height;
-        if self.data.resize(samples).is_err() {
-            alloc::handle_alloc_error(
-                Layout::array::<f32>(samples).unwrap_or(Layout::new::<f32>()),
-            );
-        }
+        self.data.resize(channels * width * height, 0.0);
     }
 
     /// Number of channels.

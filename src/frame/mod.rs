@@ -38,7 +38,6 @@ mod pack;
 mod planes;
 mod rect;
 mod resample;
-mod sample_buffer;
 mod samples;
 mod split_mix;
 mod unpack;
@@ -53,7 +52,6 @@ pub use info::{ChromaSite, Colorimetry, FrameInfo, Matrix, Range, Transfer};
 pub use owned::OwnedFrame;
 pub use planes::{FrameMut, FrameRef, PlaneMut, PlaneRef};
 pub use rect::Rect;
-pub(crate) use sample_buffer::SampleBuffer;
 pub(crate) use split_mix::SplitMix64;
 
 // For the tests, the benchmarks and the command; not a stable interface.

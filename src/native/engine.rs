@@ -20,13 +20,14 @@ use super::{
     packed::Packed,
     plan::{Layer, Plan, Root},
     pool::Pool,
+    sample_buffer::SampleBuffer,
     segments::Segments,
     source::Source,
     tile::{Tile, all_tiles},
 };
 use crate::{
     engine::Interrupt,
-    frame::{Image, SampleBuffer},
+    frame::Image,
     model::{Model, ModelInfo},
 };
 

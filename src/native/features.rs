@@ -1,7 +1,6 @@
 //! The memory of features.
 
-use super::{Error, kernels::Lanes};
-use crate::frame::SampleBuffer;
+use super::{Error, kernels::Lanes, sample_buffer::SampleBuffer};
 
 /// Sixteen channels, row after row.
 #[derive(Clone, Debug, Default)]

@@ -9,9 +9,10 @@ use super::{
     lifetimes::Lifetimes,
     mask::Mask,
     plan::{Layer, Plan},
+    sample_buffer::SampleBuffer,
     segments::Segments,
 };
-use crate::frame::{Image, Rect, SampleBuffer};
+use crate::frame::{Image, Rect};
 
 /// Features from picture to picture.
 pub(super) struct Kept {

@@ -32,6 +32,7 @@ mod plan;
 mod pool;
 mod reach;
 mod rearrange;
+mod sample_buffer;
 mod segments;
 mod source;
 mod spread;

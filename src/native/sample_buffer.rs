@@ -1,4 +1,4 @@
-//! Memory for the samples of large pictures.
+//! Memory for the samples of large features.
 
 use std::{
     fmt,
@@ -10,8 +10,8 @@ use memmap2::MmapMut;
 
 /// Blocks from this size on, in bytes, come from the system. Malloc would keep freed ones: glibc releases the
 /// end of an arena only above a threshold that grows with the largest block that was freed, and each
-/// thread may have an arena
-/// (<https://sourceware.org/glibc/wiki/MallocInternals>).
+/// thread may have an arena (<https://sourceware.org/glibc/wiki/MallocInternals>). Only for memory that is
+/// used for many frames: the first write to each page is slow.
 const LARGE: usize = 1 << 18;
 
 /// Samples in one block. The memory of large blocks returns to the system when they are dropped.
